@@ -1,0 +1,1 @@
+//! Chips, virtio devices and the host back ends they use.

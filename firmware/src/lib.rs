@@ -1,0 +1,1 @@
+//! Boot protocols, kernel loaders, the built-in SBI, finding firmware files.

@@ -1,0 +1,1 @@
+//! Fetches and builds guest images from distribution packages.

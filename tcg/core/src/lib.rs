@@ -1,0 +1,1 @@
+//! The dynamic binary translator: semantics trait, IR, optimiser, hosts, run-time.

@@ -1,0 +1,1 @@
+//! Turns instruction tables into Rust decoders at build time.

@@ -1,0 +1,1 @@
+//! The riscv64 guest: instruction tables, semantics, CSRs, MMU, traps.

@@ -1,0 +1,1 @@
+//! Shared vocabulary of Mimic: address space, mmio, interrupt lines, clock, device trait, state.

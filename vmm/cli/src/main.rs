@@ -1,0 +1,3 @@
+//! The `mimic` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A running machine: vCPU threads, pause and kick, the accelerator seam.

@@ -1,0 +1,1 @@
+//! Chip models: UARTs, interrupt controllers, timers, flash, and the small parts of a board.

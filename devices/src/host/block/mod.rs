@@ -1,0 +1,1 @@
+//! Disk images: raw and qcow2 files behind one block interface.

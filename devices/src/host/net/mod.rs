@@ -1,0 +1,1 @@
+//! Network back ends: user-mode NAT and tap.

@@ -1,0 +1,1 @@
+//! PCI Express: configuration space, host bridge, BARs, INTx and MSI-X.

@@ -1,0 +1,1 @@
+//! virtio 1.2: transports (MMIO, PCI) and devices.

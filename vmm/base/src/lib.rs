@@ -1,1 +1,24 @@
-//! Shared vocabulary of Mimic: address space, mmio, interrupt lines, clock, device trait, state.
+//! Shared vocabulary of Mimic: guest memory, the address space, interrupt lines, clocks, the device traits and
+//! saved state.
+//!
+//! Everything that joins a translator, a hypervisor, a device and a board is typed here, and nothing here knows
+//! any of them by name.
+
+mod bus;
+mod clock;
+mod cpu_lines;
+mod device;
+mod irq;
+mod memory;
+mod state;
+
+pub use bus::{AddressSpace, MapError, MapId, Slot, Target};
+pub use clock::{Clock, HostClock, ManualClock, Ns, Timer};
+pub use cpu_lines::{CpuLines, WakeReason};
+pub use device::{Device, Mmio, Shared, Width, Widths, shared};
+pub use irq::{IrqLine, IrqSink, LineRecorder};
+pub use memory::{
+    GuestRam, MemoryError, PAGE_SHIFT, PAGE_SIZE, RamRegion, RomRegion, WriteWatch, WriteWatcher,
+    allocate_ram,
+};
+pub use state::{State, StateError};

@@ -1,0 +1,213 @@
+//! Time for devices: one monotonic nanosecond count that the machine can stop, and timers on it.
+//!
+//! Two implementations: [`HostClock`] follows the host's monotonic clock, [`ManualClock`] moves only when it is
+//! told to (tests, and runs whose time is counted in instructions).
+
+use parking_lot::{Condvar, Mutex};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds of machine time since it was made.
+pub type Ns = u64;
+
+/// What a timer does when it fires. Runs on the clock's thread: short, and never waiting for that clock.
+type Callback = Arc<dyn Fn() + Send + Sync>;
+
+/// A source of machine time.
+pub trait Clock: Send + Sync {
+    /// Machine time now.
+    fn now(&self) -> Ns;
+    /// Nanoseconds since 1970-01-01 UTC, for real-time clocks.
+    fn wall(&self) -> u64;
+    /// A new, unarmed timer that calls `callback` when it fires.
+    fn timer(&self, callback: Box<dyn Fn() + Send + Sync>) -> Box<dyn Timer>;
+}
+
+/// A one-shot timer; dropping it disarms it.
+pub trait Timer: Send + Sync {
+    /// Fires once when machine time reaches `deadline` (at once if it has); replaces an earlier deadline.
+    fn arm(&self, deadline: Ns);
+    /// Takes the deadline back; a callback that already runs finishes.
+    fn disarm(&self);
+}
+
+/// Deadlines in order, with the timers that wait for them.
+#[derive(Default)]
+struct Queue {
+    next_id: u64,
+    due: BTreeMap<(Ns, u64), Callback>,
+    closed: bool,
+}
+
+impl Queue {
+    fn remove(&mut self, armed: &mut Option<(Ns, u64)>) {
+        if let Some(key) = armed.take() {
+            self.due.remove(&key);
+        }
+    }
+
+    fn insert(&mut self, deadline: Ns, callback: &Callback) -> (Ns, u64) {
+        let key = (deadline, self.next_id);
+        self.next_id += 1;
+        self.due.insert(key, callback.clone());
+        key
+    }
+
+    /// Takes out the first timer whose deadline is not after `now`.
+    fn pop_due(&mut self, now: Ns) -> Option<Callback> {
+        let (&key, _) = self.due.first_key_value().filter(|((deadline, _), _)| *deadline <= now)?;
+        self.due.remove(&key)
+    }
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+struct QueueTimer {
+    shared: Arc<Shared>,
+    callback: Callback,
+    armed: Mutex<Option<(Ns, u64)>>,
+}
+
+impl Timer for QueueTimer {
+    fn arm(&self, deadline: Ns) {
+        let mut armed = self.armed.lock();
+        let mut queue = self.shared.queue.lock();
+        queue.remove(&mut armed);
+        let first = queue.due.first_key_value().map(|((d, _), _)| *d);
+        *armed = Some(queue.insert(deadline, &self.callback));
+        if first.is_none_or(|first| deadline < first) {
+            self.shared.changed.notify_one();
+        }
+    }
+
+    fn disarm(&self) {
+        let mut armed = self.armed.lock();
+        self.shared.queue.lock().remove(&mut armed);
+    }
+}
+
+impl Drop for QueueTimer {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
+
+/// Machine time that follows the host's monotonic clock. Its timers fire on one thread of its own, which ends with
+/// the clock.
+pub struct HostClock {
+    start: Instant,
+    shared: Arc<Shared>,
+}
+
+impl HostClock {
+    /// A clock that starts at zero now.
+    pub fn new() -> std::io::Result<Arc<Self>> {
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let start = Instant::now();
+        let for_thread = Arc::downgrade(&shared);
+        std::thread::Builder::new().name("clock".into()).spawn(move || run_timers(start, &for_thread))?;
+        Ok(Arc::new(Self { start, shared }))
+    }
+}
+
+/// How long the timer thread sleeps when nothing is due, at most: the time it takes to notice that the clock is gone.
+const IDLE: Duration = Duration::from_secs(3600);
+
+fn run_timers(start: Instant, shared: &Weak<Shared>) {
+    while let Some(shared) = shared.upgrade() {
+        let mut queue = shared.queue.lock();
+        if queue.closed {
+            return;
+        }
+        let now = start.elapsed().as_nanos() as Ns;
+        if let Some(callback) = queue.pop_due(now) {
+            drop(queue);
+            callback();
+            continue;
+        }
+        let sleep = queue.due.first_key_value().map_or(IDLE, |((d, _), _)| Duration::from_nanos(d - now));
+        shared.changed.wait_for(&mut queue, sleep.min(IDLE));
+    }
+}
+
+impl Drop for HostClock {
+    fn drop(&mut self) {
+        self.shared.queue.lock().closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Clock for HostClock {
+    fn now(&self) -> Ns {
+        self.start.elapsed().as_nanos() as Ns
+    }
+
+    fn wall(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
+    }
+
+    fn timer(&self, callback: Box<dyn Fn() + Send + Sync>) -> Box<dyn Timer> {
+        Box::new(QueueTimer {
+            shared: self.shared.clone(),
+            callback: callback.into(),
+            armed: Mutex::new(None),
+        })
+    }
+}
+
+/// Machine time that moves only in [`ManualClock::advance`].
+pub struct ManualClock {
+    now: Mutex<Ns>,
+    shared: Arc<Shared>,
+}
+
+impl ManualClock {
+    /// A clock that stands at zero.
+    pub fn new() -> Arc<Self> {
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        Arc::new(Self { now: Mutex::new(0), shared })
+    }
+
+    /// Moves time forward by `by` and fires, in order, what comes due.
+    pub fn advance(&self, by: Ns) {
+        let target = self.now() + by;
+        loop {
+            let mut queue = self.shared.queue.lock();
+            let Some((&(deadline, _), _)) = queue.due.first_key_value() else { break };
+            if deadline > target {
+                break;
+            }
+            let callback = queue.pop_due(target);
+            drop(queue);
+            let mut now = self.now.lock();
+            *now = deadline.max(*now);
+            drop(now);
+            if let Some(callback) = callback {
+                callback();
+            }
+        }
+        *self.now.lock() = target;
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Ns {
+        *self.now.lock()
+    }
+
+    fn wall(&self) -> u64 {
+        self.now()
+    }
+
+    fn timer(&self, callback: Box<dyn Fn() + Send + Sync>) -> Box<dyn Timer> {
+        Box::new(QueueTimer {
+            shared: self.shared.clone(),
+            callback: callback.into(),
+            armed: Mutex::new(None),
+        })
+    }
+}

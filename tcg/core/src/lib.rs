@@ -1,1 +1,13 @@
-//! The dynamic binary translator: semantics trait, IR, optimiser, hosts, run-time.
+//! The dynamic binary translator: semantics written once, read three ways; IR; optimiser; register allocation; host
+//! back ends; and the run-time that caches, links and drops translations.
+//!
+//! A guest gives instruction semantics as functions generic over [`sem::Sem`]. [`interp::Interp`] runs them at once
+//! (tier 0, single step, the oracle of tests), [`build::Build`] turns them into [`ir`]. Nothing here names a guest or
+//! a device.
+
+pub mod build;
+pub mod cpu;
+pub mod guest;
+pub mod ir;
+pub mod sem;
+pub mod ty;

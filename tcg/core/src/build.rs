@@ -1,0 +1,225 @@
+//! The reading that makes IR: [`Build`] implements [`Sem`] by appending instructions to a region.
+
+use crate::cpu::{HelperId, RegId, exit};
+use crate::guest::{Ctx, Fetch, Guest, Trap};
+use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Snapshot, Term, Value};
+use crate::sem::{Hint, MemOp, Next, Rm, Rmw, Sem, V, Val};
+use crate::ty::{Bool, Float, I64, Int, Scalar, Ty};
+use std::convert::Infallible;
+
+/// Makes a region, one guest instruction after the other.
+pub struct Build {
+    region: Region,
+    block: BlockId,
+    snap: SnapId,
+}
+
+/// Longest run of guest instructions in one translation.
+pub const MAX_INSNS: usize = 64;
+
+/// The translation of a guest basic block.
+#[derive(Debug)]
+pub struct GuestBlock {
+    /// Its IR: ends at the first jump, at a page's end, or after the limit.
+    pub region: Region,
+    /// Bytes of guest code it was made from, starting at the region's pc.
+    pub len: u64,
+    /// Guest instructions in it.
+    pub insns: usize,
+}
+
+/// Translates the basic block at `pc` into a region of IR.
+///
+/// The block does not leave the page it starts in, save for one instruction that crosses into the next. The error is
+/// the fault of fetching the first instruction; a later one ends the block before it.
+pub fn guest_block<G: Guest>(
+    fetch: &mut impl Fetch,
+    pc: u64,
+    mode: u64,
+    max_insns: usize,
+) -> Result<GuestBlock, Trap> {
+    let mut build = Build::new(pc, G::rounding(mode));
+    let mut at = pc;
+    let mut insns = 0;
+    loop {
+        let (insn, len) = match G::decode(fetch, at, mode) {
+            Ok(decoded) => decoded,
+            Err(trap) if insns == 0 => return Err(trap),
+            Err(_) => {
+                build.end(Term::Goto { pc: at, check: false });
+                break;
+            }
+        };
+        let cx = Ctx { pc: at, len, mode };
+        build.begin(at);
+        let Ok(next) = G::exec(&mut build, &cx, insn);
+        insns += 1;
+        at = cx.next_pc();
+        let leaves_page = (at ^ pc) >> base::PAGE_SHIFT != 0;
+        match build.finish(&cx, next) {
+            Some(term) => {
+                build.end(term);
+                break;
+            }
+            None if insns >= max_insns || leaves_page => {
+                build.end(Term::Goto { pc: at, check: false });
+                break;
+            }
+            None => {}
+        }
+    }
+    Ok(GuestBlock { region: build.region, len: at.wrapping_sub(pc), insns })
+}
+
+impl Build {
+    /// A builder for a region entered at `pc` with the float unit in mode `rm`.
+    pub fn new(pc: u64, rm: Rm) -> Self {
+        Self { region: Region::new(pc, rm), block: BlockId(0), snap: SnapId::NONE }
+    }
+
+    /// The region made so far.
+    pub fn into_region(self) -> Region {
+        self.region
+    }
+
+    /// Starts the guest instruction at `pc`.
+    pub fn begin(&mut self, pc: u64) {
+        self.snap = SnapId(self.region.snaps.len() as u32);
+        self.region.snaps.push(Snapshot { pc, regs: Vec::new() });
+        self.emit(Op::Mark, Ty::None, 0, &[]);
+    }
+
+    /// Ends the current block.
+    pub fn end(&mut self, term: Term) {
+        self.region.blocks[self.block.0 as usize].term = term;
+    }
+
+    /// The end that `next` makes; `None` if the guest falls through to the next instruction.
+    fn finish(&mut self, cx: &Ctx, next: Next<Value>) -> Option<Term> {
+        let goto = |pc: u64| Term::Goto { pc, check: pc <= cx.pc };
+        Some(match next {
+            Next::Fall => return None,
+            Next::Jump(pc) => goto(pc),
+            Next::Branch { cond, taken, not } => {
+                let mut side = |pc| {
+                    let block = self.region.add_block();
+                    self.region.blocks[block.0 as usize].term = goto(pc);
+                    Edge::to(block)
+                };
+                Term::Branch { cond: cond.raw, then: side(taken), other: side(not) }
+            }
+            Next::Indirect(target, hint) => Term::Indirect { target: target.raw, hint },
+            Next::Trap(trap) => Term::Trap { pc: cx.pc, code: trap.code, value: trap.value },
+            Next::Exit(exit::RESYNC) => {
+                let target = self.k::<I64>(cx.next_pc());
+                Term::Indirect { target: target.raw, hint: Hint::Resync }
+            }
+            Next::Exit(code) => Term::Exit { pc: cx.next_pc(), code },
+        })
+    }
+
+    fn emit(&mut self, op: Op, ty: Ty, imm: u64, args: &[Value]) -> Value {
+        let mut all = [Value::NONE; 3];
+        all[..args.len()].copy_from_slice(args);
+        self.region.push(self.block, Inst { op, ty, args: all, imm, snap: self.snap })
+    }
+}
+
+/// The type an instruction is marked with: the result's, or for comparisons the operands'.
+fn marked<T: Scalar, U: Scalar>() -> Ty {
+    if U::TY == Ty::Bool { T::TY } else { U::TY }
+}
+
+impl Sem for Build {
+    type R = Value;
+    type Stop = Infallible;
+
+    fn k<T: Scalar>(&mut self, value: u64) -> V<Self, T> {
+        Val::new(self.emit(Op::Const, T::TY, value & T::TY.mask(), &[]))
+    }
+
+    fn get<T: Scalar>(&mut self, reg: RegId) -> V<Self, T> {
+        Val::new(self.emit(Op::Get, T::TY, reg.0.into(), &[]))
+    }
+
+    fn set<T: Scalar>(&mut self, reg: RegId, value: V<Self, T>) {
+        self.emit(Op::Set, T::TY, reg.0.into(), &[value.raw]);
+    }
+
+    fn op1<T: Scalar, U: Scalar>(&mut self, op: Op, imm: u64, a: V<Self, T>) -> V<Self, U> {
+        Val::new(self.emit(op, U::TY, imm, &[a.raw]))
+    }
+
+    fn op2<T: Scalar, U: Scalar>(&mut self, op: Op, imm: u64, a: V<Self, T>, b: V<Self, T>) -> V<Self, U> {
+        Val::new(self.emit(op, marked::<T, U>(), imm, &[a.raw, b.raw]))
+    }
+
+    fn fmuladd<T: Float>(&mut self, a: V<Self, T>, b: V<Self, T>, c: V<Self, T>, rm: Rm) -> V<Self, T> {
+        Val::new(self.emit(Op::FMulAdd, T::TY, rm as u64, &[a.raw, b.raw, c.raw]))
+    }
+
+    fn select<T: Scalar>(&mut self, cond: V<Self, Bool>, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        Val::new(self.emit(Op::Select, T::TY, 0, &[cond.raw, a.raw, b.raw]))
+    }
+
+    fn load<T: Scalar>(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<V<Self, T>, Infallible> {
+        Ok(Val::new(self.emit(Op::Load, T::TY, op.pack(), &[addr.raw])))
+    }
+
+    fn store<T: Scalar>(
+        &mut self,
+        addr: V<Self, I64>,
+        value: V<Self, T>,
+        op: MemOp,
+    ) -> Result<(), Infallible> {
+        self.emit(Op::Store, T::TY, op.pack(), &[addr.raw, value.raw]);
+        Ok(())
+    }
+
+    fn rmw<T: Int>(
+        &mut self,
+        kind: Rmw,
+        addr: V<Self, I64>,
+        operand: V<Self, T>,
+        op: MemOp,
+    ) -> Result<V<Self, T>, Infallible> {
+        Ok(Val::new(self.emit(Op::AtomicRmw, T::TY, kind.pack(op), &[addr.raw, operand.raw])))
+    }
+
+    fn cas<T: Int>(
+        &mut self,
+        addr: V<Self, I64>,
+        expected: V<Self, T>,
+        new: V<Self, T>,
+        op: MemOp,
+    ) -> Result<V<Self, T>, Infallible> {
+        Ok(Val::new(self.emit(Op::AtomicCas, T::TY, op.pack(), &[addr.raw, expected.raw, new.raw])))
+    }
+
+    fn fence(&mut self) {
+        self.emit(Op::Fence, Ty::None, 0, &[]);
+    }
+
+    fn call(&mut self, id: HelperId, args: &[V<Self, I64>]) -> Result<V<Self, I64>, Infallible> {
+        let mut all = [Value::NONE; 3];
+        let zero = if args.len() < 3 { self.k::<I64>(0).raw } else { Value::NONE };
+        for (i, slot) in all.iter_mut().enumerate() {
+            *slot = args.get(i).map_or(zero, |a| a.raw);
+        }
+        Ok(Val::new(self.emit(Op::Call, Ty::I64, id.0.into(), &all)))
+    }
+
+    fn when(
+        &mut self,
+        cond: V<Self, Bool>,
+        body: impl FnOnce(&mut Self) -> Result<(), Infallible>,
+    ) -> Result<(), Infallible> {
+        let (inside, after) = (self.region.add_block(), self.region.add_block());
+        self.end(Term::Branch { cond: cond.raw, then: Edge::to(inside), other: Edge::to(after) });
+        self.block = inside;
+        body(self)?;
+        self.end(Term::Jump(Edge::to(after)));
+        self.block = after;
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! The part of a vCPU's state that the translator knows, and the helper calling convention.
+//!
+//! A guest's CPU structure is `repr(C)` and starts with a [`CpuHeader`]; generated code holds its address in one host
+//! register and reaches everything else, guest registers included, at fixed offsets from it. So generated code
+//! contains no host address.
+
+use crate::ty::Ty;
+use std::ffi::c_void;
+use std::sync::atomic::AtomicU32;
+
+/// Index of a guest register in the guest's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RegId(pub u16);
+
+/// One guest register that semantics functions get and set.
+#[derive(Clone, Copy, Debug)]
+pub struct RegDesc {
+    /// The manual's name.
+    pub name: &'static str,
+    /// Type of the value; float registers may also be read as the integer of the same width.
+    pub ty: Ty,
+    /// Byte offset from the start of the CPU structure, 8-aligned.
+    pub offset: u32,
+}
+
+/// Why generated code came back to the run loop. Also the status that a helper returns (zero: go on).
+pub mod exit {
+    /// Not an exit: the helper succeeded.
+    pub const NONE: u32 = 0;
+    /// A [`super::CpuHeader::trap_code`] is to be taken at `pc`.
+    pub const TRAP: u32 = 1;
+    /// The translation of `pc` is wanted and the exit `link_site` can be linked to it (0: it cannot).
+    pub const LOOKUP: u32 = 2;
+    /// Somebody asked for attention; go on at `pc` afterwards.
+    pub const REQUEST: u32 = 3;
+    /// The guest waits for an interrupt; `pc` is the instruction after.
+    pub const HALT: u32 = 4;
+    /// State that translations depend on changed; look at it and go on at `pc`.
+    pub const RESYNC: u32 = 5;
+    /// The guest spins in a wait loop and gives the host's time away; go on at `pc`.
+    pub const YIELD: u32 = 6;
+}
+
+/// What a helper gives back, in the two result registers of the host's C convention.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct HelperResult {
+    /// The value of the call.
+    pub value: u64,
+    /// One of [`exit`]; not zero: the region is left through the call's snapshot with this code.
+    pub status: u64,
+}
+
+impl HelperResult {
+    /// Success.
+    pub fn ok(value: u64) -> Self {
+        Self { value, status: exit::NONE.into() }
+    }
+
+    /// Leave the region with `code`.
+    pub fn leave(code: u32) -> Self {
+        Self { value: 0, status: code.into() }
+    }
+}
+
+/// A function that generated code calls. Must not unwind.
+///
+/// # Safety
+/// `cpu` is the header of the running vCPU, of the guest the helper belongs to.
+pub type HelperFn = unsafe extern "C" fn(cpu: *mut CpuHeader, a: u64, b: u64, c: u64, d: u64) -> HelperResult;
+
+/// Index of a helper: the translator's own come first ([`CoreHelper`]), the guest's follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperId(pub u16);
+
+/// A guest's helper.
+#[derive(Clone, Copy)]
+pub struct Helper {
+    /// Name in listings.
+    pub name: &'static str,
+    /// The function.
+    pub func: HelperFn,
+    /// Whether it reads or writes guest registers of the table behind the translator's back.
+    pub touches_regs: bool,
+}
+
+/// One entry of a vCPU's software TLB.
+///
+/// A tag is the guest-virtual page address when the access is allowed without further thought; bits below the page
+/// size are set where the slow path has to be asked (device, watched page, nothing there), so that the comparison fails.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(32))]
+pub struct TlbEntry {
+    /// Tag for loads.
+    pub read: u64,
+    /// Tag for stores.
+    pub write: u64,
+    /// Host address minus guest-virtual address.
+    pub addend: u64,
+    /// Guest-physical page address.
+    pub phys: u64,
+}
+
+/// log2 of the size of a [`TlbEntry`].
+pub const TLB_ENTRY_SHIFT: u32 = 5;
+
+/// One entry of a vCPU's jump cache: where the translation of a guest address is.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub struct JumpEntry {
+    /// Guest address combined with [`CpuHeader::jump_tag`] by exclusive or.
+    pub key: u64,
+    /// Host address of the translation's entry.
+    pub code: u64,
+}
+
+/// Entries of the jump cache, a power of two. Entry of `pc`: `(pc >> 1) & (JUMP_ENTRIES - 1)`.
+pub const JUMP_ENTRIES: usize = 4096;
+
+/// The start of every guest's CPU structure.
+#[repr(C)]
+pub struct CpuHeader {
+    /// Address of the next guest instruction. Out of date while generated code runs.
+    pub pc: u64,
+    /// Extra value of the trap to be taken.
+    pub trap_value: u64,
+    /// Guest's number of the trap to be taken.
+    pub trap_code: u32,
+    /// Accrued float flags, as [`crate::sem::flags`], without those that the host's float unit still holds.
+    pub fp_flags: u32,
+    /// The host float control word (MXCSR on x86-64) to load when generated code is entered; after it is left, the
+    /// word with the flags that the guest's operations raised.
+    pub fp_control: u32,
+    /// After [`exit::LOOKUP`]: which exit asks to be linked, 0 for none.
+    pub link_site: u32,
+    /// Not zero while somebody wants this vCPU's attention ([`base::CpuLines::request_word`]).
+    pub request: *const AtomicU32,
+    /// Table of helper functions, indexed by [`HelperId`].
+    pub helpers: *const HelperFn,
+    /// First entry of the TLB in use.
+    pub tlb: *const TlbEntry,
+    /// `(entries - 1) << TLB_ENTRY_SHIFT` of the TLB in use.
+    pub tlb_mask: u64,
+    /// First entry of the jump cache ([`JUMP_ENTRIES`] long).
+    pub jumps: *const JumpEntry,
+    /// Stands for everything but the address that decides which translation runs (address space, mode); mixed into
+    /// the keys of the jump cache.
+    pub jump_tag: u64,
+    /// The run-time that this vCPU belongs to, for helpers of the translator.
+    pub vcpu: *mut c_void,
+}

@@ -1,0 +1,216 @@
+//! The intermediate representation: a region is a graph of blocks with parameters, in SSA form.
+//!
+//! A region is what one translation covers: a single guest basic block when it is cold, a loop nest or a trace when
+//! it is hot. It is entered at block 0 only. Guest registers are [`Op::Get`] and [`Op::Set`] until promotion turns
+//! them into values; whatever may leave the region in the middle carries a [`Snapshot`].
+
+mod op;
+
+pub use op::{Effect, Op};
+
+use crate::cpu::RegId;
+use crate::sem::{Hint, Rm};
+use crate::ty::Ty;
+
+/// Names an instruction of a region, and the value that it gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(pub u32);
+
+impl Value {
+    /// In an unused argument position.
+    pub const NONE: Value = Value(u32::MAX);
+}
+
+/// Names a block of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockId(pub u32);
+
+/// Names a snapshot of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SnapId(pub u32);
+
+impl SnapId {
+    /// For instructions that cannot leave the region.
+    pub const NONE: SnapId = SnapId(u32::MAX);
+}
+
+/// One instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inst {
+    /// What it does.
+    pub op: Op,
+    /// The type it works on, see [`Op`].
+    pub ty: Ty,
+    /// Operands; the first [`Op::arg_count`] are in use.
+    pub args: [Value; 3],
+    /// Immediate, as the operation's row says.
+    pub imm: u64,
+    /// The guest state to leave with, for operations with [`Effect::Memory`], and for [`Op::Mark`].
+    pub snap: SnapId,
+}
+
+impl Inst {
+    /// The type of the value that the instruction gives.
+    pub fn result(&self) -> Ty {
+        match self.op {
+            Op::Nop | Op::Mark | Op::Set | Op::Store | Op::Fence => Ty::None,
+            Op::Eq | Op::Ne | Op::LtU | Op::LtS => Ty::Bool,
+            Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => Ty::Bool,
+            Op::Trunc => Ty::I32,
+            Op::SextW => Ty::I64,
+            _ => self.ty,
+        }
+    }
+
+    /// The operands in use.
+    pub fn args(&self) -> &[Value] {
+        &self.args[..self.op.arg_count()]
+    }
+}
+
+/// The guest state at the start of one guest instruction: what a fault or a side exit leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Address of the guest instruction.
+    pub pc: u64,
+    /// Guest registers whose value in the state is out of date, and the value each has.
+    pub regs: Vec<(RegId, Value)>,
+}
+
+/// A jump to a block of the same region, with the values of its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The block.
+    pub to: BlockId,
+    /// One value a parameter.
+    pub args: Vec<Value>,
+}
+
+impl Edge {
+    /// An edge to a block without parameters.
+    pub fn to(block: BlockId) -> Self {
+        Self { to: block, args: Vec::new() }
+    }
+}
+
+/// How a block ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// Another block of the region.
+    Jump(Edge),
+    /// One of two blocks, by a truth value.
+    Branch {
+        /// The truth value.
+        cond: Value,
+        /// Where to go if it holds.
+        then: Edge,
+        /// Where to go if not.
+        other: Edge,
+    },
+    /// Leaves the region for a guest address known now. The exit can be linked to that address's translation. When
+    /// `check` is set (a backward jump), attention requests are looked at.
+    Goto {
+        /// Guest address.
+        pc: u64,
+        /// Whether to look at requests on the way.
+        check: bool,
+    },
+    /// Leaves the region for a computed guest address, through the jump cache; looks at requests.
+    Indirect {
+        /// Guest address (I64).
+        target: Value,
+        /// What kind of jump it is.
+        hint: Hint,
+    },
+    /// Leaves the region with a guest trap at `pc`.
+    Trap {
+        /// Address of the instruction that traps.
+        pc: u64,
+        /// The guest's number for the cause.
+        code: u32,
+        /// The guest's extra value.
+        value: u64,
+    },
+    /// Leaves the region to the run loop, which looks at why (the guest waits for an interrupt, say).
+    Exit {
+        /// Where the guest goes on.
+        pc: u64,
+        /// Why it leaves: one of [`crate::cpu::exit`].
+        code: u32,
+    },
+}
+
+impl Term {
+    /// Edges to blocks of the same region.
+    pub fn edges(&self) -> impl Iterator<Item = &Edge> {
+        let (a, b) = match self {
+            Self::Jump(e) => (Some(e), None),
+            Self::Branch { then, other, .. } => (Some(then), Some(other)),
+            _ => (None, None),
+        };
+        a.into_iter().chain(b)
+    }
+}
+
+/// A straight run of instructions with one end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Parameters: instructions with [`Op::Param`].
+    pub params: Vec<Value>,
+    /// The instructions in order, parameters left out.
+    pub insts: Vec<Value>,
+    /// The end.
+    pub term: Term,
+}
+
+/// One translation unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Guest address at which the region is entered.
+    pub pc: u64,
+    /// The rounding mode that the host's float unit is in when the region is entered.
+    pub rm: Rm,
+    /// Blocks; the first is the entry and has no parameters.
+    pub blocks: Vec<Block>,
+    /// All instructions, indexed by [`Value`].
+    pub insts: Vec<Inst>,
+    /// All snapshots, indexed by [`SnapId`].
+    pub snaps: Vec<Snapshot>,
+}
+
+impl Region {
+    /// An empty region: one block without instructions, to be ended by the caller.
+    pub fn new(pc: u64, rm: Rm) -> Self {
+        let entry = Block { params: Vec::new(), insts: Vec::new(), term: Term::Goto { pc, check: true } };
+        Self { pc, rm, blocks: vec![entry], insts: Vec::new(), snaps: Vec::new() }
+    }
+
+    /// The instruction that gives `v`.
+    pub fn inst(&self, v: Value) -> &Inst {
+        &self.insts[v.0 as usize]
+    }
+
+    /// Appends `inst` to `block`.
+    pub fn push(&mut self, block: BlockId, inst: Inst) -> Value {
+        let v = Value(self.insts.len() as u32);
+        self.insts.push(inst);
+        self.blocks[block.0 as usize].insts.push(v);
+        v
+    }
+
+    /// Adds a block without instructions.
+    pub fn add_block(&mut self) -> BlockId {
+        let term = Term::Goto { pc: self.pc, check: true };
+        self.blocks.push(Block { params: Vec::new(), insts: Vec::new(), term });
+        BlockId(self.blocks.len() as u32 - 1)
+    }
+
+    /// Adds a parameter of type `ty` to `block`.
+    pub fn add_param(&mut self, block: BlockId, ty: Ty) -> Value {
+        let v = Value(self.insts.len() as u32);
+        let args = [Value::NONE; 3];
+        self.insts.push(Inst { op: Op::Param, ty, args, imm: 0, snap: SnapId::NONE });
+        self.blocks[block.0 as usize].params.push(v);
+        v
+    }
+}

@@ -1,0 +1,186 @@
+//! The operations of the IR: one row each.
+//!
+//! An operation is polymorphic over the type of its instruction ([`crate::ir::Inst::ty`]): the type of the result,
+//! or, where there is none or it is a truth value, of the operands. Integer arithmetic wraps. What a row leaves
+//! open, `eval.rs` says: it is the reference.
+
+/// What an operation does besides giving a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: may be removed, repeated or moved.
+    Pure,
+    /// Raises sticky floating-point flags: may be repeated, may not be removed.
+    Flags,
+    /// Reads or writes guest registers.
+    State,
+    /// Touches guest memory or calls a helper, and may leave the region through its snapshot.
+    Memory,
+    /// Structure only.
+    Mark,
+}
+
+macro_rules! ops {
+    ($($(#[$doc:meta])* $name:ident $text:literal $args:literal $effect:ident;)*) => {
+        /// An IR operation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Op { $($(#[$doc])* $name,)* }
+
+        impl Op {
+            /// Every operation, in table order.
+            pub const ALL: &[Op] = &[$(Op::$name,)*];
+
+            /// The name in the text form.
+            pub const fn name(self) -> &'static str {
+                match self { $(Op::$name => $text,)* }
+            }
+
+            /// How many of [`crate::ir::Inst::args`] are in use.
+            pub const fn arg_count(self) -> usize {
+                match self { $(Op::$name => $args,)* }
+            }
+
+            /// What it does besides giving a value.
+            pub const fn effect(self) -> Effect {
+                match self { $(Op::$name => Effect::$effect,)* }
+            }
+        }
+    };
+}
+
+ops! {
+    /// Removed; left in place by passes.
+    Nop "nop" 0 Pure;
+    /// A parameter of its block.
+    Param "param" 0 Pure;
+    /// The constant `imm`.
+    Const "const" 0 Pure;
+    /// A guest instruction begins here: its address is in the snapshot `snap`.
+    Mark "mark" 0 Mark;
+    /// The value of guest register `imm`.
+    Get "get" 0 State;
+    /// Guest register `imm` becomes the argument.
+    Set "set" 1 State;
+
+    /// Sum.
+    Add "add" 2 Pure;
+    /// Difference.
+    Sub "sub" 2 Pure;
+    /// Low half of the product.
+    Mul "mul" 2 Pure;
+    /// High half of the unsigned product.
+    MulHU "mulhu" 2 Pure;
+    /// High half of the signed product.
+    MulHS "mulhs" 2 Pure;
+    /// Unsigned quotient; all ones when the divisor is zero.
+    DivU "divu" 2 Pure;
+    /// Signed quotient towards zero; all ones when the divisor is zero, the dividend on overflow.
+    DivS "divs" 2 Pure;
+    /// Unsigned remainder; the dividend when the divisor is zero.
+    RemU "remu" 2 Pure;
+    /// Signed remainder; the dividend when the divisor is zero, zero on overflow.
+    RemS "rems" 2 Pure;
+    /// Bitwise and.
+    And "and" 2 Pure;
+    /// Bitwise or.
+    Or "or" 2 Pure;
+    /// Bitwise exclusive or.
+    Xor "xor" 2 Pure;
+    /// Shift left by the second argument modulo the width.
+    Shl "shl" 2 Pure;
+    /// Logical shift right by the second argument modulo the width.
+    ShrU "shru" 2 Pure;
+    /// Arithmetic shift right by the second argument modulo the width.
+    ShrS "shrs" 2 Pure;
+    /// Rotate right by the second argument modulo the width.
+    Rotr "rotr" 2 Pure;
+    /// Low half of the carry-less product.
+    Clmul "clmul" 2 Pure;
+    /// High half of the carry-less product.
+    ClmulH "clmulh" 2 Pure;
+
+    /// Leading zeros; the width for zero.
+    Clz "clz" 1 Pure;
+    /// Trailing zeros; the width for zero.
+    Ctz "ctz" 1 Pure;
+    /// Set bits.
+    Popcnt "popcnt" 1 Pure;
+    /// Bytes in reverse order.
+    Bswap "bswap" 1 Pure;
+    /// Sign extension of the low `imm` bits (8, 16 or 32) within the type.
+    Sext "sext" 1 Pure;
+
+    /// I64 to I32: the low half.
+    Trunc "trunc" 1 Pure;
+    /// Bool or I32 to a wider integer, with zeros (`ty` is the result's).
+    Zext "zext" 1 Pure;
+    /// I32 to I64 with copies of the sign.
+    SextW "sextw" 1 Pure;
+    /// The same bits as another type of the same width.
+    Bitcast "bitcast" 1 Pure;
+
+    /// Equal; gives a Bool, as do all comparisons. `ty` is that of the operands.
+    Eq "eq" 2 Pure;
+    /// Not equal.
+    Ne "ne" 2 Pure;
+    /// Unsigned less.
+    LtU "ltu" 2 Pure;
+    /// Signed less.
+    LtS "lts" 2 Pure;
+    /// The second argument if the first (a Bool) holds, else the third.
+    Select "select" 3 Pure;
+
+    /// Guest memory at the argument; `imm` is a packed [`crate::sem::MemOp`].
+    Load "load" 1 Memory;
+    /// Stores the second argument at the first.
+    Store "store" 2 Memory;
+    /// Atomic read-modify-write at the first argument with the second; `imm` also packs the [`crate::sem::Rmw`].
+    /// Gives the old value.
+    AtomicRmw "rmw" 2 Memory;
+    /// Atomic compare with the second argument and swap with the third at the first; gives the old value.
+    AtomicCas "cas" 3 Memory;
+    /// Full memory barrier.
+    Fence "fence" 0 Memory;
+    /// Helper `imm` with up to three arguments (missing ones are any value).
+    Call "call" 3 Memory;
+
+    /// Float sum. `imm` of float operations is the rounding mode ([`crate::sem::Rm`]); a result that is not a number
+    /// is the canonical one.
+    FAdd "fadd" 2 Flags;
+    /// Float difference.
+    FSub "fsub" 2 Flags;
+    /// Float product.
+    FMul "fmul" 2 Flags;
+    /// Float quotient.
+    FDiv "fdiv" 2 Flags;
+    /// Float square root.
+    FSqrt "fsqrt" 1 Flags;
+    /// First times second plus third, rounded once.
+    FMulAdd "fmuladd" 3 Flags;
+    /// IEEE 754-2019 minimumNumber, -0 below +0.
+    FMin "fmin" 2 Flags;
+    /// IEEE 754-2019 maximumNumber, -0 below +0.
+    FMax "fmax" 2 Flags;
+    /// Quiet equality.
+    FEq "feq" 2 Flags;
+    /// Less, signalling on any NaN.
+    FLt "flt" 2 Flags;
+    /// Less or equal, signalling on any NaN.
+    FLe "fle" 2 Flags;
+    /// Quiet less.
+    FLtQ "fltq" 2 Flags;
+    /// Quiet less or equal.
+    FLeQ "fleq" 2 Flags;
+    /// Between float types.
+    FToF "ftof" 1 Flags;
+    /// Float to signed integer, saturating, NaN to the largest.
+    FToS "ftos" 1 Flags;
+    /// Float to unsigned integer, saturating, NaN to the largest.
+    FToU "ftou" 1 Flags;
+    /// Signed integer to float.
+    SToF "stof" 1 Flags;
+    /// Unsigned integer to float.
+    UToF "utof" 1 Flags;
+    /// To an integral value in the float type; bit 8 of `imm` set: raise inexact.
+    FRound "fround" 1 Flags;
+}

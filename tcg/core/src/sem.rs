@@ -1,0 +1,454 @@
+//! The semantics trait: what an instruction's meaning is written in.
+//!
+//! A semantics function is generic over [`Sem`] and gives its control flow back. Rust's `if` decides when the
+//! instruction is translated and sees only the instruction and the mode; [`Sem::when`] decides when it runs. One rule
+//! keeps traps precise: a function calls [`Sem::set`] only after its last operation that can fault.
+
+use crate::cpu::{HelperId, RegId};
+use crate::guest::Trap;
+use crate::ir::Op;
+use crate::ty::{Bool, F32, F64, Float, I32, I64, Int, Scalar};
+use std::marker::PhantomData;
+
+/// A value of type `T` in a reading whose values are represented by `R`.
+#[derive(Debug)]
+pub struct Val<R, T> {
+    /// The representation.
+    pub raw: R,
+    ty: PhantomData<T>,
+}
+
+impl<R: Copy, T> Clone for Val<R, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<R: Copy, T> Copy for Val<R, T> {}
+
+impl<R, T> Val<R, T> {
+    /// Marks a representation with its type.
+    pub fn new(raw: R) -> Self {
+        Self { raw, ty: PhantomData }
+    }
+}
+
+/// A value of type `T` in reading `S`.
+pub type V<S, T> = Val<<S as Sem>::R, T>;
+
+/// Rounding modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Rm {
+    /// To nearest, ties to even.
+    Rne = 0,
+    /// Towards zero.
+    Rtz = 1,
+    /// Down.
+    Rdn = 2,
+    /// Up.
+    Rup = 3,
+    /// To nearest, ties away from zero.
+    Rmm = 4,
+}
+
+impl Rm {
+    /// The mode of number `n` (0..=4).
+    pub fn from_bits(n: u64) -> Option<Self> {
+        Some(match n {
+            0 => Self::Rne,
+            1 => Self::Rtz,
+            2 => Self::Rdn,
+            3 => Self::Rup,
+            4 => Self::Rmm,
+            _ => return None,
+        })
+    }
+}
+
+/// Sticky float flags.
+pub mod flags {
+    /// Inexact.
+    pub const NX: u32 = 1;
+    /// Underflow.
+    pub const UF: u32 = 2;
+    /// Overflow.
+    pub const OF: u32 = 4;
+    /// Division by zero.
+    pub const DZ: u32 = 8;
+    /// Invalid operation.
+    pub const NV: u32 = 16;
+}
+
+/// Size and manner of a memory access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemOp {
+    /// log2 of the bytes: 0..=3.
+    pub size: u8,
+    /// Loads: extend with the sign, not with zeros.
+    pub signed: bool,
+    /// An unaligned address faults.
+    pub aligned: bool,
+}
+
+impl MemOp {
+    /// A plain access of `1 << size` bytes.
+    pub const fn new(size: u8) -> Self {
+        Self { size, signed: false, aligned: false }
+    }
+
+    /// The same with sign extension.
+    pub const fn signed(self) -> Self {
+        Self { signed: true, ..self }
+    }
+
+    /// The same with an alignment check.
+    pub const fn aligned(self) -> Self {
+        Self { aligned: true, ..self }
+    }
+
+    /// Bytes accessed.
+    pub const fn bytes(self) -> u64 {
+        1 << self.size
+    }
+
+    /// Packed into an instruction's immediate.
+    pub const fn pack(self) -> u64 {
+        self.size as u64 | (self.signed as u64) << 2 | (self.aligned as u64) << 3
+    }
+
+    /// From the low bits of an immediate; higher ones are ignored.
+    pub const fn unpack(imm: u64) -> Self {
+        Self { size: (imm & 3) as u8, signed: imm & 4 != 0, aligned: imm & 8 != 0 }
+    }
+}
+
+/// What an atomic read-modify-write does with the old value and its operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Rmw {
+    /// The operand alone.
+    Swap,
+    /// Sum.
+    Add,
+    /// Bitwise and.
+    And,
+    /// Bitwise or.
+    Or,
+    /// Bitwise exclusive or.
+    Xor,
+    /// Signed minimum.
+    MinS,
+    /// Signed maximum.
+    MaxS,
+    /// Unsigned minimum.
+    MinU,
+    /// Unsigned maximum.
+    MaxU,
+}
+
+impl Rmw {
+    /// Every kind, in number order.
+    pub const ALL: [Rmw; 9] = [
+        Rmw::Swap,
+        Rmw::Add,
+        Rmw::And,
+        Rmw::Or,
+        Rmw::Xor,
+        Rmw::MinS,
+        Rmw::MaxS,
+        Rmw::MinU,
+        Rmw::MaxU,
+    ];
+
+    /// Packed with `op` into an instruction's immediate.
+    pub const fn pack(self, op: MemOp) -> u64 {
+        op.pack() | (self as u64) << 4
+    }
+
+    /// From an immediate.
+    pub fn unpack(imm: u64) -> Self {
+        Self::ALL[(imm >> 4) as usize % Self::ALL.len()]
+    }
+}
+
+/// What is known about an indirect jump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Nothing.
+    Jump,
+    /// No jump at all: the instruction changed what translations depend on.
+    Resync,
+}
+
+/// Where the guest goes after an instruction.
+#[derive(Clone, Copy, Debug)]
+pub enum Next<R: Copy> {
+    /// To the instruction that follows.
+    Fall,
+    /// To a known address.
+    Jump(u64),
+    /// To one of two addresses.
+    Branch {
+        /// The condition.
+        cond: Val<R, Bool>,
+        /// If it holds.
+        taken: u64,
+        /// If not.
+        not: u64,
+    },
+    /// To a computed address.
+    Indirect(Val<R, I64>, Hint),
+    /// Into a trap at this instruction.
+    Trap(Trap),
+    /// To the instruction that follows, after the run loop has looked at `code` (one of [`crate::cpu::exit`]).
+    Exit(u32),
+}
+
+/// What a semantics function gives back.
+pub type Flow<S> = Result<Next<<S as Sem>::R>, <S as Sem>::Stop>;
+
+/// One reading of the semantics.
+///
+/// Implementations provide the short first part; functions are written in the second.
+pub trait Sem: Sized {
+    /// Representation of a value.
+    type R: Copy;
+    /// How a fault leaves a semantics function: a trap in the interpreter, never in the builder.
+    type Stop;
+
+    /// The constant `value`, cut to the width of `T`.
+    fn k<T: Scalar>(&mut self, value: u64) -> V<Self, T>;
+    /// The value of guest register `reg`.
+    fn get<T: Scalar>(&mut self, reg: RegId) -> V<Self, T>;
+    /// Guest register `reg` becomes `value`.
+    fn set<T: Scalar>(&mut self, reg: RegId, value: V<Self, T>);
+    /// An integer or float operation of one argument and result `U`; `imm` as the operation's row says.
+    fn op1<T: Scalar, U: Scalar>(&mut self, op: Op, imm: u64, a: V<Self, T>) -> V<Self, U>;
+    /// An operation of two arguments of one type.
+    fn op2<T: Scalar, U: Scalar>(&mut self, op: Op, imm: u64, a: V<Self, T>, b: V<Self, T>) -> V<Self, U>;
+    /// `a` times `b` plus `c`, rounded once.
+    fn fmuladd<T: Float>(&mut self, a: V<Self, T>, b: V<Self, T>, c: V<Self, T>, rm: Rm) -> V<Self, T>;
+    /// `a` if `cond` holds, else `b`.
+    fn select<T: Scalar>(&mut self, cond: V<Self, Bool>, a: V<Self, T>, b: V<Self, T>) -> V<Self, T>;
+    /// Loads from guest memory and extends to `T`.
+    fn load<T: Scalar>(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<V<Self, T>, Self::Stop>;
+    /// Stores the low bytes of `value`.
+    fn store<T: Scalar>(
+        &mut self,
+        addr: V<Self, I64>,
+        value: V<Self, T>,
+        op: MemOp,
+    ) -> Result<(), Self::Stop>;
+    /// Atomic read-modify-write; gives the old value, extended as `op` says. Sequentially consistent.
+    fn rmw<T: Int>(
+        &mut self,
+        kind: Rmw,
+        addr: V<Self, I64>,
+        operand: V<Self, T>,
+        op: MemOp,
+    ) -> Result<V<Self, T>, Self::Stop>;
+    /// Atomic compare and swap; gives the old value, extended as `op` says. Sequentially consistent.
+    fn cas<T: Int>(
+        &mut self,
+        addr: V<Self, I64>,
+        expected: V<Self, T>,
+        new: V<Self, T>,
+        op: MemOp,
+    ) -> Result<V<Self, T>, Self::Stop>;
+    /// Full memory barrier.
+    fn fence(&mut self);
+    /// Calls helper `id`.
+    fn call(&mut self, id: HelperId, args: &[V<Self, I64>]) -> Result<V<Self, I64>, Self::Stop>;
+    /// Runs `body` if `cond` holds when the instruction is executed. Values made inside must not be used outside;
+    /// results leave through guest registers.
+    fn when(
+        &mut self,
+        cond: V<Self, Bool>,
+        body: impl FnOnce(&mut Self) -> Result<(), Self::Stop>,
+    ) -> Result<(), Self::Stop>;
+
+    /// Sum.
+    fn add<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::Add, 0, a, b)
+    }
+    /// Sum with a constant.
+    fn add_imm(&mut self, a: V<Self, I64>, imm: i64) -> V<Self, I64> {
+        let k = self.k(imm as u64);
+        self.add(a, k)
+    }
+    /// Difference.
+    fn sub<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::Sub, 0, a, b)
+    }
+    /// Low half of the product.
+    fn mul<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::Mul, 0, a, b)
+    }
+    /// High half of the unsigned product.
+    fn mulhu<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::MulHU, 0, a, b)
+    }
+    /// High half of the signed product.
+    fn mulhs<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::MulHS, 0, a, b)
+    }
+    /// Unsigned quotient, see [`Op::DivU`].
+    fn divu<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::DivU, 0, a, b)
+    }
+    /// Signed quotient, see [`Op::DivS`].
+    fn divs<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::DivS, 0, a, b)
+    }
+    /// Unsigned remainder, see [`Op::RemU`].
+    fn remu<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::RemU, 0, a, b)
+    }
+    /// Signed remainder, see [`Op::RemS`].
+    fn rems<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::RemS, 0, a, b)
+    }
+    /// Bitwise and.
+    fn and<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::And, 0, a, b)
+    }
+    /// Bitwise or.
+    fn or<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::Or, 0, a, b)
+    }
+    /// Bitwise exclusive or.
+    fn xor<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::Xor, 0, a, b)
+    }
+    /// Bitwise complement.
+    fn not<T: Int>(&mut self, a: V<Self, T>) -> V<Self, T> {
+        let ones = self.k(u64::MAX);
+        self.xor(a, ones)
+    }
+    /// Zero minus `a`.
+    fn neg<T: Int>(&mut self, a: V<Self, T>) -> V<Self, T> {
+        let zero = self.k(0);
+        self.sub(zero, a)
+    }
+    /// Shift left by `b` modulo the width.
+    fn shl<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::Shl, 0, a, b)
+    }
+    /// Logical shift right by `b` modulo the width.
+    fn shru<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::ShrU, 0, a, b)
+    }
+    /// Arithmetic shift right by `b` modulo the width.
+    fn shrs<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::ShrS, 0, a, b)
+    }
+    /// Rotate right by `b` modulo the width.
+    fn rotr<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::Rotr, 0, a, b)
+    }
+    /// Low half of the carry-less product.
+    fn clmul<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::Clmul, 0, a, b)
+    }
+    /// High half of the carry-less product.
+    fn clmulh<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        self.op2(Op::ClmulH, 0, a, b)
+    }
+    /// Leading zeros.
+    fn clz<T: Int>(&mut self, a: V<Self, T>) -> V<Self, T> {
+        self.op1(Op::Clz, 0, a)
+    }
+    /// Trailing zeros.
+    fn ctz<T: Int>(&mut self, a: V<Self, T>) -> V<Self, T> {
+        self.op1(Op::Ctz, 0, a)
+    }
+    /// Set bits.
+    fn popcnt<T: Int>(&mut self, a: V<Self, T>) -> V<Self, T> {
+        self.op1(Op::Popcnt, 0, a)
+    }
+    /// Bytes in reverse order.
+    fn bswap<T: Int>(&mut self, a: V<Self, T>) -> V<Self, T> {
+        self.op1(Op::Bswap, 0, a)
+    }
+    /// Sign extension of the low `bits` (8, 16, 32).
+    fn sext<T: Int>(&mut self, a: V<Self, T>, bits: u32) -> V<Self, T> {
+        self.op1(Op::Sext, bits.into(), a)
+    }
+    /// Zero extension of the low `bits` (1..64).
+    fn zext<T: Int>(&mut self, a: V<Self, T>, bits: u32) -> V<Self, T> {
+        let mask = self.k(u64::MAX >> (64 - bits));
+        self.and(a, mask)
+    }
+    /// The low half.
+    fn trunc(&mut self, a: V<Self, I64>) -> V<Self, I32> {
+        self.op1(Op::Trunc, 0, a)
+    }
+    /// Widened with zeros.
+    fn zextw(&mut self, a: V<Self, I32>) -> V<Self, I64> {
+        self.op1(Op::Zext, 0, a)
+    }
+    /// Widened with copies of the sign.
+    fn sextw(&mut self, a: V<Self, I32>) -> V<Self, I64> {
+        self.op1(Op::SextW, 0, a)
+    }
+    /// 0 or 1 as an integer.
+    fn from_bool<T: Int>(&mut self, a: V<Self, Bool>) -> V<Self, T> {
+        self.op1(Op::Zext, 0, a)
+    }
+    /// The bits of a float.
+    fn to_bits<T: Float>(&mut self, a: V<Self, T>) -> V<Self, T::Bits> {
+        self.op1(Op::Bitcast, 0, a)
+    }
+    /// The float of these bits.
+    fn from_bits<T: Float>(&mut self, a: V<Self, T::Bits>) -> V<Self, T> {
+        self.op1(Op::Bitcast, 0, a)
+    }
+    /// Equal.
+    fn eq<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, Bool> {
+        self.op2(Op::Eq, 0, a, b)
+    }
+    /// Not equal.
+    fn ne<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, Bool> {
+        self.op2(Op::Ne, 0, a, b)
+    }
+    /// Unsigned less.
+    fn ltu<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, Bool> {
+        self.op2(Op::LtU, 0, a, b)
+    }
+    /// Signed less.
+    fn lts<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, Bool> {
+        self.op2(Op::LtS, 0, a, b)
+    }
+    /// A float operation of two arguments ([`Op::FAdd`] to [`Op::FDiv`], [`Op::FMin`], [`Op::FMax`]).
+    fn float2<T: Float>(&mut self, op: Op, a: V<Self, T>, b: V<Self, T>, rm: Rm) -> V<Self, T> {
+        self.op2(op, rm as u64, a, b)
+    }
+    /// Square root.
+    fn fsqrt<T: Float>(&mut self, a: V<Self, T>, rm: Rm) -> V<Self, T> {
+        self.op1(Op::FSqrt, rm as u64, a)
+    }
+    /// A float comparison ([`Op::FEq`] to [`Op::FLeQ`]).
+    fn fcmp<T: Float>(&mut self, op: Op, a: V<Self, T>, b: V<Self, T>) -> V<Self, Bool> {
+        self.op2(op, 0, a, b)
+    }
+    /// binary32 to binary64.
+    fn fwiden(&mut self, a: V<Self, F32>) -> V<Self, F64> {
+        self.op1(Op::FToF, 0, a)
+    }
+    /// binary64 to binary32.
+    fn fnarrow(&mut self, a: V<Self, F64>, rm: Rm) -> V<Self, F32> {
+        self.op1(Op::FToF, rm as u64, a)
+    }
+    /// Float to integer; `signed` chooses [`Op::FToS`] or [`Op::FToU`].
+    fn ftoi<T: Float, U: Int>(&mut self, a: V<Self, T>, signed: bool, rm: Rm) -> V<Self, U> {
+        self.op1(if signed { Op::FToS } else { Op::FToU }, rm as u64, a)
+    }
+    /// Integer to float.
+    fn itof<T: Int, U: Float>(&mut self, a: V<Self, T>, signed: bool, rm: Rm) -> V<Self, U> {
+        self.op1(if signed { Op::SToF } else { Op::UToF }, rm as u64, a)
+    }
+    /// To an integral value; `exact` raises inexact when the value changes.
+    fn fround<T: Float>(&mut self, a: V<Self, T>, rm: Rm, exact: bool) -> V<Self, T> {
+        self.op1(Op::FRound, rm as u64 | u64::from(exact) << 8, a)
+    }
+}

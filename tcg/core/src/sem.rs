@@ -392,15 +392,15 @@ pub trait Sem: Sized {
         self.op1(Op::SextW, 0, a)
     }
     /// 0 or 1 as an integer.
-    fn from_bool<T: Int>(&mut self, a: V<Self, Bool>) -> V<Self, T> {
+    fn bool_to_int<T: Int>(&mut self, a: V<Self, Bool>) -> V<Self, T> {
         self.op1(Op::Zext, 0, a)
     }
     /// The bits of a float.
-    fn to_bits<T: Float>(&mut self, a: V<Self, T>) -> V<Self, T::Bits> {
+    fn float_to_bits<T: Float>(&mut self, a: V<Self, T>) -> V<Self, T::Bits> {
         self.op1(Op::Bitcast, 0, a)
     }
     /// The float of these bits.
-    fn from_bits<T: Float>(&mut self, a: V<Self, T::Bits>) -> V<Self, T> {
+    fn bits_to_float<T: Float>(&mut self, a: V<Self, T::Bits>) -> V<Self, T> {
         self.op1(Op::Bitcast, 0, a)
     }
     /// Equal.

@@ -7,6 +7,8 @@
 
 pub mod build;
 pub mod cpu;
+pub mod eval;
+pub mod fp;
 pub mod guest;
 pub mod ir;
 pub mod sem;

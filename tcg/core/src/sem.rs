@@ -148,17 +148,8 @@ pub enum Rmw {
 
 impl Rmw {
     /// Every kind, in number order.
-    pub const ALL: [Rmw; 9] = [
-        Rmw::Swap,
-        Rmw::Add,
-        Rmw::And,
-        Rmw::Or,
-        Rmw::Xor,
-        Rmw::MinS,
-        Rmw::MaxS,
-        Rmw::MinU,
-        Rmw::MaxU,
-    ];
+    pub const ALL: [Rmw; 9] =
+        [Rmw::Swap, Rmw::Add, Rmw::And, Rmw::Or, Rmw::Xor, Rmw::MinS, Rmw::MaxS, Rmw::MinU, Rmw::MaxU];
 
     /// Packed with `op` into an instruction's immediate.
     pub const fn pack(self, op: MemOp) -> u64 {

@@ -6,11 +6,29 @@
 
 use std::sync::Arc;
 
-/// The largest frame a back end delivers or takes, in bytes: an MTU of 1500, the Ethernet header and a VLAN tag.
+/// The largest frame a back end delivers, in bytes: an MTU of 1500, the Ethernet header and a VLAN tag.
 pub const MAX_FRAME: usize = 1518;
+
+/// The largest frame a back end takes when it does [`Offloads::segmentation`].
+pub const MAX_LARGE_FRAME: usize = 14 + 65535;
+
+/// Work that a back end takes off the guest's hands, for the device to offer as features.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offloads {
+    /// TCP and UDP check sums: those of sent frames may be left unfinished (`VIRTIO_NET_F_CSUM`), those of delivered
+    /// frames need no check (`VIRTIO_NET_F_GUEST_CSUM`, each frame marked `DATA_VALID`).
+    pub checksum: bool,
+    /// Sent frames may hold a TCP segment over IPv4 of any length up to [`MAX_LARGE_FRAME`]
+    /// (`VIRTIO_NET_F_HOST_TSO4`).
+    pub segmentation: bool,
+}
 
 /// Where a device's frames go.
 pub trait NetBackend: Send + Sync {
+    /// What the device may leave to this back end. Does not change.
+    fn offloads(&self) -> Offloads {
+        Offloads::default()
+    }
     /// Sends a frame from the guest; never blocks. A frame that is too long, or for which there is no room, is
     /// dropped, as a network does. May be called with the device's locks held: never calls the sink back from inside.
     fn send(&self, frame: &[u8]);

@@ -17,6 +17,9 @@ pub struct Build {
 /// Longest run of guest instructions in one translation.
 pub const MAX_INSNS: usize = 64;
 
+/// Longest guest instruction that is translated whole wherever it begins in a page.
+const MAX_INSN_BYTES: u64 = 4;
+
 /// The translation of a guest basic block.
 #[derive(Debug)]
 pub struct GuestBlock {
@@ -46,23 +49,31 @@ pub fn guest_block<G: Guest>(
             Ok(decoded) => decoded,
             Err(trap) if insns == 0 => return Err(trap),
             Err(_) => {
-                build.end(Term::Goto { pc: at, check: false });
+                let end = build.leave(at, false);
+                build.end(end);
                 break;
             }
         };
         let cx = Ctx { pc: at, len, mode };
+        let crosses = |end: u64| (end ^ pc) >> base::PAGE_SHIFT != 0;
+        if insns > 0 && crosses(at.wrapping_add(len - 1)) {
+            let end = build.leave(at, false);
+            build.end(end);
+            break;
+        }
         build.begin(at);
         let Ok(next) = G::exec(&mut build, &cx, insn);
         insns += 1;
         at = cx.next_pc();
-        let leaves_page = (at ^ pc) >> base::PAGE_SHIFT != 0;
+        let leaves_page = crosses(at);
         match build.finish(&cx, next) {
             Some(term) => {
                 build.end(term);
                 break;
             }
             None if insns >= max_insns || leaves_page => {
-                build.end(Term::Goto { pc: at, check: false });
+                let end = build.leave(at, false);
+                build.end(end);
                 break;
             }
             None => {}
@@ -96,17 +107,13 @@ impl Build {
 
     /// The end that `next` makes; `None` if the guest falls through to the next instruction.
     fn finish(&mut self, cx: &Ctx, next: Next<Value>) -> Option<Term> {
-        let goto = |pc: u64| Term::Goto { pc, check: pc <= cx.pc };
         Some(match next {
             Next::Fall => return None,
-            Next::Jump(pc) => goto(pc),
+            Next::Jump(pc) => self.leave(pc, pc <= cx.pc),
             Next::Branch { cond, taken, not } => {
-                let mut side = |pc| {
-                    let block = self.region.add_block();
-                    self.region.blocks[block.0 as usize].term = goto(pc);
-                    Edge::to(block)
-                };
-                Term::Branch { cond: cond.raw, then: side(taken), other: side(not) }
+                let then = self.side(taken, taken <= cx.pc);
+                let other = self.side(not, not <= cx.pc);
+                Term::Branch { cond: cond.raw, then, other }
             }
             Next::Indirect(target, hint) => Term::Indirect { target: target.raw, hint },
             Next::Trap(trap) => Term::Trap { pc: cx.pc, code: trap.code, value: trap.value },
@@ -116,6 +123,25 @@ impl Build {
             }
             Next::Exit(code) => Term::Exit { pc: cx.next_pc(), code },
         })
+    }
+
+    /// A block that leaves for `pc`.
+    fn side(&mut self, pc: u64, check: bool) -> Edge {
+        let from = std::mem::replace(&mut self.block, self.region.add_block());
+        let term = self.leave(pc, check);
+        self.end(term);
+        Edge::to(std::mem::replace(&mut self.block, from))
+    }
+
+    /// Leaves the region for `pc`. Only exits within the page can be linked: where another page is may change, and
+    /// so may the second page of an instruction that begins at the very end of this one.
+    fn leave(&mut self, pc: u64, check: bool) -> Term {
+        let same_page = (pc ^ self.region.pc) >> base::PAGE_SHIFT == 0;
+        if same_page && pc % base::PAGE_SIZE <= base::PAGE_SIZE - MAX_INSN_BYTES {
+            return Term::Goto { pc, check };
+        }
+        let target = self.k::<I64>(pc);
+        Term::Indirect { target: target.raw, hint: Hint::Jump }
     }
 
     fn emit(&mut self, op: Op, ty: Ty, imm: u64, args: &[Value]) -> Value {

@@ -4,8 +4,8 @@
 //! register and reaches everything else, guest registers included, at fixed offsets from it. So generated code
 //! contains no host address.
 
+use crate::run::Mmu;
 use crate::ty::Ty;
-use std::ffi::c_void;
 use std::sync::atomic::AtomicU32;
 
 /// Index of a guest register in the guest's table.
@@ -108,7 +108,7 @@ pub const TLB_ENTRY_SHIFT: u32 = 5;
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(16))]
 pub struct JumpEntry {
-    /// Guest address combined with [`CpuHeader::jump_tag`] by exclusive or.
+    /// Guest address.
     pub key: u64,
     /// Host address of the translation's entry.
     pub code: u64,
@@ -116,6 +116,36 @@ pub struct JumpEntry {
 
 /// Entries of the jump cache, a power of two. Entry of `pc`: `(pc >> 1) & (JUMP_ENTRIES - 1)`.
 pub const JUMP_ENTRIES: usize = 4096;
+
+impl CpuHeader {
+    /// A header with nothing in it yet; [`crate::run::Vcpu`] fills in the pointers.
+    pub const fn new() -> Self {
+        Self {
+            pc: 0,
+            trap_value: 0,
+            trap_code: 0,
+            fp_flags: 0,
+            fp_control: 0,
+            link_site: 0,
+            request: std::ptr::null(),
+            helpers: std::ptr::null(),
+            tlb: std::ptr::null(),
+            tlb_mask: 0,
+            jumps: std::ptr::null(),
+            mmu: std::ptr::null_mut(),
+            fp_live: 0,
+        }
+    }
+}
+
+impl Default for CpuHeader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// SAFETY: the pointers lead to tables that the vCPU owns or shares through atomics; the header goes where the vCPU goes.
+unsafe impl Send for CpuHeader {}
 
 /// The start of every guest's CPU structure.
 #[repr(C)]
@@ -143,9 +173,8 @@ pub struct CpuHeader {
     pub tlb_mask: u64,
     /// First entry of the jump cache ([`JUMP_ENTRIES`] long).
     pub jumps: *const JumpEntry,
-    /// Stands for everything but the address that decides which translation runs (address space, mode); mixed into
-    /// the keys of the jump cache.
-    pub jump_tag: u64,
-    /// The run-time that this vCPU belongs to, for helpers of the translator.
-    pub vcpu: *mut c_void,
+    /// The vCPU's view of memory, for helpers.
+    pub mmu: *mut Mmu,
+    /// Not zero while the host's float unit is in the guest's mode and holds flags of the guest.
+    pub fp_live: u32,
 }

@@ -1,0 +1,228 @@
+//! The reading that runs: [`Interp`] executes a semantics function on the CPU state at once.
+//!
+//! Tier 0, single step, and the oracle that generated code is tested against.
+
+use crate::cpu::{CpuHeader, HelperId, RegDesc, RegId, exit};
+use crate::eval;
+use crate::fp;
+use crate::guest::{Ctx, Guest, Trap};
+use crate::ir::Op;
+use crate::run::{Fault, Mmu, VcpuFetch};
+use crate::sem::{MemOp, Next, Rm, Rmw, Sem, V, Val};
+use crate::ty::{Bool, Float, I64, Int, Scalar};
+use std::marker::PhantomData;
+use std::sync::atomic::{Ordering, fence};
+
+/// Runs semantics functions of guest `G`.
+///
+/// Helpers reach the same CPU and MMU through the CPU header, so both are raw pointers here: each borrow lasts for one
+/// access, never across a helper call.
+pub struct Interp<G: Guest> {
+    cpu: *mut G::Cpu,
+    mmu: *mut Mmu,
+    regs: &'static [RegDesc],
+    guest: PhantomData<G>,
+}
+
+/// Why a semantics function stopped in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The guest takes a trap at this instruction.
+    Trap(Trap),
+    /// The instruction was not carried out; the run loop looks at the code (one of [`exit`]) and runs it again.
+    Leave(u32),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Trap(trap) => Self::Trap(trap),
+            Fault::CodeChanged => Self::Leave(exit::RESYNC),
+        }
+    }
+}
+
+/// What one interpreted instruction did; the header's `pc` is where the guest goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Went on to the instruction that follows.
+    Next,
+    /// Jumped: a basic block ends here.
+    Jumped,
+    /// Traps at `pc`.
+    Trap(Trap),
+    /// Leaves to the run loop with one of [`exit`].
+    Leave(u32),
+}
+
+/// Runs the instruction at the header's `pc`.
+///
+/// # Safety
+/// `cpu` and `mmu` are valid, belong to one vCPU, and nobody else uses them during the call but helpers it makes.
+pub unsafe fn step<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, mode: u64) -> Step {
+    let decoded = {
+        // SAFETY: the caller's promise; no helper runs while code is fetched.
+        let (cpu, mmu) = unsafe { (&mut *cpu, &mut *mmu) };
+        let pc = cpu.as_ref().pc;
+        G::decode(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode).map(|(insn, len)| (insn, Ctx { pc, len, mode }))
+    };
+    match decoded {
+        // SAFETY: the caller's promise.
+        Ok((insn, cx)) => unsafe { run_insn::<G>(cpu, mmu, &cx, insn) },
+        Err(trap) => Step::Trap(trap),
+    }
+}
+
+/// Runs a decoded instruction that stands at `cx.pc`.
+///
+/// # Safety
+/// As for [`step`].
+pub unsafe fn run_insn<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, cx: &Ctx, insn: G::Insn) -> Step {
+    let mut interp = Interp::<G> { cpu, mmu, regs: G::regs(), guest: PhantomData };
+    let flow = G::exec(&mut interp, cx, insn);
+    let (pc, step) = match flow {
+        Ok(Next::Fall) => (cx.next_pc(), Step::Next),
+        Ok(Next::Jump(pc)) => (pc, Step::Jumped),
+        Ok(Next::Branch { cond, taken, not }) => (if cond.raw != 0 { taken } else { not }, Step::Jumped),
+        Ok(Next::Indirect(target, _)) => (target.raw, Step::Jumped),
+        Ok(Next::Trap(trap)) | Err(Stop::Trap(trap)) => (cx.pc, Step::Trap(trap)),
+        Ok(Next::Exit(code)) => (cx.next_pc(), Step::Leave(code)),
+        Err(Stop::Leave(code)) => (cx.pc, Step::Leave(code)),
+    };
+    // SAFETY: the caller's promise.
+    unsafe { (*cpu).as_mut().pc = pc };
+    step
+}
+
+impl<G: Guest> Interp<G> {
+    fn head(&mut self) -> *mut CpuHeader {
+        self.cpu.cast()
+    }
+
+    fn slot(&mut self, reg: RegId) -> *mut u64 {
+        let offset = self.regs[reg.0 as usize].offset as usize;
+        // SAFETY: the table's offsets are those of 8-byte fields of the CPU structure.
+        unsafe { self.cpu.cast::<u8>().add(offset).cast() }
+    }
+
+    fn parts(&mut self) -> (&mut G::Cpu, &mut Mmu) {
+        // SAFETY: `step`'s caller promises that both are ours; no helper runs while the borrow of `self` lasts.
+        unsafe { (&mut *self.cpu, &mut *self.mmu) }
+    }
+
+    fn float_flags<T>(&mut self, operation: impl FnOnce(&mut u32) -> T) -> T {
+        operation(&mut self.parts().0.as_mut().fp_flags)
+    }
+}
+
+impl<G: Guest> Sem for Interp<G> {
+    type R = u64;
+    type Stop = Stop;
+
+    #[inline]
+    fn k<T: Scalar>(&mut self, value: u64) -> V<Self, T> {
+        Val::new(value & T::TY.mask())
+    }
+
+    #[inline]
+    fn get<T: Scalar>(&mut self, reg: RegId) -> V<Self, T> {
+        // SAFETY: `slot` points into the CPU structure, which this vCPU's thread owns.
+        Val::new(unsafe { self.slot(reg).read() } & T::TY.mask())
+    }
+
+    #[inline]
+    fn set<T: Scalar>(&mut self, reg: RegId, value: V<Self, T>) {
+        // SAFETY: as in `get`.
+        unsafe { self.slot(reg).write(value.raw) }
+    }
+
+    #[inline]
+    fn op1<T: Scalar, U: Scalar>(&mut self, op: Op, imm: u64, a: V<Self, T>) -> V<Self, U> {
+        Val::new(match op.effect() {
+            crate::ir::Effect::Flags => {
+                self.float_flags(|raised| eval::float1(op, (T::TY, U::TY), imm, a.raw, raised))
+            }
+            _ => eval::int1(op, T::TY, U::TY, imm, a.raw),
+        })
+    }
+
+    #[inline]
+    fn op2<T: Scalar, U: Scalar>(&mut self, op: Op, imm: u64, a: V<Self, T>, b: V<Self, T>) -> V<Self, U> {
+        Val::new(match op.effect() {
+            crate::ir::Effect::Flags => {
+                self.float_flags(|raised| eval::float2(op, T::TY, imm, [a.raw, b.raw], raised))
+            }
+            _ => eval::int2(op, T::TY, a.raw, b.raw),
+        })
+    }
+
+    fn fmuladd<T: Float>(&mut self, a: V<Self, T>, b: V<Self, T>, c: V<Self, T>, rm: Rm) -> V<Self, T> {
+        Val::new(self.float_flags(|raised| fp::fmuladd(T::TY, [a.raw, b.raw, c.raw], rm, raised)))
+    }
+
+    #[inline]
+    fn select<T: Scalar>(&mut self, cond: V<Self, Bool>, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {
+        if cond.raw != 0 { a } else { b }
+    }
+
+    fn load<T: Scalar>(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<V<Self, T>, Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(Val::new(mmu.load::<G>(cpu, addr.raw, op, T::TY)?))
+    }
+
+    fn store<T: Scalar>(&mut self, addr: V<Self, I64>, value: V<Self, T>, op: MemOp) -> Result<(), Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(mmu.store::<G>(cpu, addr.raw, value.raw, op)?)
+    }
+
+    fn rmw<T: Int>(
+        &mut self,
+        kind: Rmw,
+        addr: V<Self, I64>,
+        operand: V<Self, T>,
+        op: MemOp,
+    ) -> Result<V<Self, T>, Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(Val::new(mmu.rmw::<G>(cpu, addr.raw, operand.raw, kind.pack(op), T::TY)?))
+    }
+
+    fn cas<T: Int>(
+        &mut self,
+        addr: V<Self, I64>,
+        expected: V<Self, T>,
+        new: V<Self, T>,
+        op: MemOp,
+    ) -> Result<V<Self, T>, Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(Val::new(mmu.cas::<G>(cpu, addr.raw, [expected.raw, new.raw], op, T::TY)?))
+    }
+
+    fn fence(&mut self) {
+        fence(Ordering::SeqCst);
+    }
+
+    fn call(&mut self, id: HelperId, args: &[V<Self, I64>]) -> Result<V<Self, I64>, Stop> {
+        let arg = |n: usize| args.get(n).map_or(0, |a| a.raw);
+        let func = G::helpers()[id.0 as usize].func;
+        let head = self.head();
+        // SAFETY: `head` is the header of a vCPU of guest `G`, to which the helper belongs.
+        let result = unsafe { func(head, arg(0), arg(1), arg(2), 0) };
+        match result.status as u32 {
+            exit::NONE => Ok(Val::new(result.value)),
+            exit::TRAP => {
+                // SAFETY: as above; the helper has returned.
+                let head = unsafe { &*head };
+                Err(Stop::Trap(Trap { code: head.trap_code, value: head.trap_value }))
+            }
+            code => Err(Stop::Leave(code)),
+        }
+    }
+
+    fn when(
+        &mut self,
+        cond: V<Self, Bool>,
+        body: impl FnOnce(&mut Self) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        if cond.raw != 0 { body(self) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,107 @@
+//! Constant folding and identities, one instruction at a time.
+
+use crate::eval;
+use crate::ir::{Effect, Inst, Op, Region, Value};
+use crate::ty::Ty;
+
+/// What an instruction turns out to be.
+pub enum Folded {
+    /// Itself.
+    Same,
+    /// A constant of its result type.
+    Const(u64),
+    /// Another value.
+    Value(Value),
+}
+
+/// The constant that `v` is.
+fn constant(region: &Region, v: Value) -> Option<u64> {
+    let inst = region.inst(v);
+    (inst.op == Op::Const).then_some(inst.imm)
+}
+
+/// Looks at `inst`, whose arguments are already folded.
+pub fn fold(region: &Region, inst: &Inst) -> Folded {
+    if inst.op.effect() != Effect::Pure {
+        return Folded::Same;
+    }
+    match inst.op.arg_count() {
+        1 => fold1(region, inst),
+        2 => fold2(region, inst),
+        3 => fold_select(region, inst),
+        _ => Folded::Same,
+    }
+}
+
+fn fold1(region: &Region, inst: &Inst) -> Folded {
+    let from = region.inst(inst.args[0]);
+    let from_ty = from.result();
+    if from.op == Op::Const {
+        return Folded::Const(eval::int1(inst.op, from_ty, inst.result(), inst.imm, from.imm));
+    }
+    match (inst.op, from.op) {
+        (Op::Trunc, Op::SextW) => Folded::Value(from.args[0]),
+        (Op::Trunc, Op::Zext) if region.inst(from.args[0]).result() == Ty::I32 => Folded::Value(from.args[0]),
+        (Op::Trunc, Op::Or) => match boxed(region, from) {
+            Some((low, _)) => Folded::Value(low),
+            None => Folded::Same,
+        },
+        (Op::Bitcast, _) if from_ty == inst.ty => Folded::Value(inst.args[0]),
+        (Op::Bitcast, Op::Bitcast) if region.inst(from.args[0]).result() == inst.ty => {
+            Folded::Value(from.args[0])
+        }
+        _ => Folded::Same,
+    }
+}
+
+/// `low` and the constant above it, if `or` joins a widened 32-bit value with constant high bits.
+fn boxed(region: &Region, or: &Inst) -> Option<(Value, u64)> {
+    let high = constant(region, or.args[1]).filter(|k| *k as u32 == 0)?;
+    let wide = region.inst(or.args[0]);
+    let fits = wide.op == Op::Zext && region.inst(wide.args[0]).result() == Ty::I32;
+    fits.then_some((wide.args[0], high))
+}
+
+fn fold2(region: &Region, inst: &Inst) -> Folded {
+    let [a, b, _] = inst.args;
+    let (left, right) = (constant(region, a), constant(region, b));
+    if let (Some(x), Some(y)) = (left, right) {
+        return Folded::Const(eval::int2(inst.op, inst.ty, x, y));
+    }
+    let ones = inst.ty.mask();
+    match (inst.op, left, right) {
+        (Op::Add | Op::Or | Op::Xor, Some(0), _) => Folded::Value(b),
+        (Op::Add | Op::Sub | Op::Or | Op::Xor, _, Some(0)) => Folded::Value(a),
+        (Op::Shl | Op::ShrU | Op::ShrS | Op::Rotr, _, Some(0)) => Folded::Value(a),
+        (Op::And, Some(0), _) | (Op::And, _, Some(0)) => Folded::Const(0),
+        (Op::And, _, Some(k)) if k == ones => Folded::Value(a),
+        (Op::And, Some(k), _) if k == ones => Folded::Value(b),
+        (Op::Mul, _, Some(1)) => Folded::Value(a),
+        (Op::Mul, Some(1), _) => Folded::Value(b),
+        (Op::Sub | Op::Xor, _, _) if a == b => Folded::Const(0),
+        (Op::And | Op::Or, _, _) if a == b => Folded::Value(a),
+        (Op::ShrU, _, Some(32)) if inst.ty == Ty::I64 && region.inst(a).op == Op::Or => {
+            match boxed(region, region.inst(a)) {
+                Some((_, high)) => Folded::Const(high >> 32),
+                None => Folded::Same,
+            }
+        }
+        // A truth value made an integer and tested again.
+        (Op::Ne, _, Some(0)) => {
+            let wide = region.inst(a);
+            let truth = wide.op == Op::Zext && region.inst(wide.args[0]).result() == Ty::Bool;
+            if truth { Folded::Value(wide.args[0]) } else { Folded::Same }
+        }
+        _ => Folded::Same,
+    }
+}
+
+fn fold_select(region: &Region, inst: &Inst) -> Folded {
+    let [cond, yes, no] = inst.args;
+    match constant(region, cond) {
+        Some(0) => Folded::Value(no),
+        Some(_) => Folded::Value(yes),
+        None if yes == no => Folded::Value(yes),
+        None => Folded::Same,
+    }
+}

@@ -1,0 +1,436 @@
+//! The translation cache of a machine: finding, making, linking and dropping translations.
+//!
+//! One cache serves all vCPUs. A translation is keyed by what its code depends on: guest-virtual and guest-physical
+//! address, mode. A vCPU holds [`CodeCache::gate`] for reading while it runs generated code; only whoever empties the
+//! cache holds it for writing, so code memory is never reused under a running vCPU.
+//!
+//! Lock order: gate, then state. Neither is held while a device or a clock is called.
+
+use super::mmu::{CodeWatch, Mmu, VcpuFetch};
+use super::tlb::Tables;
+use crate::build::{self, GuestBlock};
+use crate::cpu::CpuHeader;
+use crate::guest::{Guest, Trap};
+use crate::host::{CodeBuffer, CompileError, Env, Runner};
+use crate::opt;
+use base::{AddressSpace, CpuLines, PAGE_SHIFT, PAGE_SIZE, WriteWatcher};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Weak};
+use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
+
+/// How translations are made and kept.
+#[derive(Clone, Debug)]
+pub struct CodeConfig {
+    /// Size of the code memory in bytes.
+    pub code_bytes: usize,
+    /// Longest run of guest instructions in one translation.
+    pub max_insns: usize,
+    /// Choose registers at random but legally, from this seed (tests).
+    pub random_registers: Option<u64>,
+}
+
+impl Default for CodeConfig {
+    fn default() -> Self {
+        Self { code_bytes: 64 << 20, max_insns: build::MAX_INSNS, random_registers: None }
+    }
+}
+
+/// Counters for people who tune.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CodeStats {
+    /// Translations made.
+    pub translations: u64,
+    /// Guest instructions in them.
+    pub guest_insns: u64,
+    /// Bytes of host code made.
+    pub host_bytes: u64,
+    /// Translations dropped because guest code changed.
+    pub dropped: u64,
+    /// Times the cache was emptied because it was full.
+    pub emptied: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    phys: u64,
+    pc: u64,
+    mode: u64,
+}
+
+struct Block {
+    key: Key,
+    len: u64,
+    /// Physical page of the end, if the code crosses into another page.
+    second_page: Option<u64>,
+    entry: u32,
+    /// Exits of other blocks that jump straight here.
+    incoming: Vec<u32>,
+    valid: bool,
+}
+
+struct Site {
+    offset: u32,
+    pc: u64,
+    from: u32,
+}
+
+struct State {
+    buffer: CodeBuffer,
+    blocks: Vec<Block>,
+    by_key: HashMap<Key, u32>,
+    by_page: HashMap<u64, Vec<u32>>,
+    sites: Vec<Site>,
+    /// Raised whenever watched code changes: a translation made meanwhile may be of the old code.
+    epoch: u64,
+    /// Number of the first of `sites`; numbers are never used twice.
+    first_site: u32,
+    stats: CodeStats,
+}
+
+impl State {
+    fn get(&self, key: &Key) -> Option<&Block> {
+        Some(&self.blocks[*self.by_key.get(key)? as usize])
+    }
+}
+
+/// A vCPU as the cache sees it.
+struct Member {
+    tables: Arc<Tables>,
+    lines: Arc<CpuLines>,
+}
+
+/// The translation cache.
+pub struct CodeCache {
+    gate: RwLock<()>,
+    runner: Runner,
+    state: Mutex<State>,
+    members: RwLock<Vec<Member>>,
+    space: Arc<AddressSpace>,
+    config: CodeConfig,
+}
+
+/// A translation found: where to enter it.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Host address.
+    pub code: u64,
+    index: u32,
+}
+
+impl CodeCache {
+    /// An empty cache for the code in `space`.
+    pub fn new(space: Arc<AddressSpace>, config: CodeConfig) -> io::Result<Arc<Self>> {
+        let buffer = CodeBuffer::new(config.code_bytes)?;
+        let runner = buffer.runner();
+        let state = State {
+            buffer,
+            blocks: Vec::new(),
+            by_key: HashMap::new(),
+            by_page: HashMap::new(),
+            sites: Vec::new(),
+            epoch: 0,
+            first_site: 1,
+            stats: CodeStats::default(),
+        };
+        let cache = Arc::new(Self {
+            gate: RwLock::new(()),
+            runner,
+            state: Mutex::new(state),
+            members: RwLock::default(),
+            space: space.clone(),
+            config,
+        });
+        for region in space.ram().iter() {
+            let watcher: Weak<dyn WriteWatcher> = Arc::downgrade(&(cache.clone() as Arc<dyn WriteWatcher>));
+            region.get_mmap().bitmap().connect(region.start_addr().0, watcher);
+        }
+        let weak = Arc::downgrade(&cache);
+        space.on_change(move || {
+            if let Some(cache) = weak.upgrade() {
+                cache.map_changed();
+            }
+        });
+        Ok(cache)
+    }
+
+    /// The guest-physical address space that code is read from.
+    pub fn space(&self) -> &Arc<AddressSpace> {
+        &self.space
+    }
+
+    /// Adds a vCPU.
+    pub fn join(&self, tables: Arc<Tables>, lines: Arc<CpuLines>) {
+        self.members.write().push(Member { tables, lines });
+    }
+
+    /// Permission to run generated code, and to remember where it is.
+    pub fn enter_gate(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read()
+    }
+
+    /// Runs generated code at host address `code` until it leaves; gives one of [`crate::cpu::exit`].
+    ///
+    /// # Safety
+    /// `cpu` is the header of a vCPU of the guest the cache is used with, `code` comes from [`Self::find`] or
+    /// [`Self::translate`], and the gate has been held since.
+    pub unsafe fn run(&self, cpu: *mut CpuHeader, code: u64) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.runner.enter(cpu, code) }
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> CodeStats {
+        self.state.lock().stats
+    }
+
+    /// The translation of `pc` under `mode`, if there is one; the jump cache remembers it. Hold the gate.
+    pub fn find<G: Guest>(
+        &self,
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        pc: u64,
+        mode: u64,
+    ) -> Result<Option<Found>, Trap> {
+        let phys = mmu.fetch_phys::<G>(cpu, pc)?;
+        let key = Key { phys, pc, mode };
+        let mut state = self.state.lock();
+        let Some(mut block) = state.get(&key) else { return Ok(None) };
+        if let (Some(second), len) = (block.second_page, block.len) {
+            // The walk may touch guest memory that is watched, so not under the lock.
+            drop(state);
+            let now = mmu.fetch_phys::<G>(cpu, pc.wrapping_add(len - 1))? & !(PAGE_SIZE - 1);
+            state = self.state.lock();
+            match state.get(&key) {
+                Some(again) if now == second && again.second_page == Some(second) => block = again,
+                _ => return Ok(None),
+            }
+        }
+        let index = state.by_key[&block.key];
+        let code = state.buffer.entry_address(block.entry) as u64;
+        // Under the lock: whoever drops the block afterwards finds the entry.
+        mmu.contexts.insert_jump(pc, code);
+        Ok(Some(Found { code, index }))
+    }
+
+    /// Links exit `site` to `target`, so that it need not come back here. Only within a page: what another page's
+    /// address means can change without the translation knowing.
+    pub fn link(&self, site: u32, target: Found) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let Some(number) = site.checked_sub(state.first_site) else { return };
+        let (Some(site), Some(to)) =
+            (state.sites.get(number as usize), state.blocks.get(target.index as usize))
+        else {
+            return;
+        };
+        let from = &state.blocks[site.from as usize];
+        let same_page = (from.key.pc ^ to.key.pc) >> PAGE_SHIFT == 0 && from.key.mode == to.key.mode;
+        let still_there = from.valid && to.valid && site.pc == to.key.pc;
+        if same_page && still_there && to.second_page.is_none() && from.key.phys ^ to.key.phys < PAGE_SIZE {
+            state.buffer.link(site.offset, to.entry);
+            let number = state.first_site + number;
+            state.blocks[target.index as usize].incoming.push(number);
+        }
+    }
+
+    /// Translates the block at `pc`. False: the code cannot be translated now (it lies where stores cannot be
+    /// watched, or it changed meanwhile); interpret it. Do not hold the gate.
+    pub fn translate<G: Guest>(
+        &self,
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        pc: u64,
+        mode: u64,
+    ) -> Result<bool, Trap> {
+        let phys = mmu.fetch_phys::<G>(cpu, pc)?;
+        let epoch = self.state.lock().epoch;
+        self.watch(phys);
+        let block = self.build::<G>(cpu, mmu, pc, mode)?;
+        let last = pc.wrapping_add(block.len - 1);
+        let second_page = match (last ^ pc) >> PAGE_SHIFT {
+            0 => None,
+            _ => Some(mmu.fetch_phys::<G>(cpu, last)? & !(PAGE_SIZE - 1)),
+        };
+        let block = match second_page {
+            None => block,
+            Some(page) => {
+                // Read again now that stores to the second page are seen as well.
+                self.watch(page);
+                let again = self.build::<G>(cpu, mmu, pc, mode)?;
+                if again.len != block.len {
+                    return Ok(false);
+                }
+                again
+            }
+        };
+        let key = Key { phys, pc, mode };
+        Ok(self.install::<G>(key, block, second_page, epoch))
+    }
+
+    fn build<G: Guest>(
+        &self,
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        pc: u64,
+        mode: u64,
+    ) -> Result<GuestBlock, Trap> {
+        build::guest_block::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, self.config.max_insns)
+    }
+
+    fn watch(&self, phys: u64) {
+        let members = self.members.read();
+        Mmu::watch_page(&self.space, phys, members.iter().map(|m| &*m.tables));
+    }
+
+    /// Compiles and enters a block; false if it did not fit, and the cache was emptied to make room.
+    fn install<G: Guest>(&self, key: Key, mut block: GuestBlock, second_page: Option<u64>, epoch: u64) -> bool {
+        opt::optimise(&mut block.region, G::regs(), G::helpers());
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        if state.epoch != epoch {
+            return false;
+        }
+        if state.get(&key).is_some_and(|block| block.second_page == second_page) {
+            return true;
+        }
+        let first_site = state.first_site + state.sites.len() as u32;
+        let env = Env {
+            regs: G::regs(),
+            helpers: G::helpers(),
+            first_site,
+            random_registers: self.config.random_registers.map(|seed| seed ^ key.pc),
+        };
+        let compiled = match state.buffer.compile(&block.region, &env) {
+            Ok(compiled) => compiled,
+            Err(CompileError::OutOfSpace) => {
+                drop(guard);
+                self.empty();
+                return false;
+            }
+            Err(CompileError::TooLarge) => return false,
+        };
+        let index = state.blocks.len() as u32;
+        state.stats.translations += 1;
+        state.stats.guest_insns += block.insns as u64;
+        state.stats.host_bytes += u64::from(compiled.len);
+        state.sites.extend(compiled.sites.iter().map(|s| Site { offset: s.offset, pc: s.pc, from: index }));
+        state.by_page.entry(key.phys & !(PAGE_SIZE - 1)).or_default().push(index);
+        if let Some(page) = second_page {
+            state.by_page.entry(page).or_default().push(index);
+        }
+        // A block that crosses pages replaces one whose second page was elsewhere.
+        state.by_key.insert(key, index);
+        state.blocks.push(Block {
+            key,
+            len: block.len,
+            second_page,
+            entry: compiled.entry,
+            incoming: Vec::new(),
+            valid: true,
+        });
+        true
+    }
+
+    /// Empties the cache, with every vCPU out of generated code.
+    fn empty(&self) {
+        self.members.read().iter().for_each(|m| m.lines.kick());
+        let _gate = self.gate.write();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        state.first_site += state.sites.len() as u32;
+        state.sites.clear();
+        state.blocks.clear();
+        state.by_key.clear();
+        state.buffer.reset();
+        state.epoch += 1;
+        state.stats.emptied += 1;
+        for (page, _) in state.by_page.drain() {
+            Mmu::unwatch_page(&self.space, page);
+        }
+        self.members.read().iter().for_each(|m| m.tables.forget_jumps());
+    }
+
+    /// Drops what was made from memory that is no RAM: such memory changes without a store.
+    fn map_changed(&self) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let is_ram = |page: &u64| self.space.ram().find_region(vm_memory::GuestAddress(*page)).is_some();
+        let pages: Vec<u64> = state.by_page.keys().copied().filter(|page| !is_ram(page)).collect();
+        for page in pages {
+            self.drop_range(state, page, PAGE_SIZE);
+        }
+    }
+
+    /// Drops the blocks of one page that were made from bytes `phys .. phys + len`; true if there were any.
+    fn drop_range(&self, state: &mut State, phys: u64, len: u64) -> bool {
+        let page = phys & !(PAGE_SIZE - 1);
+        let Some(indices) = state.by_page.get(&page) else { return false };
+        let overlaps = |block: &Block| {
+            let first = if block.second_page == Some(page) { page } else { block.key.phys };
+            let in_first = (page + PAGE_SIZE - first).min(block.len);
+            let bytes = match block.second_page {
+                Some(second) if second == page => block.len - (PAGE_SIZE - block.key.phys % PAGE_SIZE),
+                _ => in_first,
+            };
+            first < phys + len && phys < first + bytes
+        };
+        let doomed: Vec<u32> =
+            indices.iter().copied().filter(|i| overlaps(&state.blocks[*i as usize])).collect();
+        for &index in &doomed {
+            self.drop_block(state, index);
+        }
+        if !state.by_page.contains_key(&page) {
+            Mmu::unwatch_page(&self.space, page);
+        }
+        !doomed.is_empty()
+    }
+
+    fn drop_block(&self, state: &mut State, index: u32) {
+        let block = &mut state.blocks[index as usize];
+        block.valid = false;
+        state.stats.dropped += 1;
+        let incoming = std::mem::take(&mut block.incoming);
+        let (key, second_page) = (block.key, block.second_page);
+        for site in incoming {
+            if let Some(site) = site.checked_sub(state.first_site) {
+                state.buffer.unlink(state.sites[site as usize].offset);
+            }
+        }
+        // Its own exits stay linked, for a vCPU that is inside; nobody enters it again.
+        if state.by_key.get(&key) == Some(&index) {
+            state.by_key.remove(&key);
+        }
+        for page in [Some(key.phys & !(PAGE_SIZE - 1)), second_page].into_iter().flatten() {
+            if let Some(list) = state.by_page.get_mut(&page) {
+                list.retain(|i| *i != index);
+                if list.is_empty() {
+                    state.by_page.remove(&page);
+                }
+            }
+        }
+        self.members.read().iter().for_each(|m| m.tables.forget_jump(key.pc));
+    }
+}
+
+impl CodeWatch for CodeCache {
+    fn code_written(&self, phys: u64, len: u64) -> bool {
+        let mut state = self.state.lock();
+        state.epoch += 1;
+        let mut any = false;
+        let mut at = phys;
+        while at < phys + len {
+            let end = ((at | (PAGE_SIZE - 1)) + 1).min(phys + len);
+            any |= self.drop_range(&mut state, at, end - at);
+            at = end;
+        }
+        any
+    }
+}
+
+impl WriteWatcher for CodeCache {
+    fn written(&self, addr: u64, len: u64) {
+        self.code_written(addr, len);
+    }
+}

@@ -1,0 +1,410 @@
+//! Guest memory as a vCPU sees it: the slow paths behind the software TLB, for data and for fetches.
+//!
+//! An access that the TLB does not answer is translated by the guest's page walk. RAM pages are entered so that the
+//! next access hits in generated code; device pages and pages that hold translated code are entered as slow, and come
+//! here each time.
+
+use super::float;
+use super::tlb::{Contexts, Hit, Tables};
+use crate::cpu::CpuHeader;
+use crate::eval;
+use crate::guest::{Access, Fetch, Guest, Page, PhysMem, Trap};
+use crate::sem::{MemOp, Rmw};
+use crate::ty::Ty;
+use base::{AddressSpace, GuestRam, PAGE_SHIFT, PAGE_SIZE, Target, Width};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryRegion};
+
+/// How a memory access can end other than well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The guest takes a trap.
+    Trap(Trap),
+    /// The store would change translated code, whose translations were dropped just now: the instruction is to be
+    /// run again from its start.
+    CodeChanged,
+}
+
+impl From<Trap> for Fault {
+    fn from(trap: Trap) -> Self {
+        Self::Trap(trap)
+    }
+}
+
+/// Drops translations made from guest-physical bytes; true if there were any.
+pub trait CodeWatch: Send + Sync {
+    /// Bytes `phys .. phys + len` are about to change.
+    fn code_written(&self, phys: u64, len: u64) -> bool;
+}
+
+/// The memory view of one vCPU.
+pub struct Mmu {
+    space: Arc<AddressSpace>,
+    watch: Arc<dyn CodeWatch>,
+    /// Contexts of the TLB and of the jump cache.
+    pub contexts: Contexts,
+}
+
+/// Where one page's worth of an access goes.
+enum Place {
+    /// RAM or ROM at a host address; stores must tell `watched`.
+    Host { host: *mut u8, phys: u64, watched: bool },
+    /// Through the bus.
+    Bus { phys: u64 },
+}
+
+impl Mmu {
+    /// A view of `space` with `tlb_entries` entries a context, that tells `watch` of stores to translated code.
+    pub fn new(space: Arc<AddressSpace>, watch: Arc<dyn CodeWatch>, tables: Arc<Tables>) -> Self {
+        Self { space, watch, contexts: Contexts::new(tables) }
+    }
+
+    /// The guest-physical address space.
+    pub fn space(&self) -> &Arc<AddressSpace> {
+        &self.space
+    }
+
+    /// Points `cpu`'s header at the tables of its present context. Must follow every change of the state that
+    /// [`Guest::context`] reads.
+    pub fn sync<G: Guest>(&mut self, cpu: &mut G::Cpu) {
+        let context = G::context(cpu);
+        let (tlb, tlb_mask) = self.contexts.use_data(context.data);
+        let jumps = self.contexts.use_code(context.code, context.mode);
+        let head: &mut CpuHeader = cpu.as_mut();
+        (head.tlb, head.tlb_mask, head.jumps) = (tlb, tlb_mask, jumps);
+        float::set_rounding(head, G::rounding(context.mode));
+    }
+
+    /// Finds the place of an access that stays within one page, filling the TLB.
+    fn place<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, access: Access) -> Result<Place, Trap> {
+        let write = access == Access::Write;
+        if let Some(hit) = self.contexts.lookup(addr, write) {
+            let phys = hit.phys | addr & (PAGE_SIZE - 1);
+            if !hit.slow {
+                return Ok(Place::Host {
+                    host: addr.wrapping_add(hit.addend) as *mut u8,
+                    phys,
+                    watched: false,
+                });
+            }
+            return Ok(self.slow_place(phys, write));
+        }
+        let page = G::walk(cpu, &Phys(&self.space), addr, access)?;
+        if page.size_log2 < PAGE_SHIFT {
+            return Ok(self.slow_place(page.phys, write));
+        }
+        Ok(self.fill(addr, page, write))
+    }
+
+    /// Enters a walked page into the TLB.
+    fn fill(&mut self, addr: u64, page: Page, write: bool) -> Place {
+        let phys = page.phys;
+        let mut hit = Hit { addend: 0, phys: phys & !(PAGE_SIZE - 1), slow: true };
+        let (host, writable) = match self.space.lookup(phys) {
+            Target::Ram { host, .. } => (host, true),
+            Target::Rom { host, .. } => (host.cast_mut(), false),
+            Target::Device(..) | Target::Nothing => {
+                self.contexts.insert(addr, (page.read, page.write), hit, true);
+                return Place::Bus { phys };
+            }
+        };
+        (hit.addend, hit.slow) = ((host as u64).wrapping_sub(addr), false);
+        if page.size_log2 > PAGE_SHIFT {
+            self.contexts.note_large(addr, page.size_log2);
+        }
+        // Entered before the watch is asked: whoever starts watching now sees the entry and slows it down.
+        self.contexts.insert(addr, (page.read, page.write), hit, !writable);
+        let watched = writable && is_watched(self.space.ram(), phys);
+        if watched {
+            self.contexts.insert(addr, (page.read, page.write), hit, true);
+        }
+        if writable { Place::Host { host, phys, watched } } else { self.slow_place(phys, write) }
+    }
+
+    /// The place of an access that the TLB alone does not decide.
+    fn slow_place(&self, phys: u64, write: bool) -> Place {
+        match self.space.lookup(phys) {
+            Target::Ram { host, .. } => {
+                Place::Host { host, phys, watched: write && is_watched(self.space.ram(), phys) }
+            }
+            Target::Rom { host, .. } if !write => Place::Host { host: host.cast_mut(), phys, watched: false },
+            _ => Place::Bus { phys },
+        }
+    }
+
+    /// Loads; the value is extended to `ty` as `op` says.
+    pub fn load<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp, ty: Ty) -> Result<u64, Fault> {
+        let bytes = op.bytes();
+        let value = if addr & (bytes - 1) == 0 {
+            match self.place::<G>(cpu, addr, Access::Read)? {
+                // SAFETY: `place` gives an address with the whole aligned access inside one page of guest memory.
+                Place::Host { host, .. } => unsafe { read_host(host, op.size) },
+                Place::Bus { phys } => {
+                    let width = Width::from_bytes(bytes as usize).expect("sizes are 1, 2, 4 or 8");
+                    self.space.read(phys, width).ok_or_else(|| G::bus_fault(addr, Access::Read))?
+                }
+            }
+        } else if op.aligned {
+            return Err(G::misaligned(addr, Access::Read).into());
+        } else {
+            let mut value = 0;
+            for i in 0..bytes {
+                let at = addr.wrapping_add(i);
+                let byte = match self.place::<G>(cpu, at, Access::Read)? {
+                    // SAFETY: as above, one byte.
+                    Place::Host { host, .. } => unsafe { read_host(host, 0) },
+                    // Devices take no unaligned accesses.
+                    Place::Bus { .. } => return Err(G::bus_fault(addr, Access::Read).into()),
+                };
+                value |= byte << (8 * i);
+            }
+            value
+        };
+        Ok(eval::extend(op, ty, value))
+    }
+
+    /// Stores the low bytes of `value`.
+    pub fn store<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        value: u64,
+        op: MemOp,
+    ) -> Result<(), Fault> {
+        let bytes = op.bytes();
+        if addr & (bytes - 1) == 0 {
+            match self.place::<G>(cpu, addr, Access::Write)? {
+                Place::Host { host, phys, watched } => {
+                    self.check_code(phys, bytes, watched)?;
+                    // SAFETY: `place` gives an address with the whole aligned access inside one page of RAM.
+                    unsafe { write_host(host, value, op.size) };
+                }
+                Place::Bus { phys } => {
+                    let width = Width::from_bytes(bytes as usize).expect("sizes are 1, 2, 4 or 8");
+                    if !self.space.write(phys, width, value & width.mask()) {
+                        return Err(G::bus_fault(addr, Access::Write).into());
+                    }
+                }
+            }
+            return Ok(());
+        }
+        if op.aligned {
+            return Err(G::misaligned(addr, Access::Write).into());
+        }
+        // Both pages are checked before a byte is written.
+        let mut places = [const { None }; 8];
+        for i in 0..bytes {
+            match self.place::<G>(cpu, addr.wrapping_add(i), Access::Write)? {
+                Place::Host { host, phys, watched } => {
+                    self.check_code(phys, 1, watched)?;
+                    places[i as usize] = Some(host);
+                }
+                Place::Bus { .. } => return Err(G::bus_fault(addr, Access::Write).into()),
+            }
+        }
+        for (i, host) in places.iter().flatten().enumerate() {
+            // SAFETY: one byte of RAM that `place` found; nothing was unmapped since (RAM never is).
+            unsafe { write_host(*host, value >> (8 * i), 0) };
+        }
+        Ok(())
+    }
+
+    /// Drops translations made from the bytes; an error if there were any, so that the instruction runs again.
+    fn check_code(&self, phys: u64, len: u64, watched: bool) -> Result<(), Fault> {
+        if watched && self.watch.code_written(phys, len) { Err(Fault::CodeChanged) } else { Ok(()) }
+    }
+
+    /// The host address of an aligned atomic access.
+    fn atomic_place<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp) -> Result<*mut u8, Fault> {
+        if addr & (op.bytes() - 1) != 0 {
+            return Err(G::misaligned(addr, Access::Write).into());
+        }
+        match self.place::<G>(cpu, addr, Access::Write)? {
+            Place::Host { host, phys, watched } => {
+                self.check_code(phys, op.bytes(), watched)?;
+                Ok(host)
+            }
+            Place::Bus { .. } => Err(G::bus_fault(addr, Access::Write).into()),
+        }
+    }
+
+    /// Atomic read-modify-write; `imm` packs kind and size. Gives the old value, extended to `ty`.
+    pub fn rmw<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        operand: u64,
+        imm: u64,
+        ty: Ty,
+    ) -> Result<u64, Fault> {
+        let (op, kind) = (MemOp::unpack(imm), Rmw::unpack(imm));
+        let host = self.atomic_place::<G>(cpu, addr, op)?;
+        // SAFETY: aligned RAM, see `atomic_place`.
+        let mut old = unsafe { read_host(host, op.size) };
+        loop {
+            let new = eval::rmw(kind, 8 << op.size, old, operand);
+            // SAFETY: aligned RAM, see `atomic_place`.
+            match unsafe { cas_host(host, old, new, op.size) } {
+                Ok(old) => return Ok(eval::extend(op, ty, old)),
+                Err(found) => old = found,
+            }
+        }
+    }
+
+    /// Atomic compare and swap; gives the old value, extended to `ty`.
+    pub fn cas<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        [expected, new]: [u64; 2],
+        op: MemOp,
+        ty: Ty,
+    ) -> Result<u64, Fault> {
+        let host = self.atomic_place::<G>(cpu, addr, op)?;
+        let mask = u64::MAX >> (64 - (8 << op.size));
+        // SAFETY: aligned RAM, see `atomic_place`.
+        let (Ok(old) | Err(old)) = unsafe { cas_host(host, expected & mask, new & mask, op.size) };
+        Ok(eval::extend(op, ty, old))
+    }
+
+    /// The guest-physical address of the code at `pc`.
+    pub fn fetch_phys<G: Guest>(&mut self, cpu: &mut G::Cpu, pc: u64) -> Result<u64, Trap> {
+        if let Some(page) = self.contexts.lookup_fetch(pc) {
+            return Ok(page | pc & (PAGE_SIZE - 1));
+        }
+        let page = G::walk(cpu, &Phys(&self.space), pc, Access::Fetch)?;
+        if page.size_log2 >= PAGE_SHIFT {
+            self.contexts.insert_fetch(pc, page.phys, page.size_log2);
+        }
+        Ok(page.phys)
+    }
+
+    /// The 16 bits of code at `pc`.
+    pub fn fetch<G: Guest>(&mut self, cpu: &mut G::Cpu, pc: u64) -> Result<u16, Trap> {
+        let phys = self.fetch_phys::<G>(cpu, pc)?;
+        match self.space.lookup(phys) {
+            // SAFETY: a 2-aligned address inside a page of guest memory.
+            Target::Ram { host, .. } => Ok(unsafe { read_host(host, 1) } as u16),
+            // SAFETY: as above.
+            Target::Rom { host, .. } => Ok(unsafe { read_host(host.cast_mut(), 1) } as u16),
+            // Code is not run from devices: reading one twice, as tiers do, would be seen.
+            Target::Device(..) | Target::Nothing => Err(G::bus_fault(pc, Access::Fetch)),
+        }
+    }
+
+    /// Starts watching the page at `phys` for stores, if it is RAM: other memory does not change by a store.
+    pub fn watch_page<'a>(space: &AddressSpace, phys: u64, tables: impl Iterator<Item = &'a Tables>) {
+        let Some((region, offset)) = ram_region(space.ram(), phys) else { return };
+        if region.get_mmap().bitmap().watch(offset) {
+            let page = phys & !(PAGE_SIZE - 1);
+            tables.for_each(|t| t.slow_down_stores(page));
+        }
+    }
+
+    /// Stops watching the RAM page at `phys`.
+    pub fn unwatch_page(space: &AddressSpace, phys: u64) {
+        if let Some((region, offset)) = ram_region(space.ram(), phys) {
+            region.get_mmap().bitmap().unwatch(offset);
+        }
+    }
+}
+
+fn ram_region(ram: &GuestRam, phys: u64) -> Option<(&base::RamRegion, u64)> {
+    let region = ram.find_region(GuestAddress(phys))?;
+    Some((region, phys - region.start_addr().0))
+}
+
+fn is_watched(ram: &GuestRam, phys: u64) -> bool {
+    ram_region(ram, phys).is_some_and(|(region, offset)| region.get_mmap().bitmap().is_watched(offset))
+}
+
+/// Fetches through a vCPU's own translation.
+pub struct VcpuFetch<'a, G: Guest> {
+    /// The memory view.
+    pub mmu: &'a mut Mmu,
+    /// The vCPU.
+    pub cpu: &'a mut G::Cpu,
+}
+
+impl<G: Guest> Fetch for VcpuFetch<'_, G> {
+    fn u16(&mut self, addr: u64) -> Result<u16, Trap> {
+        self.mmu.fetch::<G>(self.cpu, addr)
+    }
+}
+
+/// Guest-physical memory for page walks.
+struct Phys<'a>(&'a AddressSpace);
+
+impl PhysMem for Phys<'_> {
+    fn read_u64(&self, phys: u64) -> Option<u64> {
+        match self.0.lookup(phys) {
+            // SAFETY: walks read aligned words, which lie inside one page of RAM.
+            Target::Ram { host, .. } => Some(unsafe { read_host(host, 3) }),
+            // SAFETY: as above.
+            Target::Rom { host, .. } => Some(unsafe { read_host(host.cast_mut(), 3) }),
+            Target::Device(..) | Target::Nothing => None,
+        }
+    }
+
+    fn cas_u64(&self, phys: u64, old: u64, new: u64) -> Option<bool> {
+        match self.0.lookup(phys) {
+            // SAFETY: as in `read_u64`; RAM is writable.
+            Target::Ram { host, .. } => Some(unsafe { cas_host(host, old, new, 3) }.is_ok()),
+            _ => None,
+        }
+    }
+}
+
+/// # Safety
+/// `host` is valid for reads of `1 << size` bytes and aligned for them.
+unsafe fn read_host(host: *const u8, size: u8) -> u64 {
+    // SAFETY: the caller's promise. Atomic because other vCPUs write the same memory.
+    unsafe {
+        match size {
+            0 => (*host.cast::<AtomicU8>()).load(Ordering::Relaxed).into(),
+            1 => u16::from_le((*host.cast::<AtomicU16>()).load(Ordering::Relaxed)).into(),
+            2 => u32::from_le((*host.cast::<AtomicU32>()).load(Ordering::Relaxed)).into(),
+            _ => u64::from_le((*host.cast::<AtomicU64>()).load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// # Safety
+/// `host` is valid for writes of `1 << size` bytes and aligned for them.
+unsafe fn write_host(host: *mut u8, value: u64, size: u8) {
+    // SAFETY: the caller's promise. Release, so that the interpreter's stores are ordered as generated code's are.
+    unsafe {
+        match size {
+            0 => (*host.cast::<AtomicU8>()).store(value as u8, Ordering::Release),
+            1 => (*host.cast::<AtomicU16>()).store((value as u16).to_le(), Ordering::Release),
+            2 => (*host.cast::<AtomicU32>()).store((value as u32).to_le(), Ordering::Release),
+            _ => (*host.cast::<AtomicU64>()).store(value.to_le(), Ordering::Release),
+        }
+    }
+}
+
+/// # Safety
+/// `host` is valid for reads and writes of `1 << size` bytes and aligned for them.
+unsafe fn cas_host(host: *mut u8, old: u64, new: u64, size: u8) -> Result<u64, u64> {
+    macro_rules! cas {
+        ($atomic:ty, $int:ty) => {
+            // SAFETY: the caller's promise.
+            unsafe { &*host.cast::<$atomic>() }
+                .compare_exchange(
+                    (old as $int).to_le(),
+                    (new as $int).to_le(),
+                    Ordering::SeqCst,
+                    Ordering::SeqCst,
+                )
+                .map(|v| <$int>::from_le(v).into())
+                .map_err(|v| <$int>::from_le(v).into())
+        };
+    }
+    match size {
+        0 => cas!(AtomicU8, u8),
+        1 => cas!(AtomicU16, u16),
+        2 => cas!(AtomicU32, u32),
+        _ => cas!(AtomicU64, u64),
+    }
+}

@@ -1,0 +1,370 @@
+//! The software TLB and the jump cache of a vCPU: one pair a context, so that a switch of address space or privilege
+//! changes two pointers and flushes nothing.
+//!
+//! Generated code reads both tables without locks. The owner fills them; any thread may make entries slower (set
+//! [`SLOW`] in a write tag) or empty (clear a jump entry), which is always safe to do under a reader.
+
+use crate::cpu::{JUMP_ENTRIES, JumpEntry, TLB_ENTRY_SHIFT, TlbEntry};
+use base::{PAGE_SHIFT, PAGE_SIZE};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// In a tag: the page is known but the slow path must be asked.
+pub const SLOW: u64 = 1 << 11;
+/// A tag that no address matches: not page-aligned and without [`SLOW`].
+pub const EMPTY: u64 = 1 << 10;
+
+/// How many contexts a vCPU keeps.
+const CONTEXTS: usize = 16;
+
+/// One direct-mapped table of translations.
+struct Table(Box<[[AtomicU64; 4]]>);
+
+const READ: usize = 0;
+const WRITE: usize = 1;
+const ADDEND: usize = 2;
+const PHYS: usize = 3;
+
+impl Table {
+    fn new(entries: usize) -> Self {
+        let empty = || [const { AtomicU64::new(EMPTY) }; 4];
+        Self((0..entries).map(|_| empty()).collect())
+    }
+
+    fn clear(&self) {
+        for entry in &self.0 {
+            entry[READ].store(EMPTY, Ordering::Relaxed);
+            entry[WRITE].store(EMPTY, Ordering::Relaxed);
+        }
+    }
+
+    fn entry(&self, addr: u64) -> &[AtomicU64; 4] {
+        &self.0[(addr >> PAGE_SHIFT) as usize & (self.0.len() - 1)]
+    }
+}
+
+struct Jumps(Box<[[AtomicU64; 2]]>);
+
+/// A key that no guest address has: instructions are at least 2-aligned.
+const NO_KEY: u64 = 1;
+
+impl Jumps {
+    fn new() -> Self {
+        Self((0..JUMP_ENTRIES).map(|_| [AtomicU64::new(NO_KEY), AtomicU64::new(0)]).collect())
+    }
+
+    fn clear(&self) {
+        self.0.iter().for_each(|entry| entry[0].store(NO_KEY, Ordering::Relaxed));
+    }
+
+    /// Clears the entries of addresses in the page at `page`.
+    fn clear_page(&self, page: u64) {
+        for entry in &self.0 {
+            if entry[0].load(Ordering::Relaxed) & !(PAGE_SIZE - 1) == page {
+                entry[0].store(NO_KEY, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn entry(&self, pc: u64) -> &[AtomicU64; 2] {
+        &self.0[(pc >> 1) as usize & (JUMP_ENTRIES - 1)]
+    }
+}
+
+/// The tables of one vCPU, shared with whoever invalidates translations.
+pub struct Tables {
+    data: Vec<Table>,
+    code: Vec<Jumps>,
+}
+
+/// What a TLB entry says about one page.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit {
+    /// Host address minus guest-virtual address; meaningless if `slow` and the page is no RAM.
+    pub addend: u64,
+    /// Guest-physical address of the page.
+    pub phys: u64,
+    /// The access must be checked further: a device, nothing, or a page with translated code.
+    pub slow: bool,
+}
+
+impl Tables {
+    /// Tables with `tlb_entries` (a power of two) translations a context.
+    pub fn new(tlb_entries: usize) -> Self {
+        Self {
+            data: (0..CONTEXTS).map(|_| Table::new(tlb_entries)).collect(),
+            code: (0..CONTEXTS).map(|_| Jumps::new()).collect(),
+        }
+    }
+
+    /// Every store to the page at `phys` asks the slow path from now on.
+    pub fn slow_down_stores(&self, phys: u64) {
+        for entry in self.data.iter().flat_map(|table| &table.0) {
+            if entry[PHYS].load(Ordering::Relaxed) == phys {
+                let tag = entry[WRITE].load(Ordering::Relaxed);
+                if tag & (SLOW | EMPTY) == 0 {
+                    // Lost races only make an entry emptier or slower than need be.
+                    let _ =
+                        entry[WRITE].compare_exchange(tag, tag | SLOW, Ordering::SeqCst, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Forgets where the translation of `pc` is, in every context.
+    pub fn forget_jump(&self, pc: u64) {
+        for jumps in &self.code {
+            let entry = jumps.entry(pc);
+            if entry[0].load(Ordering::Relaxed) == pc {
+                entry[0].store(NO_KEY, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Forgets every jump.
+    pub fn forget_jumps(&self) {
+        self.code.iter().for_each(Jumps::clear);
+    }
+}
+
+/// A small set-associative memory of which context has which slot.
+struct Slots {
+    keys: [Option<(u64, u64)>; CONTEXTS],
+    next: usize,
+    active: usize,
+}
+
+impl Slots {
+    fn new() -> Self {
+        Self { keys: [None; CONTEXTS], next: 0, active: 0 }
+    }
+
+    /// The slot of `key`, and whether it was just taken over for it.
+    fn find(&mut self, key: (u64, u64)) -> (usize, bool) {
+        if self.keys[self.active] == Some(key) {
+            return (self.active, false);
+        }
+        let (slot, new) = match self.keys.iter().position(|k| *k == Some(key)) {
+            Some(slot) => (slot, false),
+            None => {
+                let slot = self.next;
+                self.next = (self.next + 1) % CONTEXTS;
+                self.keys[slot] = Some(key);
+                (slot, true)
+            }
+        };
+        self.active = slot;
+        (slot, new)
+    }
+}
+
+/// Where large pages were seen in a context: a naturally aligned range that covers them all. Changing one part of
+/// a large page changes all of it, so a flush inside the range drops everything.
+#[derive(Clone, Copy)]
+struct Large(Option<(u64, u64)>);
+
+impl Large {
+    /// Extends the range by the page of `1 << size_log2` bytes around `addr`.
+    fn add(&mut self, addr: u64, size_log2: u32) {
+        let mut mask = u64::MAX.checked_shl(size_log2).unwrap_or(0);
+        if let Some((base, old_mask)) = self.0 {
+            mask &= old_mask;
+            while (addr ^ base) & mask != 0 {
+                mask <<= 1;
+            }
+        }
+        self.0 = Some((addr & mask, mask));
+    }
+
+    fn contains(&self, addr: u64) -> bool {
+        self.0.is_some_and(|(base, mask)| (addr ^ base) & mask == 0)
+    }
+}
+
+const FETCH_ENTRIES: usize = 64;
+
+/// Where code pages of one context are; only the owner looks here.
+#[derive(Clone)]
+struct FetchTable {
+    /// (page, its physical address), direct-mapped by page number.
+    pages: [(u64, u64); FETCH_ENTRIES],
+    large: Large,
+}
+
+impl FetchTable {
+    const fn new() -> Self {
+        Self { pages: [(EMPTY, 0); FETCH_ENTRIES], large: Large(None) }
+    }
+
+    fn entry(&mut self, addr: u64) -> &mut (u64, u64) {
+        &mut self.pages[(addr >> PAGE_SHIFT) as usize % FETCH_ENTRIES]
+    }
+}
+
+/// The owner's side of [`Tables`]: which contexts there are, and which is in use.
+pub struct Contexts {
+    tables: std::sync::Arc<Tables>,
+    data: Slots,
+    large: [Large; CONTEXTS],
+    code: Slots,
+    fetch: Vec<FetchTable>,
+}
+
+impl Contexts {
+    /// Contexts over `tables`.
+    pub fn new(tables: std::sync::Arc<Tables>) -> Self {
+        let fetch = vec![FetchTable::new(); CONTEXTS];
+        Self { tables, data: Slots::new(), large: [Large(None); CONTEXTS], code: Slots::new(), fetch }
+    }
+
+    /// The shared tables.
+    pub fn tables(&self) -> &std::sync::Arc<Tables> {
+        &self.tables
+    }
+
+    /// Switches to the data context `key`; gives the table's address and mask for the CPU header.
+    pub fn use_data(&mut self, key: u64) -> (*const TlbEntry, u64) {
+        let (slot, new) = self.data.find((key, 0));
+        let table = &self.tables.data[slot];
+        if new {
+            table.clear();
+            self.large[slot] = Large(None);
+        }
+        (table.0.as_ptr().cast(), (table.0.len() as u64 - 1) << TLB_ENTRY_SHIFT)
+    }
+
+    /// Switches to the code context (`key`, `mode`); gives the jump cache's address.
+    pub fn use_code(&mut self, key: u64, mode: u64) -> *const JumpEntry {
+        let (slot, new) = self.code.find((key, mode));
+        let jumps = &self.tables.code[slot];
+        if new {
+            jumps.clear();
+            self.fetch[slot] = FetchTable::new();
+        }
+        jumps.0.as_ptr().cast()
+    }
+
+    /// Looks a data access up in the context in use.
+    pub fn lookup(&self, addr: u64, write: bool) -> Option<Hit> {
+        let entry = self.tables.data[self.data.active].entry(addr);
+        let tag = entry[if write { WRITE } else { READ }].load(Ordering::Acquire);
+        if tag & !SLOW != addr & !(PAGE_SIZE - 1) {
+            return None;
+        }
+        let (addend, phys) = (entry[ADDEND].load(Ordering::Relaxed), entry[PHYS].load(Ordering::Relaxed));
+        Some(Hit { addend, phys, slow: tag & SLOW != 0 })
+    }
+
+    /// Enters a page into the context in use. `read` and `write` say whether the access is allowed; with `hit.slow`
+    /// both ask the slow path, with `slow_stores` only stores do. Gives the entry's write tag for a second look.
+    pub fn insert(&mut self, addr: u64, (read, write): (bool, bool), hit: Hit, slow_stores: bool) {
+        let page = addr & !(PAGE_SIZE - 1);
+        let entry = self.tables.data[self.data.active].entry(addr);
+        let tag = |allowed: bool, slow: bool| match (allowed, slow) {
+            (false, _) => EMPTY,
+            (true, true) => page | SLOW,
+            (true, false) => page,
+        };
+        entry[READ].store(EMPTY, Ordering::Relaxed);
+        entry[WRITE].store(EMPTY, Ordering::Relaxed);
+        entry[ADDEND].store(hit.addend, Ordering::Relaxed);
+        entry[PHYS].store(hit.phys, Ordering::Relaxed);
+        entry[READ].store(tag(read, hit.slow), Ordering::Release);
+        entry[WRITE].store(tag(write, hit.slow || slow_stores), Ordering::SeqCst);
+    }
+
+    /// Remembers that the data page at `addr` is part of a larger one of `1 << size_log2` bytes.
+    pub fn note_large(&mut self, addr: u64, size_log2: u32) {
+        self.large[self.data.active].add(addr, size_log2);
+    }
+
+    /// The physical address of the code page around `addr`, if the code context in use knows it.
+    pub fn lookup_fetch(&mut self, addr: u64) -> Option<u64> {
+        let (page, phys) = *self.fetch[self.code.active].entry(addr);
+        (page == addr & !(PAGE_SIZE - 1)).then_some(phys)
+    }
+
+    /// Remembers where the code page around `addr` is; it is part of a mapping of `1 << size_log2` bytes.
+    pub fn insert_fetch(&mut self, addr: u64, phys: u64, size_log2: u32) {
+        let page = addr & !(PAGE_SIZE - 1);
+        let table = &mut self.fetch[self.code.active];
+        let entry = table.entry(addr);
+        let evicted = entry.0;
+        *entry = (page, phys & !(PAGE_SIZE - 1));
+        if size_log2 > PAGE_SHIFT {
+            table.large.add(addr, size_log2);
+        }
+        if evicted != EMPTY && evicted != page {
+            // Flushes trust this table to name every page that has jump entries.
+            self.tables.code[self.code.active].clear_page(evicted);
+        }
+    }
+
+    /// Enters where the translation of `pc` is into the code context in use.
+    pub fn insert_jump(&mut self, pc: u64, code: u64) {
+        let entry = self.tables.code[self.code.active].entry(pc);
+        entry[0].store(NO_KEY, Ordering::Relaxed);
+        entry[1].store(code, Ordering::Release);
+        entry[0].store(pc, Ordering::Release);
+    }
+
+    /// Where the translation of `pc` is, if the code context in use knows.
+    pub fn lookup_jump(&self, pc: u64) -> Option<u64> {
+        let entry = self.tables.code[self.code.active].entry(pc);
+        (entry[0].load(Ordering::Acquire) == pc).then(|| entry[1].load(Ordering::Relaxed))
+    }
+
+    /// Forgets translations in the contexts whose key `matches` (data and code keys alike): all of them, or those of
+    /// the page at `addr`.
+    pub fn flush(&mut self, addr: Option<u64>, matches: impl Fn(u64) -> bool) {
+        for slot in 0..CONTEXTS {
+            if self.data.keys[slot].is_some_and(|(key, _)| matches(key)) {
+                self.flush_data(slot, addr);
+            }
+            if self.code.keys[slot].is_some_and(|(key, _)| matches(key)) {
+                self.flush_code(slot, addr);
+            }
+        }
+    }
+
+    fn flush_code(&mut self, slot: usize, addr: Option<u64>) {
+        let (table, jumps) = (&mut self.fetch[slot], &self.tables.code[slot]);
+        match addr {
+            Some(addr) if !table.large.contains(addr) => {
+                let page = addr & !(PAGE_SIZE - 1);
+                let entry = table.entry(addr);
+                if entry.0 == page {
+                    entry.0 = EMPTY;
+                    jumps.clear_page(page);
+                }
+                // An instruction that begins in the page before may end in this one.
+                let before = page.wrapping_sub(PAGE_SIZE);
+                if table.entry(before).0 == before {
+                    jumps.clear_page(before);
+                }
+            }
+            _ => {
+                *table = FetchTable::new();
+                jumps.clear();
+            }
+        }
+    }
+
+    fn flush_data(&mut self, slot: usize, addr: Option<u64>) {
+        let table = &self.tables.data[slot];
+        match (addr, self.large[slot]) {
+            (Some(addr), large) if !large.contains(addr) => {
+                let page = addr & !(PAGE_SIZE - 1);
+                let entry = table.entry(addr);
+                for tag in [&entry[READ], &entry[WRITE]] {
+                    if tag.load(Ordering::Relaxed) & !SLOW == page {
+                        tag.store(EMPTY, Ordering::Relaxed);
+                    }
+                }
+            }
+            _ => {
+                table.clear();
+                self.large[slot] = Large(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! One vCPU: the loop that interprets cold code, translates warm code, runs generated code and takes traps.
+
+use super::code::{CodeCache, Found};
+use super::float;
+use super::mmu::{Fault, Mmu};
+use super::tlb::Tables;
+use crate::cpu::{CpuHeader, HelperFn, HelperResult, exit};
+use crate::guest::{Guest, Trap, Wait};
+use crate::host;
+use crate::interp::{self, Step};
+use crate::sem::MemOp;
+use crate::ty::Ty;
+use base::{CpuLines, PAGE_SHIFT};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// When code is translated.
+#[derive(Clone, Copy, Debug)]
+pub struct Tiers {
+    /// How often a block is interpreted before it is translated; `u32::MAX`: it never is.
+    pub translate_after: u32,
+}
+
+impl Default for Tiers {
+    fn default() -> Self {
+        Self { translate_after: 8 }
+    }
+}
+
+/// How a vCPU is made.
+#[derive(Clone, Copy, Debug)]
+pub struct VcpuConfig {
+    /// Thresholds.
+    pub tiers: Tiers,
+    /// Entries of the software TLB, a power of two.
+    pub tlb_entries: usize,
+}
+
+impl Default for VcpuConfig {
+    fn default() -> Self {
+        Self { tiers: Tiers::default(), tlb_entries: 1024 }
+    }
+}
+
+/// Sees every trap before the guest does; true if it has dealt with it (the CPU state then is where to go on).
+pub type TrapHook<G> = Box<dyn FnMut(&mut Vcpu<G>, Trap) -> bool + Send>;
+
+/// Something a vCPU's own thread is to do between two instructions.
+type Work<G> = Box<dyn FnOnce(&mut Vcpu<G>) + Send>;
+
+/// What other threads hold of a vCPU.
+pub struct Handle<G: Guest> {
+    lines: Arc<CpuLines>,
+    work: Mutex<Vec<Work<G>>>,
+    stop: AtomicBool,
+}
+
+impl<G: Guest> Handle<G> {
+    /// The interrupt inputs.
+    pub fn lines(&self) -> &Arc<CpuLines> {
+        &self.lines
+    }
+
+    /// Has the vCPU's thread run `work` between two guest instructions, soon.
+    pub fn post(&self, work: impl FnOnce(&mut Vcpu<G>) + Send + 'static) {
+        self.work.lock().push(Box::new(work));
+        self.lines.kick();
+    }
+
+    /// Makes [`Vcpu::run`] come back, now or when it is next called.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.lines.kick();
+    }
+}
+
+/// One vCPU. Lives on one thread; others hold its [`Handle`].
+pub struct Vcpu<G: Guest> {
+    cpu: *mut G::Cpu,
+    mmu: *mut Mmu,
+    code: Arc<CodeCache>,
+    handle: Arc<Handle<G>>,
+    config: VcpuConfig,
+    /// How often cold code was seen, by a hash of its address.
+    heat: Box<[u32]>,
+    trap_hook: Option<TrapHook<G>>,
+    /// What the header's `helpers` points to.
+    helpers: Box<[HelperFn]>,
+}
+
+// SAFETY: `cpu` and `mmu` are owned allocations that only this vCPU, wherever it is moved, and helpers it calls use.
+unsafe impl<G: Guest> Send for Vcpu<G> {}
+
+const HEAT_SLOTS: usize = 1 << 14;
+/// Longest run of the interpreter between two looks at requests.
+const MAX_COLD_RUN: usize = 256;
+
+impl<G: Guest> Vcpu<G> {
+    /// A vCPU with state `cpu`, running code of `code`.
+    pub fn new(cpu: G::Cpu, code: &Arc<CodeCache>, config: VcpuConfig) -> Self {
+        let tables = Arc::new(Tables::new(config.tlb_entries));
+        let lines = Arc::new(CpuLines::default());
+        code.join(tables.clone(), lines.clone());
+        let mmu = Mmu::new(code.space().clone(), code.clone(), tables);
+        let handle = Arc::new(Handle { lines, work: Mutex::default(), stop: AtomicBool::new(false) });
+        let mut vcpu = Self {
+            cpu: Box::into_raw(Box::new(cpu)),
+            mmu: Box::into_raw(Box::new(mmu)),
+            code: code.clone(),
+            handle,
+            config,
+            heat: vec![0; HEAT_SLOTS].into(),
+            trap_hook: None,
+            helpers: helper_table::<G>(),
+        };
+        let (mmu, request) = (vcpu.mmu, vcpu.handle.lines.request_word() as *const _);
+        let helpers = vcpu.helpers.as_ptr();
+        let head = vcpu.cpu_mut().as_mut();
+        (head.mmu, head.request, head.helpers) = (mmu, request, helpers);
+        vcpu.handle.lines.kick();
+        vcpu
+    }
+
+    /// What other threads may hold.
+    pub fn handle(&self) -> &Arc<Handle<G>> {
+        &self.handle
+    }
+
+    /// The guest's state.
+    pub fn cpu(&self) -> &G::Cpu {
+        // SAFETY: owned by `self`; no helper runs while the borrow lasts.
+        unsafe { &*self.cpu }
+    }
+
+    /// The guest's state, to change; [`Vcpu::run`] looks at everything anew.
+    pub fn cpu_mut(&mut self) -> &mut G::Cpu {
+        // SAFETY: as in `cpu`.
+        unsafe { &mut *self.cpu }
+    }
+
+    /// State and memory view together.
+    pub fn parts(&mut self) -> (&mut G::Cpu, &mut Mmu) {
+        // SAFETY: two allocations owned by `self`; no helper runs while the borrow lasts.
+        unsafe { (&mut *self.cpu, &mut *self.mmu) }
+    }
+
+    /// Has `hook` see every trap first.
+    pub fn set_trap_hook(&mut self, hook: TrapHook<G>) {
+        self.trap_hook = Some(hook);
+    }
+
+    /// Runs the guest until [`Handle::stop`].
+    pub fn run(&mut self) {
+        self.sync();
+        loop {
+            if self.handle.lines.take_request() && !self.attend() {
+                return;
+            }
+            self.advance();
+        }
+    }
+
+    /// Runs one instruction, or takes one trap or interrupt instead.
+    pub fn step(&mut self) {
+        self.sync();
+        let levels = self.handle.lines.levels();
+        if !G::take_interrupt(self.cpu_mut(), levels) {
+            let mode = G::context(self.cpu()).mode;
+            // SAFETY: both are ours.
+            let step = unsafe { interp::step::<G>(self.cpu, self.mmu, mode) };
+            self.after_step(step);
+        }
+        self.sync();
+    }
+
+    /// Does what others posted; used by code that waits for another vCPU on this vCPU's thread.
+    pub fn do_posted_work(&mut self) {
+        let work = std::mem::take(&mut *self.handle.work.lock());
+        for item in work {
+            item(self);
+        }
+    }
+
+    /// Whether somebody wants [`Vcpu::run`] to come back.
+    pub fn stopping(&self) -> bool {
+        self.handle.stop.load(Ordering::SeqCst)
+    }
+
+    /// Answers a request; false: come back from `run`.
+    fn attend(&mut self) -> bool {
+        self.do_posted_work();
+        if self.handle.stop.swap(false, Ordering::SeqCst) {
+            return false;
+        }
+        let levels = self.handle.lines.levels();
+        G::take_interrupt(self.cpu_mut(), levels);
+        self.sync();
+        true
+    }
+
+    /// Points the header at the tables of the present state.
+    fn sync(&mut self) {
+        let (cpu, mmu) = self.parts();
+        mmu.sync::<G>(cpu);
+    }
+
+    /// One trip: a piece of generated code or of interpretation.
+    fn advance(&mut self) {
+        let pc = self.cpu().as_ref().pc;
+        let site = std::mem::take(&mut self.cpu_mut().as_mut().link_site);
+        let code = self.code.clone();
+        let gate = code.enter_gate();
+        let known = match site {
+            0 => self.parts().1.contexts.lookup_jump(pc),
+            _ => None,
+        };
+        let entry = match known {
+            Some(entry) => Ok(Some(entry)),
+            None => self.find(pc).map(|found| {
+                found.map(|found| {
+                    code.link(site, found);
+                    found.code
+                })
+            }),
+        };
+        match entry {
+            Ok(Some(entry)) => {
+                let head = self.cpu.cast::<CpuHeader>();
+                // SAFETY: `entry` was found while the gate was held, as it still is.
+                let why = float::with_guest_mode(head, || unsafe { code.run(head, entry) });
+                drop(gate);
+                self.after_exit(why);
+            }
+            Ok(None) => {
+                drop(gate);
+                self.cold(pc);
+            }
+            Err(trap) => {
+                drop(gate);
+                self.trap(trap);
+            }
+        }
+    }
+
+    fn find(&mut self, pc: u64) -> Result<Option<Found>, Trap> {
+        let mode = G::context(self.cpu()).mode;
+        let code = self.code.clone();
+        let (cpu, mmu) = self.parts();
+        code.find::<G>(cpu, mmu, pc, mode)
+    }
+
+    /// Code that has no translation.
+    fn cold(&mut self, pc: u64) {
+        let mode = G::context(self.cpu()).mode;
+        let slot = (pc >> 1 ^ pc >> 15) as usize % HEAT_SLOTS;
+        if self.heat[slot] < self.config.tiers.translate_after {
+            self.heat[slot] += 1;
+            return self.interpret(pc, mode);
+        }
+        if self.config.tiers.translate_after == u32::MAX {
+            return self.interpret(pc, mode);
+        }
+        let code = self.code.clone();
+        let (cpu, mmu) = self.parts();
+        match code.translate::<G>(cpu, mmu, pc, mode) {
+            Ok(true) => {}
+            Ok(false) => self.interpret(pc, mode),
+            Err(trap) => self.trap(trap),
+        }
+    }
+
+    /// Interprets to the end of the basic block at `pc`.
+    fn interpret(&mut self, pc: u64, mode: u64) {
+        for _ in 0..MAX_COLD_RUN {
+            // SAFETY: both are ours.
+            let step = unsafe { interp::step::<G>(self.cpu, self.mmu, mode) };
+            if step != Step::Next {
+                return self.after_step(step);
+            }
+            if (self.cpu().as_ref().pc ^ pc) >> PAGE_SHIFT != 0 {
+                return;
+            }
+        }
+    }
+
+    fn after_step(&mut self, step: Step) {
+        match step {
+            Step::Next | Step::Jumped => {}
+            Step::Trap(trap) => self.trap(trap),
+            Step::Leave(code) => self.after_exit(code),
+        }
+    }
+
+    fn after_exit(&mut self, code: u32) {
+        match code {
+            exit::TRAP => {
+                let head = self.cpu().as_ref();
+                let trap = Trap { code: head.trap_code, value: head.trap_value };
+                self.trap(trap);
+            }
+            exit::HALT => {
+                let levels = self.handle.lines.levels();
+                if let Wait::Sleep(limit) = G::wait(self.cpu_mut(), levels) {
+                    self.handle.lines.wait(limit);
+                }
+            }
+            exit::RESYNC => {
+                // One instruction at least: it may have changed its own translation's code.
+                self.sync();
+                let mode = G::context(self.cpu()).mode;
+                // SAFETY: both are ours.
+                match unsafe { interp::step::<G>(self.cpu, self.mmu, mode) } {
+                    Step::Leave(exit::RESYNC) => {}
+                    step => self.after_step(step),
+                }
+                self.sync();
+            }
+            exit::YIELD => std::thread::yield_now(),
+            _ => {}
+        }
+    }
+
+    fn trap(&mut self, trap: Trap) {
+        if let Some(mut hook) = self.trap_hook.take() {
+            let handled = hook(self, trap);
+            self.trap_hook = Some(hook);
+            if handled {
+                return self.sync();
+            }
+        }
+        G::take_trap(self.cpu_mut(), trap);
+        self.sync();
+    }
+}
+
+impl<G: Guest> Drop for Vcpu<G> {
+    fn drop(&mut self) {
+        // SAFETY: both were made by `Box::into_raw` in `new` and are not used afterwards.
+        unsafe {
+            drop(Box::from_raw(self.cpu));
+            drop(Box::from_raw(self.mmu));
+        }
+    }
+}
+
+/// Takes a header apart into what helpers work on.
+///
+/// # Safety
+/// `head` was handed to a helper of guest `G`; the borrows end with the helper.
+pub unsafe fn parts<'a, G: Guest>(head: *mut CpuHeader) -> (&'a mut G::Cpu, &'a mut Mmu) {
+    // SAFETY: the header is the first field of the vCPU's state, and its `mmu` was set by `Vcpu::new`; the run loop
+    // and generated code hold no borrow of either while a helper runs.
+    unsafe {
+        let mmu = (*head).mmu;
+        (&mut *head.cast::<G::Cpu>(), &mut *mmu)
+    }
+}
+
+/// The helper functions of guest `G` in [`crate::cpu::HelperId`] order, the translator's own first.
+fn helper_table<G: Guest>() -> Box<[HelperFn]> {
+    let own = host::core_helpers(memory_helpers::<G>());
+    own.into_iter().chain(G::helpers().iter().map(|h| h.func)).collect()
+}
+
+fn memory_helpers<G: Guest>() -> host::MemoryHelpers {
+    host::MemoryHelpers { load: load::<G>, store: store::<G>, rmw: rmw::<G>, cas: cas::<G> }
+}
+
+fn result<G: Guest>(cpu: &mut G::Cpu, value: Result<u64, Fault>) -> HelperResult {
+    match value {
+        Ok(value) => HelperResult::ok(value),
+        Err(Fault::Trap(trap)) => {
+            let head = cpu.as_mut();
+            (head.trap_code, head.trap_value) = (trap.code, trap.value);
+            HelperResult::leave(exit::TRAP)
+        }
+        Err(Fault::CodeChanged) => HelperResult::leave(exit::RESYNC),
+    }
+}
+
+unsafe extern "C" fn load<G: Guest>(head: *mut CpuHeader, addr: u64, imm: u64, _: u64, _: u64) -> HelperResult {
+    // SAFETY: generated code passes its own header.
+    let (cpu, mmu) = unsafe { parts::<G>(head) };
+    let value = mmu.load::<G>(cpu, addr, MemOp::unpack(imm), Ty::I64);
+    result::<G>(cpu, value)
+}
+
+unsafe extern "C" fn store<G: Guest>(
+    head: *mut CpuHeader,
+    addr: u64,
+    value: u64,
+    imm: u64,
+    _: u64,
+) -> HelperResult {
+    // SAFETY: generated code passes its own header.
+    let (cpu, mmu) = unsafe { parts::<G>(head) };
+    let done = mmu.store::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0);
+    result::<G>(cpu, done)
+}
+
+unsafe extern "C" fn rmw<G: Guest>(
+    head: *mut CpuHeader,
+    addr: u64,
+    operand: u64,
+    imm: u64,
+    _: u64,
+) -> HelperResult {
+    // SAFETY: generated code passes its own header.
+    let (cpu, mmu) = unsafe { parts::<G>(head) };
+    let old = mmu.rmw::<G>(cpu, addr, operand, imm, Ty::I64);
+    result::<G>(cpu, old)
+}
+
+unsafe extern "C" fn cas<G: Guest>(
+    head: *mut CpuHeader,
+    addr: u64,
+    expected: u64,
+    new: u64,
+    imm: u64,
+) -> HelperResult {
+    // SAFETY: generated code passes its own header.
+    let (cpu, mmu) = unsafe { parts::<G>(head) };
+    let old = mmu.cas::<G>(cpu, addr, [expected, new], MemOp::unpack(imm), Ty::I64);
+    result::<G>(cpu, old)
+}

@@ -11,6 +11,7 @@ mod device;
 mod irq;
 mod memory;
 mod state;
+mod time_base;
 
 pub use bus::{AddressSpace, MapError, MapId, Slot, Target};
 pub use clock::{Clock, HostClock, ManualClock, Ns, Timer};
@@ -22,3 +23,4 @@ pub use memory::{
     allocate_ram,
 };
 pub use state::{State, StateError};
+pub use time_base::TimeBase;

@@ -1,1 +1,16 @@
 //! Chip models: UARTs, interrupt controllers, timers, flash, and the small parts of a board.
+
+pub mod aclint;
+pub mod fw_cfg;
+pub mod goldfish_rtc;
+pub mod ns16550a;
+pub mod pflash_cfi01;
+pub mod plic;
+pub mod power;
+pub mod registers;
+pub mod sifive_test;
+
+/// Reports a guest's mistake about `device`, for `-d guest_errors`.
+fn guest_error(device: &str, what: std::fmt::Arguments<'_>) {
+    tracing::debug!(target: "guest_errors", "{device}: {what}");
+}

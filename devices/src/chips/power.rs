@@ -1,0 +1,19 @@
+//! The seam through which a chip turns the machine off or resets it.
+
+/// What a chip asks of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerEvent {
+    /// Power off; `code` is what the guest wants the emulator to exit with, zero for success.
+    Off {
+        /// Exit status.
+        code: u32,
+    },
+    /// Reset the whole machine.
+    Reset,
+}
+
+/// Who carries it out: the machine's run loop.
+pub trait PowerSink: Send + Sync {
+    /// Notes the event; called with the chip locked, so the machine acts on it later, from its own thread.
+    fn power(&self, event: PowerEvent);
+}

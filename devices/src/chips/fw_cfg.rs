@@ -15,7 +15,7 @@ registers! {
     /// The register file. Selector and DMA address are big-endian.
     pub enum Register {
         /// The next bytes of the selected item, 1 to 8 at a time.
-        0x00 DATA R = 0;
+        0x00 DATA R;
         /// Selects an item, from its first byte on; 16 bits.
         0x08 SELECTOR W;
         /// Address of a DMA request; writing the low half (at 0x14) starts it. Reads as the DMA signature.

@@ -333,8 +333,8 @@ impl Device for PflashCfi01 {
             return Err(StateError::Value("registers of another flash"));
         }
         let mut contents = self.originals.clone();
-        for (sector, text) in sectors {
-            let bytes = unhex(&text).filter(|bytes| bytes.len() as u64 == self.sector_size);
+        for (&sector, text) in &sectors {
+            let bytes = unhex(text).filter(|bytes| bytes.len() as u64 == self.sector_size);
             let Some(bytes) = bytes.filter(|_| sector < count as u64) else {
                 return Err(StateError::Value("sector of another flash"));
             };
@@ -346,6 +346,7 @@ impl Device for PflashCfi01 {
                 tracing::error!("{}: cannot store loaded sector {sector}: {reason}", self.name());
             }
         }
+        self.originals.retain(|sector, _| sectors.contains_key(sector));
         self.array.set_direct(self.registers.mode == ReadMode::Array);
         (self.remap)();
         Ok(())

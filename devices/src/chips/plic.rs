@@ -214,7 +214,7 @@ impl Plic {
     }
 
     /// Bytes the register map takes with this many contexts.
-    pub fn size(contexts: usize) -> u64 {
+    pub const fn size(contexts: usize) -> u64 {
         CONTEXT + CONTEXT_STRIDE * contexts as u64
     }
 }

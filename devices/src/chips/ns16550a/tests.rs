@@ -189,6 +189,7 @@ fn divisor_latch_hides_the_first_two_registers() {
     let mut b = bench();
     b.write(IER, 0x05);
     b.write(LCR, 0x83);
+    assert_eq!((b.read(0), b.read(1)), (0x0c, 0));
     b.write(0, 0x34);
     b.write(1, 0x12);
     assert_eq!((b.read(0), b.read(1)), (0x34, 0x12));

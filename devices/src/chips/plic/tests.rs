@@ -142,3 +142,28 @@ fn a_line_still_high_after_reset_asks_when_driven_again() {
     b.inputs.set(9, true);
     assert!(b.outputs.level(0));
 }
+
+#[test]
+fn lines_move_while_another_thread_claims() {
+    let mut b = bench();
+    b.enable(0, 1, 1);
+    b.enable(1, 2, 1);
+    let inputs = b.inputs.clone();
+    let driver = std::thread::spawn(move || {
+        for i in 0..20_000 {
+            inputs.set(1 + i % 2, i % 3 == 0);
+        }
+        inputs.set(1, true);
+        inputs.set(2, false);
+    });
+    while !driver.is_finished() {
+        for claim in [CLAIM, CLAIM + CONTEXT_STRIDE] {
+            let source = b.read(claim);
+            b.write(claim, source);
+        }
+    }
+    driver.join().expect("the driver does not panic");
+    b.read(CLAIM + CONTEXT_STRIDE);
+    assert_eq!((b.outputs.level(0), b.outputs.level(1)), (true, false));
+    assert_eq!(b.read(CLAIM), 1);
+}

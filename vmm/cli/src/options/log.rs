@@ -1,0 +1,103 @@
+//! `-d`, `-D` and `-dfilter`: what is logged, where to, and for which code.
+
+use std::ops::RangeInclusive;
+
+use super::error::Fault;
+use super::value;
+
+/// A log item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LogItem {
+    OutAsm,
+    InAsm,
+    Op,
+    OpOpt,
+    Int,
+    Exec,
+    Cpu,
+    Fpu,
+    Mmu,
+    CpuReset,
+    Unimp,
+    GuestErrors,
+    Nochain,
+    InvalidMem,
+}
+
+/// The items, in the order of `-d help`: name, item, what is logged.
+pub static ITEMS: &[(&str, LogItem, &str)] = &[
+    ("out_asm", LogItem::OutAsm, "host code of each translated block"),
+    ("in_asm", LogItem::InAsm, "guest code of each translated block"),
+    ("op", LogItem::Op, "intermediate code of each translated block"),
+    ("op_opt", LogItem::OpOpt, "intermediate code after optimisation"),
+    ("int", LogItem::Int, "interrupts and exceptions"),
+    ("exec", LogItem::Exec, "each block that is run (a lot)"),
+    ("cpu", LogItem::Cpu, "CPU registers before each block (a lot)"),
+    ("fpu", LogItem::Fpu, "floating-point registers too, with 'cpu'"),
+    ("mmu", LogItem::Mmu, "work of the memory management unit"),
+    ("cpu_reset", LogItem::CpuReset, "CPU registers before a reset"),
+    ("unimp", LogItem::Unimp, "use of what is not modelled"),
+    ("guest_errors", LogItem::GuestErrors, "what the guest does that makes no sense"),
+    ("nochain", LogItem::Nochain, "do not link blocks, so that 'exec' and 'cpu' miss none"),
+    ("invalid_mem", LogItem::InvalidMem, "accesses to memory that is not there"),
+];
+
+/// Items that QEMU has and Mimic does not.
+static OTHER_ITEMS: &[&str] = &["op_ind", "op_plugin", "pcall", "page", "plugin", "strace", "tid", "vpu"];
+
+/// `-d`, `-D`, `-dfilter`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// What is logged.
+    pub items: Vec<LogItem>,
+    /// The file, stderr when there is none.
+    pub file: Option<String>,
+    /// Log only code at these addresses; empty for all.
+    pub ranges: Vec<RangeInclusive<u64>>,
+}
+
+/// Reads `-d`'s argument; `None` asks for the list.
+pub fn items(argument: &str) -> Result<Option<Vec<LogItem>>, Fault> {
+    let mut chosen = Vec::new();
+    for word in argument.split(',') {
+        match word {
+            "help" | "?" => return Ok(None),
+            "all" => chosen.extend(ITEMS.iter().map(|(_, item, _)| *item)),
+            _ if OTHER_ITEMS.contains(&word) || word.starts_with("trace:") => {
+                return Err(Fault::not_available(&format!("log item '{word}'")));
+            }
+            _ => {
+                let found = ITEMS.iter().find(|(name, _, _)| *name == word);
+                let (_, item, _) = found.ok_or_else(|| {
+                    let names = ITEMS.iter().map(|(name, _, _)| *name);
+                    Fault::unknown(format!("there is no log item '{word}'"), word, names)
+                })?;
+                chosen.push(*item);
+            }
+        }
+    }
+    Ok(Some(chosen))
+}
+
+/// Reads `-dfilter`'s argument: `START..END`, `START+SIZE`, `START-SIZE`, several parted by commas.
+pub fn ranges(argument: &str) -> Result<Vec<RangeInclusive<u64>>, Fault> {
+    argument.split(',').map(range).collect()
+}
+
+fn range(text: &str) -> Result<RangeInclusive<u64>, Fault> {
+    let fault = || Fault::new(format!("'{text}' is no range; say START..END, START+SIZE or START-SIZE"));
+    let number = |text| value::unsigned(text).map_err(|_| fault());
+    let sized = |text| number(text).and_then(|size| size.checked_sub(1).ok_or_else(fault));
+    let (start, end) = if let Some((start, end)) = text.split_once("..") {
+        (number(start)?, number(end)?)
+    } else if let Some((start, size)) = text.split_once('+') {
+        let start = number(start)?;
+        (start, start.checked_add(sized(size)?).ok_or_else(fault)?)
+    } else if let Some((end, size)) = text.split_once('-') {
+        let end = number(end)?;
+        (end.checked_sub(sized(size)?).ok_or_else(fault)?, end)
+    } else {
+        return Err(fault());
+    };
+    if start > end { Err(fault()) } else { Ok(start..=end) }
+}

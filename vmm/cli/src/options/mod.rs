@@ -1,0 +1,66 @@
+//! The command line of `qemu-system-*`: argv in, typed configuration out. Nothing is opened or built here.
+//!
+//! Spellings, defaults and checks follow QEMU 10's manual page ("Options") and its behaviour. Tables hold one row
+//! for each option ([`table`]), machine ([`machine`]), device ([`device_table`]), back end ([`net`], [`chardev`]),
+//! object ([`object`]) and log item ([`log`]); parsing, suggestions and listings all read those rows. What QEMU has
+//! and Mimic does not is refused in a sentence that says so.
+//!
+//! [`parse`] cuts argv into options ([`argv`]), walks them ([`collect`]), fills in defaults ([`defaults`]) and checks
+//! that names refer to something ([`check`]).
+
+pub mod argv;
+pub mod block;
+pub mod chardev;
+mod check;
+mod collect;
+mod defaults;
+pub mod device;
+pub mod device_table;
+pub mod error;
+mod help;
+pub mod log;
+pub mod machine;
+pub mod net;
+pub mod object;
+pub mod optstring;
+pub mod props;
+pub mod settings;
+pub mod suggest;
+pub mod system;
+pub mod table;
+pub mod value;
+
+use std::ffi::OsString;
+
+pub use block::{
+    Backing, BlockDriver, BlockNode, Cache, DetectZeroes, Drive, DriveInterface, ImageFormat, NodeRef,
+};
+pub use chardev::{CharBackend, Chardev, SocketAddress, SocketRole};
+pub use device::DeviceArg;
+pub use device_table::{BusKind, DeviceKind, DeviceType};
+pub use error::{Fault, UsageError};
+pub use log::{LogItem, LogOptions};
+pub use machine::{Accel, CpuModel, MACHINES, Machine, MachineType, Memory, Smp, TcgThreads};
+pub use net::{HostForward, NetBackend, Netdev, Protocol, TapNet, UserNet};
+pub use object::{Object, ObjectKind};
+pub use settings::{Actions, BootOrder, GuestName, PanicAction, Rtc, RtcBase, RtcClock};
+pub use system::{Firmware, SerialTarget, SystemOptions};
+
+/// What a command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Run a machine.
+    Run(Box<SystemOptions>),
+    /// Print this on stdout and exit with status 0.
+    Text(String),
+    /// Print the guest's CPU models on stdout and exit with status 0; the guest has the table.
+    CpuHelp,
+}
+
+/// Reads the words after the program's name; `program` is that name, for `-help`.
+pub fn parse(program: &str, words: impl IntoIterator<Item = OsString>) -> Result<Request, UsageError> {
+    collect::collect(program, argv::cut(words)?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! The small options: `-name`, `-boot`, `-rtc`, `-action`, `-msg`, `-mon`, `-uuid`.
+
+use super::error::Fault;
+use super::optstring::OptString;
+use super::props::{Kind, Prop, Props, prop};
+
+/// `-name`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GuestName {
+    /// Name of the guest.
+    pub guest: Option<String>,
+    /// Name of the process.
+    pub process: Option<String>,
+    /// Whether threads are named for a debugger.
+    pub debug_threads: bool,
+}
+
+static NAME: &[Prop] = &[
+    prop("guest", Kind::Text, "", "name of the guest"),
+    prop("process", Kind::Text, "", "name of the process"),
+    prop("debug-threads", Kind::Bool, "off", "name the threads"),
+];
+
+impl GuestName {
+    /// Reads the merged `-name` options.
+    pub fn read(settings: OptString) -> Result<Self, Fault> {
+        let props = Props::read(settings, &[NAME], "-name")?;
+        let text = |name| props.text(name).map(String::from);
+        let debug_threads = props.flag("debug-threads").unwrap_or(false);
+        Ok(Self { guest: text("guest"), process: text("process"), debug_threads })
+    }
+}
+
+/// `-boot`. Drives are letters: `a` floppy, `c` disk, `d` CD-ROM, `n` network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BootOrder {
+    /// `order=`.
+    pub order: Option<String>,
+    /// `once=`: the order of the first boot only.
+    pub once: Option<String>,
+    /// `menu=`.
+    pub menu: bool,
+    /// `strict=`: boot from nothing else.
+    pub strict: bool,
+}
+
+static BOOT: &[Prop] = &[
+    prop("order", Kind::Text, "", "drives to boot from, as letters"),
+    prop("once", Kind::Text, "", "the same for the first boot"),
+    prop("menu", Kind::Bool, "off", "show a boot menu"),
+    prop("strict", Kind::Bool, "off", "boot from nothing else"),
+    prop("splash", Kind::Text, "", "picture of the menu (nothing shows it)"),
+    prop("splash-time", Kind::Number(u32::MAX as u64), "", "milliseconds that it shows"),
+    prop("reboot-timeout", Kind::Int32, "", "milliseconds until a failed boot is tried again"),
+];
+
+impl BootOrder {
+    /// Reads the merged `-boot` options.
+    pub fn read(settings: OptString) -> Result<Self, Fault> {
+        let props = Props::read(settings, &[BOOT], "-boot")?;
+        for name in ["order", "once"] {
+            let letters = props.text(name).unwrap_or_default();
+            for (at, letter) in letters.char_indices() {
+                if !('a'..='p').contains(&letter) {
+                    return Err(Fault::new(format!("{name}={letters}: '{letter}' is no boot device")));
+                }
+                if letters[..at].contains(letter) {
+                    return Err(Fault::new(format!("{name}={letters}: '{letter}' stands twice")));
+                }
+            }
+        }
+        let text = |name| props.text(name).map(String::from);
+        let flag = |name| props.flag(name).unwrap_or(false);
+        Ok(Self { order: text("order"), once: text("once"), menu: flag("menu"), strict: flag("strict") })
+    }
+}
+
+/// A moment as `-rtc base=` spells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RtcBase {
+    /// The host's time in UTC.
+    Utc,
+    /// The host's local time.
+    LocalTime,
+    /// Seconds since 1970-01-01 00:00:00 UTC.
+    Date(i64),
+}
+
+/// The clock that drives the guest's real-time clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RtcClock {
+    /// The host's wall clock.
+    Host,
+    /// The host's monotonic clock.
+    Rt,
+    /// The guest's virtual clock, which stands while the guest is stopped.
+    Vm,
+}
+
+/// `-rtc`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rtc {
+    /// Where it starts.
+    pub base: RtcBase,
+    /// What drives it.
+    pub clock: RtcClock,
+}
+
+impl Default for Rtc {
+    fn default() -> Self {
+        Self { base: RtcBase::Utc, clock: RtcClock::Host }
+    }
+}
+
+/// Parameters of `-rtc`.
+pub static RTC: &[Prop] = &[
+    prop("base", Kind::Text, "utc", "utc, localtime, or 2006-06-17T16:01:21"),
+    prop("clock", Kind::Choice(&["host", "rt", "vm"]), "host", "what drives it"),
+    // For x86 guests; other machines take it without effect.
+    prop("driftfix", Kind::Choice(&["none", "slew"]), "none", "accepted, without effect"),
+];
+
+impl Rtc {
+    /// Reads the merged `-rtc` options.
+    pub fn read(settings: OptString) -> Result<Self, Fault> {
+        let props = Props::read(settings, &[RTC], "-rtc")?;
+        let base = match props.text("base") {
+            None | Some("utc") => RtcBase::Utc,
+            Some("localtime") => RtcBase::LocalTime,
+            Some(date) => RtcBase::Date(seconds(date).ok_or_else(|| {
+                Fault::new(format!(
+                    "base={date}: is neither utc, localtime nor a date as 2006-06-17T16:01:21"
+                ))
+            })?),
+        };
+        let clock = match props.text("clock") {
+            Some("rt") => RtcClock::Rt,
+            Some("vm") => RtcClock::Vm,
+            _ => RtcClock::Host,
+        };
+        Ok(Self { base, clock })
+    }
+}
+
+/// Seconds since 1970 of `YYYY-MM-DD[THH:MM:SS]`, UTC.
+fn seconds(date: &str) -> Option<i64> {
+    let (day, time) = date.split_once('T').unwrap_or((date, "00:00:00"));
+    let numbers = |text: &str, by: char| -> Option<[i64; 3]> {
+        let parts: Vec<i64> =
+            text.split(by).map(|p| p.parse::<u16>().ok().map(i64::from)).collect::<Option<_>>()?;
+        parts.try_into().ok()
+    };
+    let ([year, month, day], [hour, minute, second]) = (numbers(day, '-')?, numbers(time, ':')?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let month = usize::try_from(month).ok().filter(|m| (1..=12).contains(m))?;
+    if !(1970..=9999).contains(&year) || !(1..=lengths[month - 1]).contains(&day) {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let leaps = |year: i64| year / 4 - year / 100 + year / 400;
+    let days =
+        (year - 1970) * 365 + leaps(year - 1) - leaps(1969) + lengths[..month - 1].iter().sum::<i64>() + day
+            - 1;
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+/// What a guest panic leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PanicAction {
+    /// The machine stops and waits.
+    Pause,
+    /// The program ends, status 0.
+    Shutdown,
+    /// The program ends, status 1.
+    ExitFailure,
+    /// Nothing.
+    None,
+}
+
+/// `-action`, `-no-reboot`, `-no-shutdown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Actions {
+    /// The program ends when the guest reboots.
+    pub reboot_ends: bool,
+    /// The machine stops and waits when the guest powers off.
+    pub shutdown_pauses: bool,
+    /// What a guest panic leads to.
+    pub panic: PanicAction,
+}
+
+impl Default for Actions {
+    fn default() -> Self {
+        Self { reboot_ends: false, shutdown_pauses: false, panic: PanicAction::Shutdown }
+    }
+}
+
+static ACTION: &[Prop] = &[
+    prop("reboot", Kind::Choice(&["reset", "shutdown"]), "reset", "when the guest reboots"),
+    prop("shutdown", Kind::Choice(&["poweroff", "pause"]), "poweroff", "when the guest powers off"),
+    prop(
+        "panic",
+        Kind::Choice(&["pause", "shutdown", "exit-failure", "none"]),
+        "shutdown",
+        "when the guest panics",
+    ),
+    // No watchdog device exists yet whose firing it could set.
+    prop(
+        "watchdog",
+        Kind::Choice(&["reset", "shutdown", "poweroff", "inject-nmi", "pause", "debug", "none"]),
+        "reset",
+        "when a watchdog fires",
+    ),
+];
+
+impl Actions {
+    /// Applies one `-action`.
+    pub fn apply(&mut self, settings: OptString) -> Result<(), Fault> {
+        let props = Props::read(settings, &[ACTION], "-action")?;
+        if let Some(word) = props.text("reboot") {
+            self.reboot_ends = word == "shutdown";
+        }
+        if let Some(word) = props.text("shutdown") {
+            self.shutdown_pauses = word == "pause";
+        }
+        match props.text("panic") {
+            Some("pause") => self.panic = PanicAction::Pause,
+            Some("exit-failure") => self.panic = PanicAction::ExitFailure,
+            Some("none") => self.panic = PanicAction::None,
+            Some(_) => self.panic = PanicAction::Shutdown,
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+static MSG: &[Prop] = &[
+    prop("timestamp", Kind::Bool, "off", "put the time before messages"),
+    prop("guest-name", Kind::Bool, "off", "put the guest's name before messages"),
+];
+
+/// Reads the merged `-msg` options: whether messages carry the time, and whether the guest's name.
+pub fn messages(settings: OptString) -> Result<(bool, bool), Fault> {
+    let props = Props::read(settings, &[MSG], "-msg")?;
+    Ok((props.flag("timestamp").unwrap_or(false), props.flag("guest-name").unwrap_or(false)))
+}
+
+static MON: &[Prop] = &[
+    prop("chardev", Kind::Reference("chardev"), "", "id of a character device"),
+    prop("id", Kind::Id, "", "name of the monitor"),
+    prop("mode", Kind::Choice(&["readline", "control"]), "readline", "what it speaks"),
+    prop("pretty", Kind::Bool, "off", "indent the output of mode=control"),
+];
+
+/// Reads one `-mon`: the id of its character device.
+pub fn monitor(settings: OptString) -> Result<String, Fault> {
+    let props = Props::read(settings, &[MON], "-mon")?;
+    if props.text("mode") == Some("control") {
+        return Err(Fault::not_available("mode=control"));
+    }
+    Ok(props
+        .text("chardev")
+        .ok_or_else(|| Fault::new("names no character device; say chardev=ID"))?
+        .to_string())
+}
+
+/// Reads a UUID, `8-4-4-4-12` hexadecimal digits.
+pub fn uuid(text: &str) -> Result<[u8; 16], Fault> {
+    let fault = || Fault::new("expects a UUID, as 12345678-1234-1234-1234-123456789abc");
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    if lengths != [8, 4, 4, 4, 12] || !text.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) {
+        return Err(fault());
+    }
+    let digits: Vec<u8> = text.bytes().filter(|b| *b != b'-').collect();
+    let mut uuid = [0; 16];
+    for (byte, pair) in uuid.iter_mut().zip(digits.chunks(2)) {
+        let pair = std::str::from_utf8(pair).map_err(|_| fault())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| fault())?;
+    }
+    Ok(uuid)
+}

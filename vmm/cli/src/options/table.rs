@@ -1,0 +1,283 @@
+//! The options of `qemu-system-*`, one row each.
+//!
+//! Names, argument shapes and groups are those of QEMU 10's `-help`. A row without an [`Opt`] is an option that QEMU
+//! has and Mimic does not: it is refused in a sentence instead of being called unknown.
+
+/// What an option means here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opt {
+    Help,
+    Version,
+    Machine,
+    Cpu,
+    Accel,
+    Smp,
+    Memory,
+    Boot,
+    Keyboard,
+    Device,
+    Name,
+    Uuid,
+    HardDisk(u8),
+    Cdrom,
+    Blockdev,
+    Drive,
+    Snapshot,
+    Display,
+    Nographic,
+    Vga,
+    Netdev,
+    Nic,
+    Net,
+    Chardev,
+    Bios,
+    Pflash,
+    Kernel,
+    Append,
+    Initrd,
+    Dtb,
+    Serial,
+    Parallel,
+    Monitor,
+    Mon,
+    Pidfile,
+    Paused,
+    LogItems,
+    LogFile,
+    LogFilter,
+    Seed,
+    DataDir,
+    NoReboot,
+    NoShutdown,
+    Action,
+    Nodefaults,
+    Rtc,
+    NoUserConfig,
+    Msg,
+    Object,
+}
+
+/// One option.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The name, without dashes.
+    pub name: &'static str,
+    /// The argument as `-help` prints it; empty when there is none.
+    pub argument: &'static str,
+    /// What it does; empty for a second name of the option above.
+    pub help: &'static str,
+    /// What it means; `None` when it is not available yet.
+    pub opt: Option<Opt>,
+}
+
+/// A heading of `-help` and the options under it.
+pub struct Group {
+    /// The heading.
+    pub title: &'static str,
+    /// The options.
+    pub rows: &'static [Row],
+}
+
+const fn row(name: &'static str, argument: &'static str, opt: Opt, help: &'static str) -> Row {
+    Row { name, argument, help, opt: Some(opt) }
+}
+
+/// An option that is refused, with or without an argument.
+const fn later(name: &'static str, argument: &'static str) -> Row {
+    Row { name, argument, help: "", opt: None }
+}
+
+/// All options, as `-help` orders them.
+pub static GROUPS: &[Group] = &[
+    Group {
+        title: "Standard options",
+        rows: &[
+            row("h", "", Opt::Help, ""),
+            row("help", "", Opt::Help, "display this help and exit"),
+            row("version", "", Opt::Version, "display version information and exit"),
+            row("M", "[type=]name[,prop=value]...", Opt::Machine, ""),
+            row(
+                "machine",
+                "[type=]name[,prop=value]...",
+                Opt::Machine,
+                "select the machine ('help' lists them)",
+            ),
+            row("cpu", "model[,prop=value]...", Opt::Cpu, "select the CPU ('help' lists them)"),
+            row("accel", "name[,prop=value]...", Opt::Accel, "select the accelerator ('help' lists them)"),
+            row(
+                "smp",
+                "[cpus=]n[,maxcpus=n][,sockets=n][,cores=n][,threads=n]",
+                Opt::Smp,
+                "number of CPUs (default: 1)",
+            ),
+            row("m", "[size=]megs[,slots=n,maxmem=size]", Opt::Memory, "guest memory (default: 128M)"),
+            row(
+                "boot",
+                "[order=drives][,once=drives][,menu=on|off][,strict=on|off]",
+                Opt::Boot,
+                "boot order",
+            ),
+            row("k", "language", Opt::Keyboard, "keyboard layout (no effect without a display)"),
+            row("device", "driver[,prop=value]...", Opt::Device, "add a device ('help' lists them)"),
+            row("name", "string[,process=string][,debug-threads=on|off]", Opt::Name, "name of the guest"),
+            row("uuid", "uuid", Opt::Uuid, "UUID of the machine"),
+            later("numa", "node"),
+            later("add-fd", "fd"),
+            later("set", "group.id.arg=value"),
+            later("global", "driver.property=value"),
+            later("mem-path", "file"),
+            later("mem-prealloc", ""),
+            later("audio", "driver"),
+            later("audiodev", "driver"),
+        ],
+    },
+    Group {
+        title: "Block device options",
+        rows: &[
+            row("hda", "file", Opt::HardDisk(0), "use 'file' as disk 0"),
+            row("hdb", "file", Opt::HardDisk(1), "use 'file' as disk 1"),
+            row("hdc", "file", Opt::HardDisk(2), "use 'file' as disk 2"),
+            row("hdd", "file", Opt::HardDisk(3), "use 'file' as disk 3"),
+            row("cdrom", "file", Opt::Cdrom, "use 'file' as a read-only disk"),
+            row(
+                "blockdev",
+                "[driver=]driver[,node-name=n][,option=value]...",
+                Opt::Blockdev,
+                "add a block node",
+            ),
+            row(
+                "drive",
+                "[file=file][,if=type][,format=f][,id=name][,option=value]...",
+                Opt::Drive,
+                "add a disk",
+            ),
+            row("snapshot", "", Opt::Snapshot, "write to temporary files instead of disk image files"),
+            later("fda", "file"),
+            later("fdb", "file"),
+            later("mtdblock", "file"),
+            later("sd", "file"),
+            later("fsdev", "local"),
+            later("virtfs", "local"),
+            later("iscsi", "user"),
+        ],
+    },
+    Group { title: "USB options", rows: &[later("usb", ""), later("usbdevice", "name")] },
+    Group {
+        title: "Display options",
+        rows: &[
+            row("display", "none", Opt::Display, "select the display: 'none' is the one there is"),
+            row(
+                "nographic",
+                "",
+                Opt::Nographic,
+                "serial port and monitor on the terminal (Ctrl-A h for keys)",
+            ),
+            row("vga", "none", Opt::Vga, "select the video card: 'none' is the one there is"),
+            later("spice", "port"),
+            later("full-screen", ""),
+            later("vnc", "display"),
+            later("smbios", "file"),
+        ],
+    },
+    Group {
+        title: "Network options",
+        rows: &[
+            row("netdev", "user|tap,id=id[,option=value]...", Opt::Netdev, "add a network back end ('help')"),
+            row("nic", "user|tap|none[,model=device][,mac=address][,option=value]...", Opt::Nic, "add a NIC"),
+            row("net", "none", Opt::Net, "no network"),
+        ],
+    },
+    Group {
+        title: "Character device options",
+        rows: &[row(
+            "chardev",
+            "backend,id=id[,option=value]...",
+            Opt::Chardev,
+            "add a character device ('help')",
+        )],
+    },
+    Group { title: "TPM device options", rows: &[later("tpmdev", "emulator")] },
+    Group {
+        title: "Boot image or kernel",
+        rows: &[
+            row("bios", "none|default|file", Opt::Bios, "firmware"),
+            row("pflash", "file", Opt::Pflash, "use 'file' as a flash image"),
+            row("kernel", "file", Opt::Kernel, "kernel: Image, gzip Image or ELF"),
+            row("append", "cmdline", Opt::Append, "kernel command line"),
+            row("initrd", "file", Opt::Initrd, "initial RAM disk"),
+            row("dtb", "file", Opt::Dtb, "device tree to use instead of the machine's own"),
+            later("shim", "file"),
+        ],
+    },
+    Group {
+        title: "Debug and expert options",
+        rows: &[
+            row("serial", "dev", Opt::Serial, "connect the serial port to 'dev'"),
+            row("parallel", "none", Opt::Parallel, "parallel port: there is none"),
+            row("monitor", "dev", Opt::Monitor, "connect the monitor to 'dev'"),
+            row("mon", "[chardev=]id[,mode=readline]", Opt::Mon, "connect the monitor to a character device"),
+            row("pidfile", "file", Opt::Pidfile, "write the process id to 'file'"),
+            row("S", "", Opt::Paused, "do not start the CPUs (monitor command 'c' does)"),
+            row("d", "item[,item]...", Opt::LogItems, "log these items ('help' lists them)"),
+            row("D", "file", Opt::LogFile, "log to 'file' (default: stderr)"),
+            row("dfilter", "range[,range]...", Opt::LogFilter, "log only code at these addresses"),
+            row("seed", "number", Opt::Seed, "seed the random numbers that the guest is given"),
+            row("L", "path", Opt::DataDir, "look for firmware files in 'path' first"),
+            row("no-reboot", "", Opt::NoReboot, "exit instead of rebooting"),
+            row("no-shutdown", "", Opt::NoShutdown, "stop before shutdown"),
+            row(
+                "action",
+                "reboot=reset|shutdown,shutdown=poweroff|pause,panic=pause|shutdown|exit-failure|none",
+                Opt::Action,
+                "what the guest's own acts lead to",
+            ),
+            row("nodefaults", "", Opt::Nodefaults, "no default serial port, monitor and network"),
+            row("rtc", "[base=utc|localtime|date][,clock=host|rt|vm]", Opt::Rtc, "real-time clock"),
+            row("no-user-config", "", Opt::NoUserConfig, "read no configuration file (none is ever read)"),
+            row("msg", "timestamp=on|off", Opt::Msg, "put the time before messages"),
+            later("compat", "policy"),
+            later("fw_cfg", "name"),
+            later("qmp", "dev"),
+            later("qmp-pretty", "dev"),
+            later("debugcon", "dev"),
+            later("preconfig", ""),
+            later("overcommit", "hint"),
+            later("gdb", "dev"),
+            later("s", ""),
+            later("enable-kvm", ""),
+            later("loadvm", "tag"),
+            later("daemonize", ""),
+            later("option-rom", "rom"),
+            later("icount", "shift"),
+            later("watchdog-action", "action"),
+            later("echr", "chr"),
+            later("incoming", "uri"),
+            later("only-migratable", ""),
+            later("semihosting", ""),
+            later("semihosting-config", "option"),
+            later("sandbox", "on"),
+            later("readconfig", "file"),
+            later("trace", "pattern"),
+            later("plugin", "file"),
+            later("run-with", "option"),
+            later("dump-vmstate", "file"),
+            later("enable-sync-profile", ""),
+            later("perfmap", ""),
+            later("jitdump", ""),
+        ],
+    },
+    Group {
+        title: "Generic object creation",
+        rows: &[row(
+            "object",
+            "type,id=id[,prop=value]...",
+            Opt::Object,
+            "create an object ('help' lists types)",
+        )],
+    },
+];
+
+/// Every row.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    GROUPS.iter().flat_map(|group| group.rows)
+}

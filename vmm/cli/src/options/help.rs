@@ -147,7 +147,11 @@ pub fn properties(title: &str, tables: &[&[Prop]]) -> String {
     let mut out = format!("{title} options:\n");
     for row in rows {
         let head = format!("  {}=<{}>", row.name, row.kind.type_name());
-        let help = if row.available { row.help } else { "this value only, in this version of Mimic" };
+        let help = match (row.available, row.default) {
+            (true, _) => row.help,
+            (false, "") => "not available in this version of Mimic",
+            (false, _) => "only the default, in this version of Mimic",
+        };
         let default =
             if row.default.is_empty() { String::new() } else { format!(" (default: {})", row.default) };
         let text = format!("{head:<24} - {help}{default}");

@@ -1,1 +1,9 @@
-//! Boot protocols, kernel loaders, the built-in SBI, finding firmware files.
+//! Boot protocols, kernel loaders, the built-in SBI, and finding firmware files.
+//!
+//! Knows memory and formats; knows no board, no device and no accelerator.
+
+pub mod find;
+pub mod image;
+pub mod place;
+pub mod reset;
+pub mod sbi;

@@ -1,0 +1,76 @@
+//! Taking traps and returning from them: RISC-V Privileged ISA 20240411, 3.1.6 to 3.1.15, 3.3.2, 4.1.
+
+use crate::cpu::Hart;
+use crate::csr::Priv;
+use crate::csr::bits::{cause, mstatus};
+use tcg_core::guest::Trap;
+
+/// No reservation.
+const NO_RESERVATION: u64 = u64::MAX;
+
+/// Enters the handler of an exception.
+pub fn exception(hart: &mut Hart, trap: Trap) {
+    let delegated = hart.csr.privilege != Priv::M && hart.csr.medeleg >> trap.code & 1 != 0;
+    enter(hart, delegated, trap.code.into(), trap.value);
+}
+
+/// Takes the most urgent interrupt that can be taken; false if there is none.
+pub fn interrupt(hart: &mut Hart) -> bool {
+    let Some(number) = hart.csr.deliverable() else { return false };
+    let delegated = hart.csr.mideleg >> number & 1 != 0;
+    enter(hart, delegated, cause::INTERRUPT | u64::from(number), 0);
+    true
+}
+
+fn enter(hart: &mut Hart, to_supervisor: bool, cause: u64, value: u64) {
+    let csr = &mut hart.csr;
+    let pc = hart.head.pc;
+    let from = csr.privilege;
+    let status = csr.mstatus;
+    let tvec = if to_supervisor {
+        (csr.sepc, csr.scause, csr.stval) = (pc, cause, value);
+        let spie = if status & mstatus::SIE != 0 { mstatus::SPIE } else { 0 };
+        let spp = if from == Priv::S { mstatus::SPP } else { 0 };
+        csr.mstatus = status & !(mstatus::SIE | mstatus::SPIE | mstatus::SPP) | spie | spp;
+        csr.privilege = Priv::S;
+        csr.stvec
+    } else {
+        (csr.mepc, csr.mcause, csr.mtval) = (pc, cause, value);
+        let mpie = if status & mstatus::MIE != 0 { mstatus::MPIE } else { 0 };
+        let mpp = (from as u64) << mstatus::MPP_SHIFT;
+        csr.mstatus = status & !(mstatus::MIE | mstatus::MPIE | mstatus::MPP) | mpie | mpp;
+        csr.privilege = Priv::M;
+        csr.mtvec
+    };
+    let vectored = tvec & 3 == 1 && cause & self::cause::INTERRUPT != 0;
+    let offset = if vectored { 4 * (cause & !self::cause::INTERRUPT) } else { 0 };
+    hart.head.pc = (tvec & !3).wrapping_add(offset);
+    hart.reservation = NO_RESERVATION;
+}
+
+/// `mret`: gives the address to go on at. The caller has checked that the privilege allows it.
+pub fn mret(hart: &mut Hart) -> u64 {
+    let csr = &mut hart.csr;
+    let status = csr.mstatus;
+    csr.privilege = Priv::from_bits(status >> mstatus::MPP_SHIFT);
+    let mie = if status & mstatus::MPIE != 0 { mstatus::MIE } else { 0 };
+    let mut new = status & !(mstatus::MIE | mstatus::MPP) | mie | mstatus::MPIE;
+    if csr.privilege != Priv::M {
+        new &= !mstatus::MPRV;
+    }
+    csr.mstatus = new;
+    hart.reservation = NO_RESERVATION;
+    csr.mepc
+}
+
+/// `sret`: gives the address to go on at. The caller has checked that the privilege allows it.
+pub fn sret(hart: &mut Hart) -> u64 {
+    let csr = &mut hart.csr;
+    let status = csr.mstatus;
+    csr.privilege = if status & mstatus::SPP != 0 { Priv::S } else { Priv::U };
+    let sie = if status & mstatus::SPIE != 0 { mstatus::SIE } else { 0 };
+    let new = status & !(mstatus::SIE | mstatus::SPP | mstatus::MPRV) | sie | mstatus::SPIE;
+    csr.mstatus = new;
+    hart.reservation = NO_RESERVATION;
+    csr.sepc
+}

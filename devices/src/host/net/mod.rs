@@ -4,6 +4,11 @@
 //! knows the other by name. A frame is a whole Ethernet frame: destination, source, type and payload, without
 //! preamble, check sequence or any virtio header.
 
+pub mod tap;
+pub mod user;
+
+use std::io;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 /// The largest frame a back end delivers, in bytes: an MTU of 1500, the Ethernet header and a VLAN tag.
@@ -45,4 +50,52 @@ pub trait FrameSink: Send + Sync {
     fn receive(&self, frame: &[u8]) -> bool;
     /// Ends a batch of [`FrameSink::receive`]: the moment to interrupt the guest, once for all of them.
     fn flush(&self);
+}
+
+/// Why a network back end cannot be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// An option says something that cannot be.
+    #[error("{option}: {why}")]
+    Option {
+        /// The option as it was given.
+        option: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A forwarded port cannot be opened.
+    #[error("hostfwd={rule}: cannot listen on that address of this machine: {source}")]
+    Listen {
+        /// The rule.
+        rule: String,
+        /// The host's reason.
+        source: io::Error,
+    },
+    /// A forwarded port is to be closed that is not there.
+    #[error("no hostfwd rule {transport}:{host} exists")]
+    NoSuchForward {
+        /// The transport that was named.
+        transport: user::Transport,
+        /// The host's address and port that were named.
+        host: SocketAddrV4,
+    },
+    /// The host has no tap device to give.
+    #[error("ifname={ifname}: {why}: {source}")]
+    Tap {
+        /// The interface that was asked for.
+        ifname: String,
+        /// What failed, and what helps.
+        why: &'static str,
+        /// The host's reason.
+        source: io::Error,
+    },
+    /// The host has no event queue left, or it failed.
+    #[error("user-mode network: the host's event queue failed: {0}")]
+    Events(#[source] io::Error),
+    /// The host can start no thread.
+    #[error("network back end: cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+    /// The thread of the back end has ended.
+    #[error("user-mode network: stopped after an error")]
+    Stopped,
 }

@@ -4,7 +4,7 @@
 //! secure erase, SCSI commands and the disk geometry.
 
 use super::core::{Activation, VirtioDevice, copy_config};
-use super::queue::{Chain, ChainReader, ChainWriter, VirtQueue};
+use super::queue::{Chain, ChainReader, ChainWriter, Served, VirtQueue};
 use super::worker::Worker;
 use crate::host::block::BlockBackend;
 use base::{State, StateError};
@@ -186,7 +186,7 @@ impl VirtioDevice for Blk {
 
 fn serve(disk: &Disk, queue: &VirtQueue, buffer: &mut Vec<u8>, stop: &dyn Fn() -> bool) {
     buffer.resize(CHUNK, 0);
-    queue.serve(stop, |chain| Request { disk, buffer, stop }.run(chain));
+    queue.serve(stop, |chain| Request { disk, buffer, stop }.run(chain).map(Served::Wrote));
 }
 
 /// `struct virtio_blk_req` without its data and status.
@@ -248,7 +248,7 @@ impl Request<'_> {
             }
             Some(_) => {}
             None => tracing::debug!(
-                target: "guest_error", "virtio-blk: bad request {} at sector {}", header.kind, header.sector
+                target: "guest_errors", "virtio-blk: bad request {} at sector {}", header.kind, header.sector
             ),
         }
     }

@@ -186,7 +186,7 @@ impl VirtioCore {
     fn activate(&mut self) {
         if self.status & FEATURES_OK == 0 {
             self.status &= !DRIVER_OK;
-            tracing::debug!(target: "guest_error", "{}: driver is ready without features", self.name());
+            tracing::debug!(target: "guest_errors", "{}: driver is ready without features", self.name());
             return;
         }
         let event_idx = self.driver_features >> VIRTIO_RING_F_EVENT_IDX & 1 != 0;

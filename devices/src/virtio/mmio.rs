@@ -197,7 +197,7 @@ impl Mmio for VirtioMmio {
             return u64::from_le_bytes(data);
         }
         if width != Width::B4 {
-            tracing::debug!(target: "guest_error", "virtio-mmio: read of {} bytes at {offset:#x}", width.bytes());
+            tracing::debug!(target: "guest_errors", "virtio-mmio: read of {} bytes at {offset:#x}", width.bytes());
             return 0;
         }
         let value = match (offset as u32, &self.core) {
@@ -218,7 +218,7 @@ impl Mmio for VirtioMmio {
         } else if width == Width::B4 {
             self.write_register(offset as u32, value as u32);
         } else {
-            tracing::debug!(target: "guest_error", "virtio-mmio: write of {} bytes at {offset:#x}", width.bytes());
+            tracing::debug!(target: "guest_errors", "virtio-mmio: write of {} bytes at {offset:#x}", width.bytes());
         }
     }
 }

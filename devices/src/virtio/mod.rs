@@ -7,15 +7,23 @@
 //! interface (before 1.0) on either transport.
 
 mod blk;
+mod console;
 mod core;
 mod mmio;
+mod net;
+mod pci;
 mod queue;
+mod rng;
 #[cfg(test)]
 mod testing;
 mod worker;
 
 pub use self::core::{Activation, VirtioCore, VirtioDevice};
 pub use blk::{Blk, BlkOptions};
+pub use console::{Console, ConsolePort, MAX_CONSOLE_PORTS};
 pub use mmio::{VIRTIO_MMIO_SIZE, VirtioMmio};
-pub use queue::{Chain, ChainReader, ChainWriter, Interrupt, Link, VirtQueue};
+pub use net::Net;
+pub use pci::VirtioPci;
+pub use queue::{Chain, ChainReader, ChainWriter, Interrupt, Link, Served, VirtQueue};
+pub use rng::{EntropySource, HostEntropy, Rng};
 pub use worker::Worker;

@@ -8,11 +8,15 @@
 use base::{GuestRam, WriteWatch};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::num::Wrapping;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use virtio_bindings::bindings::virtio_ring::VRING_AVAIL_F_NO_INTERRUPT;
 use virtio_queue::{DescriptorChain, Queue, QueueOwnedT, QueueT, Reader, Writer};
-use vm_memory::{Bytes, GuestAddress};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
+
+/// Buffers served in one notification on a vCPU's thread: many times what any queue holds.
+const MAX_INLINE: u32 = 1 << 17;
 
 /// How a transport tells the driver that something happened. Called from any thread, with locks of the device held.
 pub trait Interrupt: Send + Sync {
@@ -38,7 +42,7 @@ impl Link {
     /// Puts the device into the "needs reset" state because the driver did `what`; logs it once until the reset.
     pub fn fail(&self, what: &str) {
         if !self.failed.swap(true, Ordering::SeqCst) {
-            tracing::warn!(target: "guest_error", "{}: {what}; the device needs a reset", self.device);
+            tracing::warn!(target: "guest_errors", "{}: {what}; the device needs a reset", self.device);
             self.interrupt.config();
         }
     }
@@ -104,6 +108,15 @@ impl<'q> Chain<'q> {
     }
 }
 
+/// What became of a buffer that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// It goes back to the driver with so many bytes written.
+    Wrote(u32),
+    /// It stays available. The device then has a reason of its own to look again, or stops.
+    Later,
+}
+
 /// Where the rings of a queue lie and how far the device has come in them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct RingState {
@@ -120,8 +133,14 @@ pub(super) struct RingState {
 pub struct VirtQueue {
     index: u16,
     ram: GuestRam,
-    ring: Mutex<Queue>,
+    ring: Mutex<Ring>,
     link: Arc<Link>,
+}
+
+struct Ring {
+    queue: Queue,
+    /// The used index at the last decision about an interrupt.
+    signalled: Wrapping<u16>,
 }
 
 impl VirtQueue {
@@ -133,18 +152,19 @@ impl VirtQueue {
         ram: &GuestRam,
         link: &Arc<Link>,
     ) -> Option<Self> {
-        let mut ring = Queue::new(state.size).ok()?;
-        ring.try_set_desc_table_address(GuestAddress(state.desc)).ok()?;
-        ring.try_set_avail_ring_address(GuestAddress(state.avail)).ok()?;
-        ring.try_set_used_ring_address(GuestAddress(state.used)).ok()?;
-        ring.set_event_idx(event_idx);
-        ring.set_next_avail(state.next_avail);
-        ring.set_next_used(state.next_used);
-        ring.set_ready(true);
-        if !ring.is_valid(ram) {
+        let mut queue = Queue::new(state.size).ok()?;
+        queue.try_set_desc_table_address(GuestAddress(state.desc)).ok()?;
+        queue.try_set_avail_ring_address(GuestAddress(state.avail)).ok()?;
+        queue.try_set_used_ring_address(GuestAddress(state.used)).ok()?;
+        queue.set_event_idx(event_idx);
+        queue.set_next_avail(state.next_avail);
+        queue.set_next_used(state.next_used);
+        queue.set_ready(true);
+        if !queue.is_valid(ram) {
             return None;
         }
-        Some(Self { index, ram: ram.clone(), ring: Mutex::new(ring), link: link.clone() })
+        let ring = Mutex::new(Ring { queue, signalled: Wrapping(state.next_used) });
+        Some(Self { index, ram: ram.clone(), ring, link: link.clone() })
     }
 
     /// The queue's number in its device.
@@ -159,8 +179,8 @@ impl VirtQueue {
 
     /// How far the device has come: the next entries of the available and the used ring.
     pub(super) fn position(&self) -> (u16, u16) {
-        let ring = self.ring.lock();
-        (ring.next_avail(), ring.next_used())
+        let queue = &self.ring.lock().queue;
+        (queue.next_avail(), queue.next_used())
     }
 
     /// Takes the next available buffer.
@@ -168,7 +188,7 @@ impl VirtQueue {
         if self.link.failed() {
             return None;
         }
-        let next = match self.ring.lock().iter(&self.ram) {
+        let next = match self.ring.lock().queue.iter(&self.ram) {
             Ok(mut available) => available.next(),
             Err(_) => {
                 self.link.fail(&format!("queue {}: the available index is impossible", self.index));
@@ -184,28 +204,51 @@ impl VirtQueue {
         }
     }
 
-    /// Puts the buffer that was taken last back, to be taken again.
-    pub fn unpop(&self) {
-        self.ring.lock().go_to_previous_position();
+    /// Puts the `count` buffers that were taken last back, to be taken again.
+    pub fn unpop(&self, count: u16) {
+        let queue = &mut self.ring.lock().queue;
+        queue.set_next_avail(queue.next_avail().wrapping_sub(count));
     }
 
     /// Gives a buffer back to the driver, `len` bytes of it written.
     pub fn push(&self, head: u16, len: u32) {
-        if self.ring.lock().add_used(&self.ram, head, len).is_err() {
-            self.link.fail(&format!("queue {}: descriptor {head} cannot be given back", self.index));
+        self.push_all(&[(head, len)]);
+    }
+
+    /// Gives buffers back to the driver, which sees all of them at once (`Queue::add_used` shows them one by one).
+    pub fn push_all(&self, buffers: &[(u16, u32)]) {
+        let queue = &mut self.ring.lock().queue;
+        let start = queue.next_used();
+        let mut next = start;
+        let mut write = || -> Result<(), GuestMemoryError> {
+            for &(head, len) in buffers {
+                let at = queue.used_ring() + 4 + 8 * u64::from(next % queue.size());
+                self.ram.write_obj(u32::from(head).to_le(), GuestAddress(at))?;
+                self.ram.write_obj(len.to_le(), GuestAddress(at + 4))?;
+                next = next.wrapping_add(1);
+            }
+            self.ram.store(next.to_le(), GuestAddress(queue.used_ring() + 2), Ordering::Release)
+        };
+        match write() {
+            Ok(()) => queue.set_next_used(next),
+            Err(_) => self.link.fail(&format!("queue {}: the used ring cannot be written", self.index)),
         }
     }
 
     /// Interrupts the driver if it wants to hear of the buffers given back since the last call.
     pub fn signal(&self) {
         let mut ring = self.ring.lock();
-        let wanted = if ring.event_idx_enabled() {
-            ring.needs_notification(&self.ram).unwrap_or(false)
+        let new = Wrapping(ring.queue.next_used());
+        let old = std::mem::replace(&mut ring.signalled, new);
+        // The used index must be out before the driver's wishes are read, or both sides could wait.
+        fence(Ordering::SeqCst);
+        let load = |at| self.ram.load::<u16>(GuestAddress(at), Ordering::Relaxed).map_or(0, u16::from_le);
+        let avail = ring.queue.avail_ring();
+        let wanted = if ring.queue.event_idx_enabled() {
+            let used_event = Wrapping(load(avail + 4 + 2 * u64::from(ring.queue.size())));
+            new - used_event - Wrapping(1) < new - old
         } else {
-            // The used index must be out before the flags are read, or both sides could wait.
-            fence(Ordering::SeqCst);
-            let flags = self.ram.load::<u16>(GuestAddress(ring.avail_ring()), Ordering::SeqCst);
-            flags.is_ok_and(|f| u32::from(u16::from_le(f)) & VRING_AVAIL_F_NO_INTERRUPT == 0)
+            u32::from(load(avail)) & VRING_AVAIL_F_NO_INTERRUPT == 0
         };
         drop(ring);
         if wanted {
@@ -216,22 +259,27 @@ impl VirtQueue {
     /// Asks the driver to notify us of the next buffer it makes available. True if there is one already: then it
     /// may have seen no reason to notify.
     pub fn arm(&self) -> bool {
-        !self.link.failed() && self.ring.lock().enable_notification(&self.ram).unwrap_or(false)
+        !self.link.failed() && self.ring.lock().queue.enable_notification(&self.ram).unwrap_or(false)
     }
 
-    /// Whether a buffer is available.
-    pub fn has_available(&self) -> bool {
-        let ring = self.ring.lock();
-        !self.link.failed()
-            && ring.avail_idx(&self.ram, Ordering::SeqCst).is_ok_and(|idx| idx.0 != ring.next_avail())
+    /// [`VirtQueue::arm`] for who needs more buffers than are available: asks for a notification of the next one
+    /// beyond those. True if there is one already.
+    pub fn arm_beyond(&self) -> bool {
+        let queue = &mut self.ring.lock().queue;
+        let position = queue.next_avail();
+        let Ok(seen) = queue.avail_idx(&self.ram, Ordering::Acquire) else { return false };
+        queue.set_next_avail(seen.0);
+        let more = queue.enable_notification(&self.ram).unwrap_or(false);
+        queue.set_next_avail(position);
+        more && !self.link.failed()
     }
 
-    /// Serves buffers until none is left: `serve` returns the number of bytes it wrote, or `Err` with what is wrong
-    /// with the driver. Ends early when `stop` says so.
+    /// Serves buffers until none is left; `serve` returns `Err` with what is wrong with the driver. Ends early when
+    /// `stop` says so.
     pub fn serve(
         &self,
         stop: impl Fn() -> bool,
-        mut serve: impl FnMut(&mut Chain<'_>) -> Result<u32, &'static str>,
+        mut serve: impl FnMut(&mut Chain<'_>) -> Result<Served, &'static str>,
     ) {
         let mut idle = false;
         loop {
@@ -240,7 +288,8 @@ impl VirtQueue {
                 let Some(mut chain) = self.pop() else { break };
                 any = true;
                 match serve(&mut chain) {
-                    Ok(len) => self.push(chain.head(), len),
+                    Ok(Served::Wrote(len)) => self.push(chain.head(), len),
+                    Ok(Served::Later) => self.unpop(1),
                     Err(what) => self.link.fail(&format!("queue {}: {what}", self.index)),
                 }
                 self.signal();
@@ -251,5 +300,19 @@ impl VirtQueue {
             }
             idle = !any;
         }
+    }
+
+    /// [`VirtQueue::serve`] on the thread of the notifying vCPU: a driver that feeds the queue from another vCPU as
+    /// fast as it is emptied is not served for ever.
+    pub fn serve_inline(
+        &self,
+        stop: impl Fn() -> bool,
+        mut serve: impl FnMut(&mut Chain<'_>) -> Result<Served, &'static str>,
+    ) {
+        let mut left = MAX_INLINE;
+        self.serve(stop, |chain| {
+            left = left.checked_sub(1).ok_or("it is fed without end")?;
+            serve(chain)
+        });
     }
 }

@@ -1,1 +1,6 @@
-//! Boards as data.
+//! Boards as data: what chip stands where, and the wiring, device tree and memory-map listing that follow from it.
+
+mod fdt;
+pub mod riscv_virt;
+
+pub use fdt::{FdtError, Tree};

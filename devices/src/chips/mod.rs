@@ -6,7 +6,6 @@ pub mod goldfish_rtc;
 pub mod ns16550a;
 pub mod pflash_cfi01;
 pub mod plic;
-pub mod power;
 pub mod registers;
 pub mod sifive_test;
 

@@ -4,7 +4,7 @@
 //! nodes that name the same register).
 
 use super::guest_error;
-use super::power::{PowerEvent, PowerSink};
+use base::{PowerEvent, PowerSink};
 use super::registers::registers;
 use base::{Device, Mmio, State, StateError, Width, Widths};
 use std::sync::Arc;

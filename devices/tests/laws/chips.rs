@@ -7,7 +7,7 @@ use devices::chips::goldfish_rtc::GoldfishRtc;
 use devices::chips::ns16550a::Ns16550a;
 use devices::chips::pflash_cfi01::{Backing, PflashCfi01};
 use devices::chips::plic::Plic;
-use devices::chips::power::{PowerEvent, PowerSink};
+use base::{PowerEvent, PowerSink};
 use devices::chips::sifive_test::SifiveTest;
 use devices::host::chardev::{CharBackend, CharSink};
 use std::sync::Arc;

@@ -46,9 +46,9 @@ pub struct Page {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Context {
     /// Everything that decides the outcome of a data access: address space, privilege, permission overrides.
-    pub data: u64,
+    pub data: u128,
     /// Everything that decides the outcome of a fetch: address space, privilege.
-    pub code: u64,
+    pub code: u128,
     /// Everything else that a translation may depend on; the mode given to [`Guest::exec`].
     pub mode: u64,
 }

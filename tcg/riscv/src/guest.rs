@@ -56,6 +56,7 @@ impl Guest for Riscv {
     }
 
     fn take_interrupt(cpu: &mut Hart, _levels: u64) -> bool {
+        cpu.csr.latch_software_interrupt();
         let now = cpu.csr.now();
         let (raised, _) = cpu.csr.counters.check_overflow(now);
         cpu.csr.mip_soft |= raised;

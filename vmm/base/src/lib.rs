@@ -10,6 +10,7 @@ mod cpu_lines;
 mod device;
 mod irq;
 mod memory;
+mod power;
 mod state;
 mod time_base;
 
@@ -22,5 +23,6 @@ pub use memory::{
     GuestRam, MemoryError, PAGE_SHIFT, PAGE_SIZE, RamRegion, RomRegion, WriteWatch, WriteWatcher,
     allocate_ram,
 };
+pub use power::{PowerEvent, PowerSink};
 pub use state::{State, StateError};
 pub use time_base::TimeBase;

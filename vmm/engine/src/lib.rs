@@ -1,1 +1,11 @@
-//! A running machine: vCPU threads, pause and kick, the accelerator seam.
+//! A running machine: vCPU threads, stopping and resetting them, and what ends the run.
+//!
+//! [`Machine`] receives finished vCPUs and devices and knows no board by name. [`riscv`] is the built-in firmware of
+//! riscv machines: the SBI on top of the vCPUs' handles.
+
+mod machine;
+mod power;
+pub mod riscv;
+
+pub use machine::{Machine, Reload};
+pub use power::{End, Power};

@@ -408,3 +408,14 @@ unsafe fn cas_host(host: *mut u8, old: u64, new: u64, size: u8) -> Result<u64, u
         _ => cas!(AtomicU64, u64),
     }
 }
+
+/// Runs `f` with the memory view of the vCPU whose state `cpu` is; `None` if the state belongs to no vCPU yet.
+///
+/// For a guest's helpers and CSR writes, which get the state and need the TLB behind it.
+pub fn with_mmu<G: Guest, T>(cpu: &mut G::Cpu, f: impl FnOnce(&mut G::Cpu, &mut Mmu) -> T) -> Option<T> {
+    let mmu = cpu.as_mut().mmu;
+    // SAFETY: `mmu` is null or was set by `Vcpu::new` to an allocation that lives as long as the vCPU; whoever holds
+    // the state runs on the vCPU's thread, and the run loop holds no borrow of the MMU while it calls the guest.
+    let mmu = unsafe { mmu.as_mut()? };
+    Some(f(cpu, mmu))
+}

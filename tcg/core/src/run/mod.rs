@@ -5,5 +5,5 @@ mod mmu;
 mod tlb;
 
 pub use float::collect_flags;
-pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch};
+pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use tlb::Tables;

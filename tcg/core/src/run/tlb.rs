@@ -128,7 +128,7 @@ impl Tables {
 
 /// A small set-associative memory of which context has which slot.
 struct Slots {
-    keys: [Option<(u64, u64)>; CONTEXTS],
+    keys: [Option<(u128, u64)>; CONTEXTS],
     next: usize,
     active: usize,
 }
@@ -139,7 +139,7 @@ impl Slots {
     }
 
     /// The slot of `key`, and whether it was just taken over for it.
-    fn find(&mut self, key: (u64, u64)) -> (usize, bool) {
+    fn find(&mut self, key: (u128, u64)) -> (usize, bool) {
         if self.keys[self.active] == Some(key) {
             return (self.active, false);
         }
@@ -222,7 +222,7 @@ impl Contexts {
     }
 
     /// Switches to the data context `key`; gives the table's address and mask for the CPU header.
-    pub fn use_data(&mut self, key: u64) -> (*const TlbEntry, u64) {
+    pub fn use_data(&mut self, key: u128) -> (*const TlbEntry, u64) {
         let (slot, new) = self.data.find((key, 0));
         let table = &self.tables.data[slot];
         if new {
@@ -233,7 +233,7 @@ impl Contexts {
     }
 
     /// Switches to the code context (`key`, `mode`); gives the jump cache's address.
-    pub fn use_code(&mut self, key: u64, mode: u64) -> *const JumpEntry {
+    pub fn use_code(&mut self, key: u128, mode: u64) -> *const JumpEntry {
         let (slot, new) = self.code.find((key, mode));
         let jumps = &self.tables.code[slot];
         if new {
@@ -315,7 +315,7 @@ impl Contexts {
 
     /// Forgets translations in the contexts whose key `matches` (data and code keys alike): all of them, or those of
     /// the page at `addr`.
-    pub fn flush(&mut self, addr: Option<u64>, matches: impl Fn(u64) -> bool) {
+    pub fn flush(&mut self, addr: Option<u64>, matches: impl Fn(u128) -> bool) {
         for slot in 0..CONTEXTS {
             if self.data.keys[slot].is_some_and(|(key, _)| matches(key)) {
                 self.flush_data(slot, addr);

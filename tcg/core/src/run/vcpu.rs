@@ -10,7 +10,7 @@ use crate::host;
 use crate::interp::{self, Step};
 use crate::sem::MemOp;
 use crate::ty::Ty;
-use base::{CpuLines, PAGE_SHIFT};
+use base::{AddressSpace, CpuLines, PAGE_SHIFT};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,10 +97,9 @@ const HEAT_SLOTS: usize = 1 << 14;
 const MAX_COLD_RUN: usize = 256;
 
 impl<G: Guest> Vcpu<G> {
-    /// A vCPU with state `cpu`, running code of `code`.
-    pub fn new(cpu: G::Cpu, code: &Arc<CodeCache>, config: VcpuConfig) -> Self {
+    /// A vCPU with state `cpu` and input lines `lines`, running code of `code`.
+    pub fn new(cpu: G::Cpu, lines: Arc<CpuLines>, code: &Arc<CodeCache>, config: VcpuConfig) -> Self {
         let tables = Arc::new(Tables::new(config.tlb_entries));
-        let lines = Arc::new(CpuLines::default());
         code.join(tables.clone(), lines.clone());
         let mmu = Mmu::new(code.space().clone(), code.clone(), tables);
         let handle = Arc::new(Handle { lines, work: Mutex::default(), stop: AtomicBool::new(false) });
@@ -143,6 +142,11 @@ impl<G: Guest> Vcpu<G> {
     pub fn parts(&mut self) -> (&mut G::Cpu, &mut Mmu) {
         // SAFETY: two allocations owned by `self`; no helper runs while the borrow lasts.
         unsafe { (&mut *self.cpu, &mut *self.mmu) }
+    }
+
+    /// The guest-physical address space.
+    pub fn space(&self) -> &AddressSpace {
+        self.code.space()
     }
 
     /// Has `hook` see every trap first.

@@ -147,6 +147,14 @@ impl Csrs {
         self.wiring.as_ref().map_or(0, |w| w.time.clock().now())
     }
 
+    /// Takes a supervisor software interrupt, which comes as a pulse that software takes back, over from the line.
+    pub fn latch_software_interrupt(&mut self) {
+        if let Some(w) = &self.wiring && w.lines.levels() >> irq::SSI & 1 != 0 {
+            w.lines.set(irq::SSI, false);
+            self.mip_soft |= 1 << irq::SSI;
+        }
+    }
+
     /// The levels of the input lines.
     pub fn levels(&self) -> u64 {
         self.wiring.as_ref().map_or(0, |w| w.lines.levels())
@@ -157,9 +165,10 @@ impl Csrs {
         (self.levels() | self.mip_soft) & (irq::ALL | 1 << irq::LCOFI)
     }
 
-    /// Whether `stimecmp` drives the supervisor timer interrupt.
+    /// Whether `stimecmp` drives the supervisor timer interrupt. Only an SBI that is built in sets the bit on a hart
+    /// without Sstc, to use the same timer.
     pub fn has_stimer(&self) -> bool {
-        self.features.has(Ext::Sstc) && self.menvcfg & envcfg::STCE != 0
+        self.menvcfg & envcfg::STCE != 0
     }
 
     /// Sets the supervisor timer's line as `stimecmp` says now, and its timer for later.

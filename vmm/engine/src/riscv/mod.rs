@@ -1,0 +1,157 @@
+//! The built-in firmware of a riscv machine: harts enter S-mode directly, and their environment calls are answered
+//! here, by [`firmware::sbi`].
+
+mod platform;
+
+use base::{CpuLines, IrqSink, PowerSink};
+use firmware::sbi::{self, Call, HartState, Return};
+use parking_lot::Mutex;
+use platform::Calling;
+use std::sync::{Arc, OnceLock};
+use tcg_core::guest::Trap;
+use tcg_core::run::{Handle, Vcpu};
+use tcg_riscv::Riscv;
+use tcg_riscv::csr::Priv;
+use tcg_riscv::csr::bits::{cause, envcfg, irq, mstatus};
+
+/// Writes to the debug console.
+pub type Console = Box<dyn Fn(&[u8]) + Send + Sync>;
+
+/// Where a hart is in its life, and where it is to start.
+struct Slot {
+    state: HartState,
+    start: Option<(u64, u64)>,
+}
+
+/// The SBI of one machine.
+pub struct Sbi {
+    slots: Vec<Mutex<Slot>>,
+    harts: OnceLock<Vec<Arc<Handle<Riscv>>>>,
+    power: Arc<dyn PowerSink>,
+    console: Console,
+}
+
+impl Sbi {
+    /// An SBI for `harts` harts.
+    pub fn new(harts: usize, power: Arc<dyn PowerSink>, console: Console) -> Arc<Self> {
+        let stopped = || Mutex::new(Slot { state: HartState::Stopped, start: None });
+        Arc::new(Self {
+            slots: (0..harts).map(|_| stopped()).collect(),
+            harts: OnceLock::new(),
+            power,
+            console,
+        })
+    }
+
+    /// Puts the SBI under `vcpus`: call once, before the machine runs.
+    pub fn install(self: &Arc<Self>, vcpus: &mut [Vcpu<Riscv>]) {
+        // A second call would name the same harts.
+        let _ = self.harts.set(vcpus.iter().map(|v| v.handle().clone()).collect());
+        for vcpu in vcpus {
+            let sbi = self.clone();
+            vcpu.set_trap_hook(Box::new(move |vcpu, trap| sbi.trap(vcpu, trap)));
+        }
+    }
+
+    /// Puts all harts into their state at power-on: the first starts in S-mode at `entry` with a1 `opaque`, the others
+    /// wait to be started.
+    pub fn reset(self: &Arc<Self>, vcpus: &mut [Vcpu<Riscv>], entry: u64, opaque: u64) {
+        for (n, vcpu) in vcpus.iter_mut().enumerate() {
+            let state = if n == 0 { HartState::Started } else { HartState::Stopped };
+            *self.slots[n].lock() = Slot { state, start: None };
+            if n == 0 {
+                enter_supervisor(vcpu, 0, entry, opaque);
+            } else {
+                let sbi = self.clone();
+                vcpu.handle().post(move |vcpu| sbi.sleep_while_stopped(vcpu));
+            }
+        }
+    }
+
+    fn handles(&self) -> &[Arc<Handle<Riscv>>] {
+        self.harts.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Sees every trap of a hart first; takes environment calls from S-mode.
+    fn trap(&self, vcpu: &mut Vcpu<Riscv>, trap: Trap) -> bool {
+        if trap.code != cause::ECALL_S {
+            return false;
+        }
+        let x = &vcpu.cpu().x;
+        let call = Call { extension: x[17], function: x[16], args: std::array::from_fn(|i| x[10 + i]) };
+        vcpu.cpu_mut().head.pc += 4;
+        let result = sbi::call(&mut Calling { sbi: self, vcpu }, call);
+        let cpu = vcpu.cpu_mut();
+        match result {
+            Return::Pair(error, value) => (cpu.x[10], cpu.x[11]) = (error as i64 as u64, value),
+            Return::Legacy(value) => cpu.x[10] = value,
+            Return::Never => self.sleep_while_stopped(vcpu),
+        }
+        true
+    }
+
+    /// Holds a stopped hart until another one starts it or the machine stops.
+    fn sleep_while_stopped(&self, vcpu: &mut Vcpu<Riscv>) {
+        let hart = vcpu.cpu().csr.mhartid;
+        let lines = vcpu.handle().lines().clone();
+        loop {
+            let start = {
+                let mut slot = self.slots[hart as usize].lock();
+                let start = slot.start.take();
+                if start.is_some() {
+                    slot.state = HartState::Started;
+                }
+                start
+            };
+            if let Some((entry, opaque)) = start {
+                return enter_supervisor(vcpu, hart, entry, opaque);
+            }
+            if vcpu.stopping() {
+                // The run loop sees the same and comes back.
+                return lines.kick();
+            }
+            lines.wait(None);
+            lines.take_request();
+            vcpu.do_posted_work();
+        }
+    }
+
+    fn start(&self, hart: u64, entry: u64, opaque: u64) {
+        let mut slot = self.slots[hart as usize].lock();
+        slot.state = HartState::StartPending;
+        slot.start = Some((entry, opaque));
+        drop(slot);
+        if let Some(handle) = self.handles().get(hart as usize) {
+            handle.lines().kick();
+        }
+    }
+
+    fn state(&self, hart: u64) -> HartState {
+        self.slots.get(hart as usize).map_or(HartState::Stopped, |slot| slot.lock().state)
+    }
+}
+
+/// What M-mode firmware would have set up: everything delegated, counters and memory open to S-mode.
+fn enter_supervisor(vcpu: &mut Vcpu<Riscv>, hart: u64, entry: u64, opaque: u64) {
+    let cpu = vcpu.cpu_mut();
+    cpu.csr.reset();
+    cpu.csr.privilege = Priv::S;
+    cpu.csr.medeleg = cause::DELEGABLE & !(1 << cause::ECALL_S);
+    cpu.csr.mideleg = irq::SUPERVISOR | 1 << irq::LCOFI;
+    (cpu.csr.mcounteren, cpu.csr.scounteren) = (0xffff_ffff, 0xffff_ffff);
+    cpu.csr.mstatus |= mstatus::FS & (1 << mstatus::FS_SHIFT);
+    cpu.csr.menvcfg |= envcfg::STCE | envcfg::CBCFE | envcfg::CBZE | envcfg::CBIE;
+    // Only the fixed counters run.
+    cpu.csr.counters.set_inhibit(0xffff_fff8, cpu.csr.now());
+    cpu.csr.pmp.set_addr(0, u64::MAX);
+    cpu.csr.pmp.set_cfg(0, 0x1f);
+    cpu.csr.update_stimer();
+    cpu.x = [0; 32];
+    (cpu.x[10], cpu.x[11]) = (hart, opaque);
+    cpu.head.pc = entry;
+}
+
+/// Makes a supervisor software interrupt pending.
+fn interrupt(lines: &CpuLines) {
+    lines.set(irq::SSI, true);
+}

@@ -1,0 +1,185 @@
+//! The machine as the SBI sees it during one call.
+
+use super::{Sbi, interrupt};
+use base::PowerEvent;
+use firmware::sbi::{Fence, HartState, Platform, Pmu, Reset};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tcg_core::run::Vcpu;
+use tcg_riscv::Riscv;
+use tcg_riscv::csr::bits::irq;
+use tcg_riscv::{cpu::Hart, mmu};
+use vm_memory::{Bytes, GuestAddress};
+
+/// A call in progress.
+pub(super) struct Calling<'a> {
+    pub sbi: &'a Sbi,
+    pub vcpu: &'a mut Vcpu<Riscv>,
+}
+
+/// Ranges longer than this many pages are flushed as a whole.
+const MAX_PAGES: u64 = 64;
+
+fn carry_out(hart: &mut Hart, fence: Fence) {
+    let Fence::Translations { start, size, asid } = fence else {
+        // Translated code follows memory by itself.
+        return;
+    };
+    let everything = size == u64::MAX || start == 0 && size == 0 || size > MAX_PAGES << base::PAGE_SHIFT;
+    if everything {
+        return mmu::flush(hart, None, asid);
+    }
+    let first = start & !(base::PAGE_SIZE - 1);
+    for page in (first..start.saturating_add(size)).step_by(base::PAGE_SIZE as usize) {
+        mmu::flush(hart, Some(page), asid);
+    }
+}
+
+impl Platform for Calling<'_> {
+    fn harts(&self) -> u64 {
+        self.sbi.slots.len() as u64
+    }
+
+    fn this_hart(&self) -> u64 {
+        self.vcpu.cpu().csr.mhartid
+    }
+
+    fn set_timer(&mut self, time: u64) {
+        let csr = &mut self.vcpu.cpu_mut().csr;
+        csr.stimecmp = time;
+        csr.update_stimer();
+    }
+
+    fn send_ipi(&mut self, hart: u64) {
+        if let Some(handle) = self.sbi.handles().get(hart as usize) {
+            interrupt(handle.lines());
+        }
+    }
+
+    fn clear_ipi(&mut self) {
+        let csr = &mut self.vcpu.cpu_mut().csr;
+        csr.latch_software_interrupt();
+        csr.mip_soft &= !(1 << irq::SSI);
+    }
+
+    fn remote_fence(&mut self, harts: u64, fence: Fence) {
+        let this = self.this_hart();
+        let left = Arc::new(AtomicUsize::new(0));
+        for (n, handle) in self.sbi.handles().iter().enumerate() {
+            let n = n as u64;
+            if harts >> n & 1 == 0 {
+                continue;
+            }
+            if n == this {
+                carry_out(self.vcpu.cpu_mut(), fence);
+                continue;
+            }
+            left.fetch_add(1, Ordering::SeqCst);
+            let left = left.clone();
+            handle.post(move |vcpu| {
+                carry_out(vcpu.cpu_mut(), fence);
+                left.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        // The others may be waiting for this hart in the same way.
+        while left.load(Ordering::SeqCst) != 0 && !self.vcpu.stopping() {
+            self.vcpu.do_posted_work();
+            std::thread::yield_now();
+        }
+    }
+
+    fn hart_state(&self, hart: u64) -> HartState {
+        self.sbi.state(hart)
+    }
+
+    fn start_hart(&mut self, hart: u64, addr: u64, opaque: u64) {
+        self.sbi.start(hart, addr, opaque);
+    }
+
+    fn stop_this_hart(&mut self) {
+        let hart = self.this_hart() as usize;
+        self.sbi.slots[hart].lock().state = HartState::Stopped;
+    }
+
+    fn wait(&mut self) {
+        let cpu = self.vcpu.cpu();
+        if cpu.csr.mip() & cpu.csr.mie == 0 {
+            self.vcpu.handle().lines().wait(None);
+        }
+    }
+
+    fn reset(&mut self, how: Reset) {
+        self.sbi.power.power(match how {
+            Reset::Shutdown { failure } => PowerEvent::Off { code: failure.into() },
+            Reset::Reboot => PowerEvent::Reset,
+        });
+        // The hart waits for the machine to act on it.
+        self.stop_this_hart();
+    }
+
+    fn console_write(&mut self, bytes: &[u8]) {
+        (self.sbi.console)(bytes);
+    }
+
+    /// What is typed goes to the UART.
+    fn console_read(&mut self) -> Option<u8> {
+        None
+    }
+
+    fn read_memory(&self, addr: u64, bytes: &mut [u8]) -> bool {
+        self.vcpu.space().ram().read_slice(bytes, GuestAddress(addr)).is_ok()
+    }
+
+    fn write_memory(&mut self, addr: u64, bytes: &[u8]) -> bool {
+        self.vcpu.space().ram().write_slice(bytes, GuestAddress(addr)).is_ok()
+    }
+
+    fn pmu(&mut self) -> &mut dyn Pmu {
+        self
+    }
+}
+
+/// Events, as the SBI numbers hardware events.
+const CYCLES: u64 = 1;
+const INSTRUCTIONS: u64 = 2;
+
+impl Pmu for Calling<'_> {
+    fn counters(&self) -> u64 {
+        0xffff_fffd
+    }
+
+    fn can_count(&self, n: u64, event: u64) -> bool {
+        match event {
+            CYCLES => n == 0 || n > 2,
+            INSTRUCTIONS => n >= 2,
+            _ => false,
+        }
+    }
+
+    fn select(&mut self, n: u64, event: u64) {
+        if n > 2 {
+            let csr = &mut self.vcpu.cpu_mut().csr;
+            let now = csr.now();
+            csr.counters.set_event(n as usize, event, now);
+        }
+    }
+
+    fn running(&self, n: u64) -> bool {
+        self.vcpu.cpu().csr.counters.inhibit() >> n & 1 == 0
+    }
+
+    fn start(&mut self, n: u64, value: Option<u64>) {
+        let csr = &mut self.vcpu.cpu_mut().csr;
+        let now = csr.now();
+        csr.counters.set_inhibit(csr.counters.inhibit() & !(1 << n), now);
+        if let Some(value) = value {
+            csr.counters.set(n as usize, value, now);
+        }
+    }
+
+    fn stop(&mut self, n: u64) {
+        let csr = &mut self.vcpu.cpu_mut().csr;
+        let now = csr.now();
+        csr.counters.set_inhibit(csr.counters.inhibit() | 1 << n, now);
+    }
+}

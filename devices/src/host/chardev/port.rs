@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) busy: bool,
     /// Counts the worker's successes.
     pub(super) handed_on: u64,
+    /// Where that count was when somebody flushed in vain; nobody waits again before it has moved.
+    stalled_at: Option<u64>,
     /// How many threads wait in [`CharBackend::flush`].
     pub(super) flushing: u32,
     /// The bell is rung when this many bytes wait.
@@ -113,6 +115,7 @@ impl Port {
             starved: false,
             busy: false,
             handed_on: 0,
+            stalled_at: None,
             flushing: 0,
             ring_at: 1,
             closing: false,
@@ -166,7 +169,7 @@ impl CharBackend for Port {
         let mut state = self.shared.state.lock();
         state.flushing += 1;
         self.shared.bell.ring();
-        while !state.idle() {
+        while !state.idle() && state.stalled_at != Some(state.handed_on) {
             let before = state.handed_on;
             let until = limit.min(Instant::now() + STALLED);
             while state.handed_on == before && !state.idle() {
@@ -174,8 +177,11 @@ impl CharBackend for Port {
                     break;
                 }
             }
-            if state.handed_on == before || Instant::now() >= limit {
+            if Instant::now() >= limit {
                 break;
+            }
+            if state.handed_on == before {
+                state.stalled_at = Some(before);
             }
         }
         state.flushing -= 1;

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How long one address of a TCP server is tried.
 const CONNECT: Duration = Duration::from_secs(2);
+/// The shortest and the longest pause between two attempts to connect.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_hours(24));
 
 enum Stream {
     Unix(UnixStream),
@@ -199,7 +201,10 @@ pub(super) fn client(
     let (address, telnet) = (config.address.clone(), config.telnet);
     let line = connect(&address, telnet);
     Ok(match reconnect {
-        Some(pause) => (Box::new(Caller { address, telnet, pause }), line.ok()),
+        Some(pause) => {
+            let pause = pause.clamp(PAUSES.0, PAUSES.1);
+            (Box::new(Caller { address, telnet, pause }), line.ok())
+        }
         None => (Box::new(Fixed { _held: () }), Some(line?)),
     })
 }

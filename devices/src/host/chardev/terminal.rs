@@ -12,6 +12,7 @@
 use super::screen;
 use super::sys;
 use std::cell::UnsafeCell;
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -35,8 +36,10 @@ const FATAL: [libc::c_int; 10] = [
 
 /// The one terminal that is in raw mode; signal handlers read this.
 struct Terminal {
-    /// The descriptor, or -1. The two settings below are valid and constant while it is not -1.
+    /// The descriptor, or -1. What follows is valid and constant while it is not -1.
     fd: AtomicI32,
+    /// For output to the terminal: does not block, where the host allows that.
+    output: AtomicI32,
     cooked: UnsafeCell<MaybeUninit<libc::termios>>,
     raw: UnsafeCell<MaybeUninit<libc::termios>>,
     /// A [`RawMode`] exists.
@@ -49,6 +52,7 @@ unsafe impl Sync for Terminal {}
 
 static TERMINAL: Terminal = Terminal {
     fd: AtomicI32::new(-1),
+    output: AtomicI32::new(-1),
     cooked: UnsafeCell::new(MaybeUninit::uninit()),
     raw: UnsafeCell::new(MaybeUninit::uninit()),
     taken: AtomicBool::new(false),
@@ -57,6 +61,7 @@ static TERMINAL: Terminal = Terminal {
 /// A terminal in raw mode; dropping it undoes that.
 pub struct RawMode {
     _terminal: OwnedFd,
+    _output: File,
 }
 
 impl RawMode {
@@ -67,6 +72,7 @@ impl RawMode {
     /// Another terminal is in raw mode already (`ResourceBusy`), or the host refuses.
     pub fn enable(terminal: BorrowedFd<'_>, signals: bool) -> io::Result<Self> {
         let terminal = terminal.try_clone_to_owned()?;
+        let (output, _) = sys::inherited_output(terminal.as_fd())?;
         let fd = terminal.as_raw_fd();
         let mut cooked = MaybeUninit::uninit();
         // SAFETY: the pointer is to room for a `termios`.
@@ -84,7 +90,8 @@ impl RawMode {
             (*TERMINAL.cooked.get()).write(cooked);
             (*TERMINAL.raw.get()).write(raw);
         }
-        let mode = Self { _terminal: terminal };
+        TERMINAL.output.store(output.as_raw_fd(), Ordering::Relaxed);
+        let mode = Self { _terminal: terminal, _output: output };
         install_handlers();
         TERMINAL.fd.store(fd, Ordering::Release);
         // SAFETY: `raw` is a valid setting for the terminal `fd`.
@@ -105,9 +112,11 @@ impl Drop for RawMode {
 /// Undoes raw mode, and what the guest's output did to the terminal, for good. Does nothing when no terminal is in
 /// raw mode. Async-signal-safe.
 pub fn restore_terminal() {
-    let fd = TERMINAL.fd.swap(-1, Ordering::AcqRel);
+    let fd = TERMINAL.fd.load(Ordering::Acquire);
     if fd >= 0 {
         cook(fd);
+        // Only now: another thread that gets here before must not end the process with the terminal still raw.
+        TERMINAL.fd.store(-1, Ordering::Release);
     }
 }
 
@@ -144,13 +153,14 @@ fn raw_settings(mut t: libc::termios, signals: bool) -> libc::termios {
 fn cook(fd: i32) {
     // SAFETY: `fd` was not -1, so the setting is valid.
     apply(fd, unsafe { (*TERMINAL.cooked.get()).assume_init_ref() });
+    let output = TERMINAL.output.load(Ordering::Relaxed);
     screen::undo(|sequence| {
-        // SAFETY: the caller read `fd` while it was the open terminal.
-        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        // SAFETY: `fd` was not -1, so this is the open terminal too.
+        let output = unsafe { BorrowedFd::borrow_raw(output) };
         // A terminal that takes nothing must not stop the end of the process.
-        if sys::ready(fd, libc::POLLOUT) == libc::POLLOUT {
+        if sys::ready(output, libc::POLLOUT) == libc::POLLOUT {
             // SAFETY: the pointer and the length are those of a slice.
-            unsafe { libc::write(fd.as_raw_fd(), sequence.as_ptr().cast(), sequence.len()) };
+            unsafe { libc::write(output.as_raw_fd(), sequence.as_ptr().cast(), sequence.len()) };
         }
     });
 }

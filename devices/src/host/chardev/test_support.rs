@@ -37,6 +37,26 @@ pub(super) fn read(stream: &mut impl Read, n: usize) -> Vec<u8> {
     bytes
 }
 
+/// Processor time that the thread of the back end `label` has used.
+pub(super) fn time_used(label: &str) -> Duration {
+    let name = format!("chardev {label}\n");
+    let task = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm == name));
+    let stat = std::fs::read_to_string(task.expect("the thread is there").join("schedstat")).unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// Checks that the back end `label` sleeps.
+pub(super) fn assert_sleeps(label: &str) {
+    std::thread::sleep(Duration::from_millis(50));
+    let before = time_used(label);
+    std::thread::sleep(Duration::from_millis(300));
+    let used = time_used(label) - before;
+    assert!(used < Duration::from_millis(30), "{label} used {used:?} of 300 ms");
+}
+
 /// A device that keeps what it is given.
 pub(super) struct Recorder {
     state: Mutex<Recorded>,

@@ -116,12 +116,7 @@ impl Worker {
         if state.closing {
             return false;
         }
-        let mut opened = false;
-        if state.new_sink {
-            state.new_sink = false;
-            self.sink = state.sink.clone();
-            opened = self.line.is_some();
-        }
+        let new_sink = std::mem::take(&mut state.new_sink).then(|| state.sink.clone());
         if let Some(log) = &mut state.log {
             std::mem::swap(log, &mut self.log_bytes);
         }
@@ -134,8 +129,12 @@ impl Worker {
         let writable = state.starved && state.room() > 0;
         state.starved &= !writable;
         drop(state);
-        if opened {
-            self.tell(CharEvent::Opened);
+        if let Some(sink) = new_sink {
+            // Without the lock: the last owner of the old one may be here, and its drop may be anything.
+            self.sink = sink;
+            if self.line.is_some() {
+                self.tell(CharEvent::Opened);
+            }
         }
         if writable {
             self.tell(CharEvent::Writable);
@@ -258,17 +257,19 @@ impl Worker {
         if self.poll.got(watched.bell) != 0 {
             self.shared.bell.heard();
         }
-        if self.poll.got(watched.output) != 0 {
-            self.can_write = true;
-        }
+        let output = self.poll.got(watched.output);
+        self.can_write |= output != 0;
         let hung_up = self.poll.got(watched.hang_up) & GONE != 0;
         if self.poll.got(watched.input) != 0 {
             self.read_in(room);
         }
         if let Some(line) = &mut self.line {
+            // A pty whose terminal is closed reports that, and takes nothing: writing would not show it.
+            let closed = line.end == End::Close && output & GONE != 0;
             line.hung_up |= hung_up;
             let given_up = line.linger_until.is_some_and(|until| Instant::now() >= until);
-            if line.input.is_none() && line.end != End::Keep && (line.hung_up || given_up) {
+            let ended = line.input.is_none() && line.end != End::Keep && (line.hung_up || given_up);
+            if closed || ended {
                 self.close_line();
             }
         }

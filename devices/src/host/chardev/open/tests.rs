@@ -1,4 +1,4 @@
-use super::super::test_support::{LIMIT, Recorder};
+use super::super::test_support::{LIMIT, Recorder, assert_sleeps};
 use super::super::{CharEvent, CharLog};
 use super::*;
 use std::io::Read;
@@ -155,4 +155,26 @@ fn what_was_typed_into_a_pty_before_it_was_closed_arrives() {
     open_tty(&path).write_all(b"quick").unwrap();
     port.attach(guest.clone());
     guest.expect(b"quick");
+}
+
+#[test]
+fn a_pty_waits_without_work_whatever_its_terminal_does() {
+    let (pty, path) = pty::open().unwrap();
+    let port = Port::start("pty", Box::new(pty), None, None).unwrap();
+    assert_sleeps("pty");
+    let guest = Recorder::with_room(0);
+    port.attach(guest.clone());
+    let mut terminal = open_tty(&path);
+    terminal.write_all(b"unread").unwrap();
+    guest.expect_event(CharEvent::Opened, 1);
+    while port.write(&[b'x'; 4096]) > 0 {}
+    assert_sleeps("pty");
+    drop(terminal);
+    assert_sleeps("pty");
+    while port.write(&[b'x'; 4096]) > 0 && guest.events().len() < 2 {}
+    assert_sleeps("pty");
+    guest.set_room(100);
+    port.resume();
+    guest.expect(b"unread");
+    assert_sleeps("pty");
 }

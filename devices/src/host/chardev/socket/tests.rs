@@ -1,7 +1,8 @@
 use super::super::port::Port;
-use super::super::test_support::{LIMIT, Recorder, read};
+use super::super::test_support::{LIMIT, Recorder, assert_sleeps, read};
 use super::super::{CharBackend, CharConfig, CharError, CharEvent, CharKind, SocketRole, open};
 use super::*;
+use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
@@ -176,4 +177,76 @@ fn a_tcp_client_reaches_a_tcp_server() {
     assert_eq!(read(&mut peer, 3), b"out");
     drop(peer);
     guest.expect_event(CharEvent::Closed, 1);
+}
+
+#[test]
+fn a_server_waits_without_work_whatever_its_client_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("serial");
+    let port = open(&config(&path, SocketRole::Server { wait: false }), "socket").unwrap();
+    assert_sleeps("socket");
+    let guest = Recorder::with_room(0);
+    port.attach(guest.clone());
+    let mut client = connect_to(&path);
+    client.write_all(b"unread").unwrap();
+    guest.expect_event(CharEvent::Opened, 1);
+    while port.write(&[b'x'; 4096]) > 0 {}
+    assert_sleeps("socket");
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_sleeps("socket");
+    drop(client);
+    assert_sleeps("socket");
+    port.write(b"nobody");
+    assert_sleeps("socket");
+    guest.set_room(100);
+    port.resume();
+    guest.expect(b"unread");
+    guest.expect_event(CharEvent::Closed, 1);
+    assert_sleeps("socket");
+}
+
+#[test]
+fn clients_that_misbehave_do_not_hold_up_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    for seed in 0..8u32 {
+        let path = dir.path().join(format!("serial{seed}"));
+        let port = server(&path).unwrap();
+        let guest = Recorder::with_room(0);
+        port.attach(guest.clone());
+        let mut random = seed;
+        let mut next = move |below: u32| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 16) % below
+        };
+        let mut clients = Vec::new();
+        for _ in 0..300 {
+            match next(8) {
+                0 => clients.push(connect_to(&path)),
+                1 => drop(clients.pop()),
+                2 if !clients.is_empty() => drop(clients.remove(0)),
+                3 => clients.iter_mut().for_each(|client| {
+                    client.set_nonblocking(true).unwrap();
+                    let _ = client.write(&[1; 5000]);
+                }),
+                4 => clients.iter().for_each(|client| {
+                    let _ = client.shutdown(std::net::Shutdown::Write);
+                }),
+                5 => {
+                    guest.set_room(next(3) as usize * 1000);
+                    port.resume();
+                }
+                6 => clients.iter_mut().for_each(|client| {
+                    client.set_nonblocking(true).unwrap();
+                    let _ = client.read(&mut [0; 10_000]);
+                }),
+                _ => {
+                    port.write(&[2; 30_000]);
+                }
+            }
+        }
+        let begin = std::time::Instant::now();
+        port.flush();
+        drop(port);
+        assert!(begin.elapsed() < Duration::from_secs(3), "seed {seed}: {:?}", begin.elapsed());
+    }
 }

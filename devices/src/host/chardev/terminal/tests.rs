@@ -1,7 +1,6 @@
 use super::super::test_support::LIMIT;
 use super::super::{CharEvent, CharKind, CharSink, open};
 use super::*;
-use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};

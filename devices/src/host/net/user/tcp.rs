@@ -4,15 +4,17 @@
 //! are. A guest's SYN is kept until the host is connected: the guest sees a refusal as a refusal. Data goes straight
 //! from socket buffer to socket buffer; when one side is slow, the window of the other closes.
 
+mod phy;
+
+use self::phy::{Capabilities, Phy};
 use super::config::HostFwd;
 use super::datagram::unreachable;
-use super::link::{Link, MTU};
+use super::link::Link;
 use super::nat::{Owner, Refusal, Wire};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Token};
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
-use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::Instant as NetInstant;
 use smoltcp::wire::{HardwareAddress, IpCidr, IpEndpoint, Ipv4Packet, TcpPacket};
@@ -284,8 +286,9 @@ impl Tcp {
             let (host, peer) = match socket.accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // The peer is gone again, or the host is out of descriptors.
-                Err(_) => break,
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+                // The host is out of descriptors: the next connection is the next try.
+                Err(_) => return,
             };
             let mut tuple = Tuple { guest: rule.guest, remote: wire.seen_as(peer) };
             // Two of the host's addresses can look like one to the guest: then the port has to differ.
@@ -577,95 +580,5 @@ impl Flow {
             },
         };
         now.saturating_duration_since(self.last_heard) >= limit
-    }
-}
-
-/// The wire as smoltcp sees it: IP packets, one in at a time, many out.
-struct Phy<'a> {
-    packet: Option<&'a [u8]>,
-    link: &'a mut Link,
-    /// There was no room for a packet.
-    refused: bool,
-}
-
-/// What smoltcp has to know about the wire.
-struct Capabilities;
-
-impl Capabilities {
-    fn get() -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = MTU;
-        // The header's was checked when the packet came in; the segment's never left this machine's memory, and a
-        // guest may leave it unfinished.
-        capabilities.checksum.ipv4 = Checksum::Tx;
-        capabilities.checksum.tcp = Checksum::Tx;
-        capabilities
-    }
-}
-
-impl Device for Capabilities {
-    type RxToken<'a> = Received<'a>;
-    type TxToken<'a> = Never;
-
-    fn receive(&mut self, _: NetInstant) -> Option<(Received<'_>, Never)> {
-        None
-    }
-
-    fn transmit(&mut self, _: NetInstant) -> Option<Never> {
-        None
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        Self::get()
-    }
-}
-
-/// The token of a device that never sends.
-enum Never {}
-
-impl TxToken for Never {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, _: usize, _: F) -> R {
-        match self {}
-    }
-}
-
-struct Received<'a>(&'a [u8]);
-
-impl RxToken for Received<'_> {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, take: F) -> R {
-        take(self.0)
-    }
-}
-
-struct Sent<'a>(&'a mut Link);
-
-impl TxToken for Sent<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, write: F) -> R {
-        self.0.send_packet(len, write)
-    }
-}
-
-impl Device for Phy<'_> {
-    type RxToken<'a>
-        = Received<'a>
-    where
-        Self: 'a;
-    type TxToken<'a>
-        = Sent<'a>
-    where
-        Self: 'a;
-
-    fn receive(&mut self, _: NetInstant) -> Option<(Received<'_>, Sent<'_>)> {
-        Some((Received(self.packet.take()?), Sent(self.link)))
-    }
-
-    fn transmit(&mut self, _: NetInstant) -> Option<Sent<'_>> {
-        self.refused = !self.link.has_room();
-        if self.refused { None } else { Some(Sent(self.link)) }
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        Capabilities::get()
     }
 }

@@ -127,3 +127,59 @@ fn flows_are_bounded() {
     assert!(open < 900, "{open} descriptors are open");
     still_alive(&mut guest);
 }
+
+/// Real connections whose frames are followed by altered copies, so that states past the handshake are reached.
+#[test]
+fn altered_traffic_does_no_harm() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        // Until the test's process ends; each connection may break in any way.
+        while let Ok((mut stream, _)) = listener.accept() {
+            std::thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(len @ 1..) = stream.read(&mut buffer) {
+                    let _ = stream.write_all(&buffer[..len]);
+                }
+            });
+        }
+    });
+    let mut guest = Guest::new(UserNetConfig::default());
+    let mut numbers = Numbers(0xda942042e4dd58b5);
+    let mut heard = 0;
+    for round in 0..150 {
+        let handle = guest.connect(host(port));
+        for step in 0..30 {
+            guest.step();
+            let socket = guest.socket(handle);
+            let _ = socket.send_slice(&[7; 3000]);
+            heard += socket.recv(|data| (data.len(), data.len())).unwrap_or(0);
+            if step == 20 {
+                socket.close();
+            }
+            let now = NetInstant::from_micros(guest.start.elapsed().as_micros() as i64);
+            guest.iface.poll(now, &mut guest.card, &mut guest.sockets);
+            for frame in std::mem::take(&mut guest.card.sent) {
+                guest.nat.input(&frame);
+                let mut altered = frame.clone();
+                for _ in 0..=numbers.below(3) {
+                    // The IP header's length and addresses stay, or it would go nowhere; the TCP header is fair game.
+                    let at = 34 + numbers.below((frame.len() - 34).min(28));
+                    altered[at] = numbers.next() as u8;
+                }
+                // Most of them belong to the connection, and none goes to another server of this machine.
+                let ports = if numbers.below(8) == 0 { 36..38 } else { 34..38 };
+                altered[ports.clone()].copy_from_slice(&frame[ports]);
+                guest.nat.input(&altered);
+            }
+            if round % 3 == 0 {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        // The port is used again, with or without the NAT having heard of the end.
+        guest.sockets.remove(handle);
+    }
+    assert!(heard > 0, "no connection came to life");
+    still_alive(&mut guest);
+}

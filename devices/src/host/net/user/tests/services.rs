@@ -209,7 +209,7 @@ fn a_restricted_guest_reaches_nobody() {
         let packet = Ipv4Packet::new_checked(&answers[0][14..]).expect("it is whole");
         let icmp = Icmpv4Packet::new_checked(packet.payload()).expect("it is whole");
         assert_eq!(icmp.msg_type(), Icmpv4Message::DstUnreachable);
-        assert_eq!(icmp.msg_code(), Icmpv4DstUnreachable::CommProhibited.into());
+        assert_eq!(icmp.msg_code(), u8::from(Icmpv4DstUnreachable::CommProhibited));
     }
     assert!(socket.recv(&mut [0; 16]).is_err(), "nothing got out");
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");

@@ -264,3 +264,85 @@ fn what_a_slow_host_has_not_read_survives_the_guests_end_of_the_connection() {
     guest.until(|_| server.is_finished().then_some(()));
     assert!(server.join().expect("the server ends") == Ok(data));
 }
+
+#[test]
+fn a_large_segment_without_check_sum_is_taken() {
+    use smoltcp::phy::ChecksumCapabilities;
+    use smoltcp::wire::{EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Packet, Ipv4Repr};
+    use smoltcp::wire::{TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, TcpTimestampRepr};
+    const LARGE: usize = 40_000;
+    let (port, server) = serve(|mut stream| {
+        let mut data = vec![0; LARGE];
+        stream.read_exact(&mut data).map(|()| data).map_err(|error| error.kind())
+    });
+    let segment = |control, seq: i32, ack, payload: &[u8]| {
+        let tcp = TcpRepr {
+            src_port: 1000,
+            dst_port: port,
+            control,
+            seq_number: TcpSeqNumber(seq),
+            ack_number: ack,
+            window_len: 8000,
+            window_scale: None,
+            max_seg_size: None,
+            sack_permitted: false,
+            sack_ranges: [None; 3],
+            timestamp: None::<TcpTimestampRepr>,
+            payload,
+        };
+        let ip = Ipv4Repr {
+            src_addr: GUEST,
+            dst_addr: GATEWAY,
+            next_header: IpProtocol::Tcp,
+            payload_len: tcp.buffer_len(),
+            hop_limit: 64,
+        };
+        let mut bytes = vec![0; 34 + tcp.buffer_len()];
+        let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
+        EthernetRepr { src_addr: MAC, dst_addr: GATEWAY_MAC, ethertype: EthernetProtocol::Ipv4 }
+            .emit(&mut frame);
+        ip.emit(&mut Ipv4Packet::new_unchecked(frame.payload_mut()), &ChecksumCapabilities::default());
+        let mut packet = TcpPacket::new_unchecked(&mut frame.payload_mut()[20..]);
+        tcp.emit(&mut packet, &GUEST.into(), &GATEWAY.into(), &ChecksumCapabilities::ignored());
+        bytes
+    };
+    let mut guest = Guest::new(UserNetConfig::default());
+    let mut answers = guest.raw(&segment(TcpControl::Syn, 100, None, &[]));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while answers.is_empty() {
+        assert!(Instant::now() < deadline, "no answer");
+        answers = guest.raw(&[]);
+    }
+    let packet = TcpPacket::new_checked(&answers[0][34..]).expect("it is whole");
+    assert!(packet.syn() && packet.ack());
+    guest.raw(&segment(TcpControl::Psh, 101, Some(packet.seq_number() + 1), &pattern(LARGE)));
+    guest.until(|_| server.is_finished().then_some(()));
+    assert!(server.join().expect("the server ends") == Ok(pattern(LARGE)));
+}
+
+#[test]
+fn a_connection_on_which_nothing_happens_needs_no_attention() {
+    let (port, server) = serve(|mut stream| {
+        stream.write_all(&pattern(1 << 20)).expect("no reset");
+        stream.read(&mut [0; 1]).expect("no reset")
+    });
+    let mut guest = Guest::new(UserNetConfig::default());
+    let handle = guest.connect(host(port));
+    let rest = |guest: &Guest| {
+        let at = guest.nat.deadline().expect("idle connections are looked for");
+        at.saturating_duration_since(Instant::now())
+    };
+    guest.until(|guest| (guest.socket(handle).recv_queue() == 65536).then_some(()));
+    guest.linger(Duration::from_millis(300));
+    assert!(rest(&guest) > Duration::from_millis(20), "the guest's window is closed");
+    let mut got = 0;
+    guest.until(|guest| {
+        got += guest.socket(handle).recv(|data| (data.len(), data.len())).expect("the connection is open");
+        (got == 1 << 20).then_some(())
+    });
+    guest.linger(Duration::from_millis(300));
+    assert!(rest(&guest) > Duration::from_secs(1), "there is nothing to send");
+    guest.socket(handle).close();
+    guest.until(|_| server.is_finished().then_some(()));
+    assert_eq!(server.join().expect("the server ends"), 0);
+}

@@ -72,9 +72,9 @@ pub struct ConfigSpace {
     link: usize,
 }
 
-/// The bits that software wrote.
+/// The bits that software wrote: offset and value of each byte that is not zero.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct ConfigState(Vec<u8>);
+pub(crate) struct ConfigState(Vec<(u16, u8)>);
 
 impl ConfigSpace {
     /// A space without BARs and capabilities.
@@ -193,17 +193,24 @@ impl ConfigSpace {
     }
 
     pub(crate) fn save(&self) -> ConfigState {
-        ConfigState(self.bytes.iter().zip(&self.writable).map(|(byte, mask)| byte & mask).collect())
+        let written = self.bytes.iter().zip(&self.writable).map(|(byte, mask)| byte & mask);
+        ConfigState((0..).zip(written).filter(|(_, byte)| *byte != 0).collect())
     }
 
     pub(crate) fn check(state: &ConfigState) -> Result<(), StateError> {
-        if state.0.len() == SIZE { Ok(()) } else { Err(StateError::Value("size of a configuration space")) }
+        if state.0.iter().all(|(at, _)| usize::from(*at) < SIZE) {
+            Ok(())
+        } else {
+            Err(StateError::Value("offset in configuration space"))
+        }
     }
 
     /// Takes over a state that passed [`ConfigSpace::check`].
     pub(crate) fn load(&mut self, state: &ConfigState) {
-        for ((byte, mask), saved) in self.bytes.iter_mut().zip(&self.writable).zip(&state.0) {
-            *byte = *byte & !mask | saved & mask;
+        self.reset();
+        for &(at, saved) in &state.0 {
+            let at = usize::from(at);
+            self.bytes[at] |= saved & self.writable[at];
         }
     }
 }

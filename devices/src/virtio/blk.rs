@@ -91,13 +91,11 @@ impl Blk {
         space.extend([0, 0, 1, 0, 0, 0, 0, 0]); // topology: one sector a block, no preferred sizes
         space.extend([u8::from(write_cache), 0]);
         space.extend(self.options.queues.to_le_bytes());
-        for _discard_then_write_zeroes in 0..2 {
-            space.extend(MAX_RANGE_SECTORS.to_le_bytes());
-            space.extend(MAX_RANGES.to_le_bytes());
-            if space.len() == 44 {
-                space.extend(1u32.to_le_bytes()); // discard_sector_alignment
-            }
-        }
+        space.extend(MAX_RANGE_SECTORS.to_le_bytes()); // max_discard_sectors
+        space.extend(MAX_RANGES.to_le_bytes()); // max_discard_seg
+        space.extend(1u32.to_le_bytes()); // discard_sector_alignment
+        space.extend(MAX_RANGE_SECTORS.to_le_bytes()); // max_write_zeroes_sectors
+        space.extend(MAX_RANGES.to_le_bytes()); // max_write_zeroes_seg
         space.extend([1, 0, 0, 0]); // write_zeroes_may_unmap
         space
     }

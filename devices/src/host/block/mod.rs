@@ -39,6 +39,33 @@ pub trait BlockBackend: Send + Sync {
     fn write_zeroes(&self, offset: u64, len: u64, unmap: bool) -> io::Result<()>;
 }
 
+/// How the host caches a disk: the three switches behind the names of `cache=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheMode {
+    /// The disk has a write cache that the guest flushes ([`crate::virtio::BlkOptions::write_cache`]).
+    pub write_cache: bool,
+    /// The host's page cache is not used ([`ImageOptions::direct`]).
+    pub direct: bool,
+    /// Flushes are ignored ([`ImageOptions::no_flush`]).
+    pub no_flush: bool,
+}
+
+impl CacheMode {
+    /// Every name, with what it means.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("writeback", Self { write_cache: true, direct: false, no_flush: false }),
+        ("none", Self { write_cache: true, direct: true, no_flush: false }),
+        ("writethrough", Self { write_cache: false, direct: false, no_flush: false }),
+        ("directsync", Self { write_cache: false, direct: true, no_flush: false }),
+        ("unsafe", Self { write_cache: true, direct: false, no_flush: true }),
+    ];
+
+    /// The mode called `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|mode| mode.0 == name).map(|mode| mode.1)
+    }
+}
+
 /// Why a disk image cannot be used.
 #[derive(Debug, Error)]
 pub enum BlockError {

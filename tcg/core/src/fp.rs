@@ -7,8 +7,8 @@
 use crate::ir::Op;
 use crate::sem::{Rm, flags};
 use crate::ty::Ty;
-use softfloat_sys_riscv as sf;
-use softfloat_sys_riscv::{float16_t, float32_t, float64_t};
+use softfloat as sf;
+use softfloat::{float16_t, float32_t, float64_t};
 
 /// Runs one SoftFloat operation in mode `rm` and adds the flags that it raises to `raised`.
 fn with_mode<T>(rm: Rm, raised: &mut u32, operation: impl FnOnce() -> T) -> T {

@@ -10,6 +10,7 @@ use crate::{Progress, cpio, deb};
 
 const LIB: &str = include_str!("recipes/scripts/lib.sh");
 const INITTAB: &str = include_str!("recipes/scripts/inittab");
+const CONSOLE: &str = include_str!("recipes/scripts/console.sh");
 const PROFILE: &str = include_str!("recipes/scripts/profile");
 const UDHCPC: &str = include_str!("recipes/scripts/udhcpc.sh");
 
@@ -64,7 +65,8 @@ impl Flavour {
 pub struct InitramfsSpec {
     /// The `/init`.
     pub flavour: Flavour,
-    /// Packages to unpack with all that they depend upon. Their maintainer scripts do not run.
+    /// Packages to unpack with all that they depend upon. Their maintainer scripts do not run. Busybox's shell prefers
+    /// its own applets, so a program of the same name is called by its full path.
     pub packages: Vec<String>,
     /// Files that are put in last.
     pub files: Tree,
@@ -102,6 +104,7 @@ impl InitramfsSpec {
             kernel.modules.install(&MODULES, &kernel.release, &mut tree)?;
             tree.file("etc/init-lib.sh", 0o644, LIB)?;
             tree.file("etc/inittab", 0o644, INITTAB)?;
+            tree.file("etc/console.sh", 0o755, CONSOLE)?;
             tree.file("etc/profile", 0o644, PROFILE)?;
             tree.file("etc/udhcpc/default.script", 0o755, UDHCPC)?;
         }

@@ -54,7 +54,7 @@ fn booted(guest: &Guest) -> Session {
         .arg("-initrd")
         .arg(&guest.initrd)
         .args(["-append", &guest.append]);
-    Session::start(command)
+    Session::start(&mut command)
 }
 
 /// A running guest and what its console has said.
@@ -65,7 +65,7 @@ struct Session {
 }
 
 impl Session {
-    fn start(mut command: Command) -> Session {
+    fn start(command: &mut Command) -> Session {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut console = child.stdout.take().unwrap();
         let (sender, output) = channel();
@@ -130,13 +130,18 @@ impl TestStore {
     fn pull(&self, name: &str) -> Guest {
         self.store.pull(name, &PullOptions::default(), &TerminalProgress::new(), &mut Qemu).unwrap()
     }
+
+    fn ensure(&self, name: &str) -> Guest {
+        self.store.ensure(name, &PullOptions::default(), &TerminalProgress::new(), &mut Qemu).unwrap()
+    }
 }
 
 #[test]
 #[ignore = "needs the network and qemu-system-riscv64"]
 fn debian_gives_a_shell_with_network_and_scratch_disk() {
     let store = store();
-    let mut guest = store.pull("debian");
+    let options = PullOptions { packages: vec!["xz-utils".to_owned()], ..PullOptions::default() };
+    let mut guest = store.store.pull("debian", &options, &TerminalProgress::new(), &mut Qemu).unwrap();
     let scratch = tempfile::NamedTempFile::new().unwrap();
     scratch.as_file().set_len(guest.scratch_mib << 20).unwrap();
     guest.disks.push(Disk { path: scratch.path().into(), format: DiskFormat::Raw, read_only: false });
@@ -147,6 +152,7 @@ fn debian_gives_a_shell_with_network_and_scratch_disk() {
         ("ip -4 addr show eth0", "inet 10.0.2.15/24"),
         ("cat /etc/resolv.conf", "nameserver 10.0.2.3"),
         ("grep -c /mnt /proc/mounts", "\n1"),
+        ("/usr/bin/xz --version", "XZ Utils"),
         ("echo kept > /mnt/file && cat /mnt/file", "\nkept"),
         ("sleep 60\u{3}", "^C"),
         (
@@ -159,6 +165,11 @@ fn debian_gives_a_shell_with_network_and_scratch_disk() {
         session.wait_for("~# ", 30);
     }
     session.send("exit\n");
+    session.wait_for_end(30);
+    let mut session = booted(&guest);
+    session.wait_for("~# ", 60);
+    session.send("cat /mnt/file; poweroff\n");
+    session.wait_for("\nkept", 30);
     session.wait_for_end(30);
 }
 
@@ -182,17 +193,20 @@ fn debian_installer_shows_its_language_screen() {
 #[ignore = "needs the network and qemu-system-riscv64, and takes many minutes"]
 fn debian_disk_boots_through_kernel_and_u_boot() {
     let store = store();
-    let guest = store.pull("debian-disk");
+    let guest = store.ensure("debian-disk");
     let u_boot = PathBuf::from("/usr/lib/u-boot/qemu-riscv64_smode/uboot.elf");
     let mut by_firmware = qemu(guest.memory_mib, &guest.disks);
     by_firmware.arg("-kernel").arg(u_boot);
-    for mut session in [booted(&guest), Session::start(by_firmware)] {
+    let start: [&mut dyn FnMut() -> Session; 2] =
+        [&mut || booted(&guest), &mut || Session::start(&mut by_firmware)];
+    for start in start {
+        let mut session = start();
         session.wait_for("login: ", 300);
         session.send("root\n");
         session.wait_for(":~# ", 60);
         session.send("systemctl is-system-running --wait; dpkg --audit && echo audit=$?\n");
-        session.wait_for("\nrunning", 120);
-        session.wait_for("\naudit=0", 60);
+        session.wait_for("running\r", 120);
+        session.wait_for("audit=0", 60);
         session.send("poweroff\n");
         session.wait_for_end(120);
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::error::{At, Error, Result};
 
@@ -52,7 +53,10 @@ enum Attempt {
 impl Client {
     /// A client that waits `pause` before its second attempt and twice as long before each further one.
     pub fn new(pause: Duration) -> Client {
+        // The machine's own certificates, as its other programs trust them.
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = ureq::Agent::config_builder()
+            .tls_config(tls)
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(20)))
             .timeout_recv_response(Some(Duration::from_secs(30)))

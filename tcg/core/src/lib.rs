@@ -7,12 +7,17 @@
 
 pub mod build;
 pub mod cpu;
+pub mod effects;
 pub mod eval;
 pub mod fp;
 pub mod guest;
+pub mod host;
 pub mod interp;
 pub mod ir;
 pub mod opt;
+pub mod regalloc;
 pub mod run;
 pub mod sem;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod ty;

@@ -11,7 +11,7 @@ use super::tlb::Tables;
 use crate::build::{self, GuestBlock};
 use crate::cpu::CpuHeader;
 use crate::guest::{Guest, Trap};
-use crate::host::{CodeBuffer, CompileError, Env, Runner};
+use crate::host::{self, CodeBuffer, CompileError, Env, Runner};
 use crate::opt;
 use base::{AddressSpace, CpuLines, PAGE_SHIFT, PAGE_SIZE, WriteWatcher};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -71,8 +71,8 @@ struct Block {
 }
 
 struct Site {
-    offset: u32,
-    pc: u64,
+    site: host::Site,
+    /// The block it leaves.
     from: u32,
 }
 
@@ -227,9 +227,9 @@ impl CodeCache {
         };
         let from = &state.blocks[site.from as usize];
         let same_page = (from.key.pc ^ to.key.pc) >> PAGE_SHIFT == 0 && from.key.mode == to.key.mode;
-        let still_there = from.valid && to.valid && site.pc == to.key.pc;
+        let still_there = from.valid && to.valid && site.site.pc == to.key.pc;
         if same_page && still_there && to.second_page.is_none() && from.key.phys ^ to.key.phys < PAGE_SIZE {
-            state.buffer.link(site.offset, to.entry);
+            state.buffer.link(site.site, to.entry);
             let number = state.first_site + number;
             state.blocks[target.index as usize].incoming.push(number);
         }
@@ -315,7 +315,7 @@ impl CodeCache {
         state.stats.translations += 1;
         state.stats.guest_insns += block.insns as u64;
         state.stats.host_bytes += u64::from(compiled.len);
-        state.sites.extend(compiled.sites.iter().map(|s| Site { offset: s.offset, pc: s.pc, from: index }));
+        state.sites.extend(compiled.sites.iter().map(|site| Site { site: *site, from: index }));
         state.by_page.entry(key.phys & !(PAGE_SIZE - 1)).or_default().push(index);
         if let Some(page) = second_page {
             state.by_page.entry(page).or_default().push(index);
@@ -395,7 +395,7 @@ impl CodeCache {
         let (key, second_page) = (block.key, block.second_page);
         for site in incoming {
             if let Some(site) = site.checked_sub(state.first_site) {
-                state.buffer.unlink(state.sites[site as usize].offset);
+                state.buffer.unlink(state.sites[site as usize].site);
             }
         }
         // Its own exits stay linked, for a vCPU that is inside; nobody enters it again.

@@ -1,9 +1,13 @@
 //! The run-time: what happens around and between translations.
 
+mod code;
 mod float;
 mod mmu;
 mod tlb;
+mod vcpu;
 
-pub use float::collect_flags;
+pub use code::{CodeCache, CodeConfig, CodeStats};
 pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use tlb::Tables;
+pub use float::collect_flags;
+pub use vcpu::{Handle, Tiers, TrapHook, Vcpu, VcpuConfig, parts};

@@ -1,0 +1,70 @@
+//! The helpers that every guest's generated code uses: memory slow paths, and operations done in software.
+
+use crate::cpu::{CpuHeader, HelperFn, HelperResult};
+use crate::eval;
+use crate::fp;
+use crate::ir::{Effect, Inst, Op};
+use crate::ty::Ty;
+
+/// The guest's memory slow paths.
+#[derive(Clone, Copy)]
+pub struct MemoryHelpers {
+    /// (address, packed [`crate::sem::MemOp`]): the value, extended to 64 bits.
+    pub load: HelperFn,
+    /// (address, value, packed operation).
+    pub store: HelperFn,
+    /// (address, operand, packed operation and kind): the old value, extended.
+    pub rmw: HelperFn,
+    /// (address, expected, new, packed operation): the old value, extended.
+    pub cas: HelperFn,
+}
+
+/// Position of a helper in the table; the guest's follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum CoreHelper {
+    Load,
+    Store,
+    Rmw,
+    Cas,
+    Soft,
+}
+
+/// Number of [`CoreHelper`]s.
+pub(super) const CORE_HELPERS: u16 = 5;
+
+/// The first helpers of every table, in [`CoreHelper`] order.
+pub fn core_helpers(memory: MemoryHelpers) -> [HelperFn; CORE_HELPERS as usize] {
+    [memory.load, memory.store, memory.rmw, memory.cas, soft]
+}
+
+/// Names an operation for [`CoreHelper::Soft`]: operation, its type, the type of its first argument, immediate.
+pub(super) fn pack_soft(inst: &Inst, from: Ty) -> u64 {
+    inst.op as u64 | (inst.ty as u64) << 8 | (from as u64) << 16 | inst.imm << 24
+}
+
+fn unpack_ty(n: u64) -> Ty {
+    match n & 0xff {
+        1 => Ty::Bool,
+        2 => Ty::I32,
+        3 => Ty::I64,
+        4 => Ty::F32,
+        5 => Ty::F64,
+        _ => Ty::None,
+    }
+}
+
+/// Carries out an operation in software: (first argument, second, packed operation, third).
+unsafe extern "C" fn soft(head: *mut CpuHeader, a: u64, b: u64, packed: u64, c: u64) -> HelperResult {
+    // SAFETY: generated code passes its own header, and holds no borrow of it.
+    let raised = unsafe { &mut (*head).fp_flags };
+    let op = Op::ALL[(packed & 0xff) as usize % Op::ALL.len()];
+    let (ty, from, imm) = (unpack_ty(packed >> 8), unpack_ty(packed >> 16), packed >> 24);
+    HelperResult::ok(match (op.effect(), op.arg_count()) {
+        (Effect::Flags, 3) => fp::fmuladd(ty, [a, b, c], eval::rounding(imm), raised),
+        (Effect::Flags, 2) => eval::float2(op, ty, imm, [a, b], raised),
+        (Effect::Flags, _) => eval::float1(op, (from, ty), imm, a, raised),
+        (_, 2) => eval::int2(op, ty, a, b),
+        _ => eval::int1(op, from, ty, imm, a),
+    })
+}

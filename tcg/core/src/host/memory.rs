@@ -1,0 +1,90 @@
+//! Code memory that is never writable and executable at one address: a `memfd` mapped twice.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::ptr;
+
+/// Two views of the same bytes.
+pub struct CodeMemory {
+    write: *mut u8,
+    run: *const u8,
+    len: usize,
+}
+
+// SAFETY: the two mappings belong to this value; writes go through `&mut self` or single aligned stores.
+unsafe impl Send for CodeMemory {}
+
+fn map(file: &File, len: usize, protection: i32) -> io::Result<*mut u8> {
+    // SAFETY: a new mapping at an address of the kernel's choice.
+    let at = unsafe { libc::mmap(ptr::null_mut(), len, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+    if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at.cast()) }
+}
+
+impl CodeMemory {
+    /// `len` bytes of code memory.
+    pub fn new(len: usize) -> io::Result<Self> {
+        // SAFETY: the name is a NUL-terminated literal.
+        let fd = unsafe { libc::memfd_create(c"translations".as_ptr(), libc::MFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel has just handed out `fd`.
+        let file = unsafe { File::from_raw_fd(fd) };
+        file.set_len(len as u64)?;
+        let write = map(&file, len, libc::PROT_READ | libc::PROT_WRITE)?;
+        let run = match map(&file, len, libc::PROT_READ | libc::PROT_EXEC) {
+            Ok(run) => run,
+            Err(e) => {
+                // SAFETY: mapped above, not used yet.
+                unsafe { libc::munmap(write.cast(), len) };
+                return Err(e);
+            }
+        };
+        Ok(Self { write, run, len })
+    }
+
+    /// Size in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where the code runs.
+    pub fn run_base(&self) -> *const u8 {
+        self.run
+    }
+
+    /// Copies code in; nobody runs these bytes yet.
+    pub fn write(&mut self, at: usize, code: &[u8]) {
+        assert!(at + code.len() <= self.len, "code lies inside the memory");
+        // SAFETY: inside the writable mapping.
+        unsafe { ptr::copy_nonoverlapping(code.as_ptr(), self.write.add(at), code.len()) };
+    }
+
+    /// Replaces 4 aligned bytes that others may be running.
+    pub fn patch(&mut self, at: usize, word: u32) {
+        assert!(at.is_multiple_of(4) && at + 4 <= self.len, "patches are aligned words inside the memory");
+        // SAFETY: inside the writable mapping and aligned; the store is atomic.
+        unsafe {
+            (*self.write.add(at).cast::<std::sync::atomic::AtomicU32>())
+                .store(word, std::sync::atomic::Ordering::Release);
+        }
+    }
+
+    /// The bytes at `at`.
+    pub fn bytes(&self, at: usize, len: usize) -> &[u8] {
+        assert!(at + len <= self.len, "code lies inside the memory");
+        // SAFETY: inside the mapping.
+        unsafe { std::slice::from_raw_parts(self.run.add(at), len) }
+    }
+}
+
+impl Drop for CodeMemory {
+    fn drop(&mut self) {
+        // SAFETY: both were mapped in `new`; nobody runs code of a dropped memory.
+        unsafe {
+            libc::munmap(self.write.cast(), self.len);
+            libc::munmap(self.run.cast_mut().cast(), self.len);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Hosts: turning a region into machine code, and running it.
+//!
+//! A host gives a [`CodeBuffer`]: code memory into which regions are compiled one after the other, exits that can be
+//! linked and unlinked while other threads run the code, and a [`Runner`] that enters it. `x64` is the only host so far.
+
+mod helpers;
+mod memory;
+mod x64;
+
+pub use helpers::{MemoryHelpers, core_helpers};
+pub use x64::{CodeBuffer, Runner};
+
+use crate::cpu::{Helper, RegDesc};
+
+/// What a compilation depends on besides the region.
+pub struct Env<'a> {
+    /// The guest's registers.
+    pub regs: &'a [RegDesc],
+    /// The guest's helpers.
+    pub helpers: &'a [Helper],
+    /// Number of the first exit of the region.
+    pub first_site: u32,
+    /// Choose registers at random but legally, from this seed.
+    pub random_registers: Option<u64>,
+}
+
+/// Why a region was not compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompileError {
+    /// The code memory is full.
+    OutOfSpace,
+    /// The region needs more stack than a frame has, or more code than the whole memory.
+    TooLarge,
+}
+
+/// An exit to a known guest address, which can be linked to that address's translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Guest address.
+    pub pc: u64,
+    /// Offset of the displacement that linking changes, 4-aligned.
+    pub patch: u32,
+    /// Offset of the stub that it leads to while it is not linked.
+    pub stub: u32,
+}
+
+/// A compiled region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiled {
+    /// Offset of the first instruction.
+    pub entry: u32,
+    /// Bytes of code, stubs included.
+    pub len: u32,
+    /// Exits, in the order of their numbers.
+    pub sites: Vec<Site>,
+}

@@ -1,0 +1,285 @@
+//! One region: which values are fused into their users, allocation, and the walk that emits.
+
+use super::features::HostFeatures;
+use super::stubs::Stub;
+use crate::host::{CompileError, Env, Site};
+use crate::ir::{BlockId, Inst, Op, Region, Term, Value};
+use crate::regalloc::{self, Allocation, Fusion, Loc, Pool, RegSet, Scratch};
+use crate::ty::Ty;
+use dynasmrt::x64::X64Relocation;
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler};
+
+/// The stack frame of generated code.
+pub struct Frame;
+
+impl Frame {
+    /// Slots that values may have.
+    pub const SLOTS: u16 = 200;
+    /// Room to save caller-saved registers around calls: sixteen general, sixteen float.
+    const SAVE: i32 = 32 * 8;
+    /// Size; with six pushes and the return address it keeps the stack 16-aligned.
+    pub const BYTES: i32 = Self::SAVE + Self::SLOTS as i32 * 8 + 8;
+
+    /// Where register `n` (float registers from 16) is saved.
+    pub fn save(n: u8) -> i32 {
+        i32::from(n) * 8
+    }
+
+    /// Where slot `n` is.
+    pub fn slot(n: u16) -> i32 {
+        Self::SAVE + i32::from(n) * 8
+    }
+}
+
+/// Registers for values: not rbx, rsp, and the emitters' own.
+const GPR: [u8; 11] = [6, 7, 5, 8, 9, 10, 11, 12, 13, 14, 15];
+const XMM: [u8; 14] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+/// Registers that calls do not preserve: rsi, rdi, r8-r11 and all float registers.
+pub const CALLER_SAVED: RegSet = 0xffff_0fc0;
+
+/// The assembler.
+pub type Asm = VecAssembler<X64Relocation>;
+
+/// Compiles one region after the other, with its buffers used again.
+pub struct Compiler {
+    features: HostFeatures,
+    scratch: Scratch,
+    allocation: Allocation,
+    uses: Uses,
+    code: Vec<u8>,
+}
+
+/// How often values are used, and which are left to their users.
+#[derive(Default)]
+pub struct Uses {
+    count: Vec<u32>,
+    fused: Vec<bool>,
+}
+
+impl Fusion for Uses {
+    fn is_fused(&self, v: Value) -> bool {
+        self.fused[v.0 as usize]
+    }
+}
+
+/// A comparison of integers.
+fn is_compare(op: Op) -> bool {
+    matches!(op, Op::Eq | Op::Ne | Op::LtU | Op::LtS)
+}
+
+impl Uses {
+    /// Counts uses and decides what is fused: a comparison into the branch or selection that alone uses it, an addition of a
+    /// constant into the memory operations that alone use it as address.
+    fn find(&mut self, region: &Region) {
+        let n = region.insts.len();
+        self.count.clear();
+        self.count.resize(n, 0);
+        self.fused.clear();
+        self.fused.resize(n, false);
+        for snap in &region.snaps {
+            // A value in a snapshot must exist as such: counted as if used twice.
+            snap.regs.iter().for_each(|(_, v)| self.count[v.0 as usize] += 2);
+        }
+        for block in &region.blocks {
+            for &v in &block.insts {
+                region.inst(v).args().iter().for_each(|a| self.count[a.0 as usize] += 1);
+            }
+            match &block.term {
+                Term::Branch { cond, .. } => self.count[cond.0 as usize] += 1,
+                Term::Indirect { target, .. } => self.count[target.0 as usize] += 1,
+                _ => {}
+            }
+            block.term.edges().flat_map(|e| &e.args).for_each(|v| self.count[v.0 as usize] += 1);
+        }
+        for block in &region.blocks {
+            // Only within the block: the operands' registers are then still theirs.
+            for &v in &block.insts {
+                let inst = region.inst(v);
+                match inst.op {
+                    Op::Select => self.try_compare(region, inst.args[0]),
+                    Op::Load | Op::Store => self.try_address(region, inst.args[0]),
+                    _ => {}
+                }
+            }
+            if let Term::Branch { cond, .. } = &block.term && block.insts.contains(cond) {
+                self.try_compare(region, *cond);
+            }
+        }
+    }
+
+    fn try_compare(&mut self, region: &Region, v: Value) {
+        if is_compare(region.inst(v).op) && self.count[v.0 as usize] == 1 {
+            self.fused[v.0 as usize] = true;
+        }
+    }
+
+    fn try_address(&mut self, region: &Region, v: Value) {
+        let inst = region.inst(v);
+        let small = |k: Value| {
+            let k = region.inst(k);
+            k.op == Op::Const && i32::try_from(k.imm as i64).is_ok()
+        };
+        if inst.op == Op::Add && self.count[v.0 as usize] == 1 && small(inst.args[1]) {
+            self.fused[v.0 as usize] = true;
+        }
+    }
+}
+
+impl Compiler {
+    /// A compiler for a CPU with `features`.
+    pub fn new(features: HostFeatures) -> Self {
+        Self {
+            features,
+            scratch: Scratch::default(),
+            allocation: Allocation::default(),
+            uses: Uses::default(),
+            code: Vec::new(),
+        }
+    }
+
+    /// Compiles `region` for offset `start` of the buffer; gives code and exits.
+    pub fn compile(
+        &mut self,
+        region: &Region,
+        env: &Env,
+        start: u32,
+        epilogue: u32,
+    ) -> Result<(&[u8], Vec<Site>), CompileError> {
+        self.uses.find(region);
+        let pool = pool(env.random_registers);
+        regalloc::allocate(region, &pool, &self.uses, &mut self.scratch, &mut self.allocation);
+        if self.allocation.slots > Frame::SLOTS {
+            return Err(CompileError::TooLarge);
+        }
+        let mut emit = Emit {
+            region,
+            env,
+            features: self.features,
+            allocation: &self.allocation,
+            uses: &self.uses,
+            ops: VecAssembler::new(start as usize),
+            start,
+            epilogue,
+            labels: Vec::new(),
+            stubs: Vec::new(),
+            sites: Vec::new(),
+        };
+        emit.region();
+        let sites = emit.sites;
+        self.code = emit.ops.finalize().expect("every label of a region is placed");
+        Ok((&self.code, sites))
+    }
+}
+
+/// The registers to choose from, in random order when a test asks for it.
+fn pool(seed: Option<u64>) -> Pool {
+    let mut pool = Pool { gpr: GPR.to_vec(), xmm: XMM.to_vec() };
+    if let Some(mut seed) = seed {
+        let mut shuffle = |list: &mut Vec<u8>, least: usize| {
+            for i in (1..list.len()).rev() {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                list.swap(i, (seed >> 33) as usize % (i + 1));
+            }
+            // Few registers make many spills.
+            list.truncate(least + (seed >> 40) as usize % (list.len() - least + 1));
+        };
+        shuffle(&mut pool.gpr, 2);
+        shuffle(&mut pool.xmm, 2);
+    }
+    pool
+}
+
+/// A region being emitted.
+pub struct Emit<'a> {
+    pub region: &'a Region,
+    pub env: &'a Env<'a>,
+    pub features: HostFeatures,
+    pub allocation: &'a Allocation,
+    pub uses: &'a Uses,
+    pub ops: Asm,
+    /// Offset of the region in the buffer.
+    pub start: u32,
+    pub epilogue: u32,
+    pub labels: Vec<DynamicLabel>,
+    pub stubs: Vec<Stub>,
+    pub sites: Vec<Site>,
+}
+
+impl<'a> Emit<'a> {
+    fn region(&mut self) {
+        let region = self.region;
+        self.labels = region.blocks.iter().map(|_| self.ops.new_dynamic_label()).collect();
+        for (n, block) in region.blocks.iter().enumerate() {
+            self.ops.dynamic_label(self.labels[n]);
+            for &v in &block.insts {
+                if !self.uses.is_fused(v) {
+                    self.instruction(v);
+                }
+            }
+            self.terminator(BlockId(n as u32), &block.term);
+        }
+        self.emit_stubs();
+    }
+
+    fn instruction(&mut self, v: Value) {
+        let inst = *self.region.inst(v);
+        match inst.op {
+            Op::Nop | Op::Param | Op::Const | Op::Mark => {}
+            Op::Get => self.get(v, &inst),
+            Op::Set => self.set(&inst),
+            Op::Load => self.load(v, &inst),
+            Op::Store => self.store(v, &inst),
+            Op::AtomicRmw => self.rmw(v, &inst),
+            Op::AtomicCas => self.cas(v, &inst),
+            Op::Fence => self.fence(),
+            Op::Call => self.call(v, &inst),
+            op if op.effect() == crate::ir::Effect::Flags => self.float(v, &inst),
+            _ => self.integer(v, &inst),
+        }
+    }
+
+    /// The place of a value.
+    pub fn loc(&self, v: Value) -> Loc {
+        self.allocation.loc[v.0 as usize]
+    }
+
+    /// The constant that `v` is.
+    pub fn constant(&self, v: Value) -> Option<u64> {
+        let inst = self.region.inst(v);
+        (inst.op == Op::Const).then_some(inst.imm)
+    }
+
+    /// The constant that `v` is, if it is an immediate operand in an operation of type `ty`.
+    pub fn immediate(&self, v: Value, ty: Ty) -> Option<i32> {
+        let k = self.constant(v)?;
+        if ty.bits() <= 32 { Some(k as u32 as i32) } else { i32::try_from(k as i64).ok() }
+    }
+
+    /// Registers that a call at instruction `v` must keep: what is needed afterwards, and what its snapshot names.
+    pub fn kept(&self, v: Value, inst: &Inst) -> RegSet {
+        let mut set = self.allocation.live_after[v.0 as usize];
+        if inst.snap != crate::ir::SnapId::NONE {
+            for (_, value) in &self.region.snaps[inst.snap.0 as usize].regs {
+                set |= regalloc::bit(self.loc(*value));
+            }
+        }
+        set & CALLER_SAVED
+    }
+
+    /// The present offset in the buffer.
+    pub fn here(&self) -> u32 {
+        self.start + self.ops.offset().0 as u32
+    }
+
+    /// A jump to an offset of the buffer.
+    pub fn jump_to(&mut self, target: u32) {
+        let next = self.here() + 5;
+        self.ops.push(0xe9);
+        self.ops.push_i32(target.wrapping_sub(next) as i32);
+    }
+
+    /// The type of the value `v`.
+    pub fn ty(&self, v: Value) -> Ty {
+        self.region.inst(v).result()
+    }
+}

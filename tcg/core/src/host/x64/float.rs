@@ -1,0 +1,285 @@
+//! Floating point on SSE registers.
+//!
+//! The host's sticky flags are the guest's, so an emitter must not use an instruction that raises a flag the operation
+//! does not raise; where the host's answer differs (a NaN, a conversion out of range, a rounding mode other than the one
+//! that is set) the operation goes to software.
+
+use super::compile::Emit;
+use super::moves::{RAX, RCX};
+use super::stubs::Slow;
+use crate::eval;
+use crate::ir::{Inst, Op, Value};
+use crate::sem::Rm;
+use crate::ty::Ty;
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+
+/// Emits the form for doubles or for singles.
+macro_rules! by_width {
+    ($ops:expr, $double:expr, $d:ident | $s:ident $($operand:tt)*) => {
+        if $double {
+            dynasm!($ops ; .arch x64 ; $d $($operand)*)
+        } else {
+            dynasm!($ops ; .arch x64 ; $s $($operand)*)
+        }
+    };
+}
+
+/// The rounding field of ROUNDSD; `None` for the mode the host lacks.
+fn round_field(rm: Rm) -> Option<i8> {
+    Some(match rm {
+        Rm::Rne => 0,
+        Rm::Rdn => 1,
+        Rm::Rup => 2,
+        Rm::Rtz => 3,
+        Rm::Rmm => return None,
+    })
+}
+
+impl Emit<'_> {
+    /// An operation on floats.
+    pub fn float(&mut self, v: Value, inst: &Inst) {
+        let rm = eval::rounding(inst.imm);
+        let current = rm == self.region.rm && rm != Rm::Rmm;
+        let exact_widening = inst.op == Op::FToF && inst.ty == Ty::F64;
+        match inst.op {
+            Op::FAdd | Op::FSub | Op::FMul | Op::FDiv if current => self.arithmetic(v, inst),
+            Op::FSqrt if current => {
+                let a = self.xmm(inst.args[0], 1);
+                let double = inst.ty == Ty::F64;
+                let ops = &mut self.ops;
+                by_width!(ops, double, sqrtsd | sqrtss xmm0, Rx(a));
+                self.canonical(v, 0, inst, Slow::Nan);
+            }
+            Op::FMulAdd if current && self.features.fma => {
+                let [a, b, c] = inst.args;
+                self.read_xmm(c, 0);
+                let b = self.xmm(b, 1);
+                self.fused_multiply_add(v, inst, a, b);
+            }
+            Op::FToF if current || exact_widening => {
+                let a = self.xmm(inst.args[0], 1);
+                let ops = &mut self.ops;
+                by_width!(ops, exact_widening, cvtss2sd | cvtsd2ss xmm0, Rx(a));
+                self.canonical(v, 0, inst, Slow::Nan);
+            }
+            Op::FMin | Op::FMax => self.min_max(v, inst),
+            Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => self.float_compare(v, inst),
+            Op::FToS | Op::FToU if self.can_convert(rm) => self.float_to_integer(v, inst, rm),
+            Op::SToF | Op::UToF if current => self.integer_to_float(v, inst),
+            Op::FRound if self.features.sse41 && round_field(rm).is_some() => self.round(v, inst, rm),
+            _ => self.soft(v, inst),
+        }
+    }
+
+    /// Puts the result in float register `from` where it belongs; if it is a NaN, through `slow`.
+    fn canonical(&mut self, v: Value, from: u8, inst: &Inst, slow: Slow) {
+        let stub = self.stub(v, slow);
+        let double = inst.ty == Ty::F64;
+        let (nan, ops) = (stub.entry, &mut self.ops);
+        // Of quiet NaNs no flag is raised.
+        by_width!(ops, double, ucomisd | ucomiss Rx(from), Rx(from));
+        dynasm!(ops ; .arch x64 ; jp =>nan);
+        self.write_xmm(from, v);
+        self.ops.dynamic_label(stub.resume);
+    }
+
+    fn arithmetic(&mut self, v: Value, inst: &Inst) {
+        let double = inst.ty == Ty::F64;
+        self.read_xmm(inst.args[0], 0);
+        let b = self.xmm(inst.args[1], 1);
+        let ops = &mut self.ops;
+        match inst.op {
+            Op::FAdd => by_width!(ops, double, addsd | addss xmm0, Rx(b)),
+            Op::FSub => by_width!(ops, double, subsd | subss xmm0, Rx(b)),
+            Op::FMul => by_width!(ops, double, mulsd | mulss xmm0, Rx(b)),
+            _ => by_width!(ops, double, divsd | divss xmm0, Rx(b)),
+        }
+        self.canonical(v, 0, inst, Slow::Nan);
+    }
+
+    /// xmm0 holds the addend. A NaN goes to software: infinity times zero plus a NaN raises invalid for some guests.
+    fn fused_multiply_add(&mut self, v: Value, inst: &Inst, a: Value, b: u8) {
+        let double = inst.ty == Ty::F64;
+        let in_register = matches!(self.loc(a), crate::regalloc::Loc::Xmm(_));
+        if !in_register {
+            if b == 1 {
+                // Both factors are elsewhere, and there is one scratch register left.
+                return self.soft(v, inst);
+            }
+            self.read_xmm(a, 1);
+        }
+        let a = if in_register { self.xmm(a, 1) } else { 1 };
+        let ops = &mut self.ops;
+        by_width!(ops, double, vfmadd231sd | vfmadd231ss xmm0, Rx(a), Rx(b));
+        self.canonical(v, 0, inst, Slow::Soft);
+    }
+
+    fn min_max(&mut self, v: Value, inst: &Inst) {
+        let double = inst.ty == Ty::F64;
+        let stub = self.stub(v, Slow::Soft);
+        self.read_xmm(inst.args[0], 0);
+        let b = self.xmm(inst.args[1], 1);
+        let (nan, ops) = (stub.entry, &mut self.ops);
+        by_width!(ops, double, ucomisd | ucomiss xmm0, Rx(b));
+        dynasm!(ops ; .arch x64 ; jp =>nan ; jne >differ);
+        // Equal: the same bits, or zeros of both signs.
+        if inst.op == Op::FMin {
+            dynasm!(ops ; .arch x64 ; orps xmm0, Rx(b) ; jmp >done ; differ:);
+            by_width!(ops, double, minsd | minss xmm0, Rx(b));
+        } else {
+            dynasm!(ops ; .arch x64 ; andps xmm0, Rx(b) ; jmp >done ; differ:);
+            by_width!(ops, double, maxsd | maxss xmm0, Rx(b));
+        }
+        dynasm!(ops ; .arch x64 ; done:);
+        self.write_xmm(0, v);
+        self.ops.dynamic_label(stub.resume);
+    }
+
+    fn float_compare(&mut self, v: Value, inst: &Inst) {
+        let double = inst.ty == Ty::F64;
+        let (a, b) = (self.xmm(inst.args[0], 0), self.xmm(inst.args[1], 1));
+        let ops = &mut self.ops;
+        // "Above" is false for unordered operands, "below" is not: so the sides change.
+        match inst.op {
+            Op::FEq => {
+                by_width!(ops, double, ucomisd | ucomiss Rx(a), Rx(b));
+                dynasm!(ops ; .arch x64 ; sete al ; setnp cl ; and al, cl);
+            }
+            Op::FLt => {
+                by_width!(ops, double, comisd | comiss Rx(b), Rx(a));
+                dynasm!(ops ; .arch x64 ; seta al);
+            }
+            Op::FLe => {
+                by_width!(ops, double, comisd | comiss Rx(b), Rx(a));
+                dynasm!(ops ; .arch x64 ; setae al);
+            }
+            Op::FLtQ => {
+                by_width!(ops, double, ucomisd | ucomiss Rx(b), Rx(a));
+                dynasm!(ops ; .arch x64 ; seta al);
+            }
+            _ => {
+                by_width!(ops, double, ucomisd | ucomiss Rx(b), Rx(a));
+                dynasm!(ops ; .arch x64 ; setae al);
+            }
+        }
+        let to = self.target(v, RAX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; movzx Rd(to), al);
+        self.write_gpr(to, v);
+    }
+
+    fn can_convert(&self, rm: Rm) -> bool {
+        rm == Rm::Rtz || rm != Rm::Rmm && (rm == self.region.rm || self.features.sse41)
+    }
+
+    fn float_to_integer(&mut self, v: Value, inst: &Inst, rm: Rm) {
+        let double = self.ty(inst.args[0]) == Ty::F64;
+        let wide = inst.ty == Ty::I64;
+        let signed = inst.op == Op::FToS;
+        let stub = self.stub(v, Slow::Soft);
+        let mut a = self.xmm(inst.args[0], 0);
+        if !signed {
+            self.check_unsigned_range(a, double, wide, stub.entry);
+        }
+        let truncate = rm != self.region.rm || rm == Rm::Rtz;
+        if truncate && rm != Rm::Rtz {
+            // Out of range first: rounding would raise inexact where only invalid belongs.
+            let field = round_field(rm).unwrap_or(3);
+            if signed {
+                self.check_signed_range(a, double, wide, stub.entry);
+            }
+            let ops = &mut self.ops;
+            by_width!(ops, double, roundsd | roundss xmm0, Rx(a), field);
+            a = 0;
+        }
+        // Unsigned words are converted as signed double words.
+        let wide_form = wide || !signed;
+        let ops = &mut self.ops;
+        match (truncate, double, wide_form) {
+            (true, true, true) => dynasm!(ops ; .arch x64 ; cvttsd2si rax, Rx(a)),
+            (true, true, false) => dynasm!(ops ; .arch x64 ; cvttsd2si eax, Rx(a)),
+            (true, false, true) => dynasm!(ops ; .arch x64 ; cvttss2si rax, Rx(a)),
+            (true, false, false) => dynasm!(ops ; .arch x64 ; cvttss2si eax, Rx(a)),
+            (false, true, true) => dynasm!(ops ; .arch x64 ; cvtsd2si rax, Rx(a)),
+            (false, true, false) => dynasm!(ops ; .arch x64 ; cvtsd2si eax, Rx(a)),
+            (false, false, true) => dynasm!(ops ; .arch x64 ; cvtss2si rax, Rx(a)),
+            (false, false, false) => dynasm!(ops ; .arch x64 ; cvtss2si eax, Rx(a)),
+        }
+        if signed {
+            // The indefinite value is the only one from which 1 cannot be taken.
+            let (slow, ops) = (stub.entry, &mut self.ops);
+            if wide {
+                dynasm!(ops ; .arch x64 ; cmp rax, 1 ; jo =>slow);
+            } else {
+                dynasm!(ops ; .arch x64 ; cmp eax, 1 ; jo =>slow);
+            }
+        }
+        self.write_gpr(RAX, v);
+        self.ops.dynamic_label(stub.resume);
+    }
+
+    /// Goes to `slow` unless 0 <= a <= the largest value that any rounding keeps in range.
+    fn check_unsigned_range(&mut self, a: u8, double: bool, wide: bool, slow: dynasmrt::DynamicLabel) {
+        let limit: f64 = if wide { 9.2e18 } else { 4_294_967_295.0 };
+        // Singles near the word limit have no fraction; the next one below it is in range.
+        let limit_bits = if double {
+            limit.to_bits()
+        } else {
+            u64::from(if wide { (9.2e18f32).to_bits() } else { 4_294_967_040f32.to_bits() })
+        };
+        self.constant_to_gpr(limit_bits, RCX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; movq xmm1, rcx);
+        by_width!(ops, double, ucomisd | ucomiss xmm1, Rx(a));
+        dynasm!(ops ; .arch x64 ; jb =>slow ; xorps xmm1, xmm1);
+        by_width!(ops, double, ucomisd | ucomiss Rx(a), xmm1);
+        dynasm!(ops ; .arch x64 ; jb =>slow);
+    }
+
+    /// Goes to `slow` unless the magnitude is safely in the range of the integer type.
+    fn check_signed_range(&mut self, a: u8, double: bool, wide: bool, slow: dynasmrt::DynamicLabel) {
+        let limit: f32 = if wide { 9.2e18 } else { 2_147_483_520.0 };
+        let bits = if double { f64::from(limit).to_bits() } else { u64::from(limit.to_bits()) };
+        for (bits, upper) in [(bits, true), (bits | 1 << if double { 63 } else { 31 }, false)] {
+            self.constant_to_gpr(bits, RCX);
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; movq xmm1, rcx);
+            if upper {
+                by_width!(ops, double, ucomisd | ucomiss xmm1, Rx(a));
+            } else {
+                by_width!(ops, double, ucomisd | ucomiss Rx(a), xmm1);
+            }
+            dynasm!(ops ; .arch x64 ; jb =>slow);
+        }
+    }
+
+    fn integer_to_float(&mut self, v: Value, inst: &Inst) {
+        let double = inst.ty == Ty::F64;
+        let wide = self.ty(inst.args[0]) == Ty::I64;
+        let signed = inst.op == Op::SToF;
+        let stub = self.stub(v, Slow::Soft);
+        let a = self.gpr(inst.args[0], RAX);
+        let (slow, ops) = (stub.entry, &mut self.ops);
+        dynasm!(ops ; .arch x64 ; xorps xmm0, xmm0);
+        match (signed, wide) {
+            (true, false) => by_width!(ops, double, cvtsi2sd | cvtsi2ss xmm0, Rd(a)),
+            (false, true) => {
+                dynasm!(ops ; .arch x64 ; test Rq(a), Rq(a) ; js =>slow);
+                by_width!(ops, double, cvtsi2sd | cvtsi2ss xmm0, Rq(a));
+            }
+            _ => by_width!(ops, double, cvtsi2sd | cvtsi2ss xmm0, Rq(a)),
+        }
+        self.write_xmm(0, v);
+        self.ops.dynamic_label(stub.resume);
+    }
+
+    fn round(&mut self, v: Value, inst: &Inst, rm: Rm) {
+        let double = inst.ty == Ty::F64;
+        let exact = inst.imm & 1 << 8 != 0;
+        let field = round_field(rm).unwrap_or(0) | if exact { 0 } else { 8 };
+        let a = self.xmm(inst.args[0], 1);
+        let ops = &mut self.ops;
+        by_width!(ops, double, roundsd | roundss xmm0, Rx(a), field);
+        self.canonical(v, 0, inst, Slow::Nan);
+    }
+}

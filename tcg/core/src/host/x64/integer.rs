@@ -1,0 +1,420 @@
+//! Integer operations.
+
+use super::compile::Emit;
+use super::moves::{RAX, RCX, RDX};
+use crate::ir::{Inst, Op, Value};
+use crate::ty::Ty;
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+
+/// Emits an instruction in its 64- or 32-bit form: `alu!(self, wide, mov a, b)`.
+macro_rules! sized {
+    ($ops:expr, $wide:expr, $name:ident $a:expr, $b:expr) => {
+        if $wide {
+            dynasm!($ops ; .arch x64 ; $name Rq($a), Rq($b))
+        } else {
+            dynasm!($ops ; .arch x64 ; $name Rd($a), Rd($b))
+        }
+    };
+    ($ops:expr, $wide:expr, $name:ident $a:expr) => {
+        if $wide {
+            dynasm!($ops ; .arch x64 ; $name Rq($a))
+        } else {
+            dynasm!($ops ; .arch x64 ; $name Rd($a))
+        }
+    };
+}
+
+/// Conditions of jumps and selections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cond {
+    /// Equal, zero.
+    E,
+    /// Not equal, not zero.
+    Ne,
+    /// Unsigned below.
+    B,
+    /// Signed less.
+    L,
+    /// Unsigned above.
+    A,
+    /// Signed greater.
+    G,
+}
+
+impl Cond {
+    /// The condition that holds when the operands change sides.
+    fn swapped(self) -> Self {
+        match self {
+            Self::B => Self::A,
+            Self::L => Self::G,
+            other => other,
+        }
+    }
+}
+
+impl Emit<'_> {
+    /// An operation on integers.
+    pub fn integer(&mut self, v: Value, inst: &Inst) {
+        let wide = inst.ty == Ty::I64;
+        match inst.op {
+            Op::Add => self.add(v, inst, wide),
+            Op::Sub | Op::And | Op::Or | Op::Xor | Op::Mul => self.two_address(v, inst, wide),
+            Op::Shl | Op::ShrU | Op::ShrS | Op::Rotr => self.shift(v, inst, wide),
+            Op::MulHU | Op::MulHS => self.multiply_high(v, inst, wide),
+            Op::DivU | Op::DivS | Op::RemU | Op::RemS => self.divide(v, inst, wide),
+            Op::Clmul | Op::ClmulH if wide && self.features.clmul => self.carryless(v, inst),
+            Op::Clz | Op::Ctz => self.count_zeros(v, inst, wide),
+            Op::Popcnt if self.features.popcnt => {
+                let a = self.gpr(inst.args[0], RAX);
+                let to = self.target(v, RAX);
+                let ops = &mut self.ops;
+                sized!(ops, wide, popcnt to, a);
+                self.write_gpr(to, v);
+            }
+            Op::Bswap => {
+                self.read_gpr(inst.args[0], RAX);
+                let ops = &mut self.ops;
+                sized!(ops, wide, bswap RAX);
+                self.write_gpr(RAX, v);
+            }
+            Op::Sext => self.sign_extend(v, inst, wide),
+            Op::SextW => {
+                let a = self.gpr(inst.args[0], RAX);
+                let to = self.target(v, RAX);
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; movsxd Rq(to), Rd(a));
+                self.write_gpr(to, v);
+            }
+            Op::Trunc => {
+                let a = self.gpr(inst.args[0], RAX);
+                let to = self.target(v, RAX);
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; mov Rd(to), Rd(a));
+                self.write_gpr(to, v);
+            }
+            Op::Zext => {
+                // Already zero above.
+                let a = self.gpr(inst.args[0], RAX);
+                self.write_gpr(a, v);
+            }
+            Op::Bitcast => self.bitcast(v, inst),
+            Op::Eq | Op::Ne | Op::LtU | Op::LtS => {
+                let cond = self.compare(inst);
+                self.set_bool(cond, v);
+            }
+            Op::Select => self.select(v, inst),
+            _ => self.soft(v, inst),
+        }
+    }
+
+    fn add(&mut self, v: Value, inst: &Inst, wide: bool) {
+        let to = self.target(v, RAX);
+        if let Some(k) = self.immediate(inst.args[1], inst.ty) {
+            let a = self.gpr(inst.args[0], RAX);
+            let ops = &mut self.ops;
+            match (wide, a == to) {
+                (true, true) => dynasm!(ops ; .arch x64 ; add Rq(to), k),
+                (true, false) => dynasm!(ops ; .arch x64 ; lea Rq(to), [Rq(a) + k]),
+                (false, true) => dynasm!(ops ; .arch x64 ; add Rd(to), k),
+                (false, false) => dynasm!(ops ; .arch x64 ; lea Rd(to), [Rq(a) + k]),
+            }
+        } else {
+            let a = self.gpr(inst.args[0], RAX);
+            let b = self.gpr(inst.args[1], RCX);
+            let ops = &mut self.ops;
+            if a == to {
+                sized!(ops, wide, add to, b);
+            } else if wide {
+                dynasm!(ops ; .arch x64 ; lea Rq(to), [Rq(a) + Rq(b)]);
+            } else {
+                dynasm!(ops ; .arch x64 ; lea Rd(to), [Rq(a) + Rq(b)]);
+            }
+        }
+        self.write_gpr(to, v);
+    }
+
+    fn two_address(&mut self, v: Value, inst: &Inst, wide: bool) {
+        let [a, b, _] = inst.args;
+        let own = self.target(v, RAX);
+        if let Some(k) = self.immediate(b, inst.ty) {
+            self.read_gpr(a, own);
+            let ops = &mut self.ops;
+            match (inst.op, wide) {
+                (Op::Sub, true) => dynasm!(ops ; .arch x64 ; sub Rq(own), k),
+                (Op::Sub, false) => dynasm!(ops ; .arch x64 ; sub Rd(own), k),
+                (Op::And, true) => dynasm!(ops ; .arch x64 ; and Rq(own), k),
+                (Op::And, false) => dynasm!(ops ; .arch x64 ; and Rd(own), k),
+                (Op::Or, true) => dynasm!(ops ; .arch x64 ; or Rq(own), k),
+                (Op::Or, false) => dynasm!(ops ; .arch x64 ; or Rd(own), k),
+                (Op::Xor, true) => dynasm!(ops ; .arch x64 ; xor Rq(own), k),
+                (Op::Xor, false) => dynasm!(ops ; .arch x64 ; xor Rd(own), k),
+                (_, true) => dynasm!(ops ; .arch x64 ; imul Rq(own), Rq(own), k),
+                (_, false) => dynasm!(ops ; .arch x64 ; imul Rd(own), Rd(own), k),
+            }
+            return self.write_gpr(own, v);
+        }
+        let right = self.gpr(b, RCX);
+        // The result's register may be that of the second operand, whose life ends here.
+        let to = if right == own { RAX } else { own };
+        self.read_gpr(a, to);
+        let ops = &mut self.ops;
+        match inst.op {
+            Op::Sub => sized!(ops, wide, sub to, right),
+            Op::And => sized!(ops, wide, and to, right),
+            Op::Or => sized!(ops, wide, or to, right),
+            Op::Xor => sized!(ops, wide, xor to, right),
+            _ => sized!(ops, wide, imul to, right),
+        }
+        self.write_gpr(to, v);
+    }
+
+    fn shift(&mut self, v: Value, inst: &Inst, wide: bool) {
+        let [a, b, _] = inst.args;
+        let own = self.target(v, RAX);
+        if let Some(k) = self.constant(b) {
+            let k = (k & u64::from(inst.ty.bits() - 1)) as i8;
+            self.read_gpr(a, own);
+            let ops = &mut self.ops;
+            match (inst.op, wide) {
+                (Op::Shl, true) => dynasm!(ops ; .arch x64 ; shl Rq(own), k),
+                (Op::Shl, false) => dynasm!(ops ; .arch x64 ; shl Rd(own), k),
+                (Op::ShrU, true) => dynasm!(ops ; .arch x64 ; shr Rq(own), k),
+                (Op::ShrU, false) => dynasm!(ops ; .arch x64 ; shr Rd(own), k),
+                (Op::ShrS, true) => dynasm!(ops ; .arch x64 ; sar Rq(own), k),
+                (Op::ShrS, false) => dynasm!(ops ; .arch x64 ; sar Rd(own), k),
+                (_, true) => dynasm!(ops ; .arch x64 ; ror Rq(own), k),
+                (_, false) => dynasm!(ops ; .arch x64 ; ror Rd(own), k),
+            }
+            return self.write_gpr(own, v);
+        }
+        if self.features.bmi && inst.op != Op::Rotr {
+            let (value, count) = (self.gpr(a, RAX), self.gpr(b, RCX));
+            let ops = &mut self.ops;
+            match (inst.op, wide) {
+                (Op::Shl, true) => dynasm!(ops ; .arch x64 ; shlx Rq(own), Rq(value), Rq(count)),
+                (Op::Shl, false) => dynasm!(ops ; .arch x64 ; shlx Rd(own), Rd(value), Rd(count)),
+                (Op::ShrU, true) => dynasm!(ops ; .arch x64 ; shrx Rq(own), Rq(value), Rq(count)),
+                (Op::ShrU, false) => dynasm!(ops ; .arch x64 ; shrx Rd(own), Rd(value), Rd(count)),
+                (_, true) => dynasm!(ops ; .arch x64 ; sarx Rq(own), Rq(value), Rq(count)),
+                (_, false) => dynasm!(ops ; .arch x64 ; sarx Rd(own), Rd(value), Rd(count)),
+            }
+            return self.write_gpr(own, v);
+        }
+        self.read_gpr(b, RCX);
+        self.read_gpr(a, RAX);
+        let ops = &mut self.ops;
+        match (inst.op, wide) {
+            (Op::Shl, true) => dynasm!(ops ; .arch x64 ; shl rax, cl),
+            (Op::Shl, false) => dynasm!(ops ; .arch x64 ; shl eax, cl),
+            (Op::ShrU, true) => dynasm!(ops ; .arch x64 ; shr rax, cl),
+            (Op::ShrU, false) => dynasm!(ops ; .arch x64 ; shr eax, cl),
+            (Op::ShrS, true) => dynasm!(ops ; .arch x64 ; sar rax, cl),
+            (Op::ShrS, false) => dynasm!(ops ; .arch x64 ; sar eax, cl),
+            (_, true) => dynasm!(ops ; .arch x64 ; ror rax, cl),
+            (_, false) => dynasm!(ops ; .arch x64 ; ror eax, cl),
+        }
+        self.write_gpr(RAX, v);
+    }
+
+    fn multiply_high(&mut self, v: Value, inst: &Inst, wide: bool) {
+        self.read_gpr(inst.args[0], RAX);
+        let b = self.gpr(inst.args[1], RCX);
+        let ops = &mut self.ops;
+        if inst.op == Op::MulHU {
+            sized!(ops, wide, mul b);
+        } else {
+            sized!(ops, wide, imul b);
+        }
+        self.write_gpr(RDX, v);
+    }
+
+    fn divide(&mut self, v: Value, inst: &Inst, wide: bool) {
+        let signed = matches!(inst.op, Op::DivS | Op::RemS);
+        let quotient = matches!(inst.op, Op::DivU | Op::DivS);
+        self.read_gpr(inst.args[0], RAX);
+        self.read_gpr(inst.args[1], RCX);
+        let ops = &mut self.ops;
+        sized!(ops, wide, test RCX, RCX);
+        dynasm!(ops ; .arch x64 ; jz >zero);
+        if signed {
+            // The divisor -1 would trap on the least dividend.
+            if wide {
+                dynasm!(ops ; .arch x64 ; cmp rcx, -1 ; je >minus ; cqo ; idiv rcx ; jmp >done);
+            } else {
+                dynasm!(ops ; .arch x64 ; cmp ecx, -1 ; je >minus ; cdq ; idiv ecx ; jmp >done);
+            }
+            dynasm!(ops ; .arch x64 ; minus:);
+            sized!(ops, wide, neg RAX);
+            dynasm!(ops ; .arch x64 ; xor edx, edx ; jmp >done);
+        } else if wide {
+            dynasm!(ops ; .arch x64 ; xor edx, edx ; div rcx ; jmp >done);
+        } else {
+            dynasm!(ops ; .arch x64 ; xor edx, edx ; div ecx ; jmp >done);
+        }
+        dynasm!(ops ; .arch x64 ; zero:);
+        sized!(ops, wide, mov RDX, RAX);
+        if wide {
+            dynasm!(ops ; .arch x64 ; mov rax, DWORD -1);
+        } else {
+            dynasm!(ops ; .arch x64 ; mov eax, -1);
+        }
+        dynasm!(ops ; .arch x64 ; done:);
+        self.write_gpr(if quotient { RAX } else { RDX }, v);
+    }
+
+    fn carryless(&mut self, v: Value, inst: &Inst) {
+        let (a, b) = (self.gpr(inst.args[0], RAX), self.gpr(inst.args[1], RCX));
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; movq xmm0, Rq(a) ; movq xmm1, Rq(b) ; pclmulqdq xmm0, xmm1, 0);
+        if inst.op == Op::ClmulH {
+            dynasm!(ops ; .arch x64 ; psrldq xmm0, 8);
+        }
+        dynasm!(ops ; .arch x64 ; movq rax, xmm0);
+        self.write_gpr(RAX, v);
+    }
+
+    fn count_zeros(&mut self, v: Value, inst: &Inst, wide: bool) {
+        let leading = inst.op == Op::Clz;
+        let a = self.gpr(inst.args[0], RAX);
+        let ops = &mut self.ops;
+        match (self.features.lzcnt, leading) {
+            (true, true) => sized!(ops, wide, lzcnt RAX, a),
+            (true, false) => sized!(ops, wide, tzcnt RAX, a),
+            (false, true) => {
+                // The place of the highest bit, or one that gives the width for zero.
+                dynasm!(ops ; .arch x64 ; mov ecx, if wide { 127 } else { 63 });
+                sized!(ops, wide, bsr RAX, a);
+                dynasm!(ops ; .arch x64 ; cmovz eax, ecx ; xor eax, if wide { 63 } else { 31 });
+            }
+            (false, false) => {
+                dynasm!(ops ; .arch x64 ; mov ecx, if wide { 64 } else { 32 });
+                sized!(ops, wide, bsf RAX, a);
+                dynasm!(ops ; .arch x64 ; cmovz eax, ecx);
+            }
+        }
+        self.write_gpr(RAX, v);
+    }
+
+    fn sign_extend(&mut self, v: Value, inst: &Inst, wide: bool) {
+        // Through rax, whose byte form needs no prefix.
+        self.read_gpr(inst.args[0], RAX);
+        let ops = &mut self.ops;
+        match (inst.imm, wide) {
+            (8, true) => dynasm!(ops ; .arch x64 ; movsx rax, al),
+            (8, false) => dynasm!(ops ; .arch x64 ; movsx eax, al),
+            (16, true) => dynasm!(ops ; .arch x64 ; movsx rax, ax),
+            (16, false) => dynasm!(ops ; .arch x64 ; movsx eax, ax),
+            (_, true) => dynasm!(ops ; .arch x64 ; movsxd rax, eax),
+            (_, false) => {}
+        }
+        self.write_gpr(RAX, v);
+    }
+
+    fn bitcast(&mut self, v: Value, inst: &Inst) {
+        if inst.ty.is_float() {
+            let from = inst.args[0];
+            if self.ty(from).is_float() {
+                let x = self.xmm(from, 0);
+                return self.write_xmm(x, v);
+            }
+            let a = self.gpr(from, RAX);
+            self.write_gpr(a, v);
+        } else {
+            let to = self.target(v, RAX);
+            self.read_gpr(inst.args[0], to);
+            self.write_gpr(to, v);
+        }
+    }
+
+    /// Sets the flags by a comparison; gives the condition that stands for it.
+    pub fn compare(&mut self, inst: &Inst) -> Cond {
+        let wide = inst.ty == Ty::I64;
+        let cond = match inst.op {
+            Op::Eq => Cond::E,
+            Op::Ne => Cond::Ne,
+            Op::LtU => Cond::B,
+            _ => Cond::L,
+        };
+        let [mut a, mut b, _] = inst.args;
+        let mut cond = cond;
+        if self.constant(a).is_some() && self.constant(b).is_none() {
+            (a, b) = (b, a);
+            cond = cond.swapped();
+        }
+        let left = self.gpr(a, RAX);
+        if let Some(k) = self.immediate(b, inst.ty) {
+            let ops = &mut self.ops;
+            match (k, wide) {
+                (0, _) => sized!(ops, wide, test left, left),
+                (_, true) => dynasm!(ops ; .arch x64 ; cmp Rq(left), k),
+                (_, false) => dynasm!(ops ; .arch x64 ; cmp Rd(left), k),
+            }
+            return cond;
+        }
+        let right = self.gpr(b, RCX);
+        let ops = &mut self.ops;
+        sized!(ops, wide, cmp left, right);
+        cond
+    }
+
+    /// Makes a Bool of the flags.
+    pub fn set_bool(&mut self, cond: Cond, v: Value) {
+        let ops = &mut self.ops;
+        match cond {
+            Cond::E => dynasm!(ops ; .arch x64 ; sete al),
+            Cond::Ne => dynasm!(ops ; .arch x64 ; setne al),
+            Cond::B => dynasm!(ops ; .arch x64 ; setb al),
+            Cond::L => dynasm!(ops ; .arch x64 ; setl al),
+            Cond::A => dynasm!(ops ; .arch x64 ; seta al),
+            Cond::G => dynasm!(ops ; .arch x64 ; setg al),
+        }
+        let to = self.target(v, RAX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; movzx Rd(to), al);
+        self.write_gpr(to, v);
+    }
+
+    /// Sets the flags for truth value `v`, by the comparison itself if it was left to its user.
+    pub fn test(&mut self, v: Value) -> Cond {
+        if crate::regalloc::Fusion::is_fused(self.uses, v) {
+            let inst = *self.region.inst(v);
+            return self.compare(&inst);
+        }
+        let a = self.gpr(v, RAX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; test Rd(a), Rd(a));
+        Cond::Ne
+    }
+
+    fn select(&mut self, v: Value, inst: &Inst) {
+        let [cond, yes, no] = inst.args;
+        if inst.ty.is_float() {
+            return self.select_float(v, inst);
+        }
+        let cond = self.test(cond);
+        // Moves leave the flags alone.
+        let yes = self.gpr(yes, RCX);
+        self.read_gpr(no, RAX);
+        let ops = &mut self.ops;
+        match cond {
+            Cond::E => dynasm!(ops ; .arch x64 ; cmove rax, Rq(yes)),
+            Cond::Ne => dynasm!(ops ; .arch x64 ; cmovne rax, Rq(yes)),
+            Cond::B => dynasm!(ops ; .arch x64 ; cmovb rax, Rq(yes)),
+            Cond::L => dynasm!(ops ; .arch x64 ; cmovl rax, Rq(yes)),
+            Cond::A => dynasm!(ops ; .arch x64 ; cmova rax, Rq(yes)),
+            Cond::G => dynasm!(ops ; .arch x64 ; cmovg rax, Rq(yes)),
+        }
+        self.write_gpr(RAX, v);
+    }
+
+    fn select_float(&mut self, v: Value, inst: &Inst) {
+        let [cond, yes, no] = inst.args;
+        let over = self.ops.new_dynamic_label();
+        let cond = self.test(cond);
+        self.read_gpr(yes, RDX);
+        self.jump_if(cond, over);
+        self.read_gpr(no, RDX);
+        self.ops.dynamic_label(over);
+        self.write_gpr(RDX, v);
+    }
+}

@@ -1,0 +1,261 @@
+//! Guest memory: the TLB probe, loads, stores and atomic operations.
+
+use super::compile::Emit;
+use super::integer::Cond;
+use super::moves::{RAX, RCX};
+use super::stubs::{Slow, Stub};
+use crate::cpu::{CpuHeader, TLB_ENTRY_SHIFT, TlbEntry};
+use crate::host::helpers::CoreHelper;
+use crate::ir::{Inst, Op, Value};
+use crate::regalloc::{Fusion, Loc};
+use crate::sem::{MemOp, Rmw};
+use crate::ty::Ty;
+use base::PAGE_SHIFT;
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use std::mem::offset_of;
+
+impl Emit<'_> {
+    /// Puts a guest address into rax.
+    fn address(&mut self, v: Value) {
+        if !self.uses.is_fused(v) {
+            return self.read_gpr(v, RAX);
+        }
+        let inst = *self.region.inst(v);
+        let offset = self.immediate(inst.args[1], Ty::I64).expect("only small offsets are fused");
+        let base = self.gpr(inst.args[0], RAX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; lea rax, [Rq(base) + offset]);
+    }
+
+    /// Looks the address in rax up; on a hit rax is the host address, otherwise the stub is entered with the guest's.
+    fn probe(&mut self, op: MemOp, write: bool, stub: Stub) {
+        let (tlb, mask) = (offset_of!(CpuHeader, tlb) as i32, offset_of!(CpuHeader, tlb_mask) as i32);
+        let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) } as i32;
+        let addend = offset_of!(TlbEntry, addend) as i32;
+        let index_shift = (PAGE_SHIFT - TLB_ENTRY_SHIFT) as i8;
+        let last = op.bytes() as i32 - 1;
+        let page = -(1i32 << PAGE_SHIFT);
+        let (miss, ops) = (stub.entry, &mut self.ops);
+        dynasm!(ops
+            ; .arch x64
+            ; mov rcx, rax
+            ; shr rcx, index_shift
+            ; and rcx, [rbx + mask]
+            ; add rcx, [rbx + tlb]
+        );
+        match (op.aligned, last) {
+            // The low bits stay in the comparison, so that a misaligned address misses.
+            (true, _) | (_, 0) => dynasm!(ops ; .arch x64 ; mov rdx, rax ; and rdx, page | last),
+            // The page of the last byte: an access that crosses a page misses.
+            (false, _) => dynasm!(ops ; .arch x64 ; lea rdx, [rax + last] ; and rdx, page),
+        }
+        dynasm!(ops ; .arch x64 ; cmp rdx, [rcx + tag] ; jne =>miss ; add rax, [rcx + addend]);
+    }
+
+    /// A load.
+    pub fn load(&mut self, v: Value, inst: &Inst) {
+        let op = MemOp::unpack(inst.imm);
+        let stub = self.stub(v, Slow::Memory(CoreHelper::Load));
+        self.address(inst.args[0]);
+        self.probe(op, false, stub);
+        let loc = self.loc(v);
+        if let Loc::Xmm(n) = loc {
+            let ops = &mut self.ops;
+            match op.size {
+                2 => dynasm!(ops ; .arch x64 ; movss Rx(n), [rax]),
+                _ => dynasm!(ops ; .arch x64 ; movsd Rx(n), [rax]),
+            }
+        } else {
+            let to = self.target(v, RAX);
+            let ops = &mut self.ops;
+            match (op.size, op.signed, inst.ty == Ty::I64) {
+                (0, false, _) => dynasm!(ops ; .arch x64 ; movzx Rd(to), BYTE [rax]),
+                (1, false, _) => dynasm!(ops ; .arch x64 ; movzx Rd(to), WORD [rax]),
+                (0, true, true) => dynasm!(ops ; .arch x64 ; movsx Rq(to), BYTE [rax]),
+                (1, true, true) => dynasm!(ops ; .arch x64 ; movsx Rq(to), WORD [rax]),
+                (0, true, false) => dynasm!(ops ; .arch x64 ; movsx Rd(to), BYTE [rax]),
+                (1, true, false) => dynasm!(ops ; .arch x64 ; movsx Rd(to), WORD [rax]),
+                (2, true, true) => dynasm!(ops ; .arch x64 ; movsxd Rq(to), DWORD [rax]),
+                (2, ..) => dynasm!(ops ; .arch x64 ; mov Rd(to), [rax]),
+                _ => dynasm!(ops ; .arch x64 ; mov Rq(to), [rax]),
+            }
+            self.write_gpr(to, v);
+        }
+        self.ops.dynamic_label(stub.resume);
+    }
+
+    /// A store.
+    pub fn store(&mut self, v: Value, inst: &Inst) {
+        let op = MemOp::unpack(inst.imm);
+        let stub = self.stub(v, Slow::Memory(CoreHelper::Store));
+        self.address(inst.args[0]);
+        self.probe(op, true, stub);
+        let value = inst.args[1];
+        match (self.loc(value), op.size) {
+            (Loc::Xmm(n), 2) => {
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; movss [rax], Rx(n));
+            }
+            (Loc::Xmm(n), 3) => {
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; movsd [rax], Rx(n));
+            }
+            _ => {
+                let from = self.gpr(value, RCX);
+                let ops = &mut self.ops;
+                match op.size {
+                    0 => dynasm!(ops ; .arch x64 ; mov [rax], Rb(from)),
+                    1 => dynasm!(ops ; .arch x64 ; mov [rax], Rw(from)),
+                    2 => dynasm!(ops ; .arch x64 ; mov [rax], Rd(from)),
+                    _ => dynasm!(ops ; .arch x64 ; mov [rax], Rq(from)),
+                }
+            }
+        }
+        self.ops.dynamic_label(stub.resume);
+    }
+
+    /// A full barrier.
+    pub fn fence(&mut self) {
+        let ops = &mut self.ops;
+        // Cheaper than mfence, and orders the same for ordinary memory.
+        dynasm!(ops ; .arch x64 ; lock or DWORD [rsp], 0);
+    }
+
+    /// Atomic operations on memory narrower than 32 bits are left to the helper.
+    fn inline_atomic(op: MemOp) -> bool {
+        op.size >= 2 && op.aligned
+    }
+
+    /// Extends the old value in rax of an atomic operation and puts it where it belongs.
+    fn old_value(&mut self, v: Value, inst: &Inst, op: MemOp) {
+        let ops = &mut self.ops;
+        match (op.size, op.signed, inst.ty == Ty::I64) {
+            (2, true, true) => dynasm!(ops ; .arch x64 ; movsxd rax, eax),
+            (2, ..) => dynasm!(ops ; .arch x64 ; mov eax, eax),
+            _ => {}
+        }
+        self.write_gpr(RAX, v);
+    }
+
+    /// Atomic read-modify-write.
+    pub fn rmw(&mut self, v: Value, inst: &Inst) {
+        let op = MemOp::unpack(inst.imm);
+        let stub = self.stub(v, Slow::Memory(CoreHelper::Rmw));
+        self.address(inst.args[0]);
+        if !Self::inline_atomic(op) {
+            let (slow, ops) = (stub.entry, &mut self.ops);
+            dynasm!(ops ; .arch x64 ; jmp =>slow);
+            return self.ops.dynamic_label(stub.resume);
+        }
+        self.probe(op, true, stub);
+        let wide = op.size == 3;
+        match Rmw::unpack(inst.imm) {
+            Rmw::Swap => {
+                self.read_gpr(inst.args[1], RCX);
+                let ops = &mut self.ops;
+                if wide {
+                    dynasm!(ops ; .arch x64 ; xchg [rax], rcx ; mov rax, rcx);
+                } else {
+                    dynasm!(ops ; .arch x64 ; xchg [rax], ecx ; mov eax, ecx);
+                }
+            }
+            Rmw::Add => {
+                self.read_gpr(inst.args[1], RCX);
+                let ops = &mut self.ops;
+                if wide {
+                    dynasm!(ops ; .arch x64 ; lock xadd [rax], rcx ; mov rax, rcx);
+                } else {
+                    dynasm!(ops ; .arch x64 ; lock xadd [rax], ecx ; mov eax, ecx);
+                }
+            }
+            kind => self.rmw_loop(inst, kind, wide),
+        }
+        self.old_value(v, inst, op);
+        self.ops.dynamic_label(stub.resume);
+    }
+
+    /// The kinds that x86 has no instruction for: compute and swap until nobody interfered. Leaves the old value in rax.
+    fn rmw_loop(&mut self, inst: &Inst, kind: Rmw, wide: bool) {
+        // rdx is the address, rax the old value, rcx the new one.
+        let operand = inst.args[1];
+        let again = self.ops.new_dynamic_label();
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov rdx, rax);
+        if wide {
+            dynasm!(ops ; .arch x64 ; mov rax, [rdx]);
+        } else {
+            dynasm!(ops ; .arch x64 ; mov eax, [rdx]);
+        }
+        self.ops.dynamic_label(again);
+        self.read_gpr(operand, RCX);
+        let ops = &mut self.ops;
+        macro_rules! both {
+            ($name:ident) => {
+                if wide {
+                    dynasm!(ops ; .arch x64 ; $name rcx, rax)
+                } else {
+                    dynasm!(ops ; .arch x64 ; $name ecx, eax)
+                }
+            };
+        }
+        let keep_old = match kind {
+            Rmw::And => {
+                both!(and);
+                None
+            }
+            Rmw::Or => {
+                both!(or);
+                None
+            }
+            Rmw::Xor => {
+                both!(xor);
+                None
+            }
+            Rmw::MinS => Some(Cond::G),
+            Rmw::MaxS => Some(Cond::L),
+            Rmw::MinU => Some(Cond::A),
+            _ => Some(Cond::B),
+        };
+        if let Some(cond) = keep_old {
+            both!(cmp);
+            match cond {
+                Cond::G => dynasm!(ops ; .arch x64 ; cmovg rcx, rax),
+                Cond::L => dynasm!(ops ; .arch x64 ; cmovl rcx, rax),
+                Cond::A => dynasm!(ops ; .arch x64 ; cmova rcx, rax),
+                _ => dynasm!(ops ; .arch x64 ; cmovb rcx, rax),
+            }
+        }
+        if wide {
+            dynasm!(ops ; .arch x64 ; lock cmpxchg [rdx], rcx ; jne =>again);
+        } else {
+            dynasm!(ops ; .arch x64 ; lock cmpxchg [rdx], ecx ; jne =>again);
+        }
+    }
+
+    /// Atomic compare and swap.
+    pub fn cas(&mut self, v: Value, inst: &Inst) {
+        let op = MemOp::unpack(inst.imm);
+        let stub = self.stub(v, Slow::Memory(CoreHelper::Cas));
+        self.address(inst.args[0]);
+        if !Self::inline_atomic(op) {
+            let (slow, ops) = (stub.entry, &mut self.ops);
+            dynasm!(ops ; .arch x64 ; jmp =>slow);
+            return self.ops.dynamic_label(stub.resume);
+        }
+        self.probe(op, true, stub);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov rdx, rax);
+        self.read_gpr(inst.args[1], RAX);
+        self.read_gpr(inst.args[2], RCX);
+        let ops = &mut self.ops;
+        if op.size == 3 {
+            dynasm!(ops ; .arch x64 ; lock cmpxchg [rdx], rcx);
+        } else {
+            dynasm!(ops ; .arch x64 ; lock cmpxchg [rdx], ecx);
+        }
+        self.old_value(v, inst, op);
+        self.ops.dynamic_label(stub.resume);
+    }
+}
+
+const _: () = assert!(Op::ALL.len() < 256, "operations fit the byte that names them to the software helper");

@@ -1,0 +1,20 @@
+//! The x86-64 host: System V calling convention, SSE4.1; BMI, LZCNT, POPCNT, PCLMULQDQ and FMA3 where the CPU has them.
+//!
+//! In generated code rbx is the CPU header; rax, rcx, rdx and xmm0, xmm1 belong to the emitter of the current
+//! operation, so that shifts, multiplications, TLB probes and helper results need no register allocation; the other
+//! eleven general and fourteen float registers hold values. I32 and Bool values keep the upper half of their register
+//! zero. What is rarely needed stands behind the region's code, in stubs.
+
+#![allow(clippy::useless_conversion)] // `dynasm!` converts register numbers that are bytes already.
+
+mod buffer;
+mod compile;
+mod features;
+mod float;
+mod integer;
+mod memory;
+mod moves;
+mod stubs;
+mod terminators;
+
+pub use buffer::{CodeBuffer, Runner};

@@ -1,0 +1,233 @@
+//! Moving values between registers, slots, constants and guest state.
+
+use super::compile::{Emit, Frame};
+use crate::cpu::RegId;
+use crate::ir::{Edge, Inst, Value};
+use crate::regalloc::Loc;
+use crate::ty::Ty;
+use dynasmrt::{DynasmApi, dynasm};
+
+/// rax, rcx, rdx.
+pub const RAX: u8 = 0;
+pub const RCX: u8 = 1;
+pub const RDX: u8 = 2;
+
+impl Emit<'_> {
+    /// The general register that holds `v`, which is put into `scratch` if it is in none.
+    pub fn gpr(&mut self, v: Value, scratch: u8) -> u8 {
+        if let Loc::Gpr(n) = self.loc(v) {
+            return n;
+        }
+        self.read_gpr(v, scratch);
+        scratch
+    }
+
+    /// Puts the bits of `v` into general register `to`. Leaves the flags alone.
+    pub fn read_gpr(&mut self, v: Value, to: u8) {
+        if let Some(k) = self.constant(v) {
+            return self.constant_to_gpr(k, to);
+        }
+        let ops = &mut self.ops;
+        match self.allocation.loc[v.0 as usize] {
+            Loc::Gpr(n) if n == to => {}
+            Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; mov Rq(to), Rq(n)),
+            Loc::Xmm(n) if self.region.inst(v).result() == Ty::F32 => {
+                dynasm!(ops ; .arch x64 ; movd Rd(to), Rx(n));
+            }
+            Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movq Rq(to), Rx(n)),
+            // What lies above a single in its slot is no part of it.
+            Loc::Slot(n) if self.region.inst(v).result() == Ty::F32 => {
+                dynasm!(ops ; .arch x64 ; mov Rd(to), [rsp + Frame::slot(n)]);
+            }
+            Loc::Slot(n) => dynasm!(ops ; .arch x64 ; mov Rq(to), [rsp + Frame::slot(n)]),
+            Loc::None => unreachable!("a value that is used has a place"),
+        }
+    }
+
+    /// Puts a constant into general register `to`. Leaves the flags alone.
+    pub fn constant_to_gpr(&mut self, k: u64, to: u8) {
+        let ops = &mut self.ops;
+        if u32::try_from(k).is_ok() {
+            dynasm!(ops ; .arch x64 ; mov Rd(to), k as i32);
+        } else if let Ok(small) = i32::try_from(k as i64) {
+            dynasm!(ops ; .arch x64 ; mov Rq(to), DWORD small);
+        } else {
+            dynasm!(ops ; .arch x64 ; mov Rq(to), QWORD k as i64);
+        }
+    }
+
+    /// Moves general register `from` to where `v` lives.
+    pub fn write_gpr(&mut self, from: u8, v: Value) {
+        let ops = &mut self.ops;
+        match self.allocation.loc[v.0 as usize] {
+            Loc::Gpr(n) if n == from => {}
+            Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; mov Rq(n), Rq(from)),
+            Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movq Rx(n), Rq(from)),
+            Loc::Slot(n) => dynasm!(ops ; .arch x64 ; mov [rsp + Frame::slot(n)], Rq(from)),
+            Loc::None => {}
+        }
+    }
+
+    /// The general register to make `v` in: its own, or `scratch` (then [`Self::write_gpr`] stores it).
+    pub fn target(&self, v: Value, scratch: u8) -> u8 {
+        match self.loc(v) {
+            Loc::Gpr(n) => n,
+            _ => scratch,
+        }
+    }
+
+    /// The float register that holds `v`, which is put into `scratch` if it is in none.
+    pub fn xmm(&mut self, v: Value, scratch: u8) -> u8 {
+        if let Loc::Xmm(n) = self.loc(v) {
+            return n;
+        }
+        self.read_xmm(v, scratch);
+        scratch
+    }
+
+    /// Puts float `v` into register `to`; may use rax for a constant.
+    pub fn read_xmm(&mut self, v: Value, to: u8) {
+        if let Some(k) = self.constant(v) {
+            self.constant_to_gpr(k, RAX);
+            let ops = &mut self.ops;
+            return dynasm!(ops ; .arch x64 ; movq Rx(to), rax);
+        }
+        let ops = &mut self.ops;
+        match self.allocation.loc[v.0 as usize] {
+            Loc::Xmm(n) if n == to => {}
+            Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movaps Rx(to), Rx(n)),
+            Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; movq Rx(to), Rq(n)),
+            Loc::Slot(n) => dynasm!(ops ; .arch x64 ; movsd Rx(to), [rsp + Frame::slot(n)]),
+            Loc::None => unreachable!("a value that is used has a place"),
+        }
+    }
+
+    /// Moves float register `from` to where `v` lives.
+    pub fn write_xmm(&mut self, from: u8, v: Value) {
+        let ops = &mut self.ops;
+        match self.allocation.loc[v.0 as usize] {
+            Loc::Xmm(n) if n == from => {}
+            Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movaps Rx(n), Rx(from)),
+            Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; movq Rq(n), Rx(from)),
+            Loc::Slot(n) => dynasm!(ops ; .arch x64 ; movsd [rsp + Frame::slot(n)], Rx(from)),
+            Loc::None => {}
+        }
+    }
+
+    /// Reads a guest register.
+    pub fn get(&mut self, v: Value, inst: &Inst) {
+        let at = self.env.regs[inst.imm as usize].offset as i32;
+        let ops = &mut self.ops;
+        match (self.allocation.loc[v.0 as usize], inst.ty) {
+            (Loc::Xmm(n), Ty::F32) => dynasm!(ops ; .arch x64 ; movss Rx(n), [rbx + at]),
+            (Loc::Xmm(n), _) => dynasm!(ops ; .arch x64 ; movsd Rx(n), [rbx + at]),
+            (_, ty) => {
+                let to = self.target(v, RAX);
+                let ops = &mut self.ops;
+                match ty.bits() {
+                    64 => dynasm!(ops ; .arch x64 ; mov Rq(to), [rbx + at]),
+                    _ => dynasm!(ops ; .arch x64 ; mov Rd(to), [rbx + at]),
+                }
+                self.write_gpr(to, v);
+            }
+        }
+    }
+
+    /// Writes a guest register.
+    pub fn set(&mut self, inst: &Inst) {
+        self.store_reg(RegId(inst.imm as u16), inst.args[0]);
+    }
+
+    /// Writes the bits of `v`, with zeros above them, to a guest register. Uses rax.
+    pub fn store_reg(&mut self, reg: RegId, v: Value) {
+        let at = self.env.regs[reg.0 as usize].offset as i32;
+        let ty = self.ty(v);
+        if let Some(k) = self.constant(v).and_then(|k| i32::try_from(k as i64).ok()) {
+            let ops = &mut self.ops;
+            return dynasm!(ops ; .arch x64 ; mov QWORD [rbx + at], k);
+        }
+        if let (Loc::Xmm(n), Ty::F64) = (self.loc(v), ty) {
+            let ops = &mut self.ops;
+            return dynasm!(ops ; .arch x64 ; movsd [rbx + at], Rx(n));
+        }
+        let from = self.gpr(v, RAX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov [rbx + at], Rq(from));
+    }
+
+    /// Moves the arguments of an edge to the parameters of its block, as if all at once.
+    pub fn edge_moves(&mut self, edge: &Edge) {
+        let params = &self.region.blocks[edge.to.0 as usize].params;
+        let mut pending: Vec<(Source, Loc)> = edge
+            .args
+            .iter()
+            .zip(params)
+            .map(|(arg, param)| (self.source(*arg), self.loc(*param)))
+            .filter(|(from, to)| *to != Loc::None && *from != Source::At(*to))
+            .collect();
+        while !pending.is_empty() {
+            let blocked = |to: Loc, list: &[(Source, Loc)]| list.iter().any(|(from, _)| *from == Source::At(to));
+            match pending.iter().position(|(_, to)| !blocked(*to, &pending)) {
+                Some(at) => {
+                    let (from, to) = pending.swap_remove(at);
+                    self.place(from, to);
+                }
+                None => {
+                    // A cycle: one of its sources goes aside.
+                    let from = pending[0].0;
+                    let aside = match from {
+                        Source::At(Loc::Xmm(_)) => Loc::Xmm(1),
+                        _ => Loc::Gpr(RDX),
+                    };
+                    self.place(from, aside);
+                    for (source, _) in &mut pending {
+                        if *source == from {
+                            *source = Source::At(aside);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn source(&self, v: Value) -> Source {
+        match self.constant(v) {
+            Some(k) => Source::Constant(k),
+            None => Source::At(self.loc(v)),
+        }
+    }
+
+    /// One move between places; uses rax where both are in memory.
+    fn place(&mut self, from: Source, to: Loc) {
+        let from = match from {
+            Source::Constant(k) => {
+                self.constant_to_gpr(k, RAX);
+                Loc::Gpr(RAX)
+            }
+            Source::At(loc) => loc,
+        };
+        let ops = &mut self.ops;
+        match (from, to) {
+            (Loc::Gpr(a), Loc::Gpr(b)) => dynasm!(ops ; .arch x64 ; mov Rq(b), Rq(a)),
+            (Loc::Gpr(a), Loc::Xmm(b)) => dynasm!(ops ; .arch x64 ; movq Rx(b), Rq(a)),
+            (Loc::Gpr(a), Loc::Slot(b)) => dynasm!(ops ; .arch x64 ; mov [rsp + Frame::slot(b)], Rq(a)),
+            (Loc::Xmm(a), Loc::Gpr(b)) => dynasm!(ops ; .arch x64 ; movq Rq(b), Rx(a)),
+            (Loc::Xmm(a), Loc::Xmm(b)) => dynasm!(ops ; .arch x64 ; movaps Rx(b), Rx(a)),
+            (Loc::Xmm(a), Loc::Slot(b)) => dynasm!(ops ; .arch x64 ; movsd [rsp + Frame::slot(b)], Rx(a)),
+            (Loc::Slot(a), Loc::Gpr(b)) => dynasm!(ops ; .arch x64 ; mov Rq(b), [rsp + Frame::slot(a)]),
+            (Loc::Slot(a), Loc::Xmm(b)) => dynasm!(ops ; .arch x64 ; movsd Rx(b), [rsp + Frame::slot(a)]),
+            (Loc::Slot(a), Loc::Slot(b)) => dynasm!(ops
+                ; .arch x64
+                ; mov rax, [rsp + Frame::slot(a)]
+                ; mov [rsp + Frame::slot(b)], rax
+            ),
+            (Loc::None, _) | (_, Loc::None) => {}
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Constant(u64),
+    At(Loc),
+}

@@ -1,0 +1,140 @@
+//! How a region ends: jumps inside it, exits that can be linked, computed jumps, traps.
+
+use super::compile::Emit;
+use super::integer::Cond;
+use super::moves::RAX;
+use crate::cpu::{CpuHeader, JUMP_ENTRIES, JumpEntry, exit};
+use crate::host::Site;
+use crate::ir::{BlockId, Edge, Term, Value};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
+use std::mem::{offset_of, size_of};
+
+const PC: i32 = offset_of!(CpuHeader, pc) as i32;
+
+impl Emit<'_> {
+    /// The end of block `block`.
+    pub fn terminator(&mut self, block: BlockId, term: &Term) {
+        match term {
+            Term::Jump(edge) => self.jump(block, edge),
+            Term::Branch { cond, then, other } => {
+                let cond = self.test(*cond);
+                let to_then = self.ops.new_dynamic_label();
+                self.jump_if(cond, to_then);
+                self.edge_moves(other);
+                let target = self.labels[other.to.0 as usize];
+                // The side that goes on comes second when it is the next block.
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; jmp =>target);
+                self.ops.dynamic_label(to_then);
+                self.jump(block, then);
+            }
+            Term::Goto { pc, check } => self.goto(*pc, *check),
+            Term::Indirect { target, .. } => self.indirect(*target),
+            Term::Trap { pc, code, value } => {
+                let at = offset_of!(CpuHeader, trap_code) as i32;
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; mov DWORD [rbx + at], *code as i32);
+                self.constant_to_gpr(*value, RAX);
+                let at = offset_of!(CpuHeader, trap_value) as i32;
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; mov [rbx + at], rax);
+                self.leave(*pc, exit::TRAP);
+            }
+            Term::Exit { pc, code } => self.leave(*pc, *code),
+        }
+    }
+
+    fn jump(&mut self, from: BlockId, edge: &Edge) {
+        self.edge_moves(edge);
+        if edge.to.0 != from.0 + 1 {
+            let target = self.labels[edge.to.0 as usize];
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; jmp =>target);
+        }
+    }
+
+    /// Jumps to `to` if `cond` holds.
+    pub fn jump_if(&mut self, cond: Cond, to: DynamicLabel) {
+        let ops = &mut self.ops;
+        match cond {
+            Cond::E => dynasm!(ops ; .arch x64 ; je =>to),
+            Cond::Ne => dynasm!(ops ; .arch x64 ; jne =>to),
+            Cond::B => dynasm!(ops ; .arch x64 ; jb =>to),
+            Cond::L => dynasm!(ops ; .arch x64 ; jl =>to),
+            Cond::A => dynasm!(ops ; .arch x64 ; ja =>to),
+            Cond::G => dynasm!(ops ; .arch x64 ; jg =>to),
+        }
+    }
+
+    /// Leaves with `code` at `pc`.
+    fn leave(&mut self, pc: u64, code: u32) {
+        self.constant_to_gpr(pc, RAX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov [rbx + PC], rax ; mov eax, code as i32);
+        self.jump_to(self.epilogue);
+    }
+
+    /// Compares the attention request with zero.
+    fn test_request(&mut self) {
+        let at = offset_of!(CpuHeader, request) as i32;
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov rcx, [rbx + at] ; cmp DWORD [rcx], 0);
+    }
+
+    fn goto(&mut self, pc: u64, check: bool) {
+        let requested = check.then(|| self.ops.new_dynamic_label());
+        if let Some(requested) = requested {
+            self.test_request();
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; jne =>requested);
+        }
+        // The displacement is patched while others run the code: it must not straddle a word.
+        while !(self.here() + 1).is_multiple_of(4) {
+            self.ops.push(0x90);
+        }
+        let patch = self.here() + 1;
+        let number = self.env.first_site + self.sites.len() as u32;
+        self.ops.push(0xe9);
+        self.ops.push_i32(0);
+        let stub = self.here();
+        self.sites.push(Site { pc, patch, stub });
+        let at = offset_of!(CpuHeader, link_site) as i32;
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov DWORD [rbx + at], number as i32);
+        self.leave(pc, exit::LOOKUP);
+        if let Some(requested) = requested {
+            self.ops.dynamic_label(requested);
+            self.leave(pc, exit::REQUEST);
+        }
+    }
+
+    fn indirect(&mut self, target: Value) {
+        self.read_gpr(target, RAX);
+        self.test_request();
+        let jumps = offset_of!(CpuHeader, jumps) as i32;
+        let (key, code) = (offset_of!(JumpEntry, key) as i32, offset_of!(JumpEntry, code) as i32);
+        // Entry (pc >> 1) of the table, times its size.
+        let shift = (size_of::<JumpEntry>() / 2).trailing_zeros() as i8;
+        let mask = ((JUMP_ENTRIES - 1) * size_of::<JumpEntry>()) as i32;
+        let (requested, miss) = (self.ops.new_dynamic_label(), self.ops.new_dynamic_label());
+        let ops = &mut self.ops;
+        dynasm!(ops
+            ; .arch x64
+            ; jne =>requested
+            ; mov rcx, rax
+            ; shl rcx, shift
+            ; and ecx, mask
+            ; add rcx, [rbx + jumps]
+            ; cmp rax, [rcx + key]
+            ; jne =>miss
+            ; jmp QWORD [rcx + code]
+            ; =>requested
+            ; mov [rbx + PC], rax
+            ; mov eax, exit::REQUEST as i32
+        );
+        self.jump_to(self.epilogue);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; =>miss ; mov [rbx + PC], rax ; mov eax, exit::LOOKUP as i32);
+        self.jump_to(self.epilogue);
+    }
+}

@@ -1,0 +1,266 @@
+//! Linear-scan register allocation over the blocks of a region in order.
+//!
+//! Every value has one place for its whole life: a host register, a stack slot, or nothing (constants, and values that
+//! their only user computes itself). A life runs from the definition to the last use in block order; around a loop it
+//! is stretched to the loop's end. When registers run out, the life that ends last goes to the stack.
+
+use crate::ir::{Op, Region, SnapId, Term, Value};
+use crate::ty::Ty;
+
+/// Where a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loc {
+    /// Nowhere: dead, a constant, or computed where it is used.
+    None,
+    /// General register.
+    Gpr(u8),
+    /// Float register.
+    Xmm(u8),
+    /// Stack slot.
+    Slot(u16),
+}
+
+/// The registers that may be given to values.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// General registers, best first.
+    pub gpr: Vec<u8>,
+    /// Float registers, best first.
+    pub xmm: Vec<u8>,
+}
+
+/// Registers in use at one instruction, for code that calls out: bits 0-15 general, 16-31 float.
+pub type RegSet = u32;
+
+/// The bit of a register in a [`RegSet`].
+pub fn bit(loc: Loc) -> RegSet {
+    match loc {
+        Loc::Gpr(n) => 1 << n,
+        Loc::Xmm(n) => 1 << (16 + n),
+        Loc::None | Loc::Slot(_) => 0,
+    }
+}
+
+/// The outcome.
+#[derive(Default)]
+pub struct Allocation {
+    /// Place of each value.
+    pub loc: Vec<Loc>,
+    /// Registers that hold something needed after each instruction.
+    pub live_after: Vec<RegSet>,
+    /// Stack slots used.
+    pub slots: u16,
+}
+
+/// Buffers that are used again for each region.
+#[derive(Default)]
+pub struct Scratch {
+    first: Vec<u32>,
+    last: Vec<u32>,
+    active: Vec<Value>,
+    free_slots: Vec<u16>,
+    start: Vec<u32>,
+    end: Vec<u32>,
+}
+
+/// Values that get no place because their users compute them: says so, and where their operands must live to.
+pub trait Fusion {
+    /// Whether `v` is computed by its users.
+    fn is_fused(&self, v: Value) -> bool;
+}
+
+struct Scan<'a> {
+    region: &'a Region,
+    fused: &'a dyn Fusion,
+    s: &'a mut Scratch,
+    out: &'a mut Allocation,
+    free: RegSet,
+    pool: &'a Pool,
+}
+
+/// Allocates registers for `region`.
+pub fn allocate(region: &Region, pool: &Pool, fused: &dyn Fusion, s: &mut Scratch, out: &mut Allocation) {
+    let n = region.insts.len();
+    s.first.clear();
+    s.first.resize(n, u32::MAX);
+    s.last.clear();
+    s.last.resize(n, 0);
+    s.active.clear();
+    s.free_slots.clear();
+    out.loc.clear();
+    out.loc.resize(n, Loc::None);
+    out.live_after.clear();
+    out.live_after.resize(n, 0);
+    out.slots = 0;
+    let mut free = 0;
+    pool.gpr.iter().for_each(|r| free |= bit(Loc::Gpr(*r)));
+    pool.xmm.iter().for_each(|r| free |= bit(Loc::Xmm(*r)));
+    let mut scan = Scan { region, fused, s, out, free, pool };
+    scan.lives();
+    scan.walk();
+}
+
+impl Scan<'_> {
+    fn used(&mut self, v: Value, at: u32) {
+        if self.fused.is_fused(v) {
+            // Its operands are read where it is used.
+            let inst = *self.region.inst(v);
+            for arg in inst.args() {
+                self.used(*arg, at);
+            }
+            return;
+        }
+        let last = &mut self.s.last[v.0 as usize];
+        *last = (*last).max(at);
+    }
+
+    fn snap_used(&mut self, snap: SnapId, at: u32) {
+        if snap != SnapId::NONE {
+            let region = self.region;
+            for (_, v) in &region.snaps[snap.0 as usize].regs {
+                self.used(*v, at);
+            }
+        }
+    }
+
+    /// Numbers instructions in block order and finds each value's first and last position.
+    fn lives(&mut self) {
+        let region = self.region;
+        let mut at = 1;
+        self.s.start.clear();
+        self.s.end.clear();
+        for block in &region.blocks {
+            self.s.start.push(at);
+            for v in &block.params {
+                self.s.first[v.0 as usize] = at;
+                self.used(*v, at);
+            }
+            at += 1;
+            for &v in &block.insts {
+                let inst = region.inst(v);
+                if !self.fused.is_fused(v) {
+                    self.s.first[v.0 as usize] = at;
+                    for arg in inst.args() {
+                        self.used(*arg, at);
+                    }
+                }
+                self.snap_used(inst.snap, at);
+                at += 1;
+            }
+            match &block.term {
+                Term::Branch { cond, .. } => self.used(*cond, at),
+                Term::Indirect { target, .. } => self.used(*target, at),
+                _ => {}
+            }
+            for edge in block.term.edges() {
+                for arg in &edge.args {
+                    self.used(*arg, at);
+                }
+            }
+            self.s.end.push(at);
+            at += 1;
+        }
+        // A value from before a loop that is used inside is needed until the loop's end.
+        for (from, block) in region.blocks.iter().enumerate() {
+            for edge in block.term.edges() {
+                let to = edge.to.0 as usize;
+                if to > from {
+                    continue;
+                }
+                let (start, end) = (self.s.start[to], self.s.end[from]);
+                for v in 0..region.insts.len() {
+                    if self.s.first[v] < start && self.s.last[v] >= start {
+                        self.s.last[v] = self.s.last[v].max(end);
+                    }
+                }
+            }
+        }
+    }
+
+    fn walk(&mut self) {
+        let region = self.region;
+        for (n, block) in region.blocks.iter().enumerate() {
+            let at = self.s.start[n];
+            self.expire(at);
+            for v in &block.params {
+                self.define(*v, Loc::None);
+            }
+            let mut at = at + 1;
+            for &v in &block.insts {
+                if !self.fused.is_fused(v) {
+                    self.instruction(v, at);
+                }
+                at += 1;
+            }
+        }
+    }
+
+    fn instruction(&mut self, v: Value, at: u32) {
+        let inst = self.region.inst(v);
+        // Operands that end here make room for the result, except where code that calls out still needs them.
+        self.expire(at);
+        let hint = inst.args().first().map_or(Loc::None, |a| self.out.loc[a.0 as usize]);
+        if inst.op != Op::Const && inst.result() != Ty::None && self.s.last[v.0 as usize] > 0 {
+            self.define(v, hint);
+        }
+        let own = bit(self.out.loc[v.0 as usize]);
+        let live = self.s.active.iter().map(|a| bit(self.out.loc[a.0 as usize])).fold(0, |all, b| all | b);
+        self.out.live_after[v.0 as usize] = live & !own;
+    }
+
+    /// Frees the places of lives that end at or before `at`.
+    fn expire(&mut self, at: u32) {
+        let (last, loc) = (&self.s.last, &self.out.loc);
+        let (free, free_slots) = (&mut self.free, &mut self.s.free_slots);
+        self.s.active.retain(|v| {
+            if last[v.0 as usize] > at {
+                return true;
+            }
+            match loc[v.0 as usize] {
+                Loc::Slot(slot) => free_slots.push(slot),
+                place => *free |= bit(place),
+            }
+            false
+        });
+    }
+
+    fn define(&mut self, v: Value, hint: Loc) {
+        let float = self.region.inst(v).result().is_float();
+        let hinted = bit(hint) & self.free != 0 && matches!(hint, Loc::Xmm(_)) == float;
+        let place = if hinted { Some(hint) } else { self.take(float) };
+        let place = place.unwrap_or_else(|| self.evict(v, float));
+        self.free &= !bit(place);
+        self.out.loc[v.0 as usize] = place;
+        self.s.active.push(v);
+    }
+
+    fn take(&self, float: bool) -> Option<Loc> {
+        let found = |make: fn(u8) -> Loc, pool: &[u8]| {
+            pool.iter().map(|r| make(*r)).find(|loc| self.free & bit(*loc) != 0)
+        };
+        if float { found(Loc::Xmm, &self.pool.xmm) } else { found(Loc::Gpr, &self.pool.gpr) }
+    }
+
+    /// Sends the life that ends last to the stack: that of `v`, or one whose register `v` then gets. Nothing is emitted
+    /// yet, so a life that has begun can still move as a whole; its slot must then be one that nobody had before.
+    fn evict(&mut self, v: Value, float: bool) -> Loc {
+        let (loc, last) = (&mut self.out.loc, &self.s.last);
+        let same_class = |u: &&Value| match loc[u.0 as usize] {
+            Loc::Gpr(_) => !float,
+            Loc::Xmm(_) => float,
+            Loc::None | Loc::Slot(_) => false,
+        };
+        let longest = self.s.active.iter().filter(same_class).max_by_key(|u| last[u.0 as usize]).copied();
+        match longest.filter(|u| last[u.0 as usize] > last[v.0 as usize]) {
+            Some(victim) => {
+                let slot = Loc::Slot(self.out.slots);
+                self.out.slots += 1;
+                std::mem::replace(&mut loc[victim.0 as usize], slot)
+            }
+            None => Loc::Slot(self.s.free_slots.pop().unwrap_or_else(|| {
+                self.out.slots += 1;
+                self.out.slots - 1
+            })),
+        }
+    }
+}

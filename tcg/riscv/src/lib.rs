@@ -1,1 +1,21 @@
 //! The riscv64 guest: instruction tables, semantics, CSRs, MMU, traps.
+//!
+//! An instruction is a row of `isa/*.decode` and the function of its name in [`sem`]; [`isa`] is generated from the
+//! rows at build time (`tcg_decodegen` says how they are written). [`features`] holds the table of extensions.
+
+pub mod cpu;
+pub mod csr;
+pub mod decode;
+pub mod features;
+mod guest;
+pub mod helpers;
+pub mod isa;
+pub mod mmu;
+pub mod mode;
+pub mod pmp;
+mod print;
+pub mod sem;
+pub mod sys;
+pub mod trap;
+
+pub use guest::Riscv;

@@ -41,8 +41,7 @@ pub mod mstatus {
     /// What `sstatus` shows of it besides SD.
     pub const SSTATUS: u64 = SIE | SPIE | SPP | FS | SUM | MXR | UXL64;
     /// What software may change.
-    pub const WRITABLE: u64 =
-        SIE | MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW | TSR;
+    pub const WRITABLE: u64 = SIE | MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW | TSR;
 }
 
 /// `mip`, `mie` and the CPU's input lines, which have the same numbers.

@@ -9,6 +9,7 @@ mod counters;
 mod table;
 
 pub use counters::Counters;
+pub use table::name;
 
 use crate::cpu::Hart;
 use crate::features::{Ext, Features};
@@ -149,7 +150,9 @@ impl Csrs {
 
     /// Takes a supervisor software interrupt, which comes as a pulse that software takes back, over from the line.
     pub fn latch_software_interrupt(&mut self) {
-        if let Some(w) = &self.wiring && w.lines.levels() >> irq::SSI & 1 != 0 {
+        if let Some(w) = &self.wiring
+            && w.lines.levels() >> irq::SSI & 1 != 0
+        {
             w.lines.set(irq::SSI, false);
             self.mip_soft |= 1 << irq::SSI;
         }
@@ -178,7 +181,10 @@ impl Csrs {
         w.timer.disarm();
         let due = on && w.time.ticks() >= self.stimecmp;
         w.lines.set(irq::STI, due);
-        if on && !due && let Some(deadline) = w.time.deadline_of(self.stimecmp) {
+        if on
+            && !due
+            && let Some(deadline) = w.time.deadline_of(self.stimecmp)
+        {
             w.timer.arm(deadline);
         }
     }
@@ -214,7 +220,8 @@ impl Csrs {
         if pending == 0 {
             return None;
         }
-        let enabled = |at: Priv, bit: u64| self.privilege < at || self.privilege == at && self.mstatus & bit != 0;
+        let enabled =
+            |at: Priv, bit: u64| self.privilege < at || self.privilege == at && self.mstatus & bit != 0;
         let pick = |set: u64| irq::BY_PRIORITY.into_iter().find(|n| set >> n & 1 != 0);
         let machine = if enabled(Priv::M, mstatus::MIE) { pending & !self.mideleg } else { 0 };
         let supervisor = if enabled(Priv::S, mstatus::SIE) { pending & self.mideleg } else { 0 };

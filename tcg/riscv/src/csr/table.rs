@@ -12,7 +12,6 @@ pub struct Row {
     first: u16,
     last: u16,
     /// The manual's name (of the first).
-    #[cfg_attr(not(test), expect(dead_code, reason = "listed by tests until the monitor prints registers"))]
     pub name: &'static str,
     /// Whether it exists for this hart now, beyond what the number says about privilege.
     pub allowed: fn(&Hart, u16) -> bool,
@@ -26,6 +25,16 @@ pub struct Row {
 pub fn find(number: u16) -> Option<&'static Row> {
     let at = ROWS.partition_point(|row| row.last < number);
     ROWS.get(at).filter(|row| row.first <= number)
+}
+
+/// The manual's name of register `number`.
+pub fn name(number: u16) -> Option<String> {
+    let row = find(number)?;
+    let stem = row.name.trim_end_matches(|c: char| c.is_ascii_digit());
+    match row.name[stem.len()..].parse::<u16>() {
+        Ok(first) => Some(format!("{stem}{}", first + (number - row.first))),
+        Err(_) => Some(stem.into()),
+    }
 }
 
 /// Writes to read-only registers never get here; registers that ignore writes say so with this.
@@ -223,7 +232,10 @@ rows! {
     0xb00 mcycle always |h, n| read_counter(h, n), write_counter;
     0xb02 minstret always |h, n| read_counter(h, n), write_counter;
     0xb03 ..= 0xb1f mhpmcounter3 always |h, n| read_counter(h, n), write_counter;
-    0xc00 ..= 0xc1f cycle counter_enabled |h, n| read_counter(h, n), ignore;
+    0xc00 cycle counter_enabled |h, n| read_counter(h, n), ignore;
+    0xc01 time counter_enabled |h, n| read_counter(h, n), ignore;
+    0xc02 instret counter_enabled |h, n| read_counter(h, n), ignore;
+    0xc03 ..= 0xc1f hpmcounter3 counter_enabled |h, n| read_counter(h, n), ignore;
     0xda0 scountovf scountovf_allowed |h, _| {
         let visible = if h.csr.privilege == Priv::M { u64::MAX } else { h.csr.mcounteren };
         h.csr.counters.overflowed() & visible
@@ -248,5 +260,8 @@ mod tests {
         }
         assert_eq!(find(0x33f).map(|row| row.name), Some("mhpmevent3"));
         assert!(find(0x7a0).is_none());
+        assert_eq!(name(0x33f).as_deref(), Some("mhpmevent31"));
+        assert_eq!(name(0xc02).as_deref(), Some("instret"));
+        assert_eq!(name(0x7a0), None);
     }
 }

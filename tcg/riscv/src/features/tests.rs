@@ -1,0 +1,60 @@
+use super::*;
+
+#[test]
+fn rv64_is_what_qemu_shows_less_what_is_not_there() {
+    assert_eq!(
+        Features::rv64().isa_string(),
+        "rv64imafdc_zic64b_zicbom_zicbop_zicboz_ziccamoa_ziccif_zicclsm_ziccrse_zicntr_zicsr_zifencei_zihintntl_\
+         zihintpause_zihpm_zmmul_za64rs_zaamo_zalrsc_zawrs_zfa_zca_zcd_zba_zbb_zbc_zbs_ssccptr_sscounterenw_sstc_\
+         sstvala_sstvecd_ssu64xl_svadu_svvptc"
+    );
+    assert_eq!(Features::rv64().mmu_type(), "riscv,sv57");
+}
+
+#[test]
+fn max_has_everything() {
+    assert!(TABLE.iter().all(|row| Features::max().has(row.ext)));
+    assert!(Features::max().isa_string().starts_with("rv64imafdcb_zic64b_"));
+}
+
+#[test]
+fn misa_names_letters_and_modes() {
+    let letters = |text: &str| text.bytes().fold(0, |bits, b| bits | 1u64 << (b - b'A'));
+    assert_eq!(Features::rv64().misa_letters(), letters("IMAFDCSU"));
+}
+
+#[test]
+fn switches() {
+    let set = Features::parse("rv64,sv57=off,zbb=off,zicond=on").expect("names that are there");
+    assert!(!set.has(Ext::Sv57) && set.has(Ext::Sv48) && !set.has(Ext::Zbb) && set.has(Ext::Zicond));
+    let set = Features::parse("rv64,d=off").expect("names that are there");
+    assert!(!set.has(Ext::Zcd) && set.has(Ext::Zca) && set.has(Ext::Zfa));
+    let set = Features::parse("rv64,c=off,f=off").expect("names that are there");
+    assert!([Ext::Zca, Ext::Zcd, Ext::D, Ext::Zfa].iter().all(|ext| !set.has(*ext)));
+    let set = Features::parse("rv64,a=off,zalrsc=on").expect("names that are there");
+    assert!(set.has(Ext::Zalrsc) && !set.has(Ext::Zaamo) && set.has(Ext::Za64rs));
+    assert_eq!(Features::parse("rv64,zba=off,zba=on"), Ok(Features::rv64()), "the last word counts");
+    assert_eq!(Features::parse("rv64,sv39=off").map(Features::mmu_type), Ok("riscv,none"));
+}
+
+#[test]
+fn mistakes_are_named() {
+    let message = |cpu| Features::parse(cpu).expect_err("a mistake").to_string();
+    assert_eq!(message("rv46"), "unable to find CPU model 'rv46'; did you mean 'rv64'?");
+    assert_eq!(message("rv64,zbx=on"), "CPU model 'rv64' has no property 'zbx'; did you mean 'zba'?");
+    assert_eq!(message("rv64,zicbum"), "CPU model 'rv64' has no property 'zicbum'; did you mean 'zicbom'?");
+    assert_eq!(message("rv64,zba=maybe"), "CPU property 'zba' is 'on' or 'off', not 'maybe'");
+    assert_eq!(message("rv64,zfa=on,f=off"), "CPU property 'zfa' needs 'f', which is switched off");
+    assert_eq!(message("max,ziccif=off"), "CPU model 'max' has no property 'ziccif'; did you mean 'zicbom'?");
+}
+
+#[test]
+fn help_lists_models_and_switches() {
+    let help = Features::help();
+    assert!(
+        help.contains("  rv64 ")
+            && help.contains("*zba ")
+            && help.contains(" zicond ")
+            && !help.contains("ziccif")
+    );
+}

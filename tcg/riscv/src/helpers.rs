@@ -1,0 +1,132 @@
+//! What translations call: the privileged instructions, and conversions of half-precision floats.
+//!
+//! One row a helper, in [`HelperId`] order. The functions take arguments apart for [`crate::sys`] and turn what is
+//! refused into an illegal-instruction trap. Every helper that can refuse is given the instruction's bits, which are
+//! the trap's value.
+
+use crate::Riscv;
+use crate::cpu::Hart;
+use crate::csr::bits::{cause, mstatus};
+use crate::csr::{Access, Illegal, Update};
+use crate::sys::{self, Cbo};
+use tcg_core::cpu::{CpuHeader, Helper, HelperId, HelperResult, exit};
+use tcg_core::fp;
+use tcg_core::guest::Trap;
+use tcg_core::run::{Fault, with_mmu};
+use tcg_core::sem::{MemOp, Rm};
+use tcg_core::ty::Ty;
+
+macro_rules! helpers {
+    ($($(#[$doc:meta])* $id:ident $name:literal |$hart:pat_param, $args:pat_param| $body:expr;)*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Number { $($id,)* }
+        $($(#[$doc])* pub const $id: HelperId = HelperId(Number::$id as u16);)*
+
+        /// The helpers, in number order.
+        pub static HELPERS: &[Helper] = &[$({
+            unsafe extern "C" fn shim(head: *mut CpuHeader, a: u64, b: u64, c: u64, _: u64) -> HelperResult {
+                let body: fn(&mut Hart, [u64; 3]) -> Result<u64, Trap> = |$hart, $args| $body;
+                // SAFETY: the header is the first field of the running hart, which nobody else uses meanwhile.
+                let hart = unsafe { &mut *head.cast::<Hart>() };
+                finish(hart, body, [a, b, c])
+            }
+            Helper { name: $name, func: shim, touches_regs: false }
+        },)*];
+    };
+}
+
+helpers! {
+    /// `mstatus.FS` becomes Dirty.
+    SET_FS_DIRTY "set_fs_dirty" |hart, _| {
+        hart.csr.mstatus |= mstatus::FS;
+        sys::settle(hart);
+        Ok(0)
+    };
+    /// A CSR instruction: packed access ([`pack`]), operand, bits. Gives the old value.
+    CSR "csr" |hart, [access, operand, bits]| refuse(sys::csr_access(hart, unpack(access), operand), bits);
+    /// `mret`: bits. Gives the address to go on at.
+    MRET "mret" |hart, [bits, ..]| refuse(sys::mret(hart), bits);
+    /// `sret`: bits. Gives the address to go on at.
+    SRET "sret" |hart, [bits, ..]| refuse(sys::sret(hart), bits);
+    /// `wfi`: bits. Only checks.
+    WFI "wfi" |hart, [bits, ..]| refuse(sys::wfi(hart), bits).map(|()| 0);
+    /// `sfence.vma`, `sinval.vma`: address, ASID, bits, of which those of rs1 and rs2 tell whether they are given.
+    SFENCE_VMA "sfence_vma" |hart, [addr, asid, bits]| {
+        let given = |value: u64, shift: u32| (bits >> shift & 31 != 0).then_some(value);
+        refuse(sys::sfence_vma(hart, given(addr, 15), given(asid, 20)), bits).map(|()| 0)
+    };
+    /// `sfence.w.inval`, `sfence.inval.ir`: bits. Only checks.
+    SFENCE_CHECK "sfence_check" |hart, [bits, ..]| refuse(sys::fence_allowed(hart, false), bits).map(|()| 0);
+    /// `cbo.inval`: address, bits.
+    CBO_INVAL "cbo_inval" |hart, [addr, bits, _]| cbo(hart, Cbo::Inval, addr, bits);
+    /// `cbo.clean`, `cbo.flush`: address, bits.
+    CBO_CLEAN "cbo_clean" |hart, [addr, bits, _]| cbo(hart, Cbo::CleanFlush, addr, bits);
+    /// `cbo.zero`: bits. Only checks.
+    CBO_ZERO "cbo_zero" |hart, [bits, ..]| refuse(sys::cbo_allowed(hart, Cbo::Zero), bits).map(|()| 0);
+    /// A jump to an address that is not a multiple of four, without Zca: target.
+    MISALIGNED_JUMP "misaligned_jump" |_, [target, ..]| Err(Trap { code: cause::FETCH_MISALIGNED, value: target });
+    /// binary16 to binary32.
+    HALF_TO_SINGLE "half_to_single" |hart, [a, ..]| Ok(fp::from_half(Ty::F32, a, &mut hart.head.fp_flags));
+    /// binary16 to binary64.
+    HALF_TO_DOUBLE "half_to_double" |hart, [a, ..]| Ok(fp::from_half(Ty::F64, a, &mut hart.head.fp_flags));
+    /// binary32, rounding mode: to binary16.
+    SINGLE_TO_HALF "single_to_half" |hart, [a, rm, _]| Ok(to_half(hart, Ty::F32, a, rm));
+    /// binary64, rounding mode: to binary16.
+    DOUBLE_TO_HALF "double_to_half" |hart, [a, rm, _]| Ok(to_half(hart, Ty::F64, a, rm));
+}
+
+fn finish(
+    hart: &mut Hart,
+    body: fn(&mut Hart, [u64; 3]) -> Result<u64, Trap>,
+    args: [u64; 3],
+) -> HelperResult {
+    match body(hart, args) {
+        Ok(value) => HelperResult::ok(value),
+        Err(trap) => {
+            (hart.head.trap_code, hart.head.trap_value) = (trap.code, trap.value);
+            HelperResult::leave(exit::TRAP)
+        }
+    }
+}
+
+fn refuse<T>(done: Result<T, Illegal>, bits: u64) -> Result<T, Trap> {
+    done.map_err(|Illegal| Trap { code: cause::ILLEGAL, value: bits })
+}
+
+const READ: u64 = 1 << 12;
+const UPDATE_SHIFT: u32 = 13;
+const UPDATES: [Option<Update>; 4] = [None, Some(Update::Write), Some(Update::Set), Some(Update::Clear)];
+
+/// A CSR access as one argument.
+pub fn pack(access: Access) -> u64 {
+    let update = UPDATES.iter().position(|u| *u == access.write).expect("every update is in the list") as u64;
+    u64::from(access.number) | u64::from(access.read) << READ.trailing_zeros() | update << UPDATE_SHIFT
+}
+
+fn unpack(access: u64) -> Access {
+    Access {
+        number: (access & 0xfff) as u16,
+        write: UPDATES[(access >> UPDATE_SHIFT & 3) as usize],
+        read: access & READ != 0,
+    }
+}
+
+/// A cache-block operation: nothing but the rights to it, which are those of a load, with the faults of a store.
+fn cbo(hart: &mut Hart, kind: Cbo, addr: u64, bits: u64) -> Result<u64, Trap> {
+    refuse(sys::cbo_allowed(hart, kind), bits)?;
+    match with_mmu::<Riscv, _>(hart, |hart, mmu| mmu.load::<Riscv>(hart, addr, MemOp::new(0), Ty::I64)) {
+        Some(Err(Fault::Trap(trap))) => {
+            let code = match trap.code {
+                cause::LOAD_ACCESS => cause::STORE_ACCESS,
+                cause::LOAD_PAGE => cause::STORE_PAGE,
+                code => code,
+            };
+            Err(Trap { code, ..trap })
+        }
+        _ => Ok(0),
+    }
+}
+
+fn to_half(hart: &mut Hart, from: Ty, a: u64, rm: u64) -> u64 {
+    fp::to_half(from, a, Rm::from_bits(rm).unwrap_or(Rm::Rne), &mut hart.head.fp_flags)
+}

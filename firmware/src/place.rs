@@ -2,7 +2,6 @@
 
 use crate::image::{Image, ImageError};
 use base::GuestRam;
-use std::path::Path;
 use thiserror::Error;
 use vm_memory::{Bytes, GuestAddress};
 
@@ -12,6 +11,8 @@ pub const KERNEL_ALIGN: u64 = 2 << 20;
 const INITRD_DISTANCE: u64 = 128 << 20;
 /// The device tree stays below this address, for kernels that map only so much at first.
 const FDT_LIMIT: u64 = 3 << 30;
+/// What is written at a time where an image asks for zeroes.
+static ZEROES: [u8; 64 << 10] = [0; 64 << 10];
 /// Room for a device tree and what firmware adds to it.
 pub const FDT_ROOM: u64 = 2 << 20;
 
@@ -40,28 +41,23 @@ pub fn load_image(ram: &GuestRam, image: &Image, what: &str) -> Result<(), Place
         ram.write_slice(&segment.bytes, GuestAddress(segment.addr)).map_err(fail)?;
         let rest = segment.size - segment.bytes.len() as u64;
         if rest > 0 {
-            // RAM starts zeroed; checking the end is enough.
-            ram.write_slice(&[0], GuestAddress(segment.addr + segment.size - 1)).map_err(fail)?;
+            // In pieces: what a header asks for may be much more than there is.
+            let mut at = segment.addr + segment.bytes.len() as u64;
+            while at < segment.addr + segment.size {
+                let n = ZEROES.len().min((segment.addr + segment.size - at) as usize);
+                ram.write_slice(&ZEROES[..n], GuestAddress(at)).map_err(fail)?;
+                at += n as u64;
+            }
         }
     }
     Ok(())
 }
 
-/// Copies an initial file system to RAM behind a kernel that occupies `kernel`; gives its start and end.
-pub fn load_initrd(
-    ram: &GuestRam,
-    (ram_base, ram_size): (u64, u64),
-    kernel: &Image,
-    path: &Path,
-) -> Result<(u64, u64), PlaceError> {
-    let bytes = crate::image::read_file(path)?;
+/// Where an initial file system goes: behind the kernel, and far enough for what that adds to itself.
+pub fn initrd_address((ram_base, ram_size): (u64, u64), kernel: &Image) -> u64 {
     let distance = INITRD_DISTANCE.min(ram_size / 2);
     let behind = kernel.start().max(ram_base) + distance;
-    let addr = behind.max(kernel.end()).next_multiple_of(4096);
-    let size = bytes.len() as u64;
-    let fail = |_| PlaceError::NoRam { what: format!("initrd {}", path.display()), addr, size };
-    ram.write_slice(&bytes, GuestAddress(addr)).map_err(fail)?;
-    Ok((addr, addr + size))
+    behind.max(kernel.end()).next_multiple_of(4096)
 }
 
 /// Where a device tree of `size` bytes goes: near the end of RAM, but below 3 GiB, and behind `after`.

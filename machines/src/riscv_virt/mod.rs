@@ -59,11 +59,6 @@ pub enum BoardError {
     /// The device tree.
     #[error(transparent)]
     Fdt(#[from] FdtError),
-    /// More devices than slots.
-    #[error(
-        "the virt machine has {MMIO_SLOTS} virtio-mmio slots and {0} devices are to go there; use the -pci kind"
-    )]
-    MmioSlots(usize),
     /// fw_cfg.
     #[error(transparent)]
     FwCfg(#[from] FwCfgError),
@@ -112,8 +107,8 @@ pub struct Parts {
     pub power: Arc<dyn PowerSink>,
     /// Where the UART goes.
     pub serial: Arc<dyn CharBackend>,
-    /// Devices for virtio-mmio slots, the first for the highest slot, as QEMU fills them.
-    pub virtio_mmio: Vec<Box<dyn VirtioDevice>>,
+    /// Devices in the virtio-mmio slots.
+    pub virtio_mmio: [Option<Box<dyn VirtioDevice>>; MMIO_SLOTS],
     /// Devices for the PCI bus.
     pub pci: Vec<PciPlug>,
     /// Flash contents.
@@ -185,9 +180,6 @@ impl Builder {
 impl Virt {
     /// Builds the board from its table.
     pub fn build(parts: Parts) -> Result<Self, BoardError> {
-        if parts.virtio_mmio.len() > MMIO_SLOTS {
-            return Err(BoardError::MmioSlots(parts.virtio_mmio.len()));
-        }
         let ram_size = vm_memory::GuestMemoryBackend::iter(&parts.ram)
             .map(vm_memory::GuestMemoryRegion::len)
             .sum::<u64>();
@@ -208,9 +200,7 @@ impl Virt {
         let rom = RomRegion::new(map::find(Chip::MaskRom).size)?;
         let flash = [flash_array(0, &parts.flash)?, flash_array(1, &parts.flash)?];
         let mut flash_parts = parts.flash;
-        let mut virtio = parts.virtio_mmio.into_iter();
-        let mut mmio: [Option<Box<dyn VirtioDevice>>; MMIO_SLOTS] = std::array::from_fn(|_| virtio.next());
-        mmio.reverse();
+        let mut mmio = parts.virtio_mmio;
         let mut plic = Some(plic);
         let mut pci = Some(parts.pci);
         let mut fw_cfg = None;
@@ -273,14 +263,7 @@ impl Virt {
                     let pins = std::array::from_fn(|n| irq(PCI_IRQ + n as u32));
                     let mut host = PciHost::new(windows, &space, pins);
                     for plug in pci.take().into_iter().flatten() {
-                        let devices = &mut b.devices;
-                        let make = |wiring: PciWiring| {
-                            let name = format!("pci@{:x}", wiring.slot);
-                            let function = (plug.make)(wiring);
-                            devices.push((name, function.clone()));
-                            function
-                        };
-                        host.add(plug.slot, make)?;
+                        host.add(plug.slot, plug.make)?;
                     }
                     b.add(slot, host)?;
                 }

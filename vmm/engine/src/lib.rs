@@ -7,5 +7,5 @@ mod machine;
 mod power;
 pub mod riscv;
 
-pub use machine::{Machine, Reload};
-pub use power::{End, Power};
+pub use machine::{Machine, Policy, Reload};
+pub use power::{End, Power, RunState};

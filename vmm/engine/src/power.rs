@@ -9,22 +9,45 @@ use std::collections::VecDeque;
 pub enum End {
     /// The guest turned the machine off, with this exit status.
     Off(u32),
-    /// The guest asked for a reset, which ends the run (`-no-reboot`).
+    /// The guest asked for a reset, which ends the run ([`crate::Policy::reboot_ends`]).
     Reset,
     /// Somebody outside the guest asked for the end.
     Quit,
 }
 
+/// Where the machine is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunState {
+    /// Not started yet.
+    #[default]
+    Prelaunch,
+    /// The vCPUs run.
+    Running,
+    /// Somebody stopped the vCPUs.
+    Paused,
+    /// The guest has turned the machine off; only a reset brings it back.
+    Shutdown,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Guest(PowerEvent),
+    Reset,
+    Pause,
+    Resume,
     Quit,
+}
+
+#[derive(Default)]
+struct Inner {
+    requests: VecDeque<Request>,
+    state: RunState,
 }
 
 /// Collects requests from any thread for the machine's own.
 #[derive(Default)]
 pub struct Power {
-    requests: Mutex<VecDeque<Request>>,
+    inner: Mutex<Inner>,
     arrived: Condvar,
 }
 
@@ -34,20 +57,53 @@ impl Power {
         self.push(Request::Quit);
     }
 
+    /// Resets the machine, as its reset button would.
+    pub fn reset(&self) {
+        self.push(Request::Reset);
+    }
+
+    /// Stops the vCPUs.
+    pub fn pause(&self) {
+        self.push(Request::Pause);
+    }
+
+    /// Lets the vCPUs go on.
+    pub fn resume(&self) {
+        self.push(Request::Resume);
+    }
+
+    /// Where the machine is in its life.
+    pub fn state(&self) -> RunState {
+        self.inner.lock().state
+    }
+
+    pub(crate) fn set_state(&self, state: RunState) {
+        self.inner.lock().state = state;
+    }
+
     fn push(&self, request: Request) {
-        self.requests.lock().push_back(request);
-        self.arrived.notify_all();
+        let mut inner = self.inner.lock();
+        // Asking twice is asking once: a guest that asks in a loop fills no memory.
+        if inner.requests.back() != Some(&request) {
+            inner.requests.push_back(request);
+            self.arrived.notify_all();
+        }
     }
 
     /// Waits for the next request.
     pub(crate) fn next(&self) -> Request {
-        let mut requests = self.requests.lock();
+        let mut inner = self.inner.lock();
         loop {
-            if let Some(request) = requests.pop_front() {
+            if let Some(request) = inner.requests.pop_front() {
                 return request;
             }
-            self.arrived.wait(&mut requests);
+            self.arrived.wait(&mut inner);
         }
+    }
+
+    /// Forgets what the guest asked for before its reset.
+    pub(crate) fn forget_guest(&self) {
+        self.inner.lock().requests.retain(|request| !matches!(request, Request::Guest(_)));
     }
 }
 

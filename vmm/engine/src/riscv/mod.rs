@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use tcg_core::guest::Trap;
 use tcg_core::run::{Handle, Vcpu};
 use tcg_riscv::Riscv;
+use tcg_riscv::cpu::Hart;
 use tcg_riscv::csr::Priv;
 use tcg_riscv::csr::bits::{cause, envcfg, irq, mstatus};
 
@@ -73,7 +74,7 @@ impl Sbi {
     }
 
     /// Sees every trap of a hart first; takes environment calls from S-mode.
-    fn trap(&self, vcpu: &mut Vcpu<Riscv>, trap: Trap) -> bool {
+    fn trap(self: &Arc<Self>, vcpu: &mut Vcpu<Riscv>, trap: Trap) -> bool {
         if trap.code != cause::ECALL_S {
             return false;
         }
@@ -90,13 +91,16 @@ impl Sbi {
         true
     }
 
-    /// Holds a stopped hart until another one starts it or the machine stops.
-    fn sleep_while_stopped(&self, vcpu: &mut Vcpu<Riscv>) {
+    /// Holds a stopped hart until another one starts it or the machine stops; a hart that is not stopped goes on.
+    fn sleep_while_stopped(self: &Arc<Self>, vcpu: &mut Vcpu<Riscv>) {
         let hart = vcpu.cpu().csr.mhartid;
         let lines = vcpu.handle().lines().clone();
         loop {
             let start = {
                 let mut slot = self.slots[hart as usize].lock();
+                if slot.state == HartState::Started {
+                    return;
+                }
                 let start = slot.start.take();
                 if start.is_some() {
                     slot.state = HartState::Started;
@@ -107,8 +111,9 @@ impl Sbi {
                 return enter_supervisor(vcpu, hart, entry, opaque);
             }
             if vcpu.stopping() {
-                // The run loop sees the same and comes back.
-                return lines.kick();
+                // The run loop sees the same and comes back; when it is entered again the hart sleeps on.
+                let sbi = self.clone();
+                return vcpu.handle().post(move |vcpu| sbi.sleep_while_stopped(vcpu));
             }
             lines.wait(None);
             lines.take_request();
@@ -131,10 +136,26 @@ impl Sbi {
     }
 }
 
+/// Puts all harts into their state at power-on without the SBI: in M-mode at `pc`.
+pub fn reset(vcpus: &mut [Vcpu<Riscv>], pc: u64) {
+    for vcpu in vcpus {
+        clear(vcpu.cpu_mut());
+        vcpu.cpu_mut().head.pc = pc;
+    }
+}
+
+/// All registers as after a reset.
+fn clear(hart: &mut Hart) {
+    hart.csr.reset();
+    (hart.x, hart.f) = ([0; 32], [0; 32]);
+    hart.reservation = u64::MAX;
+    hart.head.fp_flags = 0;
+}
+
 /// What M-mode firmware would have set up: everything delegated, counters and memory open to S-mode.
 fn enter_supervisor(vcpu: &mut Vcpu<Riscv>, hart: u64, entry: u64, opaque: u64) {
     let cpu = vcpu.cpu_mut();
-    cpu.csr.reset();
+    clear(cpu);
     cpu.csr.privilege = Priv::S;
     cpu.csr.medeleg = cause::DELEGABLE & !(1 << cause::ECALL_S);
     cpu.csr.mideleg = irq::SUPERVISOR | 1 << irq::LCOFI;
@@ -146,7 +167,6 @@ fn enter_supervisor(vcpu: &mut Vcpu<Riscv>, hart: u64, entry: u64, opaque: u64) 
     cpu.csr.pmp.set_addr(0, u64::MAX);
     cpu.csr.pmp.set_cfg(0, 0x1f);
     cpu.csr.update_stimer();
-    cpu.x = [0; 32];
     (cpu.x[10], cpu.x[11]) = (hart, opaque);
     cpu.head.pc = entry;
 }

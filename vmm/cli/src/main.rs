@@ -1,8 +1,49 @@
-//! The `mimic` program.
+//! The `mimic` program: reads what it is called as, and hands over to the front end of that name.
 
-#[allow(dead_code, unused_imports, reason = "read by the machine builder")]
 mod options;
-#[allow(dead_code, unused_imports, reason = "read by the machine builder")]
 mod personality;
+mod run;
+mod system;
 
-fn main() {}
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use personality::{Cli, Command, Personality};
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let argv0 = words.first().cloned().unwrap_or_else(|| "mimic".into());
+    let program = Path::new(&argv0).file_name().unwrap_or(&argv0).to_string_lossy().into_owned();
+    let status = match Personality::of(Path::new(&argv0)) {
+        Ok(Personality::System(_)) => system::command(&program, words.into_iter().skip(1)),
+        Ok(Personality::Mimic) => mimic(&words),
+        Err(fault) => {
+            eprintln!("{program}: {fault}");
+            system::USAGE
+        }
+    };
+    ExitCode::from(status)
+}
+
+/// `mimic` under its own name.
+fn mimic(words: &[OsString]) -> u8 {
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(fault) => {
+            // It goes to stdout or stderr, as it is help or a fault; that nobody reads it is none.
+            let _ = fault.print();
+            return if fault.use_stderr() { system::USAGE } else { 0 };
+        }
+    };
+    match cli.command {
+        Command::System(args) => {
+            let name = personality::Arch::ALL.iter().find(|(_, arch)| *arch == args.arch);
+            let name = name.map_or("riscv64", |(name, _)| name);
+            system::command(&format!("qemu-system-{name}"), args.options)
+        }
+        Command::Run(args) => run::command(&args),
+        Command::Image(command) => run::images::command(&command),
+    }
+}

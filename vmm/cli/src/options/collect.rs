@@ -330,6 +330,7 @@ impl Walk {
                 None => Firmware::Default,
                 Some(name) if name == "default" => Firmware::Default,
                 Some(name) if name == "none" => Firmware::None,
+                Some(name) if name == "builtin" => Firmware::BuiltIn,
                 Some(file) => Firmware::File(file),
             },
             kernel,

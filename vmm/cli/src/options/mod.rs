@@ -32,18 +32,17 @@ pub mod value;
 
 use std::ffi::OsString;
 
-pub use block::{
-    Backing, BlockDriver, BlockNode, Cache, DetectZeroes, Drive, DriveInterface, ImageFormat, NodeRef,
-};
+pub use block::{Backing, BlockDriver, BlockNode, Drive, DriveInterface, ImageFormat, NodeRef};
 pub use chardev::{CharBackend, Chardev, SocketAddress, SocketRole};
 pub use device::DeviceArg;
-pub use device_table::{BusKind, DeviceKind, DeviceType};
-pub use error::{Fault, UsageError};
-pub use log::{LogItem, LogOptions};
-pub use machine::{Accel, CpuModel, MACHINES, Machine, MachineType, Memory, Smp, TcgThreads};
+pub use device_table::{BusKind, DeviceKind};
+pub use error::UsageError;
+pub use help::version;
+pub use log::LogOptions;
+pub use machine::CpuModel;
 pub use net::{HostForward, NetBackend, Netdev, Protocol, TapNet, UserNet};
 pub use object::{Object, ObjectKind};
-pub use settings::{Actions, BootOrder, GuestName, PanicAction, Rtc, RtcBase, RtcClock};
+pub use settings::{PanicAction, Rtc, RtcBase, RtcClock};
 pub use system::{Firmware, SerialTarget, SystemOptions};
 
 /// What a command line asks for.

@@ -164,11 +164,6 @@ impl Props {
         self.text(name).and_then(|text| value::unsigned(text).ok())
     }
 
-    /// A signed number.
-    pub fn signed(&self, name: &str) -> Option<i64> {
-        self.text(name).and_then(|text| value::signed(text).ok())
-    }
-
     /// A size in bytes.
     pub fn bytes(&self, name: &str) -> Option<u64> {
         let (row, text) = self.values.iter().rev().find(|(row, _)| row.name == name)?;

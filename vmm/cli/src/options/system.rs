@@ -16,6 +16,8 @@ pub enum Firmware {
     Default,
     /// `-bios none`: nothing; the first instruction is the kernel's, in the highest privilege.
     None,
+    /// `-bios builtin`: the firmware within this program, which needs no file.
+    BuiltIn,
     /// `-bios FILE`.
     File(String),
 }

@@ -200,7 +200,12 @@ pub static GROUPS: &[Group] = &[
     Group {
         title: "Boot image or kernel",
         rows: &[
-            row("bios", "none|default|file", Opt::Bios, "firmware"),
+            row(
+                "bios",
+                "none|default|builtin|file",
+                Opt::Bios,
+                "firmware; builtin is an SBI within this program",
+            ),
             row("pflash", "file", Opt::Pflash, "use 'file' as a flash image"),
             row("kernel", "file", Opt::Kernel, "kernel: Image, gzip Image or ELF"),
             row("append", "cmdline", Opt::Append, "kernel command line"),

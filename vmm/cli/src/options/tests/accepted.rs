@@ -3,6 +3,10 @@
 use std::net::Ipv4Addr;
 
 use super::options;
+use crate::options::block::Cache;
+use crate::options::log::LogItem;
+use crate::options::machine::{Accel, Smp, TcgThreads};
+use crate::options::settings::Actions;
 use crate::options::*;
 
 #[test]

@@ -1,0 +1,158 @@
+//! `mimic run`: from the name of an image or file to the command line that boots it.
+//!
+//! The nice way is the other one with the words filled in: what is run is what `qemu-system-*` would be told, so that
+//! there is one place where machines are built.
+
+mod disk;
+mod hello;
+pub mod images;
+mod kind;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::options::{HostForward, Protocol, Request};
+use crate::personality::RunArgs;
+use crate::system;
+use images::Images;
+use kind::FileKind;
+
+/// The name in messages.
+const PROGRAM: &str = "mimic";
+
+/// Why an image can not be run: one sentence, and the exit status.
+#[derive(Debug)]
+pub struct Fault {
+    what: String,
+    status: u8,
+}
+
+impl Fault {
+    /// What was typed can not be.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self { what: what.into(), status: system::USAGE }
+    }
+
+    /// The host or the network does not play along.
+    pub fn host(what: impl ToString) -> Self {
+        Self { what: what.to_string(), status: system::HOST }
+    }
+
+    fn report(self) -> u8 {
+        eprintln!("{PROGRAM}: {}", self.what);
+        self.status
+    }
+}
+
+/// Runs what `args` name; the exit status.
+pub fn command(args: &RunArgs) -> u8 {
+    let status = boot(args).and_then(|boot| {
+        let words = boot.words(args).into_iter().map(OsString::from);
+        match crate::options::parse(PROGRAM, words) {
+            Ok(Request::Run(options)) => {
+                Ok(system::run(PROGRAM, &options).unwrap_or_else(|fault| system::complain(PROGRAM, &fault)))
+            }
+            Ok(_) => Ok(0),
+            Err(fault) => Err(Fault::usage(fault.to_string())),
+        }
+    });
+    status.unwrap_or_else(Fault::report)
+}
+
+/// What is booted, before memory, CPUs, network and further disks.
+#[derive(Debug, Default)]
+pub struct Boot {
+    /// `-bios`.
+    pub bios: Option<String>,
+    /// `-kernel`.
+    pub kernel: Option<String>,
+    /// `-initrd`.
+    pub initrd: Option<String>,
+    /// Words of the kernel command line.
+    pub append: Vec<String>,
+    /// Disks, as the settings of `-drive`.
+    pub drives: Vec<String>,
+    /// Neither network nor entropy device.
+    pub bare: bool,
+    /// What has to stay open until the machine is built.
+    pub _open: Option<std::fs::File>,
+}
+
+fn boot(args: &RunArgs) -> Result<Boot, Fault> {
+    let name = &*args.image;
+    if name == "hello" {
+        return hello::boot();
+    }
+    // A name with a slash or a dot in it is a file, and so is one that is there and no image of ours.
+    let images = Images::open()?;
+    let is_file = Path::new(name).is_file();
+    if images.knows(name) && !(is_file && name.contains('/')) {
+        return images.boot(args);
+    }
+    if !is_file {
+        return Err(Fault::usage(format!(
+            "there is neither an image nor a file '{name}'; the images are hello, {}",
+            images.names().join(", ")
+        )));
+    }
+    match kind::of(Path::new(name)).map_err(|error| Fault::host(format!("cannot read {name}: {error}")))? {
+        FileKind::Disk(format) => disk::boot(name, format),
+        FileKind::Kernel => Ok(Boot {
+            bios: Some("builtin".into()),
+            kernel: Some(name.into()),
+            append: vec!["console=ttyS0".into()],
+            ..Boot::default()
+        }),
+        FileKind::Firmware => Ok(Boot { bios: Some(name.into()), ..Boot::default() }),
+    }
+}
+
+impl Boot {
+    /// The command line.
+    fn words(&self, args: &RunArgs) -> Vec<String> {
+        let mut words: Vec<String> = Vec::new();
+        let mut say = |option: &str, value: String| words.extend([option.to_string(), value]);
+        say("-machine", "virt".into());
+        say("-m", format!("{}B", args.memory));
+        say("-smp", args.cpus.to_string());
+        let texts = [("-bios", &self.bios), ("-kernel", &self.kernel), ("-initrd", &self.initrd)].into_iter();
+        texts.for_each(|(option, value)| value.iter().for_each(|value| say(option, value.clone())));
+        if self.kernel.is_some() {
+            let append: Vec<String> = self.append.iter().chain(&args.append).cloned().collect();
+            say("-append", append.join(" "));
+        }
+        let own = args.disk.iter().map(|file| format!("file={}", escape(file)));
+        for drive in self.drives.iter().cloned().chain(own) {
+            say("-drive", format!("if=virtio,discard=unmap,{drive}"));
+        }
+        if !self.bare {
+            say("-device", "virtio-rng-pci".into());
+        }
+        if self.bare || args.no_network {
+            say("-nic", "none".into());
+        } else {
+            say("-nic", format!("user,model=virtio-net-pci{}", forwards(&args.publish)));
+        }
+        words.push("-nographic".into());
+        if args.snapshot {
+            words.push("-snapshot".into());
+        }
+        words
+    }
+}
+
+fn forwards(rules: &[HostForward]) -> String {
+    let rule = |rule: &HostForward| {
+        let protocol = match rule.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        };
+        format!(",hostfwd={protocol}:{}:{}-:{}", rule.host, rule.host_port, rule.guest_port)
+    };
+    rules.iter().map(rule).collect()
+}
+
+/// A file name within an option: commas part its settings.
+pub fn escape(file: &str) -> String {
+    file.replace(',', ",,")
+}

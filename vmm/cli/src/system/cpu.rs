@@ -1,0 +1,57 @@
+//! The CPU model that `-cpu` names.
+
+use std::sync::Arc;
+
+use base::{CpuLines, TimeBase};
+use machines::riscv_virt::HartInfo;
+use tcg_core::cpu::CpuHeader;
+use tcg_riscv::cpu::Hart;
+use tcg_riscv::csr::Csrs;
+use tcg_riscv::features::{Ext, Features};
+
+use super::error::SystemError;
+use crate::options::CpuModel;
+
+/// Bytes that the cache-block instructions work on.
+const CACHE_BLOCK: u32 = 64;
+
+/// What every hart of the machine is.
+#[derive(Clone, Copy)]
+pub struct Model {
+    features: Features,
+}
+
+/// `-cpu help`.
+pub fn listing() -> String {
+    Features::help()
+}
+
+/// The model that `-cpu` asks for, or the machine's default.
+pub fn model(asked: Option<&CpuModel>) -> Result<Model, SystemError> {
+    let Some(asked) = asked else { return Ok(Model { features: Features::rv64() }) };
+    let properties = asked.props.iter().map(|(name, value)| format!(",{name}={value}"));
+    let text: String = std::iter::once(asked.name.clone()).chain(properties).collect();
+    let features = Features::parse(&text);
+    features
+        .map(|features| Model { features })
+        .map_err(|fault| SystemError::refused(&asked.origin, fault.to_string()))
+}
+
+impl Model {
+    /// What the device tree says.
+    pub fn info(&self) -> HartInfo {
+        HartInfo {
+            isa: self.features.isa_string(),
+            extensions: self.features.names().into_iter().map(String::from).collect(),
+            mmu: self.features.mmu_type(),
+            cache_block: self.features.has(Ext::Zicbom).then_some(CACHE_BLOCK),
+        }
+    }
+
+    /// Hart `number`, with its wires.
+    pub fn hart(&self, number: u64, time: &Arc<TimeBase>, lines: &Arc<CpuLines>) -> Hart {
+        let mut csr = Csrs::new(self.features, number);
+        csr.wire(time.clone(), lines.clone());
+        Hart { head: CpuHeader::new(), x: [0; 32], f: [0; 32], reservation: u64::MAX, reserved_value: 0, csr }
+    }
+}

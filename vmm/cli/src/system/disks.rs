@@ -1,0 +1,207 @@
+//! Disks: from `-drive` and the graph of `-blockdev` to open images, and flash chips on them.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use devices::chips::pflash_cfi01::{Backing as FlashBacking, FlashStore};
+use devices::host::block::{self, BlockBackend, Image, ImageOptions};
+use machines::riscv_virt::FlashPart;
+use machines::riscv_virt::map::{Chip, FLASH_CHIPS, find};
+
+use super::error::SystemError;
+use crate::options::{
+    Backing, BlockDriver, BlockNode, Drive, DriveInterface, ImageFormat, NodeRef, SystemOptions,
+};
+
+/// What a device gets when it asks for a drive or node.
+#[derive(Clone)]
+pub struct Disk {
+    /// The bytes.
+    pub backend: Arc<dyn BlockBackend>,
+    /// The guest is told of a write cache, which it flushes.
+    pub write_cache: bool,
+    origin: String,
+}
+
+/// The disks that are open, by the name of their drive or node.
+pub struct Disks<'a> {
+    options: &'a SystemOptions,
+    open: HashMap<String, Disk>,
+}
+
+impl<'a> Disks<'a> {
+    /// Nothing open yet.
+    pub fn new(options: &'a SystemOptions) -> Self {
+        Self { options, open: HashMap::new() }
+    }
+
+    /// The disk of a drive or node; its image is opened when the first device asks.
+    pub fn get(&mut self, name: &str, origin: &str) -> Result<Disk, SystemError> {
+        if let Some(disk) = self.open.get(name) {
+            return Ok(disk.clone());
+        }
+        let disk = match (self.options.drive(name), self.node(name)) {
+            (Some(drive), _) => open_drive(drive)?,
+            (None, Some(node)) => self.open_node(node)?,
+            (None, None) => {
+                let what = format!("there is no drive or block node '{name}'");
+                return Err(SystemError::refused(origin, what));
+            }
+        };
+        self.open.insert(name.into(), disk.clone());
+        Ok(disk)
+    }
+
+    /// What is in the board's flash chips.
+    pub fn flash(&mut self) -> Result<[Option<FlashPart>; FLASH_CHIPS], SystemError> {
+        let mut parts = [const { None }; FLASH_CHIPS];
+        for (unit, part) in parts.iter_mut().enumerate() {
+            let is_here = |d: &&Drive| d.interface == DriveInterface::Pflash && d.unit as usize == unit;
+            let drive = self.options.drives.iter().find(is_here).map(|drive| drive.id.clone());
+            let name = drive.or_else(|| self.options.machine.pflash[unit].clone());
+            if let Some(name) = name {
+                let disk = self.get(&name, "-machine pflash")?;
+                *part = Some(flash_part(&disk, find(Chip::Flash(unit as u8)).size)?);
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Every open disk.
+    pub fn into_backends(self) -> Vec<Arc<dyn BlockBackend>> {
+        self.open.into_values().map(|disk| disk.backend).collect()
+    }
+
+    fn node(&self, name: &str) -> Option<&'a BlockNode> {
+        self.options.block_nodes.iter().find_map(|root| find_node(root, name))
+    }
+
+    fn below(&self, reference: &'a NodeRef, origin: &str) -> Result<&'a BlockNode, SystemError> {
+        match reference {
+            NodeRef::Inline(node) => Ok(node),
+            NodeRef::Name(name) => self.node(name).ok_or_else(|| {
+                SystemError::refused(origin, format!("'{name}' is a drive, not a block node"))
+            }),
+        }
+    }
+
+    /// Opens a node. The images know two layers, a format on a file, so that is what the graph may have.
+    fn open_node(&self, node: &'a BlockNode) -> Result<Disk, SystemError> {
+        let origin = &*node.origin;
+        let refused = |what: &str| Err(SystemError::refused(origin, what));
+        let (format, file) = match &node.driver {
+            BlockDriver::File { .. } => (block::ImageFormat::Raw, node),
+            BlockDriver::Raw { offset: 0, size: None, file } => {
+                (block::ImageFormat::Raw, self.below(file, origin)?)
+            }
+            BlockDriver::Raw { .. } => {
+                return refused("offset= and size=: not available in this version of Mimic");
+            }
+            BlockDriver::Qcow2 { file, backing } => {
+                let file = self.below(file, origin)?;
+                match backing {
+                    Backing::FromImage => {}
+                    Backing::None if !names_backing(file) => {}
+                    Backing::None => {
+                        return refused("backing=: the image names a backing file, which is used");
+                    }
+                    Backing::Node(_) => {
+                        return refused("backing=NODE: not available in this version of Mimic");
+                    }
+                }
+                (block::ImageFormat::Qcow2, file)
+            }
+        };
+        let BlockDriver::File { filename, locking } = &file.driver else {
+            return refused("a format stands on a node of the driver 'file'");
+        };
+        let (own, below) = (&node.options, &file.options);
+        let image = ImageOptions {
+            format: Some(format),
+            read_only: own.read_only.or(below.read_only).unwrap_or(false),
+            snapshot: false,
+            direct: own.cache.direct || below.cache.direct,
+            no_flush: own.cache.no_flush || below.cache.no_flush,
+            discard: own.discard,
+            locking: locking.unwrap_or(true) && !own.force_share && !below.force_share,
+        };
+        open(filename, image, own.cache.writeback, origin)
+    }
+}
+
+fn find_node<'n>(node: &'n BlockNode, name: &str) -> Option<&'n BlockNode> {
+    if node.name.as_deref() == Some(name) {
+        return Some(node);
+    }
+    let below: Vec<&NodeRef> = match &node.driver {
+        BlockDriver::File { .. } => Vec::new(),
+        BlockDriver::Raw { file, .. } => vec![file],
+        BlockDriver::Qcow2 { file, backing: Backing::Node(backing) } => vec![file, backing],
+        BlockDriver::Qcow2 { file, .. } => vec![file],
+    };
+    below.into_iter().find_map(|node| match node {
+        NodeRef::Inline(node) => find_node(node, name),
+        NodeRef::Name(_) => None,
+    })
+}
+
+/// Whether the qcow2 image in `file` names a backing file; one that can not be read is left to its opening.
+fn names_backing(file: &BlockNode) -> bool {
+    let BlockDriver::File { filename, .. } = &file.driver else { return false };
+    let mut offset = [0; 8];
+    let read = File::open(filename).and_then(|file| file.read_exact_at(&mut offset, 8));
+    read.is_ok() && offset != [0; 8]
+}
+
+fn open_drive(drive: &Drive) -> Result<Disk, SystemError> {
+    let format = drive.format.map(|format| match format {
+        ImageFormat::Raw => block::ImageFormat::Raw,
+        ImageFormat::Qcow2 => block::ImageFormat::Qcow2,
+    });
+    let options = &drive.options;
+    let image = ImageOptions {
+        format,
+        read_only: options.read_only.unwrap_or(false),
+        snapshot: drive.snapshot,
+        direct: options.cache.direct,
+        no_flush: options.cache.no_flush,
+        discard: options.discard,
+        locking: !options.force_share,
+    };
+    open(&drive.file, image, options.cache.writeback, &drive.origin)
+}
+
+fn open(file: &str, options: ImageOptions, write_cache: bool, origin: &str) -> Result<Disk, SystemError> {
+    let image = Image::open(Path::new(file), options)
+        .map_err(|source| SystemError::Block { origin: origin.into(), source })?;
+    Ok(Disk { backend: Arc::new(image), write_cache, origin: origin.into() })
+}
+
+/// A flash chip whose array is kept on a disk.
+struct DiskFlash(Arc<dyn BlockBackend>);
+
+impl FlashStore for DiskFlash {
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write(offset, bytes)
+    }
+}
+
+fn flash_part(disk: &Disk, chip: u64) -> Result<FlashPart, SystemError> {
+    let size = disk.backend.capacity();
+    if size > chip {
+        let what = format!("has {size} bytes, and the flash chip {chip}");
+        return Err(SystemError::refused(&disk.origin, what));
+    }
+    let mut contents = vec![0; size as usize];
+    disk.backend.read(0, &mut contents).map_err(SystemError::host("cannot read the flash image"))?;
+    let backing = if disk.backend.read_only() {
+        FlashBacking::ReadOnly
+    } else {
+        FlashBacking::Store(Box::new(DiskFlash(disk.backend.clone())))
+    };
+    Ok(FlashPart { contents, backing })
+}

@@ -1,0 +1,248 @@
+//! The system emulator: from a typed command line to a machine that runs, and to an exit status.
+//!
+//! [`System::build`] is the recipe; each step has a file of its own.
+
+mod boot;
+mod chardevs;
+mod clock;
+mod cpu;
+mod disks;
+mod dtb;
+mod error;
+mod fw_cfg;
+mod log;
+mod monitor;
+mod nets;
+mod panic_watch;
+mod plugs;
+mod signals;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base::{CpuLines, allocate_ram};
+use devices::host::block::BlockBackend;
+use devices::host::chardev::CharBackend;
+use engine::riscv::Sbi;
+use engine::{End, Machine, Policy, Power};
+use machines::riscv_virt::map::RAM_BASE;
+use machines::riscv_virt::{BootText, Parts, Virt};
+use tcg_core::run::{CodeCache, CodeConfig, Vcpu, VcpuConfig};
+use tcg_riscv::Riscv;
+
+use crate::options::{self, PanicAction, Request, SerialTarget, SystemOptions};
+use boot::Boot;
+use chardevs::Chardevs;
+use disks::Disks;
+pub use error::{HOST, SystemError, USAGE};
+use monitor::{Monitor, Subject};
+use panic_watch::PanicWatch;
+
+/// Runs the command line `words` of the program called `program`; the exit status.
+pub fn command(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
+    let options = match options::parse(program, words) {
+        Ok(Request::Run(options)) => options,
+        Ok(Request::Text(text)) => return print(&text),
+        Ok(Request::CpuHelp) => return print(&cpu::listing()),
+        Err(fault) => return complain(program, &SystemError::from(fault)),
+    };
+    run(program, &options).unwrap_or_else(|fault| complain(program, &fault))
+}
+
+/// Runs a machine as the process' only business: with its signals, its log and its process id file.
+pub fn run(program: &str, options: &SystemOptions) -> Result<u8, SystemError> {
+    let power = Arc::new(Power::default());
+    signals::end_the_run(program, &power).map_err(SystemError::host("cannot wait for signals"))?;
+    log::start(program, &options.log)?;
+    let _pidfile = options.pidfile.as_deref().map(PidFile::write).transpose()?;
+    let system = System::build(program, options, power)?;
+    if let Some(file) = &options.machine.dumpdtb {
+        write(Path::new(file), &system.device_tree)?;
+        drop(system);
+        eprintln!("{program}: info: dtb dumped to {file}. Exiting.");
+        return Ok(0);
+    }
+    system.run(program)
+}
+
+/// Says what is wrong; the exit status.
+pub fn complain(program: &str, fault: &SystemError) -> u8 {
+    eprintln!("{program}: {fault}");
+    fault.status()
+}
+
+/// Prints on stdout; that nobody reads it is no fault.
+pub fn print(text: &str) -> u8 {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    0
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), SystemError> {
+    fs::write(path, bytes).map_err(|source| SystemError::Write { path: path.into(), source })
+}
+
+/// A file that tells our process id for as long as we run.
+struct PidFile(String);
+
+impl PidFile {
+    fn write(path: &str) -> Result<Self, SystemError> {
+        write(Path::new(path), format!("{}\n", std::process::id()).as_bytes())?;
+        Ok(Self(path.into()))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Somebody has removed it already.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A machine with everything that is connected to it.
+pub struct System {
+    machine: Machine<Riscv>,
+    device_tree: Vec<u8>,
+    chardevs: Chardevs,
+    /// They live as long as the machine.
+    _monitors: Vec<Arc<Monitor>>,
+    disks: Vec<Arc<dyn BlockBackend>>,
+    serial: Arc<PanicWatch>,
+    on_panic: PanicAction,
+}
+
+impl System {
+    /// Builds the machine that `options` describe; `power` is how others end it.
+    pub fn build(program: &str, options: &SystemOptions, power: Arc<Power>) -> Result<Self, SystemError> {
+        let cpu = cpu::model(options.cpu.as_ref())?;
+        let clock = clock::machine_clock(&options.rtc)?;
+        let ram = allocate_ram(&[(RAM_BASE, options.memory_size())])?;
+        let mut disks = Disks::new(options);
+        let flash = disks.flash()?;
+        let chardevs = Chardevs::open(&options.chardevs, program, &power)?;
+        let serial = PanicWatch::new(match options.serials.first() {
+            Some(SerialTarget::Chardev(id)) => chardevs.front_end(id)?,
+            Some(SerialTarget::None) | None => chardevs::nowhere("serial0")?,
+        });
+        let plugs = plugs::make(options, &chardevs, &mut disks, &ram)?;
+        let lines: Vec<Arc<CpuLines>> = (0..options.smp.cpus).map(|_| Arc::default()).collect();
+
+        let mut board = Virt::build(Parts {
+            ram: ram.clone(),
+            harts: lines.clone(),
+            hart_info: cpu.info(),
+            clock,
+            power: power.clone(),
+            serial: serial.clone(),
+            virtio_mmio: plugs.mmio,
+            pci: plugs.pci,
+            flash,
+            aclint: options.machine.aclint,
+            command_line: BootText::default(),
+        })?;
+        let boot = Boot::plan(options, &mut board)?;
+        boot.load(&ram, &board)?;
+
+        let code = CodeCache::new(board.space.clone(), code_config(options))
+            .map_err(SystemError::host("cannot allocate memory for translated code"))?;
+        let harts = lines.into_iter().enumerate();
+        let mut vcpus: Vec<Vcpu<Riscv>> = harts
+            .map(|(n, lines)| {
+                let hart = cpu.hart(n as u64, &board.time, &lines);
+                Vcpu::new(hart, lines, &code, VcpuConfig::default())
+            })
+            .collect();
+        let sbi = boot.needs_sbi().then(|| {
+            let serial = serial.clone();
+            let console = move |bytes: &[u8]| write_all(&*serial, bytes);
+            let sbi = Sbi::new(vcpus.len(), power.clone(), Box::new(console));
+            sbi.install(&mut vcpus);
+            sbi
+        });
+
+        let space = board.space.clone();
+        let subject = Subject { power: power.clone(), space, devices: board.devices.clone() };
+        let subject = Arc::new(subject);
+        let monitors = options
+            .monitors
+            .iter()
+            .map(|id| Ok(Monitor::start(subject.clone(), chardevs.front_end(id)?, chardevs.is_shared(id))));
+        let monitors = monitors.collect::<Result<_, SystemError>>()?;
+
+        let policy = Policy {
+            start_paused: options.paused,
+            reboot_ends: options.actions.reboot_ends,
+            shutdown_pauses: options.actions.shutdown_pauses,
+        };
+        let device_tree = boot.device_tree().to_vec();
+        let devices = board.devices.iter().map(|(_, device)| device.clone()).collect();
+        let mut first = true;
+        let reload = move |vcpus: &mut [Vcpu<Riscv>]| {
+            // The first time everything is in place.
+            if !std::mem::take(&mut first)
+                && let Err(fault) = boot.load(&ram, &board)
+            {
+                tracing::error!("{fault}");
+            }
+            boot.reset(vcpus, sbi.as_ref());
+        };
+        Ok(Self {
+            machine: Machine::new(vcpus, devices, power, Box::new(reload), policy),
+            device_tree,
+            chardevs,
+            _monitors: monitors,
+            disks: disks.into_backends(),
+            serial,
+            on_panic: options.actions.panic,
+        })
+    }
+
+    /// Runs the machine to its end; the exit status.
+    pub fn run(self, program: &str) -> Result<u8, SystemError> {
+        let end = self.machine.run().map_err(SystemError::host("cannot start a thread for a CPU"))?;
+        for disk in &self.disks {
+            disk.flush().map_err(SystemError::host("cannot write a disk image back"))?;
+        }
+        self.chardevs.flush();
+        let panicked = end == End::Reset && self.serial.seen() && self.on_panic != PanicAction::None;
+        if panicked {
+            // What ends the process restores the terminal; in raw mode the line starts where the last one ended.
+            eprintln!("\r{program}: the guest's kernel panicked, and -no-reboot ended the run there");
+        }
+        Ok(match end {
+            // As `exit` takes it: the low byte.
+            End::Off(code) => code as u8,
+            End::Reset if panicked => 1,
+            End::Reset | End::Quit => 0,
+        })
+    }
+}
+
+fn code_config(options: &SystemOptions) -> CodeConfig {
+    let mut config = CodeConfig::default();
+    if let Some(bytes) = options.accel.code_cache {
+        config.code_bytes = bytes as usize;
+    }
+    if options.accel.one_insn_per_block {
+        config.max_insns = 1;
+    }
+    config
+}
+
+/// How long the debug console waits for a serial line that takes nothing.
+const CONSOLE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Writes all of `bytes`, as long as somebody takes them.
+fn write_all(to: &dyn CharBackend, mut bytes: &[u8]) {
+    let limit = Instant::now() + CONSOLE_PATIENCE;
+    while !bytes.is_empty() && Instant::now() < limit {
+        let taken = to.write(bytes);
+        bytes = &bytes[taken..];
+        if taken == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

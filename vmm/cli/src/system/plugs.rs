@@ -1,0 +1,205 @@
+//! The devices that the user plugged in.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use base::{GuestRam, shared};
+use devices::host::net::NetBackend;
+use devices::virtio::{
+    Blk, BlkOptions, Console, ConsolePort, EntropySource, HostEntropy, MAX_CONSOLE_PORTS, Net, Rng,
+    VirtioDevice, VirtioPci,
+};
+use machines::riscv_virt::PciPlug;
+use machines::riscv_virt::map::MMIO_SLOTS;
+
+use super::chardevs::{self, Chardevs};
+use super::disks::Disks;
+use super::error::SystemError;
+use super::nets;
+use crate::options::{BusKind, DeviceArg, DeviceKind, ObjectKind, SystemOptions};
+
+/// Devices by the bus they are plugged into.
+#[derive(Default)]
+pub struct Plugs {
+    /// In virtio-mmio slots.
+    pub mmio: [Option<Box<dyn VirtioDevice>>; MMIO_SLOTS],
+    /// On the PCI bus.
+    pub pci: Vec<PciPlug>,
+}
+
+/// Makes every device of the command line.
+pub fn make(
+    options: &SystemOptions,
+    chardevs: &Chardevs,
+    disks: &mut Disks<'_>,
+    ram: &GuestRam,
+) -> Result<Plugs, SystemError> {
+    let mut plugs = Plugs::default();
+    // Slots that a device asks for by name are not for others.
+    let asked: BTreeSet<usize> = options.devices.iter().filter_map(mmio_slot).collect();
+    let mut buses = 0;
+    for (nth, arg) in options.devices.iter().enumerate() {
+        let device: Box<dyn VirtioDevice> = match arg.kind.kind {
+            DeviceKind::Block => Box::new(disk(options, arg, disks)?),
+            DeviceKind::Net => Box::new(Net::new(net_backend(options, arg)?, mac(options, nth))),
+            DeviceKind::Rng => Box::new(Rng::new(entropy(options, arg)?)),
+            DeviceKind::Serial => {
+                buses += 1;
+                Box::new(Console::new(ports(options, arg, buses - 1, chardevs)?))
+            }
+            // Part of the device they are plugged into.
+            DeviceKind::Console | DeviceKind::SerialPort => continue,
+        };
+        if arg.kind.bus == BusKind::Pci {
+            plugs.pci.push(pci(arg, device, ram)?);
+            continue;
+        }
+        // QEMU fills the slots from the highest.
+        let free = (0..MMIO_SLOTS).rev().find(|slot| plugs.mmio[*slot].is_none() && !asked.contains(slot));
+        let Some(slot) = mmio_slot(arg).or(free) else {
+            return Err(SystemError::refused(&arg.origin, "all virtio-mmio slots are taken"));
+        };
+        plugs.mmio[slot] = Some(device);
+    }
+    Ok(plugs)
+}
+
+/// The virtio-mmio slot that a device asks for.
+fn mmio_slot(arg: &DeviceArg) -> Option<usize> {
+    let slot = arg.bus.as_deref()?.strip_prefix("virtio-mmio-bus.")?.parse().ok()?;
+    (slot < MMIO_SLOTS).then_some(slot)
+}
+
+fn pci(arg: &DeviceArg, device: Box<dyn VirtioDevice>, ram: &GuestRam) -> Result<PciPlug, SystemError> {
+    let slot = match arg.props.pci_address("addr") {
+        Some((_, function)) if function != 0 => {
+            let what = "addr=: functions other than 0 are not available in this version of Mimic";
+            return Err(SystemError::refused(&arg.origin, what));
+        }
+        address => address.map(|(slot, _)| slot),
+    };
+    let ram = ram.clone();
+    Ok(PciPlug { slot, make: Box::new(move |wiring| shared(VirtioPci::new(device, ram, wiring))) })
+}
+
+fn disk(options: &SystemOptions, arg: &DeviceArg, disks: &mut Disks<'_>) -> Result<Blk, SystemError> {
+    let disk = disks.get(arg.props.text("drive").unwrap_or_default(), &arg.origin)?;
+    let serial = arg.props.text("serial").unwrap_or_default();
+    if serial.len() > 20 {
+        return Err(SystemError::refused(&arg.origin, "serial=: has at most 20 bytes"));
+    }
+    for name in ["logical_block_size", "physical_block_size"] {
+        if arg.props.bytes(name).is_some_and(|size| size > 512) {
+            let what = format!("{name}: is 512 in this version of Mimic");
+            return Err(SystemError::refused(&arg.origin, what));
+        }
+    }
+    // As QEMU: one queue for each CPU on PCI, one otherwise.
+    let usual = if arg.kind.bus == BusKind::Pci { u64::from(options.smp.cpus) } else { 1 };
+    let queues = arg.props.number("num-queues").filter(|n| *n != 0xffff).unwrap_or(usual);
+    let blk = BlkOptions {
+        serial: serial.into(),
+        queues: queues.clamp(1, 64) as u16,
+        write_cache: arg.props.flag("write-cache").unwrap_or(disk.write_cache),
+    };
+    Ok(Blk::new(disk.backend, blk))
+}
+
+fn net_backend(options: &SystemOptions, arg: &DeviceArg) -> Result<Arc<dyn NetBackend>, SystemError> {
+    let id = arg.props.text("netdev").unwrap_or_default();
+    match options.netdev(id) {
+        Some(netdev) => nets::open(netdev),
+        None => Ok(Arc::new(NoNetwork)),
+    }
+}
+
+/// What a network device without a back end is connected to: nothing.
+struct NoNetwork;
+
+impl NetBackend for NoNetwork {
+    fn send(&self, _: &[u8]) {}
+    fn attach(&self, _: Arc<dyn devices::host::net::FrameSink>) {}
+    fn resume(&self) {}
+}
+
+/// The address of the device that stands `nth` on the command line: as given, else the first that is free of
+/// 52:54:00:12:34:56 and those after it.
+fn mac(options: &SystemOptions, nth: usize) -> [u8; 6] {
+    let nets = || options.devices.iter().enumerate().filter(|(_, d)| d.kind.kind == DeviceKind::Net);
+    if let Some(given) = options.devices[nth].props.mac("mac") {
+        return given;
+    }
+    let given: BTreeSet<[u8; 6]> = nets().filter_map(|(_, d)| d.props.mac("mac")).collect();
+    let before = nets().filter(|(n, d)| *n < nth && d.props.mac("mac").is_none()).count();
+    let address = |n: u32| {
+        let low = 0x12_3456 + n;
+        [0x52, 0x54, 0, (low >> 16) as u8, (low >> 8) as u8, low as u8]
+    };
+    // There are never as many devices as numbers.
+    (0..u32::MAX)
+        .map(address)
+        .filter(|mac| !given.contains(mac))
+        .nth(before)
+        .unwrap_or([0x52, 0x54, 0, 0, 0, 0])
+}
+
+/// Random bytes from a file.
+struct FileEntropy(File);
+
+impl EntropySource for FileEntropy {
+    fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact(bytes)
+    }
+}
+
+fn entropy(options: &SystemOptions, arg: &DeviceArg) -> Result<Box<dyn EntropySource>, SystemError> {
+    let object = arg.props.text("rng").and_then(|id| options.object(id));
+    match object.map(|object| (&object.kind, object)) {
+        Some((ObjectKind::RngRandom { filename }, object)) => match File::open(filename) {
+            Ok(file) => Ok(Box::new(FileEntropy(file))),
+            Err(error) => {
+                Err(SystemError::refused(&object.origin, format!("cannot open {filename}: {error}")))
+            }
+        },
+        _ => Ok(Box::new(HostEntropy)),
+    }
+}
+
+/// The ports of the virtio serial device `bus`, the `number`th of its kind.
+fn ports(
+    options: &SystemOptions,
+    bus: &DeviceArg,
+    number: usize,
+    chardevs: &Chardevs,
+) -> Result<Vec<ConsolePort>, SystemError> {
+    let unnamed = options.devices.iter().filter(|d| d.kind.kind == DeviceKind::Serial);
+    let unnamed = unnamed.take(number).filter(|d| d.id.is_none()).count();
+    let name = bus.id.as_ref().map_or(format!("virtio-serial-bus.{unnamed}"), |id| format!("{id}.0"));
+    let on_this_bus = |d: &&DeviceArg| {
+        d.kind.bus == BusKind::VirtioSerial && d.bus.as_ref().map_or(number == 0, |bus| *bus == name)
+    };
+    let mut ports: Vec<ConsolePort> = Vec::new();
+    for arg in options.devices.iter().filter(on_this_bus) {
+        let console = arg.kind.kind == DeviceKind::Console;
+        let free = |n: &u32| ports.iter().all(|port| port.number != *n);
+        // Port 0 is for a console only.
+        let usual = (u32::from(!console)..).find(free).unwrap_or(MAX_CONSOLE_PORTS);
+        let asked = arg.props.number("nr").map(|n| n as u32).filter(|n| *n != u32::MAX);
+        let number = asked.unwrap_or(usual);
+        if !free(&number) || number >= MAX_CONSOLE_PORTS || number == 0 && !console {
+            let what =
+                format!("nr={number}: is taken, kept for a console, or beyond {}", MAX_CONSOLE_PORTS - 1);
+            return Err(SystemError::refused(&arg.origin, what));
+        }
+        let backend = match arg.props.text("chardev") {
+            Some(id) => chardevs.front_end(id)?,
+            None => chardevs::nowhere("port")?,
+        };
+        let name = arg.props.text("name").unwrap_or_default().to_string();
+        // Whether somebody listens the back end tells by itself.
+        ports.push(ConsolePort { number, name, console, open: false, backend });
+    }
+    Ok(ports)
+}

@@ -115,7 +115,7 @@ pub struct JumpEntry {
 }
 
 /// Entries of the jump cache, a power of two. Entry of `pc`: `(pc >> 1) & (JUMP_ENTRIES - 1)`.
-pub const JUMP_ENTRIES: usize = 4096;
+pub const JUMP_ENTRIES: usize = 1 << 14;
 
 impl CpuHeader {
     /// A header with nothing in it yet; [`crate::run::Vcpu`] fills in the pointers.

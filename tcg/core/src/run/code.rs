@@ -15,7 +15,7 @@ use crate::host::{self, CodeBuffer, CompileError, Env, Runner};
 use crate::opt;
 use base::{AddressSpace, CpuLines, PAGE_SHIFT, PAGE_SIZE, WriteWatcher};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::io;
 use std::sync::{Arc, Weak};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
@@ -79,8 +79,8 @@ struct Site {
 struct State {
     buffer: CodeBuffer,
     blocks: Vec<Block>,
-    by_key: HashMap<Key, u32>,
-    by_page: HashMap<u64, Vec<u32>>,
+    by_key: FxHashMap<Key, u32>,
+    by_page: FxHashMap<u64, Vec<u32>>,
     sites: Vec<Site>,
     /// Raised whenever watched code changes: a translation made meanwhile may be of the old code.
     epoch: u64,
@@ -127,8 +127,8 @@ impl CodeCache {
         let state = State {
             buffer,
             blocks: Vec::new(),
-            by_key: HashMap::new(),
-            by_page: HashMap::new(),
+            by_key: FxHashMap::default(),
+            by_page: FxHashMap::default(),
             sites: Vec::new(),
             epoch: 0,
             first_site: 1,

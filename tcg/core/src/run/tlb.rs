@@ -13,7 +13,7 @@ pub const SLOW: u64 = 1 << 11;
 /// A tag that no address matches: not page-aligned and without [`SLOW`].
 pub const EMPTY: u64 = 1 << 10;
 
-/// How many contexts a vCPU keeps.
+/// How many data and how many code contexts a vCPU keeps.
 const CONTEXTS: usize = 16;
 
 /// One direct-mapped table of translations.
@@ -56,9 +56,10 @@ impl Jumps {
         self.0.iter().for_each(|entry| entry[0].store(NO_KEY, Ordering::Relaxed));
     }
 
-    /// Clears the entries of addresses in the page at `page`.
+    /// Clears the entries of addresses in the page at `page`, which stand side by side.
     fn clear_page(&self, page: u64) {
-        for entry in &self.0 {
+        let first = (page >> 1) as usize & (JUMP_ENTRIES - 1);
+        for entry in &self.0[first..first + (PAGE_SIZE / 2) as usize] {
             if entry[0].load(Ordering::Relaxed) & !(PAGE_SIZE - 1) == page {
                 entry[0].store(NO_KEY, Ordering::Relaxed);
             }
@@ -180,23 +181,33 @@ impl Large {
     }
 }
 
-const FETCH_ENTRIES: usize = 64;
+const FETCH_ENTRIES: usize = 256;
+/// Bits that remember, by page number, which pages may have jump entries.
+const EXECUTED_BITS: usize = 1 << 14;
+
+const _: () = assert!(JUMP_ENTRIES as u64 >= PAGE_SIZE / 2, "the entries of a page stand side by side");
 
 /// Where code pages of one context are; only the owner looks here.
 #[derive(Clone)]
 struct FetchTable {
     /// (page, its physical address), direct-mapped by page number.
     pages: [(u64, u64); FETCH_ENTRIES],
+    executed: [u64; EXECUTED_BITS / 64],
     large: Large,
 }
 
 impl FetchTable {
     const fn new() -> Self {
-        Self { pages: [(EMPTY, 0); FETCH_ENTRIES], large: Large(None) }
+        Self { pages: [(EMPTY, 0); FETCH_ENTRIES], executed: [0; EXECUTED_BITS / 64], large: Large(None) }
     }
 
     fn entry(&mut self, addr: u64) -> &mut (u64, u64) {
         &mut self.pages[(addr >> PAGE_SHIFT) as usize % FETCH_ENTRIES]
+    }
+
+    fn executed(&mut self, addr: u64) -> (&mut u64, u64) {
+        let bit = (addr >> PAGE_SHIFT) as usize % EXECUTED_BITS;
+        (&mut self.executed[bit / 64], 1 << (bit % 64))
     }
 }
 
@@ -288,19 +299,16 @@ impl Contexts {
         let page = addr & !(PAGE_SIZE - 1);
         let table = &mut self.fetch[self.code.active];
         let entry = table.entry(addr);
-        let evicted = entry.0;
         *entry = (page, phys & !(PAGE_SIZE - 1));
         if size_log2 > PAGE_SHIFT {
             table.large.add(addr, size_log2);
-        }
-        if evicted != EMPTY && evicted != page {
-            // Flushes trust this table to name every page that has jump entries.
-            self.tables.code[self.code.active].clear_page(evicted);
         }
     }
 
     /// Enters where the translation of `pc` is into the code context in use.
     pub fn insert_jump(&mut self, pc: u64, code: u64) {
+        let (word, bit) = self.fetch[self.code.active].executed(pc);
+        *word |= bit;
         let entry = self.tables.code[self.code.active].entry(pc);
         entry[0].store(NO_KEY, Ordering::Relaxed);
         entry[1].store(code, Ordering::Release);
@@ -334,12 +342,13 @@ impl Contexts {
                 let entry = table.entry(addr);
                 if entry.0 == page {
                     entry.0 = EMPTY;
-                    jumps.clear_page(page);
                 }
                 // An instruction that begins in the page before may end in this one.
-                let before = page.wrapping_sub(PAGE_SIZE);
-                if table.entry(before).0 == before {
-                    jumps.clear_page(before);
+                for page in [page, page.wrapping_sub(PAGE_SIZE)] {
+                    let (word, bit) = table.executed(page);
+                    if *word & bit != 0 {
+                        jumps.clear_page(page);
+                    }
                 }
             }
             _ => {

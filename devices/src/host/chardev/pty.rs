@@ -61,7 +61,7 @@ impl Source for Pty {
     }
 
     fn connect(&mut self) -> Option<Line> {
-        let state = sys::ready(self.master.as_fd(), libc::POLLIN);
+        let state = sys::ready(self.master.as_fd(), libc::POLLIN, 0);
         // Input that is left from somebody who has closed the slave again counts.
         if state & GONE != 0 && state & libc::POLLIN == 0 {
             return None;

@@ -21,27 +21,31 @@ const MODES: [(u16, bool, &[u8]); 12] = [
     (1006, false, b"\x1b[?1006l"),
     (2004, false, b"\x1b[?2004l"),
 ];
-/// The bits after those of [`MODES`].
+/// The bits after those of [`MODES`]; [`undo`] has their sequences.
 const COLOURS: u32 = 1 << MODES.len();
 const KEYPAD: u32 = COLOURS << 1;
 
 /// What is not as it normally is: a bit for each row of [`MODES`], [`COLOURS`], [`KEYPAD`].
 static CHANGED: AtomicU32 = AtomicU32::new(0);
 
-/// Calls `write` with what puts the terminal back, and forgets it. Async-signal-safe when `write` is.
+/// Room for everything that [`undo`] may write.
+const ROOM: usize = 10 * MODES.len() + 6;
+
+/// Calls `write`, if need be, with what puts the terminal back, and then forgets it: of two threads that do this at
+/// once, each returns with the terminal as it was. Async-signal-safe when `write` is.
 pub(super) fn undo(write: impl Fn(&[u8])) {
-    let changed = CHANGED.swap(0, Ordering::AcqRel);
-    for (i, (_, _, sequence)) in MODES.iter().enumerate() {
-        if changed & 1 << i != 0 {
-            write(sequence);
-        }
+    let changed = CHANGED.load(Ordering::Acquire);
+    let mut text = [0; ROOM];
+    let mut len = 0;
+    let rows = MODES.iter().map(|(.., sequence)| *sequence).chain([b"\x1b[0m".as_slice(), b"\x1b>"]);
+    for (_, sequence) in rows.enumerate().filter(|(bit, _)| changed & 1 << bit != 0) {
+        text[len..len + sequence.len()].copy_from_slice(sequence);
+        len += sequence.len();
     }
-    if changed & COLOURS != 0 {
-        write(b"\x1b[0m");
+    if len > 0 {
+        write(&text[..len]);
     }
-    if changed & KEYPAD != 0 {
-        write(b"\x1b>");
-    }
+    CHANGED.fetch_and(!changed, Ordering::AcqRel);
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

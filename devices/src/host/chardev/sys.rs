@@ -47,11 +47,11 @@ impl Poll {
     }
 }
 
-/// What `fd` is ready for at this moment, [`GONE`] included. Async-signal-safe.
-pub(super) fn ready(fd: BorrowedFd<'_>, events: i16) -> i16 {
+/// What of `events` and [`GONE`] `fd` is ready for, within `ms` milliseconds. Async-signal-safe.
+pub(super) fn ready(fd: BorrowedFd<'_>, events: i16, ms: i32) -> i16 {
     let mut one = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
     // SAFETY: the pointer is to one entry.
-    let n = unsafe { libc::poll(&mut one, 1, 0) };
+    let n = unsafe { libc::poll(&mut one, 1, ms) };
     if n > 0 { one.revents } else { 0 }
 }
 

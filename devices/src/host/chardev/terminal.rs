@@ -153,14 +153,19 @@ fn raw_settings(mut t: libc::termios, signals: bool) -> libc::termios {
 fn cook(fd: i32) {
     // SAFETY: `fd` was not -1, so the setting is valid.
     apply(fd, unsafe { (*TERMINAL.cooked.get()).assume_init_ref() });
-    let output = TERMINAL.output.load(Ordering::Relaxed);
-    screen::undo(|sequence| {
-        // SAFETY: `fd` was not -1, so this is the open terminal too.
-        let output = unsafe { BorrowedFd::borrow_raw(output) };
-        // A terminal that takes nothing must not stop the end of the process.
-        if sys::ready(output, libc::POLLOUT) == libc::POLLOUT {
-            // SAFETY: the pointer and the length are those of a slice.
-            unsafe { libc::write(output.as_raw_fd(), sequence.as_ptr().cast(), sequence.len()) };
+    // SAFETY: `fd` was not -1, so this is open too.
+    let output = unsafe { BorrowedFd::borrow_raw(TERMINAL.output.load(Ordering::Relaxed)) };
+    screen::undo(|text| {
+        // A terminal that takes nothing must not stop the end of the process. But while another thread writes to it,
+        // it refuses too, for a moment.
+        for _ in 0..10 {
+            if sys::ready(output, libc::POLLOUT, 10) == libc::POLLOUT {
+                // SAFETY: the pointer and the length are those of a slice.
+                let n = unsafe { libc::write(output.as_raw_fd(), text.as_ptr().cast(), text.len()) };
+                if n > 0 {
+                    break;
+                }
+            }
         }
     });
 }
@@ -183,7 +188,6 @@ fn make_raw_again() {
 fn apply(fd: i32, settings: &libc::termios) {
     // SAFETY: the pointers are to locals that live long enough; all of these calls are async-signal-safe.
     unsafe {
-        let errno = *libc::__errno_location();
         let mut set = MaybeUninit::uninit();
         let mut old = MaybeUninit::uninit();
         libc::sigemptyset(set.as_mut_ptr());
@@ -191,8 +195,16 @@ fn apply(fd: i32, settings: &libc::termios) {
         libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), old.as_mut_ptr());
         libc::tcsetattr(fd, libc::TCSANOW, settings);
         libc::pthread_sigmask(libc::SIG_SETMASK, old.as_ptr(), ptr::null_mut());
-        *libc::__errno_location() = errno;
     }
+}
+
+/// Runs the work of a signal handler after which the interrupted code goes on.
+fn keeping_errno(work: impl FnOnce()) {
+    // SAFETY: the location is this thread's own.
+    let errno = unsafe { *libc::__errno_location() };
+    work();
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
 }
 
 /// A signal handler as the host takes it.
@@ -235,21 +247,23 @@ extern "C" fn on_fatal(signal: libc::c_int) {
 }
 
 extern "C" fn on_stop(signal: libc::c_int) {
-    let fd = TERMINAL.fd.load(Ordering::Acquire);
-    if fd >= 0 {
-        cook(fd);
-    }
-    // SAFETY: plain calls; the default action stops the process, inside `raise`.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        libc::raise(signal);
-    }
-    handle(signal, on_stop, libc::SA_RESTART | libc::SA_NODEFER);
-    make_raw_again();
+    keeping_errno(|| {
+        let fd = TERMINAL.fd.load(Ordering::Acquire);
+        if fd >= 0 {
+            cook(fd);
+        }
+        // SAFETY: plain calls; the default action stops the process, inside `raise`.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+        handle(signal, on_stop, libc::SA_RESTART | libc::SA_NODEFER);
+        make_raw_again();
+    });
 }
 
 extern "C" fn on_continue(_: libc::c_int) {
-    make_raw_again();
+    keeping_errno(make_raw_again);
 }
 
 #[cfg(test)]

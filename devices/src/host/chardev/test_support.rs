@@ -80,8 +80,8 @@ impl Recorder {
     }
 
     /// Makes room for that many bytes more.
-    pub(super) fn set_room(&self, room: usize) {
-        self.state.lock().room = room;
+    pub(super) fn add_room(&self, room: usize) {
+        self.state.lock().room += room;
     }
 
     pub(super) fn events(&self) -> Vec<CharEvent> {

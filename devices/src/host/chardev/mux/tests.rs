@@ -109,10 +109,10 @@ fn the_escape_key_is_heard_when_the_guest_does_not_read() {
     b.types(&[b'x'; 1000]);
     b.types(b"\x01x");
     b.sees("QEMU: Terminated\n\r");
-    b.guests[0].set_room(600);
+    b.guests[0].add_room(600);
     b.fronts[0].resume();
     b.guests[0].expect(&[b'x'; 600]);
-    b.guests[0].set_room(1000);
+    b.guests[0].add_room(1000);
     b.fronts[0].resume();
     b.guests[0].expect(&[b'x'; 1000]);
 }
@@ -123,7 +123,7 @@ fn more_than_is_kept_waits_in_the_host() {
     let text: Vec<u8> = (0..20_000u32).map(|i| b'a' + (i % 26) as u8).collect();
     b.types(&text);
     for n in 1..=20 {
-        b.guests[0].set_room(1000);
+        b.guests[0].add_room(1000);
         b.fronts[0].resume();
         b.guests[0].expect(&text[..1000 * n]);
     }

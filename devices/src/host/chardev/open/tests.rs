@@ -173,7 +173,7 @@ fn a_pty_waits_without_work_whatever_its_terminal_does() {
     assert_sleeps("pty");
     while port.write(&[b'x'; 4096]) > 0 && guest.events().len() < 2 {}
     assert_sleeps("pty");
-    guest.set_room(100);
+    guest.add_room(100);
     port.resume();
     guest.expect(b"unread");
     assert_sleeps("pty");

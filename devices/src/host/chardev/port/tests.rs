@@ -26,7 +26,7 @@ fn input_waits_for_a_device_and_for_room() {
     guest.expect(b"012");
     thread::sleep(Duration::from_millis(20));
     guest.expect(b"012");
-    guest.set_room(100);
+    guest.add_room(100);
     port.resume();
     guest.expect(b"0123456789");
 }
@@ -133,7 +133,7 @@ fn what_a_peer_sent_before_it_left_is_still_delivered() {
     thread::sleep(Duration::from_millis(20));
     port.write(b"nobody");
     assert!(!guest.events().contains(&CharEvent::Closed));
-    guest.set_room(100);
+    guest.add_room(100);
     port.resume();
     guest.expect(b"0123456789");
     guest.expect_event(CharEvent::Closed, 1);

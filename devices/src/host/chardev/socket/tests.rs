@@ -198,7 +198,7 @@ fn a_server_waits_without_work_whatever_its_client_does() {
     assert_sleeps("socket");
     port.write(b"nobody");
     assert_sleeps("socket");
-    guest.set_room(100);
+    guest.add_room(100);
     port.resume();
     guest.expect(b"unread");
     guest.expect_event(CharEvent::Closed, 1);
@@ -232,7 +232,7 @@ fn clients_that_misbehave_do_not_hold_up_the_end() {
                     let _ = client.shutdown(std::net::Shutdown::Write);
                 }),
                 5 => {
-                    guest.set_room(next(3) as usize * 1000);
+                    guest.add_room(next(3) as usize * 1000);
                     port.resume();
                 }
                 6 => clients.iter_mut().for_each(|client| {

@@ -6,10 +6,10 @@ use crate::cpu::{CpuHeader, HelperId, RegDesc, RegId, exit};
 use crate::eval;
 use crate::fp;
 use crate::guest::{Ctx, Guest, Trap};
-use crate::ir::Op;
+use crate::ir::{Machine, Op};
 use crate::run::{Fault, Mmu, VcpuFetch};
 use crate::sem::{MemOp, Next, Rm, Rmw, Sem, V, Val};
-use crate::ty::{Bool, Float, I64, Int, Scalar};
+use crate::ty::{Bool, Float, I64, Int, Scalar, Ty};
 use std::marker::PhantomData;
 use std::sync::atomic::{Ordering, fence};
 
@@ -78,7 +78,8 @@ pub unsafe fn step<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, mode: u64) -> Step
 /// # Safety
 /// As for [`step`].
 pub unsafe fn run_insn<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, cx: &Ctx, insn: G::Insn) -> Step {
-    let mut interp = Interp::<G> { cpu, mmu, regs: G::regs(), guest: PhantomData };
+    // SAFETY: the caller's promise.
+    let mut interp = unsafe { Interp::<G>::new(cpu, mmu) };
     let flow = G::exec(&mut interp, cx, insn);
     let (pc, step) = match flow {
         Ok(Next::Fall) => (cx.next_pc(), Step::Next),
@@ -95,6 +96,14 @@ pub unsafe fn run_insn<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, cx: &Ctx, insn
 }
 
 impl<G: Guest> Interp<G> {
+    /// Works on the state at `cpu` and the memory behind `mmu`.
+    ///
+    /// # Safety
+    /// As for [`step`], for as long as the interpreter is used.
+    pub unsafe fn new(cpu: *mut G::Cpu, mmu: *mut Mmu) -> Self {
+        Self { cpu, mmu, regs: G::regs(), guest: PhantomData }
+    }
+
     fn head(&mut self) -> *mut CpuHeader {
         self.cpu.cast()
     }
@@ -224,5 +233,49 @@ impl<G: Guest> Sem for Interp<G> {
         body: impl FnOnce(&mut Self) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
         if cond.raw != 0 { body(self) } else { Ok(()) }
+    }
+}
+
+/// The state and memory that a region works on when it is evaluated.
+impl<G: Guest> Machine for Interp<G> {
+    fn get(&mut self, reg: RegId) -> u64 {
+        Sem::get::<I64>(self, reg).raw
+    }
+
+    fn set(&mut self, reg: RegId, value: u64) {
+        Sem::set::<I64>(self, reg, Val::new(value));
+    }
+
+    fn raise(&mut self, flags: u32) {
+        self.float_flags(|raised| *raised |= flags);
+    }
+
+    fn load(&mut self, addr: u64, op: MemOp, ty: Ty) -> Result<u64, Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(mmu.load::<G>(cpu, addr, op, ty)?)
+    }
+
+    fn store(&mut self, addr: u64, value: u64, op: MemOp) -> Result<(), Stop> {
+        Sem::store::<I64>(self, Val::new(addr), Val::new(value), op)
+    }
+
+    fn rmw(&mut self, addr: u64, operand: u64, imm: u64, ty: Ty) -> Result<u64, Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(mmu.rmw::<G>(cpu, addr, operand, imm, ty)?)
+    }
+
+    fn cas(&mut self, addr: u64, values: [u64; 2], op: MemOp, ty: Ty) -> Result<u64, Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(mmu.cas::<G>(cpu, addr, values, op, ty)?)
+    }
+
+    fn call(&mut self, id: HelperId, args: [u64; 3]) -> Result<u64, Stop> {
+        Sem::call(self, id, &args.map(Val::new)).map(|value| value.raw)
+    }
+
+    fn requested(&mut self) -> bool {
+        let request = self.parts().0.as_ref().request;
+        // SAFETY: null, or a word that lives as long as the vCPU.
+        unsafe { request.as_ref() }.is_some_and(|word| word.load(Ordering::Relaxed) != 0)
     }
 }

@@ -4,9 +4,19 @@
 //! it is hot. It is entered at block 0 only. Guest registers are [`Op::Get`] and [`Op::Set`] until promotion turns
 //! them into values; whatever may leave the region in the middle carries a [`Snapshot`].
 
+mod evaluate;
 mod op;
+mod parse;
+mod shape;
+mod text;
+mod verify;
 
+pub use evaluate::{Left, Machine, evaluate};
 pub use op::{Effect, Op};
+pub use parse::ParseError;
+pub use shape::{Arg, Class, Imm, Shape};
+pub use text::Names;
+pub use verify::{VerifyError, verify};
 
 use crate::cpu::RegId;
 use crate::sem::{Hint, Rm};

@@ -77,6 +77,7 @@ impl Promote<'_> {
             Op::Call => {
                 if self.helpers[inst.imm as usize].touches_regs {
                     self.write_back();
+                    inst.snap = self.snapshot(inst.snap);
                     self.keep(v, inst);
                     return self.forget();
                 }
@@ -132,19 +133,20 @@ impl Promote<'_> {
         }
     }
 
-    /// The snapshot `base` with the registers that are out of date now.
+    /// The snapshot `base` with the registers that are out of date now; what `base` says of a register stays.
     fn snapshot(&mut self, base: SnapId) -> SnapId {
-        let regs: Vec<_> = self
-            .touched
-            .iter()
-            .map(|reg| (*reg, self.slots[reg.0 as usize]))
-            .filter(|(_, slot)| slot.dirty)
-            .map(|(reg, slot)| (reg, slot.value))
-            .collect();
+        let Snapshot { pc, regs } = &self.region.snaps[base.0 as usize];
+        let (pc, said) = (*pc, regs.len());
+        let mut regs: Vec<_> = regs.iter().map(|(reg, v)| (*reg, self.same_as[v.0 as usize])).collect();
+        for reg in &self.touched {
+            let slot = self.slots[reg.0 as usize];
+            if slot.dirty && regs[..said].iter().all(|(other, _)| other != reg) {
+                regs.push((*reg, slot.value));
+            }
+        }
         if regs.is_empty() {
             return base;
         }
-        let pc = self.region.snaps[base.0 as usize].pc;
         self.region.snaps.push(Snapshot { pc, regs });
         SnapId(self.region.snaps.len() as u32 - 1)
     }

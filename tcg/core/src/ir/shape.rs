@@ -1,0 +1,149 @@
+//! What an operation takes: the classes of its type and operands, and what its immediate means.
+//!
+//! One row an operation; the text form, the verifier and the generator of random regions read it.
+
+use super::Op;
+use crate::ty::Ty;
+
+/// A set of types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Exactly this one.
+    Is(Ty),
+    /// I32 or I64.
+    Int,
+    /// F32 or F64.
+    Float,
+    /// I32, I64, F32 or F64: what memory and registers hold.
+    Plain,
+    /// Any that a value can have.
+    Any,
+}
+
+impl Class {
+    /// Whether `ty` belongs to it.
+    pub fn contains(self, ty: Ty) -> bool {
+        match self {
+            Self::Is(only) => ty == only,
+            Self::Int => matches!(ty, Ty::I32 | Ty::I64),
+            Self::Float => ty.is_float(),
+            Self::Plain => Self::Int.contains(ty) || Self::Float.contains(ty),
+            Self::Any => ty != Ty::None,
+        }
+    }
+}
+
+/// What an operand has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arg {
+    /// The type of the instruction.
+    Same,
+    /// One of these.
+    In(Class),
+    /// A Bool or an integer narrower than the type of the instruction.
+    Narrower,
+    /// A plain type of the width of the instruction's type.
+    SameWidth,
+    /// The other float type.
+    OtherFloat,
+}
+
+impl Arg {
+    /// Whether an operand of type `arg` fits an instruction of type `ty`.
+    pub fn accepts(self, ty: Ty, arg: Ty) -> bool {
+        match self {
+            Self::Same => arg == ty,
+            Self::In(class) => class.contains(arg),
+            Self::Narrower => arg == Ty::Bool || (arg == Ty::I32 && ty == Ty::I64),
+            Self::SameWidth => Class::Plain.contains(arg) && arg.bits() == ty.bits(),
+            Self::OtherFloat => arg.is_float() && arg != ty,
+        }
+    }
+}
+
+/// What [`crate::ir::Inst::imm`] means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imm {
+    /// Nothing; zero.
+    None,
+    /// A constant of the instruction's type.
+    Const,
+    /// A guest register.
+    Reg,
+    /// How many low bits: 8, 16, 32.
+    Bits,
+    /// A [`crate::sem::MemOp`].
+    Mem,
+    /// A [`crate::sem::MemOp`] and a [`crate::sem::Rmw`].
+    Rmw,
+    /// A guest's helper.
+    Helper,
+    /// A rounding mode.
+    Rounding,
+    /// A rounding mode, and in bit 8 whether inexact is raised.
+    Round,
+}
+
+/// What an operation takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Types that the instruction can have.
+    pub ty: Class,
+    /// Its operands.
+    pub args: &'static [Arg],
+    /// Its immediate.
+    pub imm: Imm,
+}
+
+const NO_TY: Class = Class::Is(Ty::None);
+const BOOL: Arg = Arg::In(Class::Is(Ty::Bool));
+const I32: Arg = Arg::In(Class::Is(Ty::I32));
+const I64: Arg = Arg::In(Class::Is(Ty::I64));
+
+impl Op {
+    /// What the operation takes.
+    pub const fn shape(self) -> Shape {
+        const fn row(ty: Class, args: &'static [Arg], imm: Imm) -> Shape {
+            Shape { ty, args, imm }
+        }
+        use Arg::Same;
+        match self {
+            Op::Nop | Op::Mark | Op::Fence => row(NO_TY, &[], Imm::None),
+            Op::Param => row(Class::Any, &[], Imm::None),
+            Op::Const => row(Class::Any, &[], Imm::Const),
+            Op::Get => row(Class::Plain, &[], Imm::Reg),
+            Op::Set => row(Class::Plain, &[Same], Imm::Reg),
+            Op::Add | Op::Sub | Op::Mul | Op::MulHU | Op::MulHS => row(Class::Int, &[Same, Same], Imm::None),
+            Op::DivU | Op::DivS | Op::RemU | Op::RemS => row(Class::Int, &[Same, Same], Imm::None),
+            Op::And | Op::Or | Op::Xor | Op::Clmul | Op::ClmulH => row(Class::Int, &[Same, Same], Imm::None),
+            Op::Shl | Op::ShrU | Op::ShrS | Op::Rotr => row(Class::Int, &[Same, Same], Imm::None),
+            Op::Eq | Op::Ne | Op::LtU | Op::LtS => row(Class::Int, &[Same, Same], Imm::None),
+            Op::Clz | Op::Ctz | Op::Popcnt | Op::Bswap => row(Class::Int, &[Same], Imm::None),
+            Op::Sext => row(Class::Int, &[Same], Imm::Bits),
+            Op::Trunc => row(Class::Is(Ty::I32), &[I64], Imm::None),
+            Op::Zext => row(Class::Int, &[Arg::Narrower], Imm::None),
+            Op::SextW => row(Class::Is(Ty::I64), &[I32], Imm::None),
+            Op::Bitcast => row(Class::Plain, &[Arg::SameWidth], Imm::None),
+            Op::Select => row(Class::Any, &[BOOL, Same, Same], Imm::None),
+            Op::Load => row(Class::Plain, &[I64], Imm::Mem),
+            Op::Store => row(Class::Plain, &[I64, Same], Imm::Mem),
+            Op::AtomicRmw => row(Class::Int, &[I64, Same], Imm::Rmw),
+            Op::AtomicCas => row(Class::Int, &[I64, Same, Same], Imm::Mem),
+            Op::Call => row(Class::Is(Ty::I64), &[I64, I64, I64], Imm::Helper),
+            Op::FAdd | Op::FSub | Op::FMul | Op::FDiv => row(Class::Float, &[Same, Same], Imm::Rounding),
+            Op::FMin | Op::FMax => row(Class::Float, &[Same, Same], Imm::Rounding),
+            Op::FSqrt => row(Class::Float, &[Same], Imm::Rounding),
+            Op::FMulAdd => row(Class::Float, &[Same, Same, Same], Imm::Rounding),
+            Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => row(Class::Float, &[Same, Same], Imm::None),
+            Op::FToF => row(Class::Float, &[Arg::OtherFloat], Imm::Rounding),
+            Op::FToS | Op::FToU => row(Class::Int, &[Arg::In(Class::Float)], Imm::Rounding),
+            Op::SToF | Op::UToF => row(Class::Float, &[Arg::In(Class::Int)], Imm::Rounding),
+            Op::FRound => row(Class::Float, &[Same], Imm::Round),
+        }
+    }
+
+    /// Whether an instruction leaves through a snapshot, or marks one.
+    pub const fn has_snapshot(self) -> bool {
+        matches!(self, Op::Mark | Op::Load | Op::Store | Op::AtomicRmw | Op::AtomicCas | Op::Call)
+    }
+}

@@ -1,0 +1,250 @@
+//! The text form of a region: one line an instruction, everything by name.
+//!
+//! ```text
+//! region 0x1000 rne
+//! b0:
+//!   v0 = get.i64 a0
+//!   v1 = load.i64 s4 aligned [v0] @ 0x1000 {a1: v0}
+//!   v2 = rmw.i64 add u8 [v0], v1 @ 0x1004
+//!   store.i64 u8 [v0], v2 @ 0x1008
+//!   v3 = ltu.i64 v1, v2
+//!   branch v3, b1(v1), b2
+//! b1(v4: i64):
+//!   goto 0x1000 check
+//! b2:
+//!   exit 0x100c halt
+//! ```
+//!
+//! `s4` and `u4` are accesses of 4 bytes, the first sign-extending; `@` gives the snapshot: the guest pc and the
+//! registers whose value in the state is out of date. [`super::parse`] reads the form back. Value numbers are kept;
+//! instructions that stand in no block, and the numbers of snapshots, are not.
+
+use super::{Block, BlockId, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
+use crate::cpu::{Helper, RegDesc, RegId, exit};
+use crate::sem::{Hint, MemOp, Rm, Rmw};
+use crate::ty::Ty;
+use std::fmt::{self, Display, Formatter};
+
+/// The names that a region's numbers stand for.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// The guest's registers.
+    pub regs: &'a [RegDesc],
+    /// The guest's helpers.
+    pub helpers: &'a [Helper],
+}
+
+impl Names<'_> {
+    /// The text form of `region`.
+    pub fn print(&self, region: &Region) -> String {
+        Printer { region, names: *self }.to_string()
+    }
+}
+
+/// Names of rounding modes.
+pub(super) const ROUNDING: [(&str, Rm); 5] =
+    [("rne", Rm::Rne), ("rtz", Rm::Rtz), ("rdn", Rm::Rdn), ("rup", Rm::Rup), ("rmm", Rm::Rmm)];
+
+/// Names of read-modify-write kinds.
+pub(super) const RMW: [(&str, Rmw); 9] = [
+    ("swap", Rmw::Swap),
+    ("add", Rmw::Add),
+    ("and", Rmw::And),
+    ("or", Rmw::Or),
+    ("xor", Rmw::Xor),
+    ("mins", Rmw::MinS),
+    ("maxs", Rmw::MaxS),
+    ("minu", Rmw::MinU),
+    ("maxu", Rmw::MaxU),
+];
+
+/// Names of [`exit`] codes.
+pub(super) const EXITS: [(&str, u32); 6] = [
+    ("trap", exit::TRAP),
+    ("lookup", exit::LOOKUP),
+    ("request", exit::REQUEST),
+    ("halt", exit::HALT),
+    ("resync", exit::RESYNC),
+    ("yield", exit::YIELD),
+];
+
+/// Names of hints.
+pub(super) const HINTS: [(&str, Hint); 2] = [("jump", Hint::Jump), ("resync", Hint::Resync)];
+
+/// Every value type.
+pub(super) const TYPES: [Ty; 5] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64];
+
+fn name_of<T: PartialEq + Copy>(table: &[(&'static str, T)], key: T) -> Option<&'static str> {
+    table.iter().find(|(_, value)| *value == key).map(|(name, _)| *name)
+}
+
+impl Display for Value {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.0)
+    }
+}
+
+impl Display for BlockId {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "b{}", self.0)
+    }
+}
+
+impl Display for Rm {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(&ROUNDING, *self).expect("every mode is in the table"))
+    }
+}
+
+impl Display for MemOp {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let sign = if self.signed { 's' } else { 'u' };
+        write!(f, "{sign}{}{}", self.bytes(), if self.aligned { " aligned" } else { "" })
+    }
+}
+
+/// Joins with `, `.
+struct List<'a, T>(&'a [T]);
+
+impl<T: Display> Display for List<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (i, item) in self.0.iter().enumerate() {
+            write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Edge {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.to)?;
+        if !self.args.is_empty() {
+            write!(f, "({})", List(&self.args))?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Term {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jump(edge) => write!(f, "jump {edge}"),
+            Self::Branch { cond, then, other } => write!(f, "branch {cond}, {then}, {other}"),
+            Self::Goto { pc, check } => write!(f, "goto {pc:#x}{}", if *check { " check" } else { "" }),
+            Self::Indirect { target, hint } => {
+                write!(f, "indirect {target} {}", name_of(&HINTS, *hint).expect("every hint is in the table"))
+            }
+            Self::Trap { pc, code, value } => write!(f, "trap {pc:#x} code {code} value {value:#x}"),
+            Self::Exit { pc, code } => match name_of(&EXITS, *code) {
+                Some(name) => write!(f, "exit {pc:#x} {name}"),
+                None => write!(f, "exit {pc:#x} {code}"),
+            },
+        }
+    }
+}
+
+struct Printer<'a> {
+    region: &'a Region,
+    names: Names<'a>,
+}
+
+impl Display for Printer<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "region {:#x} {}", self.region.pc, self.region.rm)?;
+        for (i, block) in self.region.blocks.iter().enumerate() {
+            self.block(f, BlockId(i as u32), block)?;
+        }
+        Ok(())
+    }
+}
+
+impl Printer<'_> {
+    fn block(&self, f: &mut Formatter<'_>, id: BlockId, block: &Block) -> fmt::Result {
+        write!(f, "{id}")?;
+        if !block.params.is_empty() {
+            let params: Vec<_> =
+                block.params.iter().map(|v| format!("{v}: {}", self.region.inst(*v).ty.name())).collect();
+            write!(f, "({})", List(&params))?;
+        }
+        writeln!(f, ":")?;
+        for &v in &block.insts {
+            self.inst(f, v, self.region.inst(v))?;
+        }
+        writeln!(f, "  {}", block.term)
+    }
+
+    fn inst(&self, f: &mut Formatter<'_>, v: Value, inst: &Inst) -> fmt::Result {
+        f.write_str("  ")?;
+        if inst.result() != Ty::None {
+            write!(f, "{v} = ")?;
+        }
+        f.write_str(inst.op.name())?;
+        let shape = inst.op.shape();
+        if inst.ty != Ty::None && shape.imm != Imm::Helper {
+            write!(f, ".{}", inst.ty.name())?;
+        }
+        let args = inst.args();
+        match shape.imm {
+            Imm::None => self.args(f, args)?,
+            Imm::Const => write!(f, " {:#x}", inst.imm)?,
+            Imm::Reg => {
+                write!(f, " {}", self.reg(RegId(inst.imm as u16)))?;
+                if let [value] = args {
+                    write!(f, ", {value}")?;
+                }
+            }
+            Imm::Bits => write!(f, " {} {}", inst.imm, List(args))?,
+            Imm::Mem => self.access(f, inst)?,
+            Imm::Rmw => {
+                let kind = name_of(&RMW, Rmw::unpack(inst.imm)).expect("every kind is in the table");
+                write!(f, " {kind}")?;
+                self.access(f, inst)?;
+            }
+            Imm::Helper => write!(f, " {}({})", self.helper(inst.imm), List(args))?,
+            Imm::Rounding => write!(f, " {} {}", crate::eval::rounding(inst.imm), List(args))?,
+            Imm::Round => {
+                let exact = if inst.imm >> 8 & 1 != 0 { " exact" } else { "" };
+                write!(f, " {}{exact} {}", crate::eval::rounding(inst.imm), List(args))?;
+            }
+        }
+        match inst.op {
+            Op::Mark => {
+                f.write_str(" ")?;
+                self.snapshot(f, inst.snap)?;
+            }
+            op if op.has_snapshot() => {
+                f.write_str(" @ ")?;
+                self.snapshot(f, inst.snap)?;
+            }
+            _ => {}
+        }
+        writeln!(f)
+    }
+
+    fn args(&self, f: &mut Formatter<'_>, args: &[Value]) -> fmt::Result {
+        if args.is_empty() { Ok(()) } else { write!(f, " {}", List(args)) }
+    }
+
+    fn access(&self, f: &mut Formatter<'_>, inst: &Inst) -> fmt::Result {
+        write!(f, " {} [{}]", MemOp::unpack(inst.imm), inst.args[0])?;
+        inst.args()[1..].iter().try_for_each(|v| write!(f, ", {v}"))
+    }
+
+    fn snapshot(&self, f: &mut Formatter<'_>, id: SnapId) -> fmt::Result {
+        let Some(snap) = self.region.snaps.get(id.0 as usize) else { return f.write_str("none") };
+        write!(f, "{:#x}", snap.pc)?;
+        if !snap.regs.is_empty() {
+            let regs: Vec<_> = snap.regs.iter().map(|(reg, v)| format!("{}: {v}", self.reg(*reg))).collect();
+            write!(f, " {{{}}}", List(&regs))?;
+        }
+        Ok(())
+    }
+
+    fn reg(&self, reg: RegId) -> String {
+        self.names.regs.get(reg.0 as usize).map_or_else(|| format!("r{}?", reg.0), |r| r.name.to_string())
+    }
+
+    fn helper(&self, id: u64) -> String {
+        self.names.helpers.get(id as usize).map_or_else(|| format!("h{id}?"), |h| h.name.to_string())
+    }
+}

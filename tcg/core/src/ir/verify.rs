@@ -1,0 +1,282 @@
+//! What holds of every region, between any two passes.
+//!
+//! Operands have the types that the operation takes; each instruction stands in one place; a value is used only where
+//! its definition has run, and its block has no higher number than the user's (passes walk blocks in order); edges
+//! carry what the block's parameters are; registers, helpers, snapshots and immediates exist.
+
+use super::{Block, BlockId, Class, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
+use crate::cpu::{Helper, RegDesc, RegId};
+use crate::sem::{MemOp, Rm, Rmw};
+use crate::ty::Ty;
+
+/// A rule that a region breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{block}, {place}: {what}")]
+pub struct VerifyError {
+    /// The block.
+    pub block: BlockId,
+    /// The instruction or end, by its name.
+    pub place: String,
+    /// The rule.
+    pub what: String,
+}
+
+/// Where a value is defined.
+#[derive(Clone, Copy)]
+struct Def {
+    block: u32,
+    /// Position in the block, parameters at 0.
+    at: u32,
+}
+
+struct Verify<'a> {
+    region: &'a Region,
+    regs: &'a [RegDesc],
+    helpers: &'a [Helper],
+    defs: Vec<Option<Def>>,
+    /// Immediate dominator of each block that can be reached.
+    idom: Vec<Option<u32>>,
+}
+
+/// Checks `region`, made for a guest with these registers and helpers.
+pub fn verify(region: &Region, regs: &[RegDesc], helpers: &[Helper]) -> Result<(), VerifyError> {
+    let defs = vec![None; region.insts.len()];
+    let mut verify = Verify { region, regs, helpers, defs, idom: Vec::new() };
+    verify.define()?;
+    verify.idom = dominators(region);
+    (0..region.blocks.len() as u32).try_for_each(|id| verify.block(BlockId(id)))
+}
+
+/// Immediate dominators (Cooper, Harvey, Kennedy: A Simple, Fast Dominance Algorithm); the entry's is itself.
+fn dominators(region: &Region) -> Vec<Option<u32>> {
+    let count = region.blocks.len();
+    let mut preds = vec![Vec::new(); count];
+    let mut order = Vec::new();
+    let mut seen = vec![false; count];
+    let mut stack = vec![(0u32, false)];
+    while let Some((block, done)) = stack.pop() {
+        if done {
+            order.push(block);
+        } else if !std::mem::replace(&mut seen[block as usize], true) {
+            stack.push((block, true));
+            for edge in region.blocks[block as usize].term.edges() {
+                preds[edge.to.0 as usize].push(block);
+                stack.push((edge.to.0, false));
+            }
+        }
+    }
+    let mut rank = vec![0; count];
+    order.iter().enumerate().for_each(|(i, block)| rank[*block as usize] = i);
+    let mut idom: Vec<Option<u32>> = vec![None; count];
+    idom[0] = Some(0);
+    let meet = |idom: &[Option<u32>], mut a: u32, mut b: u32| {
+        while a != b {
+            let low = if rank[a as usize] < rank[b as usize] { &mut a } else { &mut b };
+            *low = idom[*low as usize].expect("only blocks that have one are compared");
+        }
+        a
+    };
+    let mut changed = true;
+    while std::mem::take(&mut changed) {
+        for &block in order.iter().rev().filter(|b| **b != 0) {
+            let known = preds[block as usize].iter().copied().filter(|p| idom[*p as usize].is_some());
+            let new = known.reduce(|a, b| meet(&idom, a, b));
+            changed |= new != idom[block as usize];
+            idom[block as usize] = new;
+        }
+    }
+    idom
+}
+
+impl Verify<'_> {
+    fn fail<T>(
+        &self,
+        block: BlockId,
+        place: impl ToString,
+        what: impl Into<String>,
+    ) -> Result<T, VerifyError> {
+        Err(VerifyError { block, place: place.to_string(), what: what.into() })
+    }
+
+    /// Notes where each value is defined; checks that it is in one place, and that edges lead somewhere.
+    fn define(&mut self) -> Result<(), VerifyError> {
+        let region = self.region;
+        if region.blocks.first().is_none_or(|entry| !entry.params.is_empty()) {
+            return self.fail(BlockId(0), "start", "a region has an entry block without parameters");
+        }
+        for (i, block) in region.blocks.iter().enumerate() {
+            let id = BlockId(i as u32);
+            let params = block.params.iter().map(|v| (0, *v, true));
+            let insts = block.insts.iter().enumerate().map(|(n, v)| (n as u32 + 1, *v, false));
+            for (at, v, param) in params.chain(insts) {
+                let Some(inst) = region.insts.get(v.0 as usize) else {
+                    return self.fail(id, v, "no such instruction");
+                };
+                if (inst.op == Op::Param) != param {
+                    return self.fail(id, v, "parameters, and nothing else, stand in the parameter list");
+                }
+                if self.defs[v.0 as usize].replace(Def { block: i as u32, at }).is_some() {
+                    return self.fail(id, v, "stands in two places");
+                }
+            }
+            if block.term.edges().any(|edge| edge.to.0 as usize >= region.blocks.len()) {
+                return self.fail(id, &block.term, "no such block");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether block `a` is on every way to `b`.
+    fn dominates(&self, a: u32, mut b: u32) -> bool {
+        while a != b {
+            match self.idom[b as usize] {
+                Some(up) if up != b => b = up,
+                // Nothing leads there, so anything holds.
+                None => return true,
+                Some(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// The type of `v` as seen at position `at` of `block`.
+    fn value(&self, block: BlockId, at: usize, v: Value, place: &dyn ToString) -> Result<Ty, VerifyError> {
+        let Some(Some(def)) = self.defs.get(v.0 as usize) else {
+            return self.fail(block, place.to_string(), format!("uses {v}, which stands nowhere"));
+        };
+        let before = if def.block == block.0 {
+            (def.at as usize) < at
+        } else {
+            def.block < block.0 && self.dominates(def.block, block.0)
+        };
+        let ty = self.region.inst(v).result();
+        if !before {
+            return self.fail(block, place.to_string(), format!("uses {v}, which may not have run"));
+        }
+        if ty == Ty::None {
+            return self.fail(block, place.to_string(), format!("uses {v}, which gives no value"));
+        }
+        Ok(ty)
+    }
+
+    fn block(&self, id: BlockId) -> Result<(), VerifyError> {
+        let block = &self.region.blocks[id.0 as usize];
+        for v in &block.params {
+            if self.region.inst(*v).ty == Ty::None {
+                return self.fail(id, v, "a parameter has a type");
+            }
+        }
+        for (i, &v) in block.insts.iter().enumerate() {
+            self.inst(id, i + 1, v)?;
+        }
+        self.term(id, block)
+    }
+
+    fn inst(&self, id: BlockId, at: usize, v: Value) -> Result<(), VerifyError> {
+        let inst = self.region.inst(v);
+        let shape = inst.op.shape();
+        let place = format!("{v} ({})", inst.op.name());
+        if !shape.ty.contains(inst.ty) {
+            return self.fail(id, place, format!("cannot have type {}", inst.ty.name()));
+        }
+        for (arg, want) in inst.args().iter().zip(shape.args) {
+            let ty = self.value(id, at, *arg, &place)?;
+            if !want.accepts(inst.ty, ty) {
+                return self.fail(id, place, format!("{arg} is {}, not what it takes", ty.name()));
+            }
+        }
+        if let Err(what) = self.imm(inst, shape.imm) {
+            return self.fail(id, place, what);
+        }
+        if !inst.op.has_snapshot() {
+            return Ok(());
+        }
+        self.snapshot(id, at, inst.snap, &place)
+    }
+
+    fn imm(&self, inst: &Inst, imm: Imm) -> Result<(), String> {
+        let value = inst.imm;
+        let holds = match imm {
+            Imm::None => value == 0,
+            Imm::Const => value & !inst.ty.mask() == 0,
+            Imm::Reg => {
+                let reg = RegId(value as u16);
+                let known = self.regs.get(value as usize).is_some();
+                return if known { self.reg(reg, inst.ty) } else { Err(format!("no register {value}")) };
+            }
+            Imm::Bits => matches!(value, 8 | 16 | 32) && value <= u64::from(inst.ty.bits()),
+            Imm::Mem => value >> 4 == 0 && fits(inst, MemOp::unpack(value)),
+            Imm::Rmw => (value >> 4) < Rmw::ALL.len() as u64 && fits(inst, MemOp::unpack(value)),
+            Imm::Helper => (value as usize) < self.helpers.len(),
+            Imm::Rounding => Rm::from_bits(value).is_some(),
+            Imm::Round => Rm::from_bits(value & !(1 << 8)).is_some(),
+        };
+        if holds { Ok(()) } else { Err(format!("the immediate {value:#x} is out of range")) }
+    }
+
+    /// Whether a value of type `ty` can be in register `reg`.
+    fn reg(&self, reg: RegId, ty: Ty) -> Result<(), String> {
+        let Some(desc) = self.regs.get(reg.0 as usize) else { return Err(format!("no register {}", reg.0)) };
+        if Class::Plain.contains(ty) && ty.bits() == desc.ty.bits() {
+            return Ok(());
+        }
+        Err(format!("{} is {}, not {}", desc.name, desc.ty.name(), ty.name()))
+    }
+
+    fn snapshot(&self, id: BlockId, at: usize, snap: SnapId, place: &str) -> Result<(), VerifyError> {
+        let Some(snap) = self.region.snaps.get(snap.0 as usize) else {
+            return self.fail(id, place, "has no snapshot");
+        };
+        for (i, (reg, v)) in snap.regs.iter().enumerate() {
+            let ty = self.value(id, at, *v, &place)?;
+            if let Err(what) = self.reg(*reg, ty) {
+                return self.fail(id, place, format!("in the snapshot, {what}"));
+            }
+            if snap.regs[..i].iter().any(|(other, _)| other == reg) {
+                return self.fail(id, place, "a register is twice in the snapshot");
+            }
+        }
+        Ok(())
+    }
+
+    fn term(&self, id: BlockId, block: &Block) -> Result<(), VerifyError> {
+        let at = block.insts.len() + 1;
+        let wanted = match &block.term {
+            Term::Branch { cond, .. } => Some((*cond, Ty::Bool)),
+            Term::Indirect { target, .. } => Some((*target, Ty::I64)),
+            Term::Jump(_) | Term::Goto { .. } | Term::Trap { .. } | Term::Exit { .. } => None,
+        };
+        if let Some((v, ty)) = wanted {
+            let found = self.value(id, at, v, &block.term)?;
+            if found != ty {
+                return self.fail(id, &block.term, format!("{v} is {}, not {}", found.name(), ty.name()));
+            }
+        }
+        block.term.edges().try_for_each(|edge| self.edge(id, at, edge))
+    }
+
+    fn edge(&self, id: BlockId, at: usize, edge: &Edge) -> Result<(), VerifyError> {
+        let params = &self.region.blocks[edge.to.0 as usize].params;
+        if params.len() != edge.args.len() {
+            return self.fail(id, edge, format!("{} has {} parameters", edge.to, params.len()));
+        }
+        for (arg, param) in edge.args.iter().zip(params) {
+            let (found, want) = (self.value(id, at, *arg, edge)?, self.region.inst(*param).ty);
+            if found != want {
+                return self.fail(id, edge, format!("{arg} is {}, {param} is {}", found.name(), want.name()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the access `op` goes with the type of `inst`.
+fn fits(inst: &Inst, op: MemOp) -> bool {
+    let bits = 8 << op.size;
+    let whole = bits == inst.ty.bits();
+    match inst.op {
+        Op::Store => !op.signed && (whole || (!inst.ty.is_float() && bits < inst.ty.bits())),
+        _ if inst.ty.is_float() => whole && !op.signed,
+        _ => bits <= inst.ty.bits(),
+    }
+}

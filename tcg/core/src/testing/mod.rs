@@ -1,0 +1,16 @@
+//! What tests share, here and in the crates of the guests: a machine of one CPU and a little memory to run regions
+//! and instructions on ([`Rig`]), random legal regions ([`random_region`]), and the triangle: interpreter, evaluator
+//! and generated code have to agree on every random instruction ([`triangle`]).
+
+mod random_region;
+mod rig;
+mod rng;
+pub mod toy;
+pub mod triangle;
+
+pub use random_region::random_region;
+pub use rig::{Rig, Seen};
+pub use rng::Rng;
+
+#[cfg(test)]
+mod tests;

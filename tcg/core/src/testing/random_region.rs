@@ -1,0 +1,374 @@
+//! Random regions that [`crate::ir::verify`] accepts and that always come to an end.
+//!
+//! Control flow is made of straight runs, conditions with two sides that meet again, exits to the side, and loops that
+//! count down; so definitions dominate uses by construction. Numbers are given in text order, so that the text form
+//! brings back an equal region.
+
+use super::Rng;
+use crate::cpu::{RegId, exit};
+use crate::guest::Guest;
+use crate::ir::{Arg, BlockId, Class, Edge, Imm, Inst, Op, Region, SnapId, Snapshot, Term, Value};
+use crate::sem::{Hint, MemOp, Rm, Rmw};
+use crate::ty::Ty;
+use std::ops::Range;
+
+const TYPES: [Ty; 5] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64];
+/// Deepest nesting of loops and conditions.
+const MAX_DEPTH: usize = 3;
+/// About how many instructions a region has.
+const SIZE: u64 = 60;
+
+/// A region for guest `G` that accesses memory mostly in `window` (guest-virtual addresses) and sometimes just
+/// beside it.
+pub fn random_region<G: Guest>(rng: &mut Rng, window: Range<u64>) -> Region {
+    let pc = 0x1000 + 4 * rng.below(64);
+    let rm = random_rounding(rng);
+    let budget = 1 + rng.below(SIZE);
+    let mut maker = Maker::<'_, G> {
+        rng,
+        region: Region::new(pc, rm),
+        block: BlockId(0),
+        known: TYPES.map(|_| Vec::new()),
+        pc,
+        snap: SnapId::NONE,
+        window,
+        budget,
+        guest: std::marker::PhantomData,
+    };
+    maker.begin();
+    maker.body(0);
+    let term = maker.exit();
+    maker.end(term);
+    maker.region
+}
+
+fn random_rounding(rng: &mut Rng) -> Rm {
+    rng.pick(&[Rm::Rne, Rm::Rne, Rm::Rtz, Rm::Rdn, Rm::Rup, Rm::Rmm])
+}
+
+struct Maker<'a, G> {
+    rng: &'a mut Rng,
+    region: Region,
+    block: BlockId,
+    /// Values that may be used here, by type.
+    known: [Vec<Value>; 5],
+    pc: u64,
+    snap: SnapId,
+    window: Range<u64>,
+    /// How many more instructions there may be.
+    budget: u64,
+    guest: std::marker::PhantomData<G>,
+}
+
+fn type_index(ty: Ty) -> usize {
+    TYPES.iter().position(|t| *t == ty).expect("values have one of these types")
+}
+
+impl<G: Guest> Maker<'_, G> {
+    /// Where to cut `known` when the blocks made from here on no longer dominate.
+    fn scope(&self) -> [usize; 5] {
+        std::array::from_fn(|i| self.known[i].len())
+    }
+
+    fn leave_scope(&mut self, scope: [usize; 5]) {
+        self.known.iter_mut().zip(scope).for_each(|(list, len)| list.truncate(len));
+    }
+
+    fn add(&mut self, op: Op, ty: Ty, imm: u64, args: &[Value]) -> Value {
+        let mut all = [Value::NONE; 3];
+        all[..args.len()].copy_from_slice(args);
+        let snap = if op == Op::Mark { self.snap } else { SnapId::NONE };
+        let snap = if op.has_snapshot() && op != Op::Mark { self.snapshot() } else { snap };
+        let inst = Inst { op, ty, args: all, imm, snap };
+        let v = self.region.push(self.block, inst);
+        if inst.result() != Ty::None {
+            self.known[type_index(inst.result())].push(v);
+        }
+        v
+    }
+
+    /// A snapshot of the present instruction, now and then with values for registers.
+    fn snapshot(&mut self) -> SnapId {
+        let mut regs = Vec::new();
+        while self.rng.chance(10) {
+            let reg = RegId(self.rng.below(G::regs().len() as u64) as u16);
+            let known = &self.known[type_index(G::regs()[reg.0 as usize].ty)];
+            if !known.is_empty() && regs.iter().all(|(r, _)| *r != reg) {
+                regs.push((reg, self.rng.pick(known)));
+            }
+        }
+        self.intern(Snapshot { pc: self.pc, regs })
+    }
+
+    fn intern(&mut self, snap: Snapshot) -> SnapId {
+        let snaps = &mut self.region.snaps;
+        let known = snaps.iter().position(|s| *s == snap);
+        SnapId(known.unwrap_or_else(|| {
+            snaps.push(snap);
+            snaps.len() - 1
+        }) as u32)
+    }
+
+    /// Starts a guest instruction.
+    fn begin(&mut self) {
+        self.pc += 4;
+        self.snap = self.intern(Snapshot { pc: self.pc, regs: Vec::new() });
+        self.add(Op::Mark, Ty::None, 0, &[]);
+    }
+
+    fn end(&mut self, term: Term) {
+        self.region.blocks[self.block.0 as usize].term = term;
+    }
+
+    fn next_block(&mut self) -> BlockId {
+        self.block = self.region.add_block();
+        self.block
+    }
+
+    fn constant(&mut self, ty: Ty) -> Value {
+        let value = self.rng.value(ty);
+        self.add(Op::Const, ty, value, &[])
+    }
+
+    /// Some value of type `ty`.
+    fn value(&mut self, ty: Ty) -> Value {
+        let known = &self.known[type_index(ty)];
+        if known.is_empty() || self.rng.chance(10) {
+            return self.constant(ty);
+        }
+        // Mostly recent ones, so that long chains come up.
+        let recent = known.len().saturating_sub(6);
+        if self.rng.chance(60) { self.rng.pick(&known[recent..]) } else { self.rng.pick(known) }
+    }
+
+    fn class(&mut self, class: Class) -> Ty {
+        let types: Vec<Ty> = TYPES.into_iter().filter(|ty| class.contains(*ty)).collect();
+        match class {
+            Class::Is(ty) => ty,
+            _ => self.rng.pick(&types),
+        }
+    }
+
+    fn arg(&mut self, arg: Arg, ty: Ty) -> Value {
+        let types: Vec<Ty> = TYPES.into_iter().filter(|t| arg.accepts(ty, *t)).collect();
+        let ty = self.rng.pick(&types);
+        self.value(ty)
+    }
+
+    /// An address: in the window, at its edges, or anywhere.
+    fn address(&mut self) -> Value {
+        let size = self.window.end - self.window.start;
+        match self.rng.below(100) {
+            0..40 => {
+                let addr = self.window.start + self.rng.below(size / 8) * 8;
+                self.add(Op::Const, Ty::I64, addr, &[])
+            }
+            40..55 => {
+                let addr = self.window.start + self.rng.below(size - 8);
+                self.add(Op::Const, Ty::I64, addr, &[])
+            }
+            55..95 => {
+                let align = self.rng.pick(&[8, 8, 4, 1]);
+                let (any, mask) = (self.value(Ty::I64), (size.next_power_of_two() / 2 - 1) & !(align - 1));
+                let mask = self.add(Op::Const, Ty::I64, mask, &[]);
+                let offset = self.add(Op::And, Ty::I64, 0, &[any, mask]);
+                let start = self.add(Op::Const, Ty::I64, self.window.start, &[]);
+                self.add(Op::Add, Ty::I64, 0, &[offset, start])
+            }
+            95..98 => {
+                let addr = self.window.end - 8 + self.rng.below(16);
+                self.add(Op::Const, Ty::I64, addr, &[])
+            }
+            _ => self.value(Ty::I64),
+        }
+    }
+
+    /// One random instruction.
+    fn inst(&mut self) {
+        self.budget = self.budget.saturating_sub(1);
+        let op = self.rng.pick(Op::ALL);
+        let shape = op.shape();
+        match op {
+            Op::Nop | Op::Param => return,
+            Op::Mark => return self.begin(),
+            Op::Get | Op::Set => {
+                let reg = self.rng.below(G::regs().len() as u64);
+                let ty = self.same_width(G::regs()[reg as usize].ty);
+                let args: Vec<Value> = shape.args.iter().map(|_| self.value(ty)).collect();
+                self.add(op, ty, reg, &args);
+                return;
+            }
+            _ => {}
+        }
+        let ty = self.class(shape.ty);
+        let first = matches!(shape.imm, Imm::Mem | Imm::Rmw).then(|| self.address());
+        let rest = &shape.args[first.iter().len()..];
+        let args: Vec<Value> = first.into_iter().chain(rest.iter().map(|arg| self.arg(*arg, ty))).collect();
+        let imm = self.imm(op, ty, shape.imm);
+        self.add(op, ty, imm, &args);
+    }
+
+    /// `ty`, or the other type of that width.
+    fn same_width(&mut self, ty: Ty) -> Ty {
+        let types: Vec<Ty> = TYPES.into_iter().filter(|t| t.bits() == ty.bits()).collect();
+        if self.rng.chance(80) { ty } else { self.rng.pick(&types) }
+    }
+
+    fn imm(&mut self, op: Op, ty: Ty, imm: Imm) -> u64 {
+        match imm {
+            Imm::None | Imm::Reg => 0,
+            Imm::Const => self.rng.value(ty),
+            Imm::Bits => self.rng.pick(if ty == Ty::I64 { &[8, 16, 32] } else { &[8, 16] }),
+            Imm::Mem if op == Op::AtomicCas => self.atomic(ty).pack(),
+            Imm::Mem => self.access(op, ty).pack(),
+            Imm::Rmw => self.rng.pick(&Rmw::ALL).pack(self.atomic(ty)),
+            Imm::Helper => self.rng.below(G::helpers().len() as u64),
+            // What a helper-less unit cannot do has to come up, but not most of the time.
+            Imm::Rounding if self.rng.chance(60) => self.region.rm as u64,
+            Imm::Rounding => random_rounding(self.rng) as u64,
+            Imm::Round => random_rounding(self.rng) as u64 | self.rng.below(2) << 8,
+        }
+    }
+
+    fn access(&mut self, op: Op, ty: Ty) -> MemOp {
+        let whole = if ty.bits() == 64 { 3 } else { 2 };
+        let size = if ty.is_float() { whole } else { self.rng.below(whole + 1) };
+        let signed = op == Op::Load && !ty.is_float() && self.rng.chance(50);
+        MemOp { size: size as u8, signed, aligned: self.rng.chance(20) }
+    }
+
+    fn atomic(&mut self, ty: Ty) -> MemOp {
+        let size = if ty == Ty::I64 { 2 + self.rng.below(2) } else { 2 };
+        MemOp { size: size as u8, signed: self.rng.chance(50), aligned: true }
+    }
+
+    /// Instructions and control flow until the budget is used up, or chance ends it.
+    fn body(&mut self, depth: usize) {
+        while self.budget > 0 {
+            for _ in 0..=self.rng.below(8) {
+                self.inst();
+            }
+            match self.rng.below(12) {
+                0..3 if depth < MAX_DEPTH => self.condition(depth),
+                3..5 if depth < MAX_DEPTH => self.counted_loop(depth),
+                5 => self.side_exit(),
+                6 => self.straight(),
+                7 if depth > 0 => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// Up to three new parameters' types.
+    fn param_types(&mut self) -> Vec<Ty> {
+        (0..self.rng.below(4)).map(|_| self.rng.pick(&TYPES)).collect()
+    }
+
+    fn args(&mut self, types: &[Ty]) -> Vec<Value> {
+        types.iter().map(|ty| self.value(*ty)).collect()
+    }
+
+    fn params(&mut self, types: &[Ty]) -> Vec<Value> {
+        let block = self.block;
+        let add = |ty: &Ty| {
+            let v = self.region.add_param(block, *ty);
+            self.known[type_index(*ty)].push(v);
+            v
+        };
+        types.iter().map(add).collect()
+    }
+
+    fn straight(&mut self) {
+        let types = self.param_types();
+        let args = self.args(&types);
+        let from = self.block;
+        let to = self.next_block();
+        self.params(&types);
+        self.region.blocks[from.0 as usize].term = Term::Jump(Edge { to, args });
+    }
+
+    fn side_exit(&mut self) {
+        let (cond, from) = (self.value(Ty::Bool), self.block);
+        let out = self.next_block();
+        let scope = self.scope();
+        let term = self.exit();
+        self.end(term);
+        self.leave_scope(scope);
+        let on = self.next_block();
+        let (mut then, mut other) = (Edge::to(out), Edge::to(on));
+        if self.rng.chance(50) {
+            std::mem::swap(&mut then, &mut other);
+        }
+        self.region.blocks[from.0 as usize].term = Term::Branch { cond, then, other };
+    }
+
+    fn condition(&mut self, depth: usize) {
+        let (cond, from) = (self.value(Ty::Bool), self.block);
+        let types = self.param_types();
+        let straight_on = self.rng.chance(40).then(|| self.args(&types));
+        let scope = self.scope();
+        let then = Edge::to(self.next_block());
+        let mut ends = vec![self.arm(depth, &types)];
+        self.leave_scope(scope);
+        let other = match straight_on {
+            Some(args) => Edge { to: BlockId(self.region.blocks.len() as u32), args },
+            None => {
+                let other = Edge::to(self.next_block());
+                ends.push(self.arm(depth, &types));
+                self.leave_scope(scope);
+                other
+            }
+        };
+        self.region.blocks[from.0 as usize].term = Term::Branch { cond, then, other };
+        let to = self.next_block();
+        self.params(&types);
+        for (block, args) in ends {
+            self.region.blocks[block.0 as usize].term = Term::Jump(Edge { to, args });
+        }
+    }
+
+    /// One side of a condition: the block it ends with, and the arguments for where the sides meet.
+    fn arm(&mut self, depth: usize, types: &[Ty]) -> (BlockId, Vec<Value>) {
+        self.body(depth + 1);
+        let args = self.args(types);
+        (self.block, args)
+    }
+
+    fn counted_loop(&mut self, depth: usize) {
+        let mut types = self.param_types();
+        let count = 1 + self.rng.below(4);
+        let mut args = self.args(&types);
+        args.push(self.add(Op::Const, Ty::I64, count, &[]));
+        types.push(Ty::I64);
+        let from = self.block;
+        let head = self.next_block();
+        let params = self.params(&types);
+        self.region.blocks[from.0 as usize].term = Term::Jump(Edge { to: head, args });
+        self.body(depth + 1);
+        types.pop();
+        let mut args = self.args(&types);
+        let one = self.add(Op::Const, Ty::I64, 1, &[]);
+        let counter = *params.last().expect("the counter was added");
+        let left = self.add(Op::Sub, Ty::I64, 0, &[counter, one]);
+        let zero = self.add(Op::Const, Ty::I64, 0, &[]);
+        let cond = self.add(Op::Ne, Ty::I64, 0, &[left, zero]);
+        args.push(left);
+        let latch = self.block;
+        let on = self.next_block();
+        self.region.blocks[latch.0 as usize].term =
+            Term::Branch { cond, then: Edge { to: head, args }, other: Edge::to(on) };
+    }
+
+    fn exit(&mut self) -> Term {
+        let pc = 0x1000 + 2 * self.rng.below(2048);
+        match self.rng.below(8) {
+            0 => Term::Trap { pc: self.pc, code: self.rng.below(16) as u32, value: self.rng.bits() },
+            1 => Term::Exit { pc, code: self.rng.pick(&[exit::HALT, exit::YIELD]) },
+            2 => {
+                let hint = self.rng.pick(&[Hint::Jump, Hint::Resync]);
+                Term::Indirect { target: self.value(Ty::I64), hint }
+            }
+            _ => Term::Goto { pc, check: self.rng.chance(50) },
+        }
+    }
+}

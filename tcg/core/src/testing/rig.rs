@@ -1,0 +1,195 @@
+//! One CPU and a little memory, for tests.
+
+use super::Rng;
+use crate::cpu::RegId;
+use crate::guest::{Ctx, Guest};
+use crate::interp::{Interp, Step, run_insn};
+use crate::ir::{Left, Region, evaluate};
+use crate::run::{CodeWatch, Mmu, Tables, VcpuFetch};
+use base::AddressSpace;
+use std::fmt::Write;
+use std::sync::Arc;
+use vm_memory::{Bytes, GuestAddress};
+
+/// A CPU of guest `G` with RAM.
+pub struct Rig<G: Guest> {
+    cpu: *mut G::Cpu,
+    mmu: *mut Mmu,
+    space: Arc<AddressSpace>,
+    ram: (u64, u64),
+}
+
+/// Everything that a run can change and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// How it ended.
+    pub left: Left,
+    /// Accrued float flags.
+    pub flags: u32,
+    /// Guest registers in table order.
+    pub regs: Vec<u64>,
+    /// All RAM.
+    pub memory: Vec<u8>,
+}
+
+impl Seen {
+    /// How `self` and `other` differ, a line a difference.
+    pub fn difference<G: Guest>(&self, other: &Self) -> String {
+        let mut text = String::new();
+        let mut line = |what: String| {
+            text += &what;
+            text.push('\n');
+        };
+        if self.left != other.left {
+            line(format!("left by {:x?} and {:x?}", self.left, other.left));
+        }
+        if self.flags != other.flags {
+            line(format!("flags {:#x} and {:#x}", self.flags, other.flags));
+        }
+        for (desc, (a, b)) in G::regs().iter().zip(self.regs.iter().zip(&other.regs)) {
+            if a != b {
+                line(format!("{} {a:#x} and {b:#x}", desc.name));
+            }
+        }
+        for (i, (a, b)) in self.memory.iter().zip(&other.memory).enumerate() {
+            if a != b {
+                line(format!("RAM + {i:#x}: {a:#x} and {b:#x}"));
+            }
+        }
+        text
+    }
+}
+
+/// Nothing is translated behind the test's back.
+struct NoCode;
+
+impl CodeWatch for NoCode {
+    fn code_written(&self, _: u64, _: u64) -> bool {
+        false
+    }
+}
+
+impl<G: Guest> Rig<G> {
+    /// A rig with state `cpu` and `size` bytes of RAM at physical `base`, both page-aligned.
+    pub fn new(cpu: G::Cpu, (base, size): (u64, u64), tlb_entries: usize) -> Self {
+        let ram = base::allocate_ram(&[(base, size)]).expect("tests ask for little memory");
+        let space = Arc::new(AddressSpace::new(ram));
+        let mmu = Mmu::new(space.clone(), Arc::new(NoCode), Arc::new(Tables::new(tlb_entries)));
+        let (cpu, mmu) = (Box::into_raw(Box::new(cpu)), Box::into_raw(Box::new(mmu)));
+        let mut rig = Self { cpu, mmu, space, ram: (base, size) };
+        rig.cpu().as_mut().mmu = mmu;
+        rig.sync();
+        rig
+    }
+
+    /// The state; after a change that matters to translations, call [`Self::sync`].
+    pub fn cpu(&mut self) -> &mut G::Cpu {
+        // SAFETY: owned by `self`; nothing of the rig runs while the borrow lasts.
+        unsafe { &mut *self.cpu }
+    }
+
+    fn parts(&mut self) -> (&mut G::Cpu, &mut Mmu) {
+        // SAFETY: two allocations owned by `self`; nothing of the rig runs while the borrow lasts.
+        unsafe { (&mut *self.cpu, &mut *self.mmu) }
+    }
+
+    /// Looks at what the state makes of addresses and translations.
+    pub fn sync(&mut self) {
+        let (cpu, mmu) = self.parts();
+        mmu.sync::<G>(cpu);
+    }
+
+    /// How the rig fetches code.
+    pub fn fetch(&mut self) -> VcpuFetch<'_, G> {
+        let (cpu, mmu) = self.parts();
+        VcpuFetch { mmu, cpu }
+    }
+
+    fn slot(&mut self, n: usize) -> *mut u64 {
+        // SAFETY: the table's offsets are those of 8-byte fields of the state.
+        unsafe { self.cpu.cast::<u8>().add(G::regs()[n].offset as usize).cast() }
+    }
+
+    /// Gives guest register `reg` a value.
+    pub fn set_reg(&mut self, reg: RegId, value: u64) {
+        // SAFETY: `slot` is a field of the state that `self` owns.
+        unsafe { *self.slot(reg.0.into()) = value };
+    }
+
+    /// All guest registers in table order.
+    pub fn regs(&mut self) -> Vec<u64> {
+        // SAFETY: `slot` is a field of the state that `self` owns.
+        (0..G::regs().len()).map(|n| unsafe { *self.slot(n) }).collect()
+    }
+
+    /// Writes RAM at physical `addr`.
+    pub fn write(&mut self, addr: u64, bytes: &[u8]) {
+        self.space.ram().write_slice(bytes, GuestAddress(addr)).expect("tests write within RAM");
+    }
+
+    /// All RAM.
+    pub fn memory(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.ram.1 as usize];
+        self.space.ram().read_slice(&mut bytes, GuestAddress(self.ram.0)).expect("the size is the RAM's");
+        bytes
+    }
+
+    /// Sets registers and memory back to what `seed` says; accrued flags to none.
+    pub fn fill(&mut self, seed: u64) {
+        let mut rng = Rng::new(seed);
+        for (n, desc) in G::regs().iter().enumerate() {
+            let value = rng.value(desc.ty);
+            self.set_reg(RegId(n as u16), value);
+        }
+        let bytes: Vec<u8> = (0..self.ram.1 / 8).flat_map(|_| rng.bits().to_le_bytes()).collect();
+        self.write(self.ram.0, &bytes);
+        self.cpu().as_mut().fp_flags = 0;
+    }
+
+    /// What there is to see after leaving as `left` says.
+    pub fn seen(&mut self, left: Left) -> Seen {
+        let flags = self.cpu().as_ref().fp_flags;
+        Seen { left, flags, regs: self.regs(), memory: self.memory() }
+    }
+
+    /// Evaluates `region`; `None` if it does not come to an end.
+    pub fn evaluate(&mut self, region: &Region, fuel: usize) -> Option<Seen> {
+        // SAFETY: both are ours.
+        let mut machine = unsafe { Interp::<G>::new(self.cpu, self.mmu) };
+        let left = evaluate(region, &mut machine, fuel)?;
+        Some(self.seen(left))
+    }
+
+    /// Interprets `insns` one after the other until one does not just go on to the next.
+    pub fn interpret(&mut self, insns: &[(Ctx, G::Insn)]) -> Seen {
+        let mut left = Left { pc: self.cpu().as_ref().pc, code: crate::cpu::exit::LOOKUP, trap: None };
+        for (cx, insn) in insns {
+            // SAFETY: both are ours.
+            let step = unsafe { run_insn::<G>(self.cpu, self.mmu, cx, *insn) };
+            left.pc = self.cpu().as_ref().pc;
+            match step {
+                Step::Next => continue,
+                Step::Jumped => {}
+                Step::Trap(trap) => (left.code, left.trap) = (crate::cpu::exit::TRAP, Some(trap)),
+                Step::Leave(code) => left.code = code,
+            }
+            break;
+        }
+        self.seen(left)
+    }
+}
+
+impl<G: Guest> Drop for Rig<G> {
+    fn drop(&mut self) {
+        // SAFETY: both were made by `Box::into_raw` in `new` and are not used afterwards.
+        unsafe {
+            drop(Box::from_raw(self.cpu));
+            drop(Box::from_raw(self.mmu));
+        }
+    }
+}
+
+/// Adds a titled part to a report.
+pub(super) fn section(report: &mut String, title: &str, body: &str) {
+    writeln!(report, "--- {title}\n{}", body.trim_end()).expect("a string takes everything");
+}

@@ -1,0 +1,128 @@
+//! Laws that hold of every random region and every random toy instruction.
+
+use super::toy::{self, Toy};
+use super::triangle::{Amount, Source, run};
+use super::{Rig, Rng, random_region};
+use crate::guest::Guest;
+use crate::ir::{Names, Op, Region, verify};
+use crate::opt::optimise;
+
+/// More than any random region needs: loops nest three deep and run at most four times.
+const FUEL: usize = 100_000;
+
+fn names() -> Names<'static> {
+    Names { regs: Toy::regs(), helpers: Toy::helpers() }
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let count = std::env::var("MIMIC_REGIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(2000);
+    0..count
+}
+
+fn region(seed: u64) -> (Rng, Region) {
+    let mut rng = Rng::new(seed);
+    let region = random_region::<Toy>(&mut rng, toy::DATA..toy::READ_ONLY);
+    (rng, region)
+}
+
+fn check(region: &Region, title: &str) {
+    if let Err(error) = verify(region, Toy::regs(), Toy::helpers()) {
+        panic!("{title}: {error}\n{}", names().print(region));
+    }
+}
+
+#[test]
+fn random_regions_are_legal_and_use_every_operation() {
+    let mut seen = vec![0; Op::ALL.len()];
+    for seed in seeds() {
+        let (_, region) = region(seed);
+        check(&region, "random region");
+        region.blocks.iter().flat_map(|b| &b.insts).for_each(|v| seen[region.inst(*v).op as usize] += 1);
+    }
+    for op in Op::ALL.iter().filter(|op| !matches!(op, Op::Nop | Op::Param)) {
+        assert!(seen[*op as usize] > 0, "{} never came up", op.name());
+    }
+}
+
+#[test]
+fn the_text_form_is_read_back() {
+    for seed in seeds() {
+        let (_, mut region) = region(seed);
+        let text = names().print(&region);
+        let back = names().parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert_eq!(back, region, "{text}");
+        optimise(&mut region, Toy::regs(), Toy::helpers());
+        let text = names().print(&region);
+        let back = names().parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert_eq!(names().print(&back), text);
+        check(&back, "read back");
+    }
+}
+
+#[test]
+fn optimising_changes_nothing_that_can_be_seen() {
+    let mut rig = Rig::<Toy>::new(toy::Cpu::default(), (toy::RAM, toy::RAM_END - toy::RAM), 4);
+    let (mut trapped, mut left) = (0, 0);
+    for seed in seeds() {
+        let (mut rng, region) = region(seed);
+        let mut optimised = region.clone();
+        optimise(&mut optimised, Toy::regs(), Toy::helpers());
+        check(&optimised, "optimised");
+        let mut twice = optimised.clone();
+        optimise(&mut twice, Toy::regs(), Toy::helpers());
+        check(&twice, "optimised twice");
+        for _ in 0..3 {
+            let state = rng.bits();
+            rig.fill(state);
+            let truth = rig.evaluate(&region, FUEL).expect("random regions come to an end");
+            *if truth.left.trap.is_some() { &mut trapped } else { &mut left } += 1;
+            for (what, changed) in [("optimised", &optimised), ("optimised twice", &twice)] {
+                rig.fill(state);
+                let seen = rig.evaluate(changed, FUEL).expect("random regions come to an end");
+                assert!(
+                    seen == truth,
+                    "seed {seed}, {what}:\n{}\n{}\n{}",
+                    truth.difference::<Toy>(&seen),
+                    names().print(&region),
+                    names().print(changed),
+                );
+            }
+        }
+    }
+    assert!(trapped > left / 20 && left > trapped / 4, "{trapped} trapped, {left} did not");
+}
+
+struct ToySource;
+
+impl Source for ToySource {
+    type Guest = Toy;
+
+    fn cpu(&self) -> toy::Cpu {
+        toy::Cpu::default()
+    }
+
+    fn ram(&self) -> (u64, u64) {
+        (toy::RAM, toy::RAM_END - toy::RAM)
+    }
+
+    fn insn(&self, rng: &mut Rng) -> Vec<u8> {
+        let bits = rng.bits() as u32 & !63;
+        // Mostly not the ends of blocks.
+        let limit = if rng.chance(90) { 11 } else { u64::from(toy::OPERATIONS) + 1 };
+        (bits | rng.below(limit) as u32).to_le_bytes().into()
+    }
+
+    fn prepare(&self, cpu: &mut toy::Cpu, rng: &mut Rng) {
+        cpu.rm = rng.below(5);
+    }
+
+    fn difference(&self, a: &toy::Cpu, b: &toy::Cpu) -> Option<String> {
+        (a.rm != b.rm).then(|| "the rounding mode changed".to_string())
+    }
+}
+
+#[test]
+fn triangle_of_the_toy() {
+    let amount = Amount { seed: 0, blocks: seeds().end, insns: 20 };
+    run(&ToySource, amount).unwrap_or_else(|report| panic!("{report}"));
+}

@@ -1,0 +1,184 @@
+//! The triangle: interpreter, evaluator and generated code agree on random instructions.
+//!
+//! This proves the translator; the meaning of instructions is written once, so all three share it.
+
+use super::Rng;
+use super::rig::{Rig, Seen, section};
+use crate::build::guest_block;
+use crate::cpu::RegId;
+use crate::effects::{Effects, Origin};
+use crate::guest::{Ctx, Guest};
+use crate::ir::{Names, Region, verify};
+use crate::opt::optimise;
+
+/// A place that random instructions come from.
+pub trait Source {
+    /// The guest.
+    type Guest: Guest;
+
+    /// A state in which addresses are physical, or as good as that.
+    fn cpu(&self) -> <Self::Guest as Guest>::Cpu;
+    /// First address and size of RAM, page-aligned, at least three pages: code stands in the first, addresses are made
+    /// to point into the rest.
+    fn ram(&self) -> (u64, u64);
+    /// The bytes of a random instruction.
+    fn insn(&self, rng: &mut Rng) -> Vec<u8>;
+    /// Changes the part of the state that is no guest register; seeds are repeated to get equal states.
+    fn prepare(&self, cpu: &mut <Self::Guest as Guest>::Cpu, rng: &mut Rng);
+    /// How the parts of two states differ that are no guest registers, if they do.
+    fn difference(&self, a: &<Self::Guest as Guest>::Cpu, b: &<Self::Guest as Guest>::Cpu) -> Option<String>;
+}
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Amount {
+    /// First seed; block `n` is made from `seed + n`.
+    pub seed: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Most instructions a block.
+    pub insns: u64,
+}
+
+type Insns<G> = Vec<(Ctx, <G as Guest>::Insn)>;
+
+/// Tries `amount` random blocks; the report of the first disagreement.
+pub fn run<S: Source>(source: &S, amount: Amount) -> Result<(), String> {
+    let mut sides = Sides::new(source);
+    (amount.seed..amount.seed + amount.blocks).try_for_each(|seed| sides.block(seed, amount.insns))
+}
+
+struct Sides<'a, S: Source> {
+    source: &'a S,
+    /// One for each reading.
+    rigs: [Rig<S::Guest>; READINGS.len()],
+}
+
+const READINGS: [&str; 3] = ["interpreter", "evaluator", "evaluator on optimised IR"];
+
+impl<'a, S: Source> Sides<'a, S> {
+    fn new(source: &'a S) -> Self {
+        Self { source, rigs: READINGS.map(|_| Rig::new(source.cpu(), source.ram(), 16)) }
+    }
+
+    fn block(&mut self, seed: u64, max_insns: u64) -> Result<(), String> {
+        let mut rng = Rng::new(seed);
+        let pc = self.source.ram().0 + 2 * rng.below(64);
+        let code: Vec<u8> = (0..1 + rng.below(max_insns)).flat_map(|_| self.source.insn(&mut rng)).collect();
+        let state = rng.bits();
+        for n in 0..self.rigs.len() {
+            self.fill(n, state, pc, &code);
+        }
+        let (insns, region) = match self.translate(pc) {
+            Ok(made) => made,
+            // The very first fetch faults: nothing to compare.
+            Err(None) => return Ok(()),
+            Err(Some(what)) => return Err(self.report(seed, &what, None)),
+        };
+        let pointers = pointers::<S>(&insns);
+        for n in 0..self.rigs.len() {
+            self.point(n, state, &pointers);
+        }
+        let mut optimised = region.clone();
+        optimise(&mut optimised, S::Guest::regs(), S::Guest::helpers());
+        let shown = Some((&insns, &region, &optimised));
+        if let Err(error) = verify(&optimised, S::Guest::regs(), S::Guest::helpers()) {
+            return Err(self.report(seed, &format!("optimised IR: {error}"), shown));
+        }
+        let fuel = region.blocks.len() + 1;
+        let truth = self.rigs[0].interpret(&insns);
+        let seen = [self.rigs[1].evaluate(&region, fuel), self.rigs[2].evaluate(&optimised, fuel)];
+        for (n, seen) in seen.into_iter().enumerate() {
+            if let Some(what) = self.compare(&truth, seen, n + 1) {
+                return Err(self.report(seed, &what, shown));
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, n: usize, state: u64, pc: u64, code: &[u8]) {
+        let rig = &mut self.rigs[n];
+        rig.fill(state);
+        self.source.prepare(rig.cpu(), &mut Rng::new(state));
+        rig.cpu().as_mut().pc = pc;
+        rig.sync();
+        rig.write(pc, code);
+    }
+
+    /// The instructions of the block at `pc`, decoded before any of them can change them, and its IR.
+    fn translate(&mut self, pc: u64) -> Result<(Insns<S::Guest>, Region), Option<String>> {
+        let rig = &mut self.rigs[1];
+        let mode = S::Guest::context(rig.cpu()).mode;
+        let fetch = &mut rig.fetch();
+        let block = guest_block::<S::Guest>(fetch, pc, mode, 64).map_err(|_| None)?;
+        let mut insns = Vec::new();
+        let mut at = pc;
+        for _ in 0..block.insns {
+            let decoded = S::Guest::decode(fetch, at, mode);
+            let (insn, len) =
+                decoded.map_err(|_| Some("what was translated cannot be fetched".to_string()))?;
+            insns.push((Ctx { pc: at, len, mode }, insn));
+            at = at.wrapping_add(len);
+        }
+        verify(&block.region, S::Guest::regs(), S::Guest::helpers())
+            .map_err(|error| Some(format!("IR: {error}\n{}", print::<S>(&block.region))))?;
+        Ok((insns, block.region))
+    }
+
+    /// Points registers that are used as addresses into RAM, most of the time.
+    fn point(&mut self, n: usize, state: u64, pointers: &[(RegId, u64)]) {
+        let mut rng = Rng::new(state ^ 1);
+        let (base, size) = self.source.ram();
+        let data = base + base::PAGE_SIZE..base + size;
+        for (reg, offset) in pointers {
+            let align = rng.pick(&[8, 8, 8, 1]);
+            let at = data.start + rng.below(data.end - data.start) / align * align;
+            if rng.chance(95) {
+                self.rigs[n].set_reg(*reg, at.wrapping_sub(*offset));
+            }
+        }
+    }
+
+    fn compare(&mut self, truth: &Seen, seen: Option<Seen>, n: usize) -> Option<String> {
+        let Some(seen) = seen else { return Some(format!("{} does not come to an end", READINGS[n])) };
+        let mut differs = truth.difference::<S::Guest>(&seen);
+        let [first, rest @ ..] = &mut self.rigs;
+        differs += &self.source.difference(first.cpu(), rest[n - 1].cpu()).unwrap_or_default();
+        (!differs.is_empty()).then(|| format!("{} and {}:\n{differs}", READINGS[0], READINGS[n]))
+    }
+
+    fn report(&self, seed: u64, what: &str, shown: Option<(&Insns<S::Guest>, &Region, &Region)>) -> String {
+        let mut report = format!("seed {seed}\n");
+        section(&mut report, "difference", what);
+        if let Some((insns, region, optimised)) = shown {
+            let listing: Vec<_> = insns.iter().map(|(cx, insn)| S::Guest::print(*insn, cx.pc)).collect();
+            section(&mut report, "guest code", &listing.join("\n"));
+            section(&mut report, "IR", &print::<S>(region));
+            section(&mut report, "optimised IR", &print::<S>(optimised));
+        }
+        report
+    }
+}
+
+fn print<S: Source>(region: &Region) -> String {
+    Names { regs: S::Guest::regs(), helpers: S::Guest::helpers() }.print(region)
+}
+
+/// Registers that the instructions use as addresses before they write them, each with the constant added to it.
+fn pointers<S: Source>(insns: &Insns<S::Guest>) -> Vec<(RegId, u64)> {
+    let mut written = Vec::new();
+    let mut pointers: Vec<(RegId, u64)> = Vec::new();
+    for (cx, insn) in insns {
+        let effects = Effects::of::<S::Guest>(cx, *insn);
+        for memory in &effects.memory {
+            if let Origin::Reg(reg, offset) = memory.addr
+                && !written.contains(&reg)
+                && pointers.iter().all(|(r, _)| *r != reg)
+            {
+                pointers.push((reg, offset));
+            }
+        }
+        written.extend(effects.writes);
+    }
+    pointers
+}

@@ -62,3 +62,7 @@ fn best_run(rows: &[&Row], decided: u32) -> Option<(u32, u32)> {
     }
     best.map(|((_, len), shift)| (shift, len))
 }
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;

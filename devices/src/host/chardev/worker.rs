@@ -108,19 +108,21 @@ impl Worker {
             self.poll.wait(timeout);
             self.react(&watched, room);
         }
+        // Nobody waits for this, but what can still go out at once does.
+        self.write_log();
+        self.write_out();
     }
 
     /// Takes what the device's side left in the shared state; false once the back end is dropped.
     fn exchange(&mut self) -> bool {
         let mut state = self.shared.state.lock();
-        if state.closing {
-            return false;
-        }
+        let closing = state.closing;
         let new_sink = std::mem::take(&mut state.new_sink).then(|| state.sink.clone());
         if let Some(log) = &mut state.log {
             std::mem::swap(log, &mut self.log_bytes);
         }
-        let due = Instant::now() >= self.next_write || state.flushing > 0 || state.out.len() >= PLENTY;
+        let hurry = closing || state.flushing > 0 || state.out.len() >= PLENTY;
+        let due = hurry || Instant::now() >= self.next_write;
         if self.chunk.rest().is_empty() && due {
             self.chunk.clear();
             std::mem::swap(&mut state.out, &mut self.chunk.bytes);
@@ -129,6 +131,9 @@ impl Worker {
         let writable = state.starved && state.room() > 0;
         state.starved &= !writable;
         drop(state);
+        if closing {
+            return false;
+        }
         if let Some(sink) = new_sink {
             // Without the lock: the last owner of the old one may be here, and its drop may be anything.
             self.sink = sink;

@@ -224,3 +224,28 @@ fn a_replaced_device_may_take_another_back_end_with_it() {
     peer.write_all(b"alive").unwrap();
     guest.expect(b"alive");
 }
+
+#[test]
+fn a_device_that_ends_on_the_back_ends_own_thread_loses_no_output() {
+    struct Last(Mutex<Option<Arc<Port>>>);
+    impl CharSink for Last {
+        fn room(&self) -> usize {
+            100
+        }
+        fn receive(&self, bytes: &[u8]) {
+            if let Some(port) = self.0.lock().take() {
+                port.write(bytes);
+            }
+        }
+        fn event(&self, _: CharEvent) {}
+    }
+    for _ in 0..20 {
+        let (port, mut peer) = pair();
+        port.attach(Arc::new(Last(Mutex::new(Some(port.clone())))));
+        drop(port);
+        peer.write_all(b"echo").unwrap();
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"echo");
+    }
+}

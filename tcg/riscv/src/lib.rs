@@ -19,3 +19,4 @@ pub mod sys;
 pub mod trap;
 
 pub use guest::Riscv;
+pub use print::print;

@@ -51,7 +51,7 @@ pub mod show {
     pub fn order(set: i64, _: u64) -> String {
         let letters = ['w', 'r', 'o', 'i'].into_iter().enumerate().rev();
         let text: String = letters.filter(|(bit, _)| set >> bit & 1 != 0).map(|(_, letter)| letter).collect();
-        if text.is_empty() { "0".into() } else { text }
+        if text.is_empty() { "unknown".into() } else { text }
     }
 
     /// The suffix of an atomic instruction.

@@ -6,7 +6,7 @@ use crate::eval;
 use crate::fp;
 use crate::guest::Trap;
 use crate::interp::Stop;
-use crate::sem::{Hint, MemOp};
+use crate::sem::MemOp;
 use crate::ty::Ty;
 
 /// What a region works on. [`crate::interp::Interp`] is one, over a vCPU's state and memory.
@@ -99,10 +99,7 @@ impl<M: Machine> Run<'_, M> {
                 }
             }
             Term::Goto { pc, check } => return Err(self.go(*pc, *check)),
-            Term::Indirect { target, hint: Hint::Jump } => return Err(self.go(self.value(*target), true)),
-            Term::Indirect { target, hint: Hint::Resync } => {
-                return Err(Left::with(self.value(*target), exit::RESYNC));
-            }
+            Term::Indirect { target, .. } => return Err(self.go(self.value(*target), true)),
             Term::Trap { pc, code, value } => {
                 return Err(Left::trapping(*pc, Trap { code: *code, value: *value }));
             }

@@ -29,7 +29,7 @@ pub(super) fn set_rounding(head: &mut CpuHeader, rm: Rm) {
 }
 
 /// Runs generated code by `enter` with the guest's float mode, and collects the flags it raised.
-pub(super) fn with_guest_mode(head: *mut CpuHeader, enter: impl FnOnce() -> u32) -> u32 {
+pub(crate) fn with_guest_mode(head: *mut CpuHeader, enter: impl FnOnce() -> u32) -> u32 {
     // SAFETY (both blocks): `head` is the running vCPU's header, only used in between by generated code and helpers.
     // SAFETY: see above.
     unsafe { (*head).fp_live = 1 };

@@ -11,3 +11,8 @@ pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use tlb::Tables;
 pub use float::collect_flags;
 pub use vcpu::{Handle, Tiers, TrapHook, Vcpu, VcpuConfig, parts};
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use float::with_guest_mode;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use vcpu::helper_table;

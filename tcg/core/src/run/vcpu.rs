@@ -362,7 +362,7 @@ pub unsafe fn parts<'a, G: Guest>(head: *mut CpuHeader) -> (&'a mut G::Cpu, &'a 
 }
 
 /// The helper functions of guest `G` in [`crate::cpu::HelperId`] order, the translator's own first.
-fn helper_table<G: Guest>() -> Box<[HelperFn]> {
+pub(crate) fn helper_table<G: Guest>() -> Box<[HelperFn]> {
     let own = host::core_helpers(memory_helpers::<G>());
     own.into_iter().chain(G::helpers().iter().map(|h| h.func)).collect()
 }

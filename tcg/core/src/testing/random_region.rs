@@ -366,7 +366,10 @@ impl<G: Guest> Maker<'_, G> {
             1 => Term::Exit { pc, code: self.rng.pick(&[exit::HALT, exit::YIELD]) },
             2 => {
                 let hint = self.rng.pick(&[Hint::Jump, Hint::Resync]);
-                Term::Indirect { target: self.value(Ty::I64), hint }
+                // The jump cache relies on even addresses.
+                let even = self.add(Op::Const, Ty::I64, !1, &[]);
+                let any = self.value(Ty::I64);
+                Term::Indirect { target: self.add(Op::And, Ty::I64, 0, &[any, even]), hint }
             }
             _ => Term::Goto { pc, check: self.rng.chance(50) },
         }

@@ -1,14 +1,16 @@
 //! One CPU and a little memory, for tests.
 
 use super::Rng;
-use crate::cpu::RegId;
-use crate::guest::{Ctx, Guest};
+use crate::cpu::{CpuHeader, HelperFn, RegId, exit};
+use crate::guest::{Ctx, Guest, Trap};
+use crate::host::{CodeBuffer, Env};
 use crate::interp::{Interp, Step, run_insn};
 use crate::ir::{Left, Region, evaluate};
-use crate::run::{CodeWatch, Mmu, Tables, VcpuFetch};
+use crate::run::{CodeWatch, Mmu, Tables, VcpuFetch, helper_table, with_guest_mode};
 use base::AddressSpace;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use vm_memory::{Bytes, GuestAddress};
 
 /// A CPU of guest `G` with RAM.
@@ -17,6 +19,10 @@ pub struct Rig<G: Guest> {
     mmu: *mut Mmu,
     space: Arc<AddressSpace>,
     ram: (u64, u64),
+    buffer: CodeBuffer,
+    /// What the header points to: nobody wants attention.
+    _request: Box<AtomicU32>,
+    _helpers: Box<[HelperFn]>,
 }
 
 /// Everything that a run can change and how it ended.
@@ -76,8 +82,13 @@ impl<G: Guest> Rig<G> {
         let space = Arc::new(AddressSpace::new(ram));
         let mmu = Mmu::new(space.clone(), Arc::new(NoCode), Arc::new(Tables::new(tlb_entries)));
         let (cpu, mmu) = (Box::into_raw(Box::new(cpu)), Box::into_raw(Box::new(mmu)));
-        let mut rig = Self { cpu, mmu, space, ram: (base, size) };
-        rig.cpu().as_mut().mmu = mmu;
+        let buffer = CodeBuffer::new(1 << 20).expect("tests ask for little code memory");
+        let (request, helpers) = (Box::new(AtomicU32::new(0)), helper_table::<G>());
+        // SAFETY: just made.
+        let head = unsafe { (*cpu).as_mut() };
+        (head.mmu, head.request, head.helpers) = (mmu, &*request, helpers.as_ptr());
+        let mut rig =
+            Self { cpu, mmu, space, ram: (base, size), buffer, _request: request, _helpers: helpers };
         rig.sync();
         rig
     }
@@ -160,9 +171,34 @@ impl<G: Guest> Rig<G> {
         Some(self.seen(left))
     }
 
+    /// Compiles `region` and runs it; `random` chooses registers. `None` if a frame is too small for it.
+    pub fn run_host(&mut self, region: &Region, random: Option<u64>) -> Option<Seen> {
+        let env = Env { regs: G::regs(), helpers: G::helpers(), first_site: 1, random_registers: random };
+        self.buffer.reset();
+        let compiled = self.buffer.compile(region, &env).ok()?;
+        let (entry, runner) = (self.buffer.entry_address(compiled.entry) as u64, self.buffer.runner());
+        let head = self.cpu.cast::<CpuHeader>();
+        // SAFETY: the header is the start of a state of guest `G`, and the code was just compiled for it.
+        let code = with_guest_mode(head, || unsafe { runner.enter(head, entry) });
+        let head: &CpuHeader = (*self.cpu()).as_ref();
+        let trap = Trap { code: head.trap_code, value: head.trap_value };
+        let left = Left { pc: head.pc, code, trap: (code == exit::TRAP).then_some(trap) };
+        Some(self.seen(left))
+    }
+
+    /// A listing of the host code of `region`.
+    pub fn list_host(&mut self, region: &Region, random: Option<u64>) -> String {
+        let env = Env { regs: G::regs(), helpers: G::helpers(), first_site: 1, random_registers: random };
+        self.buffer.reset();
+        match self.buffer.compile(region, &env) {
+            Ok(compiled) => disassemble(self.buffer.code(&compiled)),
+            Err(error) => format!("not compiled: {error:?}"),
+        }
+    }
+
     /// Interprets `insns` one after the other until one does not just go on to the next.
     pub fn interpret(&mut self, insns: &[(Ctx, G::Insn)]) -> Seen {
-        let mut left = Left { pc: self.cpu().as_ref().pc, code: crate::cpu::exit::LOOKUP, trap: None };
+        let mut left = Left { pc: self.cpu().as_ref().pc, code: exit::LOOKUP, trap: None };
         for (cx, insn) in insns {
             // SAFETY: both are ours.
             let step = unsafe { run_insn::<G>(self.cpu, self.mmu, cx, *insn) };
@@ -170,7 +206,7 @@ impl<G: Guest> Rig<G> {
             match step {
                 Step::Next => continue,
                 Step::Jumped => {}
-                Step::Trap(trap) => (left.code, left.trap) = (crate::cpu::exit::TRAP, Some(trap)),
+                Step::Trap(trap) => (left.code, left.trap) = (exit::TRAP, Some(trap)),
                 Step::Leave(code) => left.code = code,
             }
             break;
@@ -192,4 +228,15 @@ impl<G: Guest> Drop for Rig<G> {
 /// Adds a titled part to a report.
 pub(super) fn section(report: &mut String, title: &str, body: &str) {
     writeln!(report, "--- {title}\n{}", body.trim_end()).expect("a string takes everything");
+}
+
+/// Host code as text.
+#[cfg(target_arch = "x86_64")]
+fn disassemble(code: &[u8]) -> String {
+    use capstone::arch::BuildsCapstone;
+    let capstone = capstone::Capstone::new().x86().mode(capstone::arch::x86::ArchMode::Mode64).build();
+    match capstone.and_then(|c| c.disasm_all(code, 0).map(|insns| insns.to_string())) {
+        Ok(text) => text,
+        Err(error) => error.to_string(),
+    }
 }

@@ -92,6 +92,35 @@ fn optimising_changes_nothing_that_can_be_seen() {
     assert!(trapped > left / 20 && left > trapped / 4, "{trapped} trapped, {left} did not");
 }
 
+#[test]
+fn generated_code_equals_the_evaluator() {
+    let mut rig = Rig::<Toy>::new(toy::Cpu::default(), (toy::RAM, toy::RAM_END - toy::RAM), 4);
+    let mut compiled = 0;
+    for seed in seeds() {
+        let (mut rng, region) = region(seed);
+        let mut optimised = region.clone();
+        optimise(&mut optimised, Toy::regs(), Toy::helpers());
+        rig.cpu().rm = region.rm as u64;
+        rig.sync();
+        for (region, random) in [(&region, None), (&optimised, None), (&optimised, Some(seed))] {
+            let state = rng.bits();
+            rig.fill(state);
+            let truth = rig.evaluate(region, FUEL).expect("random regions come to an end");
+            rig.fill(state);
+            let Some(seen) = rig.run_host(region, random) else { continue };
+            compiled += 1;
+            assert!(
+                seen == truth,
+                "seed {seed}, registers {random:?}:\n{}\n{}\n{}",
+                truth.difference::<Toy>(&seen),
+                names().print(region),
+                rig.list_host(region, random),
+            );
+        }
+    }
+    assert!(compiled > 2 * seeds().end, "only {compiled} regions were compiled");
+}
+
 struct ToySource;
 
 impl Source for ToySource {

@@ -264,7 +264,10 @@ impl Guest for Toy {
                 return Ok(Next::Branch { cond: s.ltu(a, b), taken: target, not: cx.next_pc() });
             }
             "jump" => return Ok(Next::Jump(target)),
-            "indirect" => return Ok(Next::Indirect(s.get(ra), Hint::Jump)),
+            "indirect" => {
+                let (any, even) = (s.get::<I64>(ra), s.k(!1));
+                return Ok(Next::Indirect(s.and(any, even), Hint::Jump));
+            }
             "halt" => return Ok(Next::Exit(exit::HALT)),
             "trap" => return Ok(Next::Trap(Trap { code: 8, value: imm as u64 })),
             _ => return Ok(Next::Trap(Trap { code: 5, value: insn.0.into() })),

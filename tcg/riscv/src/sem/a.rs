@@ -28,7 +28,7 @@ fn load_reserved<S: Sem>(s: &mut S, a: Lr, op: MemOp) -> Flow<S> {
 
 fn store_conditional<S: Sem>(s: &mut S, a: Amo, op: MemOp) -> Flow<S> {
     let (addr, new) = (x(s, a.rs1), x(s, a.rs2));
-    let (reservation, expected) = (s.get(RESERVATION), s.get(RESERVED_VALUE));
+    let (reservation, expected) = (s.get(RESERVATION), s.get::<I64>(RESERVED_VALUE));
     let reserved = s.eq(addr, reservation);
     // A misaligned address traps in any case, and is never reserved.
     let (low, zero, yes) = (s.k(op.bytes() - 1), s.k(0), s.k::<Bool>(1));
@@ -40,7 +40,9 @@ fn store_conditional<S: Sem>(s: &mut S, a: Amo, op: MemOp) -> Flow<S> {
         s.set(RESERVED_VALUE, old);
         Ok(())
     })?;
-    let old = s.get::<I64>(RESERVED_VALUE);
+    let old = s.get(RESERVED_VALUE);
+    // After `lr.d`, `sc.w` is about the low half.
+    let expected = if op.size == 2 { s.sext(expected, 32) } else { expected };
     let lost = s.ne(old, expected);
     let failed = s.select(reserved, lost, yes);
     let none = s.k(u64::MAX);

@@ -1,6 +1,9 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "each test uses some of it")]
 
+pub mod elf;
+pub mod program;
+
 use std::path::PathBuf;
 use tcg_riscv::csr::Csrs;
 use tcg_riscv::csr::bits::mstatus;

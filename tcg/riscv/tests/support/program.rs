@@ -1,0 +1,346 @@
+//! Random programs for the oracle: cases that load all registers, run a few random instructions, and store all
+//! registers again; at the end the program writes its data to standard output.
+//!
+//! x2, x8 and x30 point into the case's window of memory and x31 serves to load and store; instructions read them but
+//! do not change them.
+
+use super::Rng;
+use std::ops::Range;
+use tcg_riscv::isa::{ROWS, Row};
+
+/// Where the program stands.
+pub const BASE: u64 = 0x1_0000;
+/// Bytes of code, and where the data begins.
+pub const CODE: u64 = 0x8_0000;
+/// Bytes of a case's data: x0 to x31, f0 to f31, fcsr, and the window.
+pub const CASE: u64 = FCSR + 64 + WINDOW;
+const F: u64 = 256;
+const FCSR: u64 = 512;
+const WINDOW_AT: u64 = 576;
+const WINDOW: u64 = 512;
+
+const SP: u32 = 2;
+const S0: u32 = 8;
+const T5: u32 = 30;
+const T6: u32 = 31;
+/// Where each pointer points in the window.
+const POINTERS: [(u32, u64); 3] = [(SP, 0), (S0, 128), (T5, 256)];
+
+/// A program and where its cases stand.
+pub struct Program {
+    /// Code and data, from [`BASE`].
+    pub image: Vec<u8>,
+    /// The random instructions of each case, as offsets in the image.
+    pub cases: Vec<Range<usize>>,
+    /// Rows that occur.
+    pub rows: Vec<&'static str>,
+}
+
+impl Program {
+    /// Bytes that the program writes: its data.
+    pub fn output(&self) -> Range<u64> {
+        BASE + CODE..BASE + CODE + self.cases.len() as u64 * CASE
+    }
+}
+
+/// A program of `cases` cases of up to `insns` random instructions each, of rows that `choose` allows.
+pub fn random(rng: &mut Rng, cases: usize, insns: u64, choose: impl Fn(&Row) -> bool) -> Program {
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| runs(row) && choose(row)).collect();
+    let mut maker = Maker { rng, rows, code: Vec::new(), used: Vec::new() };
+    let mut data = Vec::new();
+    let mut ranges = Vec::new();
+    for n in 0..cases {
+        let at = BASE + CODE + n as u64 * CASE;
+        maker.load_state(at);
+        let start = maker.code.len();
+        for _ in 0..1 + maker.rng.below(insns) {
+            maker.insn();
+        }
+        ranges.push(start..maker.code.len());
+        maker.store_state(at);
+        data.extend(maker.data(at));
+    }
+    maker.finish(data.len() as u64);
+    let Maker { code: mut image, used, .. } = maker;
+    assert!(image.len() as u64 <= CODE, "the code fits");
+    image.resize(CODE as usize, 0);
+    image.extend(data);
+    Program { image, cases: ranges, rows: used }
+}
+
+/// Rows that run alike in user mode everywhere: not what traps, waits, or reads clocks.
+pub fn runs(row: &Row) -> bool {
+    const NOT: [&str; 16] = [
+        "ecall",
+        "ebreak",
+        "c.ebreak",
+        "mret",
+        "sret",
+        "wfi",
+        "sfence.vma",
+        "sinval.vma",
+        "sfence.w.inval",
+        "sfence.inval.ir",
+        "cbo.inval",
+        "cbo.clean",
+        "cbo.flush",
+        "c.addi16sp",
+        "wrs.nto",
+        "wrs.sto",
+    ];
+    !NOT.contains(&row.name)
+}
+
+struct Maker<'a> {
+    rng: &'a mut Rng,
+    rows: Vec<&'static Row>,
+    code: Vec<u8>,
+    used: Vec<&'static str>,
+}
+
+fn row(name: &str) -> &'static Row {
+    ROWS.iter().find(|row| row.name == name).expect("a row of this name")
+}
+
+impl Maker<'_> {
+    fn emit(&mut self, word: u32) {
+        let bytes = word.to_le_bytes();
+        self.code.extend(if word & 3 == 3 { &bytes[..] } else { &bytes[..2] });
+    }
+
+    /// An instruction with these operands, the others zero.
+    fn with(&mut self, name: &str, operands: &[(&str, u32)]) {
+        let row = row(name);
+        self.emit(operands.iter().fold(row.value, |word, (operand, bits)| row.with(word, operand, *bits)));
+    }
+
+    /// x31 becomes `value`, below 2^31.
+    fn set_t6(&mut self, value: u64) {
+        let value = value as u32;
+        self.with("lui", &[("rd", T6), ("imm", value.wrapping_add(0x800) & 0xffff_f000)]);
+        self.with("addi", &[("rd", T6), ("rs1", T6), ("imm", value & 0xfff)]);
+    }
+
+    fn load_state(&mut self, at: u64) {
+        self.set_t6(at);
+        self.with("ld", &[("rd", 1), ("rs1", T6), ("imm", FCSR as u32)]);
+        self.with("csrrw", &[("csr", 3), ("rs1", 1)]);
+        for n in 0..32 {
+            self.with("fld", &[("rd", n), ("rs1", T6), ("imm", F as u32 + 8 * n)]);
+        }
+        for n in 1..32 {
+            self.with("ld", &[("rd", n), ("rs1", T6), ("imm", 8 * n)]);
+        }
+    }
+
+    fn store_state(&mut self, at: u64) {
+        self.set_t6(at);
+        for n in 1..31 {
+            self.with("sd", &[("rs2", n), ("rs1", T6), ("imm", 8 * n)]);
+        }
+        for n in 0..32 {
+            self.with("fsd", &[("rs2", n), ("rs1", T6), ("imm", F as u32 + 8 * n)]);
+        }
+        self.with("csrrs", &[("rd", 1), ("csr", 3)]);
+        self.with("sd", &[("rs2", 1), ("rs1", T6), ("imm", FCSR as u32)]);
+    }
+
+    /// write(1, data, bytes); exit(0).
+    fn finish(&mut self, bytes: u64) {
+        self.set_t6(bytes);
+        self.with("addi", &[("rd", 12), ("rs1", T6)]);
+        self.set_t6(BASE + CODE);
+        self.with("addi", &[("rd", 11), ("rs1", T6)]);
+        for (n, value) in [(10, 1), (17, 64)] {
+            self.with("addi", &[("rd", n), ("imm", value)]);
+        }
+        self.with("ecall", &[]);
+        for (n, value) in [(10, 0), (17, 93)] {
+            self.with("addi", &[("rd", n), ("imm", value)]);
+        }
+        self.with("ecall", &[]);
+    }
+
+    /// The initial data of the case at `at`.
+    fn data(&mut self, at: u64) -> Vec<u8> {
+        let mut words: Vec<u64> = (0..32).map(|_| self.integer()).collect();
+        for (n, offset) in POINTERS {
+            words[n as usize] = at + WINDOW_AT + offset;
+        }
+        words.extend((0..32).map(|_| self.float()));
+        words.extend([self.rng.below(5) << 5 | self.rng.below(32), 0, 0, 0, 0, 0, 0, 0]);
+        words.extend(
+            (0..WINDOW / 8).map(|_| if self.rng.below(2) == 0 { self.integer() } else { self.float() }),
+        );
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    fn integer(&mut self) -> u64 {
+        let any = self.rng.next();
+        match self.rng.below(8) {
+            0 => self.rng.pick(&[
+                0,
+                1,
+                u64::MAX,
+                i64::MAX as u64,
+                i64::MIN as u64,
+                i32::MIN as u64,
+                i32::MAX as u64,
+            ]),
+            1 => any & 0xff,
+            2 => any as i32 as u64,
+            3 => 1 << (any & 63),
+            4 => (any as i64 >> (any & 63)) as u64,
+            _ => any,
+        }
+    }
+
+    fn float(&mut self) -> u64 {
+        let any = self.rng.next();
+        let boxed = |bits: u32| u64::from(bits) | 0xffff_ffff << 32;
+        let half = |bits: u16| u64::from(bits) | !0xffff;
+        match self.rng.below(10) {
+            0 => self.rng.pick(&[
+                0,
+                1,
+                1 << 63,
+                0x7ff << 52,
+                0xfff << 52,
+                0x7ff8 << 48,
+                0x7ff4 << 48,
+                0x0010 << 48,
+                !0,
+            ]),
+            1 => boxed(self.rng.pick(&[
+                0,
+                1,
+                1 << 31,
+                0x7f80_0000,
+                0xff80_0000,
+                0x7fc0_0000,
+                0x7fa0_0000,
+                0x0080_0000,
+            ])),
+            2 => (self.rng.below(4000) as f64 / 8.0 - 200.0).to_bits(),
+            3 => boxed((self.rng.below(4000) as f32 / 8.0 - 200.0).to_bits()),
+            4 => (any as i64 as f64 * 1.5).to_bits(),
+            5 => boxed((any as i32 as f32 * 0.75).to_bits()),
+            6 => boxed(any as u32),
+            7 => half(any as u16),
+            8 => half(self.rng.pick(&[0, 1, 0x8000, 0x7c00, 0xfc00, 0x7e00, 0x7d00, 0x0400])),
+            _ => any,
+        }
+    }
+
+    /// One random instruction, or a few that belong together.
+    fn insn(&mut self) {
+        let row = self.rng.pick(&self.rows);
+        self.used.push(row.name);
+        match row.name {
+            "jal" | "c.j" => self.over(row),
+            "jalr" => {
+                self.with("auipc", &[("rd", 5)]);
+                let rd = self.destination();
+                self.with("jalr", &[("rd", rd), ("rs1", 5), ("imm", 8)]);
+            }
+            "c.jr" | "c.jalr" => {
+                self.with("auipc", &[("rd", 5)]);
+                self.with("addi", &[("rd", 5), ("rs1", 5), ("imm", 10)]);
+                self.with(row.name, &[("rs1", 5)]);
+            }
+            "lr.w" | "lr.d" => self.reserved(row),
+            _ if row.has("imm") && row.name.trim_start_matches("c.").starts_with('b') => self.over(row),
+            _ => {
+                let word = self.word(row);
+                self.emit(word);
+            }
+        }
+    }
+
+    /// A jump or branch that may leave out the four bytes that follow.
+    fn over(&mut self, row: &'static Row) {
+        let word = self.word(row);
+        let distance = 4 + row.width / 8;
+        self.emit(row.with(word, "imm", distance));
+        let rd = self.destination();
+        self.with("addi", &[("rd", rd), ("rs1", rd), ("imm", 1)]);
+    }
+
+    /// LR, perhaps something that takes the value away, and SC, perhaps elsewhere.
+    fn reserved(&mut self, row: &'static Row) {
+        let size = &row.name[3..];
+        let (rd, other, from) = (self.destination(), self.destination(), self.rng.below(32) as u32);
+        self.with(row.name, &[("rd", rd), ("rs1", T5)]);
+        if self.rng.below(4) == 0 {
+            self.with("sw", &[("rs1", T5), ("rs2", from)]);
+        }
+        let at = if self.rng.below(4) == 0 { S0 } else { T5 };
+        self.with(&format!("sc.{size}"), &[("rd", other), ("rs1", at), ("rs2", from)]);
+    }
+
+    /// A register that instructions may change.
+    fn destination(&mut self) -> u32 {
+        loop {
+            let n = self.rng.below(31) as u32;
+            if POINTERS.iter().all(|(pointer, _)| *pointer != n) {
+                return n;
+            }
+        }
+    }
+
+    /// A word of `row` that stays within the window and leaves the pointers alone.
+    fn word(&mut self, row: &'static Row) -> u32 {
+        loop {
+            let Some(word) = row.encode(self.rng.next() as u32) else { continue };
+            let word = self.tame(row, word);
+            if row.encode(word) == Some(word) {
+                return word;
+            }
+        }
+    }
+
+    fn tame(&mut self, row: &Row, word: u32) -> u32 {
+        let compressed = row.width == 16;
+        let mut word = word;
+        let mut put = |operand: &str, bits: u32| word = row.with(word, operand, bits);
+        if row.has("rd") {
+            let n = self.destination();
+            put("rd", if bits_of(row, "rd") == 3 { 1 + n % 7 } else { n });
+        }
+        if row.has("rm") {
+            put("rm", self.rng.pick(&[0, 1, 2, 3, 4, 7, 7, 7]));
+        }
+        match row.name {
+            "csrrw" | "csrrs" | "csrrc" => put("csr", 1),
+            "csrrwi" => {
+                put("csr", 1 + self.rng.below(3) as u32);
+                put("uimm", self.rng.below(5) as u32);
+            }
+            "csrrsi" | "csrrci" => put("csr", 1),
+            name if accesses_memory(name) => {
+                // x8 is the first of those that three bits name.
+                put("rs1", if compressed { 0 } else { T5 });
+                if !compressed && row.has("imm") {
+                    put("imm", (self.rng.below(WINDOW - 8) as u32).wrapping_sub(256));
+                }
+            }
+            _ => {}
+        }
+        word
+    }
+}
+
+/// How many bits of the word an operand has.
+fn bits_of(row: &Row, operand: &str) -> u32 {
+    let segments = row.operands.iter().find(|(name, _)| *name == operand).map_or(&[][..], |(_, s)| *s);
+    segments.iter().map(|(_, _, len)| len).sum()
+}
+
+fn accesses_memory(name: &str) -> bool {
+    const PLAIN: [&str; 17] = [
+        "lb", "lh", "lw", "ld", "lbu", "lhu", "lwu", "sb", "sh", "sw", "sd", "flh", "flw", "fld", "fsh",
+        "fsw", "fsd",
+    ];
+    let name = name.trim_start_matches("c.");
+    PLAIN.contains(&name) || ["amo", "sc.", "cbo."].iter().any(|start| name.starts_with(start))
+}

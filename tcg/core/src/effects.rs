@@ -226,3 +226,6 @@ impl Sem for Reader {
         body(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

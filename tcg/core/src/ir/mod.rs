@@ -224,3 +224,6 @@ impl Region {
         v
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -250,6 +250,13 @@ impl Maker<'_> {
             }
             "lr.w" | "lr.d" => self.reserved(row),
             _ if row.has("imm") && row.name.trim_start_matches("c.").starts_with('b') => self.over(row),
+            // QEMU 10 leaves these out, flags and all, when nothing reads the result.
+            name if name.starts_with("fround") => {
+                let rd = self.destination();
+                let word = self.word(row);
+                self.emit(row.with(word, "rd", rd));
+                self.with("fsd", &[("rs1", T5), ("rs2", rd)]);
+            }
             _ => {
                 let word = self.word(row);
                 self.emit(word);

@@ -43,7 +43,8 @@ pub struct Machine<G: Guest> {
 }
 
 impl<G: Guest> Machine<G> {
-    /// A machine of `vcpus` and `devices`; `reload` runs before the first instruction and after each reset.
+    /// A machine of `vcpus` and `devices`, which are as after a reset; `reload` runs before the first instruction and
+    /// after each reset.
     pub fn new(
         vcpus: Vec<Vcpu<G>>,
         devices: Vec<Shared<dyn Device>>,
@@ -58,22 +59,18 @@ impl<G: Guest> Machine<G> {
     pub fn run(mut self) -> io::Result<End> {
         let mut state = if self.policy.start_paused { RunState::Prelaunch } else { RunState::Running };
         loop {
-            self.power_on();
+            (self.reload)(&mut self.vcpus);
             if let Some(end) = self.live(&mut state)? {
                 return Ok(end);
+            }
+            self.power.forget_guest();
+            for device in &self.devices {
+                device.lock().reset();
             }
             if state == RunState::Shutdown {
                 state = RunState::Paused;
             }
         }
-    }
-
-    fn power_on(&mut self) {
-        self.power.forget_guest();
-        for device in &self.devices {
-            device.lock().reset();
-        }
-        (self.reload)(&mut self.vcpus);
     }
 
     /// One life: from power-on to the end of the run, or to a reset (`None`).

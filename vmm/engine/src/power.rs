@@ -62,14 +62,24 @@ impl Power {
         self.push(Request::Reset);
     }
 
-    /// Stops the vCPUs.
+    /// Stops the vCPUs, soon; [`Power::state`] says so at once.
     pub fn pause(&self) {
         self.push(Request::Pause);
+        self.expect(&[RunState::Running], RunState::Paused);
     }
 
-    /// Lets the vCPUs go on.
+    /// Lets the vCPUs go on, soon; [`Power::state`] says so at once.
     pub fn resume(&self) {
         self.push(Request::Resume);
+        self.expect(&[RunState::Prelaunch, RunState::Paused], RunState::Running);
+    }
+
+    /// What the machine will do with the request just made, for who asks before it has.
+    fn expect(&self, from: &[RunState], to: RunState) {
+        let mut inner = self.inner.lock();
+        if from.contains(&inner.state) {
+            inner.state = to;
+        }
     }
 
     /// Where the machine is in its life.

@@ -136,11 +136,24 @@ impl Sbi {
     }
 }
 
+/// Instructions that all harts run in step after a reset: enough to get past the lottery of OpenSBI.
+const IN_STEP: usize = 64;
+
 /// Puts all harts into their state at power-on without the SBI: in M-mode at `pc`.
+///
+/// Harts leave reset in the same clock, while threads start when the host pleases; OpenSBI 1.5 hangs when a hart
+/// comes to its lottery after another one has booted. So the first instructions are run here, by turns.
 pub fn reset(vcpus: &mut [Vcpu<Riscv>], pc: u64) {
-    for vcpu in vcpus {
+    for vcpu in vcpus.iter_mut() {
         clear(vcpu.cpu_mut());
         vcpu.cpu_mut().head.pc = pc;
+        // A request stands until the hart's own thread takes it: `wfi` does not wait here.
+        vcpu.handle().lines().kick();
+    }
+    if vcpus.len() > 1 {
+        for _ in 0..IN_STEP {
+            vcpus.iter_mut().for_each(Vcpu::step);
+        }
     }
 }
 

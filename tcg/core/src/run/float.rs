@@ -28,6 +28,18 @@ pub(super) fn set_rounding(head: &mut CpuHeader, rm: Rm) {
     }
 }
 
+/// Runs `f`, which may be anything (a device), with the host's own float mode; the flags it raises are not the guest's.
+pub(super) fn with_host_mode<T>(head: &CpuHeader, f: impl FnOnce() -> T) -> T {
+    if head.fp_live == 0 {
+        return f();
+    }
+    let control = host::read();
+    host::write(host::control(Rm::Rne));
+    let result = f();
+    host::write(control);
+    result
+}
+
 /// Runs generated code by `enter` with the guest's float mode, and collects the flags it raised.
 pub(crate) fn with_guest_mode(head: *mut CpuHeader, enter: impl FnOnce() -> u32) -> u32 {
     // SAFETY (both blocks): `head` is the running vCPU's header, only used in between by generated code and helpers.

@@ -142,7 +142,8 @@ impl Mmu {
                 Place::Host { host, .. } => unsafe { read_host(host, op.size) },
                 Place::Bus { phys } => {
                     let width = Width::from_bytes(bytes as usize).expect("sizes are 1, 2, 4 or 8");
-                    self.space.read(phys, width).ok_or_else(|| G::bus_fault(addr, Access::Read))?
+                    let read = float::with_host_mode(cpu.as_ref(), || self.space.read(phys, width));
+                    read.ok_or_else(|| G::bus_fault(addr, Access::Read))?
                 }
             }
         } else if op.aligned {
@@ -182,7 +183,8 @@ impl Mmu {
                 }
                 Place::Bus { phys } => {
                     let width = Width::from_bytes(bytes as usize).expect("sizes are 1, 2, 4 or 8");
-                    if !self.space.write(phys, width, value & width.mask()) {
+                    let value = value & width.mask();
+                    if !float::with_host_mode(cpu.as_ref(), || self.space.write(phys, width, value)) {
                         return Err(G::bus_fault(addr, Access::Write).into());
                     }
                 }

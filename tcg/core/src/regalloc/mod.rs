@@ -185,12 +185,10 @@ impl Scan<'_> {
             for v in &block.params {
                 self.define(*v, Loc::None);
             }
-            let mut at = at + 1;
-            for &v in &block.insts {
+            for (at, &v) in (at + 1..).zip(&block.insts) {
                 if !self.fused.is_fused(v) {
                     self.instruction(v, at);
                 }
-                at += 1;
             }
         }
     }

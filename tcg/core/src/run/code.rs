@@ -17,6 +17,7 @@ use base::{AddressSpace, CpuLines, PAGE_SHIFT, PAGE_SIZE, WriteWatcher};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use rustc_hash::FxHashMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
@@ -109,6 +110,7 @@ pub struct CodeCache {
     members: RwLock<Vec<Member>>,
     space: Arc<AddressSpace>,
     config: CodeConfig,
+    generation: AtomicU64,
 }
 
 /// A translation found: where to enter it.
@@ -141,6 +143,7 @@ impl CodeCache {
             members: RwLock::default(),
             space: space.clone(),
             config,
+            generation: AtomicU64::new(0),
         });
         for region in space.ram().iter() {
             let watcher: Weak<dyn WriteWatcher> = Arc::downgrade(&(cache.clone() as Arc<dyn WriteWatcher>));
@@ -178,6 +181,11 @@ impl CodeCache {
     pub unsafe fn run(&self, cpu: *mut CpuHeader, code: u64) -> u32 {
         // SAFETY: the caller's promise.
         unsafe { self.runner.enter(cpu, code) }
+    }
+
+    /// How often the cache was emptied.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
     }
 
     /// Counters.
@@ -285,7 +293,13 @@ impl CodeCache {
     }
 
     /// Compiles and enters a block; false if it did not fit, and the cache was emptied to make room.
-    fn install<G: Guest>(&self, key: Key, mut block: GuestBlock, second_page: Option<u64>, epoch: u64) -> bool {
+    fn install<G: Guest>(
+        &self,
+        key: Key,
+        mut block: GuestBlock,
+        second_page: Option<u64>,
+        epoch: u64,
+    ) -> bool {
         opt::optimise(&mut block.region, G::regs(), G::helpers());
         let mut guard = self.state.lock();
         let state = &mut *guard;
@@ -346,6 +360,7 @@ impl CodeCache {
         state.buffer.reset();
         state.epoch += 1;
         state.stats.emptied += 1;
+        self.generation.fetch_add(1, Ordering::Relaxed);
         for (page, _) in state.by_page.drain() {
             Mmu::unwatch_page(&self.space, page);
         }

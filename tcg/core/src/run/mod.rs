@@ -7,9 +7,9 @@ mod tlb;
 mod vcpu;
 
 pub use code::{CodeCache, CodeConfig, CodeStats};
+pub use float::collect_flags;
 pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use tlb::Tables;
-pub use float::collect_flags;
 pub use vcpu::{Handle, Tiers, TrapHook, Vcpu, VcpuConfig, parts};
 
 #[cfg(any(test, feature = "testing"))]

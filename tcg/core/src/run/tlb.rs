@@ -6,7 +6,7 @@
 
 use crate::cpu::{JUMP_ENTRIES, JumpEntry, TLB_ENTRY_SHIFT, TlbEntry};
 use base::{PAGE_SHIFT, PAGE_SIZE};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// In a tag: the page is known but the slow path must be asked.
 pub const SLOW: u64 = 1 << 11;
@@ -42,24 +42,31 @@ impl Table {
     }
 }
 
-struct Jumps(Box<[[AtomicU64; 2]]>);
+struct Jumps {
+    entries: Box<[[AtomicU64; 2]]>,
+    /// Something was entered since the table was last cleared.
+    used: AtomicBool,
+}
 
 /// A key that no guest address has: instructions are at least 2-aligned.
 const NO_KEY: u64 = 1;
 
 impl Jumps {
     fn new() -> Self {
-        Self((0..JUMP_ENTRIES).map(|_| [AtomicU64::new(NO_KEY), AtomicU64::new(0)]).collect())
+        let entries = (0..JUMP_ENTRIES).map(|_| [AtomicU64::new(NO_KEY), AtomicU64::new(0)]).collect();
+        Self { entries, used: AtomicBool::new(false) }
     }
 
     fn clear(&self) {
-        self.0.iter().for_each(|entry| entry[0].store(NO_KEY, Ordering::Relaxed));
+        if self.used.swap(false, Ordering::SeqCst) {
+            self.entries.iter().for_each(|entry| entry[0].store(NO_KEY, Ordering::SeqCst));
+        }
     }
 
     /// Clears the entries of addresses in the page at `page`, which stand side by side.
     fn clear_page(&self, page: u64) {
         let first = (page >> 1) as usize & (JUMP_ENTRIES - 1);
-        for entry in &self.0[first..first + (PAGE_SIZE / 2) as usize] {
+        for entry in &self.entries[first..first + (PAGE_SIZE / 2) as usize] {
             if entry[0].load(Ordering::Relaxed) & !(PAGE_SIZE - 1) == page {
                 entry[0].store(NO_KEY, Ordering::Relaxed);
             }
@@ -67,7 +74,7 @@ impl Jumps {
     }
 
     fn entry(&self, pc: u64) -> &[AtomicU64; 2] {
-        &self.0[(pc >> 1) as usize & (JUMP_ENTRIES - 1)]
+        &self.entries[(pc >> 1) as usize & (JUMP_ENTRIES - 1)]
     }
 }
 
@@ -251,7 +258,7 @@ impl Contexts {
             jumps.clear();
             self.fetch[slot] = FetchTable::new();
         }
-        jumps.0.as_ptr().cast()
+        jumps.entries.as_ptr().cast()
     }
 
     /// Looks a data access up in the context in use.
@@ -309,7 +316,9 @@ impl Contexts {
     pub fn insert_jump(&mut self, pc: u64, code: u64) {
         let (word, bit) = self.fetch[self.code.active].executed(pc);
         *word |= bit;
-        let entry = self.tables.code[self.code.active].entry(pc);
+        let jumps = &self.tables.code[self.code.active];
+        jumps.used.store(true, Ordering::SeqCst);
+        let entry = jumps.entry(pc);
         entry[0].store(NO_KEY, Ordering::Relaxed);
         entry[1].store(code, Ordering::Release);
         entry[0].store(pc, Ordering::Release);

@@ -82,8 +82,9 @@ pub struct Vcpu<G: Guest> {
     code: Arc<CodeCache>,
     handle: Arc<Handle<G>>,
     config: VcpuConfig,
-    /// How often cold code was seen, by a hash of its address.
+    /// How often cold code was seen, by a hash of its address, since the cache was in `generation`.
     heat: Box<[u32]>,
+    generation: u64,
     trap_hook: Option<TrapHook<G>>,
     /// What the header's `helpers` points to.
     helpers: Box<[HelperFn]>,
@@ -110,6 +111,7 @@ impl<G: Guest> Vcpu<G> {
             handle,
             config,
             heat: vec![0; HEAT_SLOTS].into(),
+            generation: 0,
             trap_hook: None,
             helpers: helper_table::<G>(),
         };
@@ -257,6 +259,11 @@ impl<G: Guest> Vcpu<G> {
     /// Code that has no translation.
     fn cold(&mut self, pc: u64) {
         let mode = G::context(self.cpu()).mode;
+        if self.generation != self.code.generation() {
+            // All must be warm again before it is translated again, or a small cache would do nothing else.
+            self.generation = self.code.generation();
+            self.heat.fill(0);
+        }
         let slot = (pc >> 1 ^ pc >> 15) as usize % HEAT_SLOTS;
         if self.heat[slot] < self.config.tiers.translate_after {
             self.heat[slot] += 1;
@@ -383,7 +390,13 @@ fn result<G: Guest>(cpu: &mut G::Cpu, value: Result<u64, Fault>) -> HelperResult
     }
 }
 
-unsafe extern "C" fn load<G: Guest>(head: *mut CpuHeader, addr: u64, imm: u64, _: u64, _: u64) -> HelperResult {
+unsafe extern "C" fn load<G: Guest>(
+    head: *mut CpuHeader,
+    addr: u64,
+    imm: u64,
+    _: u64,
+    _: u64,
+) -> HelperResult {
     // SAFETY: generated code passes its own header.
     let (cpu, mmu) = unsafe { parts::<G>(head) };
     let value = mmu.load::<G>(cpu, addr, MemOp::unpack(imm), Ty::I64);

@@ -3,6 +3,7 @@
 //! [`System::build`] is the recipe; each step has a file of its own.
 
 mod boot;
+mod chaos;
 mod chardevs;
 mod clock;
 mod cpu;
@@ -146,13 +147,15 @@ impl System {
         let boot = Boot::plan(options, &mut board)?;
         boot.load(&ram, &board)?;
 
-        let code = CodeCache::new(board.space.clone(), code_config(options))
+        let (mut code_settings, mut vcpu_settings) = (code_config(options), VcpuConfig::default());
+        chaos::apply(&mut code_settings, &mut vcpu_settings)?;
+        let code = CodeCache::new(board.space.clone(), code_settings)
             .map_err(SystemError::host("cannot allocate memory for translated code"))?;
         let harts = lines.into_iter().enumerate();
         let mut vcpus: Vec<Vcpu<Riscv>> = harts
             .map(|(n, lines)| {
                 let hart = cpu.hart(n as u64, &board.time, &lines);
-                Vcpu::new(hart, lines, &code, VcpuConfig::default())
+                Vcpu::new(hart, lines, &code, vcpu_settings)
             })
             .collect();
         let sbi = boot.needs_sbi().then(|| {

@@ -1,0 +1,40 @@
+//! Running the translator under hostile but legal settings, for tests: the environment variable `MIMIC_CHAOS`.
+//!
+//! Its value is a list such as `tlb=1,code=64K,after=1,registers=7`: entries of the TLB, size of the code cache, how often a
+//! block is interpreted before it is translated (`never` for no translation at all), and a seed for choosing registers.
+//! Nothing that a guest can see may depend on it.
+
+use super::error::SystemError;
+use tcg_core::run::{CodeConfig, VcpuConfig};
+
+/// Name of the variable.
+const VARIABLE: &str = "MIMIC_CHAOS";
+
+/// Applies the variable, if it is set, to both configurations.
+pub fn apply(code: &mut CodeConfig, vcpu: &mut VcpuConfig) -> Result<(), SystemError> {
+    let Ok(text) = std::env::var(VARIABLE) else { return Ok(()) };
+    for item in text.split(',').filter(|item| !item.is_empty()) {
+        set(item, code, vcpu).ok_or_else(|| {
+            let known = "tlb=ENTRIES, code=SIZE, after=TIMES or registers=SEED";
+            SystemError::refused(VARIABLE, format!("'{item}' is none of {known}"))
+        })?;
+    }
+    Ok(())
+}
+
+fn set(item: &str, code: &mut CodeConfig, vcpu: &mut VcpuConfig) -> Option<()> {
+    let (key, value) = item.split_once('=')?;
+    match key {
+        "tlb" => vcpu.tlb_entries = value.parse().ok().filter(|n: &usize| n.is_power_of_two())?,
+        "code" => {
+            let digits = value.trim_end_matches('K');
+            let unit = if digits.len() < value.len() { 1024 } else { 1 };
+            code.code_bytes = digits.parse::<usize>().ok()?.checked_mul(unit)?;
+        }
+        "after" if value == "never" => vcpu.tiers.translate_after = u32::MAX,
+        "after" => vcpu.tiers.translate_after = value.parse().ok()?,
+        "registers" => code.random_registers = Some(value.parse().ok()?),
+        _ => return None,
+    }
+    Some(())
+}

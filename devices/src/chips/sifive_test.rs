@@ -4,9 +4,9 @@
 //! nodes that name the same register).
 
 use super::guest_error;
-use base::{PowerEvent, PowerSink};
 use super::registers::registers;
 use base::{Device, Mmio, State, StateError, Width, Widths};
+use base::{PowerEvent, PowerSink};
 use std::sync::Arc;
 
 registers! {

@@ -1,13 +1,13 @@
 //! The chips of a board.
 
 use base::{IrqLine, ManualClock, Mmio, RomRegion, TimeBase, allocate_ram};
+use base::{PowerEvent, PowerSink};
 use devices::chips::aclint::{self, Mswi, Mtimer, Sswi};
 use devices::chips::fw_cfg::FwCfg;
 use devices::chips::goldfish_rtc::GoldfishRtc;
 use devices::chips::ns16550a::Ns16550a;
 use devices::chips::pflash_cfi01::{Backing, PflashCfi01};
 use devices::chips::plic::Plic;
-use base::{PowerEvent, PowerSink};
 use devices::chips::sifive_test::SifiveTest;
 use devices::host::chardev::{CharBackend, CharSink};
 use std::sync::Arc;

@@ -69,7 +69,7 @@ impl HelperResult {
 /// `cpu` is the header of the running vCPU, of the guest the helper belongs to.
 pub type HelperFn = unsafe extern "C" fn(cpu: *mut CpuHeader, a: u64, b: u64, c: u64, d: u64) -> HelperResult;
 
-/// Index of a helper: the translator's own come first ([`CoreHelper`]), the guest's follow.
+/// Index of one of the guest's helpers, in the order of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HelperId(pub u16);
 

@@ -17,7 +17,7 @@ use tcg_core::sem::{MemOp, Rm};
 use tcg_core::ty::Ty;
 
 macro_rules! helpers {
-    ($($(#[$doc:meta])* $id:ident $name:literal |$hart:pat_param, $args:pat_param| $body:expr;)*) => {
+    ($($(#[$doc:meta])* $id:ident $name:literal $(touches $regs:ident)? |$hart:pat_param, $args:pat_param| $body:expr;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Number { $($id,)* }
         $($(#[$doc])* pub const $id: HelperId = HelperId(Number::$id as u16);)*
@@ -30,9 +30,11 @@ macro_rules! helpers {
                 let hart = unsafe { &mut *head.cast::<Hart>() };
                 finish(hart, body, [a, b, c])
             }
-            Helper { name: $name, func: shim, touches_regs: false }
+            Helper { name: $name, func: shim, touches_regs: helpers!(@touches $($regs)?) }
         },)*];
     };
+    (@touches) => { false };
+    (@touches registers) => { true };
 }
 
 helpers! {
@@ -44,10 +46,10 @@ helpers! {
     };
     /// A CSR instruction: packed access ([`pack`]), operand, bits. Gives the old value.
     CSR "csr" |hart, [access, operand, bits]| refuse(sys::csr_access(hart, unpack(access), operand), bits);
-    /// `mret`: bits. Gives the address to go on at.
-    MRET "mret" |hart, [bits, ..]| refuse(sys::mret(hart), bits);
-    /// `sret`: bits. Gives the address to go on at.
-    SRET "sret" |hart, [bits, ..]| refuse(sys::sret(hart), bits);
+    /// `mret`: bits. Gives the address to go on at. Ends the reservation.
+    MRET "mret" touches registers |hart, [bits, ..]| refuse(sys::mret(hart), bits);
+    /// `sret`: bits. Gives the address to go on at. Ends the reservation.
+    SRET "sret" touches registers |hart, [bits, ..]| refuse(sys::sret(hart), bits);
     /// `wfi`: bits. Only checks.
     WFI "wfi" |hart, [bits, ..]| refuse(sys::wfi(hart), bits).map(|()| 0);
     /// `sfence.vma`, `sinval.vma`: address, ASID, bits, of which those of rs1 and rs2 tell whether they are given.

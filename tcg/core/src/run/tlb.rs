@@ -48,33 +48,41 @@ struct Jumps {
     used: AtomicBool,
 }
 
-/// A key that no guest address has: instructions are at least 2-aligned.
-const NO_KEY: u64 = 1;
+/// A key that no address has that is looked up in entry `index`: it belongs to the neighbour.
+fn no_key(index: usize) -> u64 {
+    (index as u64 ^ 1) << 1
+}
+
+fn index_of(pc: u64) -> usize {
+    (pc >> 1) as usize & (JUMP_ENTRIES - 1)
+}
 
 impl Jumps {
     fn new() -> Self {
-        let entries = (0..JUMP_ENTRIES).map(|_| [AtomicU64::new(NO_KEY), AtomicU64::new(0)]).collect();
+        let entries = (0..JUMP_ENTRIES).map(|i| [AtomicU64::new(no_key(i)), AtomicU64::new(0)]).collect();
         Self { entries, used: AtomicBool::new(false) }
     }
 
     fn clear(&self) {
         if self.used.swap(false, Ordering::SeqCst) {
-            self.entries.iter().for_each(|entry| entry[0].store(NO_KEY, Ordering::SeqCst));
+            for (i, entry) in self.entries.iter().enumerate() {
+                entry[0].store(no_key(i), Ordering::SeqCst);
+            }
         }
     }
 
     /// Clears the entries of addresses in the page at `page`, which stand side by side.
     fn clear_page(&self, page: u64) {
-        let first = (page >> 1) as usize & (JUMP_ENTRIES - 1);
-        for entry in &self.entries[first..first + (PAGE_SIZE / 2) as usize] {
+        let first = index_of(page);
+        for (i, entry) in self.entries.iter().enumerate().skip(first).take((PAGE_SIZE / 2) as usize) {
             if entry[0].load(Ordering::Relaxed) & !(PAGE_SIZE - 1) == page {
-                entry[0].store(NO_KEY, Ordering::Relaxed);
+                entry[0].store(no_key(i), Ordering::Relaxed);
             }
         }
     }
 
     fn entry(&self, pc: u64) -> &[AtomicU64; 2] {
-        &self.entries[(pc >> 1) as usize & (JUMP_ENTRIES - 1)]
+        &self.entries[index_of(pc)]
     }
 }
 
@@ -123,7 +131,7 @@ impl Tables {
         for jumps in &self.code {
             let entry = jumps.entry(pc);
             if entry[0].load(Ordering::Relaxed) == pc {
-                entry[0].store(NO_KEY, Ordering::SeqCst);
+                entry[0].store(no_key(index_of(pc)), Ordering::SeqCst);
             }
         }
     }
@@ -319,7 +327,7 @@ impl Contexts {
         let jumps = &self.tables.code[self.code.active];
         jumps.used.store(true, Ordering::SeqCst);
         let entry = jumps.entry(pc);
-        entry[0].store(NO_KEY, Ordering::Relaxed);
+        entry[0].store(no_key(index_of(pc)), Ordering::Relaxed);
         entry[1].store(code, Ordering::Release);
         entry[0].store(pc, Ordering::Release);
     }

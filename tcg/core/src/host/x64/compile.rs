@@ -101,7 +101,9 @@ impl Uses {
                     _ => {}
                 }
             }
-            if let Term::Branch { cond, .. } = &block.term && block.insts.contains(cond) {
+            if let Term::Branch { cond, .. } = &block.term
+                && block.insts.contains(cond)
+            {
                 self.try_compare(region, *cond);
             }
         }

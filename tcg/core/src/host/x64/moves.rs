@@ -166,7 +166,8 @@ impl Emit<'_> {
             .filter(|(from, to)| *to != Loc::None && *from != Source::At(*to))
             .collect();
         while !pending.is_empty() {
-            let blocked = |to: Loc, list: &[(Source, Loc)]| list.iter().any(|(from, _)| *from == Source::At(to));
+            let blocked =
+                |to: Loc, list: &[(Source, Loc)]| list.iter().any(|(from, _)| *from == Source::At(to));
             match pending.iter().position(|(_, to)| !blocked(*to, &pending)) {
                 Some(at) => {
                     let (from, to) = pending.swap_remove(at);

@@ -8,20 +8,65 @@ use std::time::Duration;
 use devices::host::chardev as host;
 use devices::host::chardev::{CharConfig, CharKind, CharLog, ESCAPE, Mux};
 use engine::Power;
+use parking_lot::Mutex;
 
 use super::error::SystemError;
 use crate::options::{CharBackend, Chardev, SocketAddress, SocketRole};
 
 enum Place {
     /// For one device.
-    Alone(Arc<dyn host::CharBackend>),
+    Alone,
     /// For several.
     Shared(Arc<Mux>),
 }
 
+/// A back end whose input waits until every device is there: a key for the second one behind a multiplexer must not
+/// come when there is only the first.
+struct Gate {
+    backend: Arc<dyn host::CharBackend>,
+    waiting: Mutex<Waiting>,
+}
+
+/// Who gets the input once the gate is open.
+enum Waiting {
+    Nobody,
+    Sink(Arc<dyn host::CharSink>),
+    Open,
+}
+
+impl Gate {
+    fn open(&self) {
+        if let Waiting::Sink(sink) = std::mem::replace(&mut *self.waiting.lock(), Waiting::Open) {
+            self.backend.attach(sink);
+        }
+    }
+}
+
+impl host::CharBackend for Gate {
+    fn write(&self, bytes: &[u8]) -> usize {
+        self.backend.write(bytes)
+    }
+
+    fn attach(&self, guest: Arc<dyn host::CharSink>) {
+        let mut waiting = self.waiting.lock();
+        match *waiting {
+            Waiting::Open => self.backend.attach(guest),
+            _ => *waiting = Waiting::Sink(guest),
+        }
+    }
+
+    fn resume(&self) {
+        self.backend.resume();
+    }
+
+    fn flush(&self) {
+        self.backend.flush();
+    }
+}
+
 /// The open character devices.
 pub struct Chardevs {
-    open: HashMap<String, (Place, Arc<dyn host::CharBackend>)>,
+    open: HashMap<String, (Place, Arc<Gate>)>,
 }
 
 impl Chardevs {
@@ -33,13 +78,14 @@ impl Chardevs {
             chardevs.iter().partition(|c| matches!(c.backend, CharBackend::Stdio { .. }));
         for chardev in others.into_iter().chain(terminal) {
             let backend = host::open(&config(chardev)?, &chardev.id)?;
+            let gate = Arc::new(Gate { backend, waiting: Mutex::new(Waiting::Nobody) });
             let place = if chardev.mux {
                 let power = power.clone();
-                Place::Shared(Mux::new(backend.clone(), ESCAPE, program, move || power.quit()))
+                Place::Shared(Mux::new(gate.clone(), ESCAPE, program, move || power.quit()))
             } else {
-                Place::Alone(backend.clone())
+                Place::Alone
             };
-            open.insert(chardev.id.clone(), (place, backend));
+            open.insert(chardev.id.clone(), (place, gate));
         }
         Ok(Self { open })
     }
@@ -47,7 +93,7 @@ impl Chardevs {
     /// A device's share of the one called `id`, which the command line's check has found to be there.
     pub fn front_end(&self, id: &str) -> Result<Arc<dyn host::CharBackend>, SystemError> {
         match self.open.get(id) {
-            Some((Place::Alone(backend), _)) => Ok(backend.clone()),
+            Some((Place::Alone, gate)) => Ok(gate.clone()),
             Some((Place::Shared(mux), _)) => Ok(mux.front_end()),
             None => nowhere(id),
         }
@@ -58,9 +104,14 @@ impl Chardevs {
         matches!(self.open.get(id), Some((Place::Shared(_), _)))
     }
 
+    /// Lets input in: every device is there.
+    pub fn let_in(&self) {
+        self.open.values().for_each(|(_, gate)| gate.open());
+    }
+
     /// Hands on what was written to any of them.
     pub fn flush(&self) {
-        self.open.values().for_each(|(_, backend)| backend.flush());
+        self.open.values().for_each(|(_, gate)| gate.backend.flush());
     }
 }
 

@@ -205,6 +205,7 @@ impl System {
 
     /// Runs the machine to its end; the exit status.
     pub fn run(self, program: &str) -> Result<u8, SystemError> {
+        self.chardevs.let_in();
         let end = self.machine.run().map_err(SystemError::host("cannot start a thread for a CPU"))?;
         for disk in &self.disks {
             disk.flush().map_err(SystemError::host("cannot write a disk image back"))?;

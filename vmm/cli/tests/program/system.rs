@@ -1,0 +1,124 @@
+//! `qemu-system-riscv64`: exit status, listings, signals, the monitor.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{Qemu, exists, mimic, run, start};
+
+/// A machine that has nothing to do and stays.
+const IDLE: &str = "-bios none -display none -serial none";
+
+#[test]
+fn faults_of_the_command_line_end_with_one() {
+    let qemu = Qemu::new();
+    let faults = [
+        "-nosuch",
+        "-cpu rv65",
+        "-M virtt",
+        "-m lots",
+        "-device virtio-blk-device,drive=none",
+        "-bios nowhere.bin",
+    ];
+    for words in faults {
+        let end = run(&mut qemu.command(words));
+        assert_eq!(end.status, Some(1), "{words}: {}", end.err);
+        assert!(end.err.starts_with("qemu-system-riscv64: -"), "{words}: {}", end.err);
+        assert_eq!(end.err.lines().count(), 1, "{words}: {}", end.err);
+    }
+    let link = qemu.path("qemu-system-pdp11");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mimic"), &link).expect("a link");
+    assert_eq!(run(&mut Command::new(link)).status, Some(1));
+    assert_eq!(run(mimic().arg("nonsense")).status, Some(1));
+    assert_eq!(run(mimic().args(["run", "no-such-image"])).status, Some(1));
+}
+
+#[test]
+fn faults_of_the_host_end_with_two() {
+    let qemu = Qemu::new();
+    for words in
+        ["-kernel /nonexistent", "-bios none -drive file=/nonexistent", "-bios none -serial file:/no/where"]
+    {
+        let end = run(&mut qemu.command(&format!("{words} -nographic")));
+        assert_eq!(end.status, Some(2), "{words}: {}", end.err);
+        assert_eq!(end.err.lines().count(), 1, "{words}: {}", end.err);
+    }
+}
+
+#[test]
+fn clients_find_the_version() {
+    let end = run(&mut Qemu::new().command("-version"));
+    assert_eq!(end.status, Some(0));
+    assert!(end.out.starts_with("QEMU emulator version 10."), "{}", end.out);
+    let system = run(mimic().args(["system", "riscv64", "--version"]));
+    assert_eq!(system.out, end.out);
+}
+
+#[test]
+fn listings_are_not_faults() {
+    let qemu = Qemu::new();
+    for words in ["-cpu help", "-machine help", "-device help", "-d help", "-help"] {
+        let end = run(&mut qemu.command(words));
+        assert_eq!((end.status, &*end.err), (Some(0), ""), "{words}");
+        assert!(end.out.lines().count() > 1, "{words}: {}", end.out);
+    }
+}
+
+#[test]
+fn sigterm_ends_it_soon() {
+    let qemu = Qemu::new();
+    let pidfile = qemu.path("pid");
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        let mut command = qemu.command(&format!("{IDLE} -monitor stdio -pidfile {}", pidfile.display()));
+        let mut running = start(&mut command);
+        running.expect("(qemu) ");
+        let pid = std::fs::read_to_string(&pidfile).expect("it is there");
+        assert_eq!(pid.trim(), running.child.id().to_string());
+        let before = std::time::Instant::now();
+        running.signal(signal);
+        let end = running.finish();
+        assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+        assert_eq!(end.status, Some(0), "{}", end.err);
+        let line = format!("terminating on signal {signal} from pid {}", std::process::id());
+        assert!(end.err.contains(&line), "{}", end.err);
+        assert!(!exists(&pidfile));
+    }
+}
+
+#[test]
+fn the_monitor_stops_and_starts_the_machine() {
+    let qemu = Qemu::new();
+    let mut running = start(&mut qemu.command(&format!("{IDLE} -S -monitor stdio")));
+    running.expect("(qemu) ");
+    let talk = [
+        ("info status", "VM status: paused (prelaunch)"),
+        ("cont", "(qemu) "),
+        ("info status", "VM status: running"),
+        ("stop", "(qemu) "),
+        ("info status", "VM status: paused\r"),
+        ("info mtree", "prio 0, i/o): mrom"),
+        ("info qtree", "riscv.sifive.plic"),
+        ("info version", "QEMU emulator version"),
+        ("nonsense", "unknown command"),
+    ];
+    for (line, answer) in talk {
+        running.say(&format!("{line}\n"));
+        running.expect(answer);
+    }
+    running.say("quit\n");
+    let end = running.finish();
+    assert_eq!((end.status, &*end.err), (Some(0), ""), "{}", end.out);
+}
+
+#[test]
+fn the_multiplexer_reaches_the_monitor() {
+    let qemu = Qemu::new();
+    let mut running = start(&mut qemu.command("-bios none -nographic"));
+    running.say("\x01c");
+    running.expect("(qemu) ");
+    running.say("info status\n");
+    running.expect("running");
+    running.say("\x01x");
+    let end = running.finish();
+    assert_eq!(end.status, Some(0), "{}", end.err);
+    assert!(end.out.contains("Terminated"), "{}", end.out);
+}

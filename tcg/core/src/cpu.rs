@@ -37,6 +37,9 @@ pub mod exit {
     pub const HALT: u32 = 4;
     /// State that translations depend on changed; look at it and go on at `pc`.
     pub const RESYNC: u32 = 5;
+    /// The instruction at `pc` was not carried out, because translations of the code it writes were in the way; run it
+    /// again.
+    pub const RETRY: u32 = 7;
     /// The guest spins in a wait loop and gives the host's time away; go on at `pc`.
     pub const YIELD: u32 = 6;
 }

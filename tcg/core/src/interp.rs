@@ -37,7 +37,7 @@ impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Trap(trap) => Self::Trap(trap),
-            Fault::CodeChanged => Self::Leave(exit::RESYNC),
+            Fault::CodeChanged => Self::Leave(exit::RETRY),
         }
     }
 }

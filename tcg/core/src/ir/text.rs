@@ -59,12 +59,13 @@ pub(super) const RMW: [(&str, Rmw); 9] = [
 ];
 
 /// Names of [`exit`] codes.
-pub(super) const EXITS: [(&str, u32); 6] = [
+pub(super) const EXITS: [(&str, u32); 7] = [
     ("trap", exit::TRAP),
     ("lookup", exit::LOOKUP),
     ("request", exit::REQUEST),
     ("halt", exit::HALT),
     ("resync", exit::RESYNC),
+    ("retry", exit::RETRY),
     ("yield", exit::YIELD),
 ];
 

@@ -316,13 +316,13 @@ impl<G: Guest> Vcpu<G> {
                     self.handle.lines.wait(limit);
                 }
             }
-            exit::RESYNC => {
-                // One instruction at least: it may have changed its own translation's code.
-                self.sync();
+            exit::RESYNC => self.sync(),
+            exit::RETRY => {
+                // Interpreted: a translation of the instruction might change itself for ever.
                 let mode = G::context(self.cpu()).mode;
                 // SAFETY: both are ours.
                 match unsafe { interp::step::<G>(self.cpu, self.mmu, mode) } {
-                    Step::Leave(exit::RESYNC) => {}
+                    Step::Leave(exit::RETRY) => {}
                     step => self.after_step(step),
                 }
                 self.sync();
@@ -386,7 +386,7 @@ fn result<G: Guest>(cpu: &mut G::Cpu, value: Result<u64, Fault>) -> HelperResult
             (head.trap_code, head.trap_value) = (trap.code, trap.value);
             HelperResult::leave(exit::TRAP)
         }
-        Err(Fault::CodeChanged) => HelperResult::leave(exit::RESYNC),
+        Err(Fault::CodeChanged) => HelperResult::leave(exit::RETRY),
     }
 }
 

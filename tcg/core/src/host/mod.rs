@@ -20,7 +20,7 @@ pub struct Env<'a> {
     pub helpers: &'a [Helper],
     /// Number of the first exit of the region.
     pub first_site: u32,
-    /// Choose registers at random but legally, from this seed.
+    /// Choose registers, and which of the CPU's extensions to use, at random but legally from this seed.
     pub random_registers: Option<u64>,
 }
 

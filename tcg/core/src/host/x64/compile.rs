@@ -156,7 +156,7 @@ impl Compiler {
         let mut emit = Emit {
             region,
             env,
-            features: self.features,
+            features: env.random_registers.map_or(self.features, |seed| self.features.part(seed)),
             allocation: &self.allocation,
             uses: &self.uses,
             ops: VecAssembler::new(start as usize),

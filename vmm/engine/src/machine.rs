@@ -52,12 +52,14 @@ impl<G: Guest> Machine<G> {
         reload: Reload<G>,
         policy: Policy,
     ) -> Self {
+        // Known from the start: a monitor may ask before the first instruction.
+        power.set_state(if policy.start_paused { RunState::Prelaunch } else { RunState::Running });
         Self { vcpus, devices, power, reload, policy }
     }
 
     /// Runs until the guest turns the machine off or somebody ends it.
     pub fn run(mut self) -> io::Result<End> {
-        let mut state = if self.policy.start_paused { RunState::Prelaunch } else { RunState::Running };
+        let mut state = self.power.state();
         loop {
             (self.reload)(&mut self.vcpus);
             if let Some(end) = self.live(&mut state)? {

@@ -1,6 +1,6 @@
 //! A Debian archive as a verified source of packages.
 //!
-//! `dists/SUITE/Release` with its detached signature, `main/binary-ARCH/Packages.xz` by the checksum in it, packages by
+//! `dists/SUITE/InRelease` with the signature inside it, `main/binary-ARCH/Packages.xz` by the checksum in it, packages by
 //! the checksums in that (the archive layout of Debian's repository format). Everything lands in a cache directory.
 
 pub mod control;
@@ -22,7 +22,7 @@ use crate::{Arch, Progress, compress};
 
 /// The plain text of a suite's index stays far below this.
 const INDEX_LIMIT: u64 = 512 << 20;
-/// A `Release` file is about 140 kB, its signature 2 kB.
+/// An `InRelease` file is about 140 kB.
 const RELEASE_LIMIT: u64 = 8 << 20;
 
 /// Which archive, and how far to trust it.
@@ -120,34 +120,25 @@ impl Release {
         settings: &Settings,
         progress: &dyn Progress,
     ) -> Result<Option<Release>> {
-        let url = format!("{mirror}/dists/{}/Release", settings.suite);
+        let url = format!("{mirror}/dists/{}/InRelease", settings.suite);
         let lists = settings.cache.join("lists");
         fs::create_dir_all(&lists).at(&lists)?;
-        // The two files may be fetched on either side of the mirror's update; a second try settles that.
-        for last_try in [false, true] {
-            let Some(text) = client.small(&url, RELEASE_LIMIT)? else { return Ok(None) };
-            let Some(signature) = client.small(&format!("{url}.gpg"), RELEASE_LIMIT)? else {
-                return Ok(None);
-            };
-            let signed = save(&lists, "Release", &text)?;
-            let detached = save(&lists, "Release.gpg", &signature)?;
-            match settings.verifier.check(&signed, &detached, &url) {
-                Ok(Verdict::Good(owner)) => {
-                    progress.note(&format!("Debian {}: signed by {owner}", settings.suite))
-                }
-                Ok(Verdict::Unchecked(why)) => {
-                    progress.note(&format!("warning: the signature of {url} could not be checked: {why}"));
-                }
-                Err(_) if !last_try => continue,
-                Err(e) => return Err(e),
+        let Some(signed) = client.small(&url, RELEASE_LIMIT)? else { return Ok(None) };
+        let place = save(&lists, "InRelease", &signed)?;
+        match settings.verifier.check(&place, &url)? {
+            Verdict::Good(owner) => progress.note(&format!("Debian {}: signed by {owner}", settings.suite)),
+            Verdict::Unchecked(why) => {
+                progress.note(&format!("warning: the signature of {url} could not be checked: {why}"));
             }
-            let text = String::from_utf8(text).map_err(|e| Error::format(&url, e))?;
-            let release = Release::parse(&text, &url)?;
-            let right =
-                release.origin == "Debian" && [&release.codename, &release.suite].contains(&&settings.suite);
-            return Ok(right.then_some(release));
         }
-        Ok(None)
+        let signed = String::from_utf8(signed).map_err(|e| Error::format(&url, e))?;
+        let text = signature::signed_text(&signed).ok_or_else(|| {
+            Error::format(&url, "it is no text with a signature (has a proxy replaced it?)")
+        })?;
+        let release = Release::parse(&text, &url)?;
+        let right =
+            release.origin == "Debian" && [&release.codename, &release.suite].contains(&&settings.suite);
+        Ok(right.then_some(release))
     }
 }
 
@@ -163,7 +154,7 @@ fn fetch_index(
     let base = format!("{mirror}/dists/{}", settings.suite);
     let expected = release
         .file(&path)
-        .ok_or_else(|| Error::format(format!("{base}/Release"), format!("there is no {path}")))?;
+        .ok_or_else(|| Error::format(format!("{base}/InRelease"), format!("there is no {path}")))?;
     let url = match release.by_hash {
         true => format!("{base}/{directory}/by-hash/SHA256/{}", expected.sha256),
         false => format!("{base}/{path}"),

@@ -1,4 +1,5 @@
-//! The signature of a `Release` file, checked by gpgv(1) with the distribution's keyring.
+//! The signature inside an `InRelease` file (a cleartext signed message, RFC 9580 chapter 7), checked by gpgv(1) with the
+//! distribution's keyring.
 //!
 //! apt's own packages bring gpgv, and `debian-archive-keyring` the keys. Where either is missing there is nothing to
 //! check with; the caller is told so and says it.
@@ -37,16 +38,16 @@ impl Default for Verifier {
 }
 
 impl Verifier {
-    /// Checks the detached signature of a file that came from `url`. One good signature is enough (a release is signed
+    /// Checks the signature inside the file `signed` that came from `url`. One good signature is enough (a release is signed
     /// by several keys, of which an older keyring lacks some); one bad signature is too many.
-    pub fn check(&self, signed: &Path, signature: &Path, url: &str) -> Result<Verdict> {
+    pub fn check(&self, signed: &Path, url: &str) -> Result<Verdict> {
         let installed = || KEYRINGS.iter().map(PathBuf::from).find(|path| path.exists());
         let Some(keyring) = self.keyring.clone().or_else(installed) else {
             return Ok(Verdict::Unchecked(format!("{} is not installed", KEYRINGS[0])));
         };
         let run = Command::new(&self.program)
             .args(["--status-fd", "1", "--keyring"])
-            .args([&keyring, signature, signed])
+            .args([&keyring, signed])
             .env("LC_ALL", "C")
             .output();
         let output = match run {
@@ -69,4 +70,34 @@ impl Verifier {
             }
         }
     }
+}
+
+/// The text that the signature of `message` covers; `None` if anything stands before or behind the signed part, or twice.
+pub fn signed_text(message: &str) -> Option<String> {
+    const BEGIN: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
+    const SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
+    const END: &str = "-----END PGP SIGNATURE-----";
+    let mut lines = message.lines().map(str::trim_end);
+    if lines.next()? != BEGIN {
+        return None;
+    }
+    // Which hash was used, up to an empty line.
+    lines.find(|line| line.is_empty())?;
+    let mut text = String::new();
+    loop {
+        match lines.next()? {
+            SIGNATURE => break,
+            line => {
+                // A line that begins with a dash is written with "- " before it.
+                let plain = line.strip_prefix("- ").unwrap_or(line);
+                if plain == line && line.starts_with('-') {
+                    return None;
+                }
+                text += plain;
+                text.push('\n');
+            }
+        }
+    }
+    lines.find(|line| *line == END)?;
+    lines.all(str::is_empty).then_some(text)
 }

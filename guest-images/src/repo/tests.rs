@@ -12,6 +12,13 @@ struct Setup {
     status: &'static str,
 }
 
+/// `text` as a cleartext signed message.
+fn in_release(text: &str) -> String {
+    format!(
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{text}-----BEGIN PGP SIGNATURE-----\n\nabc=\n-----END PGP SIGNATURE-----\n"
+    )
+}
+
 const GOOD: &str = "[GNUPG:] GOODSIG 0123 Example Archive Key\n[GNUPG:] VALIDSIG 0123\n";
 
 impl Setup {
@@ -36,8 +43,7 @@ impl Setup {
         );
         let by_hash = format!("/debian/dists/trixie/main/binary-riscv64/by-hash/SHA256/{}", sums.sha256);
         self.server.put_file(&by_hash, index);
-        self.server.put_file("/debian/dists/trixie/Release", release);
-        self.server.put_file("/debian/dists/trixie/Release.gpg", "signature");
+        self.server.put_file("/debian/dists/trixie/InRelease", in_release(&release));
     }
 
     fn settings(&self) -> Settings {
@@ -112,15 +118,14 @@ fn missing_verifier_is_said_and_not_fatal() {
 #[test]
 fn real_gpgv_refuses_what_is_no_signature() {
     let directory = tempfile::tempdir().unwrap();
-    let [release, signature, keyring] =
-        ["Release", "Release.gpg", "keyring"].map(|n| directory.path().join(n));
-    for path in [&release, &signature, &keyring] {
+    let [release, keyring] = ["InRelease", "keyring"].map(|n| directory.path().join(n));
+    for path in [&release, &keyring] {
         fs::write(path, "nothing of the kind").unwrap();
     }
     let verifier = Verifier { keyring: Some(keyring), ..Verifier::default() };
     // Without gpgv on the machine there is nothing to try.
     assert!(matches!(
-        verifier.check(&release, &signature, "http://mirror.example/Release"),
+        verifier.check(&release, "http://mirror.example/InRelease"),
         Err(Error::Signature { .. }) | Ok(Verdict::Unchecked(_))
     ));
 }
@@ -135,7 +140,7 @@ fn index_other_than_promised_is_refused() {
         "Origin: Debian\nCodename: trixie\nSHA256:\n {} 7 main/binary-riscv64/Packages.xz\n",
         "0".repeat(64)
     );
-    setup.server.put_file("/debian/dists/trixie/Release", release);
+    setup.server.put_file("/debian/dists/trixie/InRelease", in_release(&release));
     setup.server.put_file("/debian/dists/trixie/main/binary-riscv64/Packages.xz", "another");
     assert!(matches!(setup.open().err().unwrap(), Error::Checksum { .. }));
 }
@@ -158,4 +163,20 @@ fn cache_names_are_plain_file_names() {
     let index = Index::parse(text);
     let name = cache_name(index.find("../../etc/x").unwrap());
     assert!(!name.contains('/'), "{name}");
+}
+
+#[test]
+fn only_what_is_signed_is_read() {
+    let message = in_release("A: 1\n- -B: 2\n");
+    assert_eq!(signature::signed_text(&message).unwrap(), "A: 1\n-B: 2\n");
+    for altered in [
+        format!("Before: x\n{message}"),
+        format!("{message}Behind: x\n"),
+        format!("{message}{message}"),
+        message.replace("- -B", "-B"),
+        "A: 1\n".to_owned(),
+        String::new(),
+    ] {
+        assert_eq!(signature::signed_text(&altered), None, "{altered}");
+    }
 }

@@ -68,7 +68,7 @@ fn unreachable_mirror_is_an_error_that_names_it() {
     let options =
         PullOptions { mirror: Some("http://127.0.0.1:9/debian".to_owned()), ..PullOptions::default() };
     let error = store.pull("debian", &options, &Silent, &mut NoEmulator).unwrap_err().to_string();
-    assert!(error.contains("http://127.0.0.1:9/debian/dists/trixie/Release"), "{error}");
+    assert!(error.contains("http://127.0.0.1:9/debian/dists/trixie/InRelease"), "{error}");
 }
 
 #[test]

@@ -116,9 +116,11 @@ impl Build {
                 Term::Branch { cond: cond.raw, then, other }
             }
             Next::Indirect(target, hint) => Term::Indirect { target: target.raw, hint },
-            Next::Trap(trap) => Term::Trap { pc: cx.pc, code: trap.code, value: trap.value },
+            Next::Trap(Trap { code, value: 0 }) => Term::Trap { pc: cx.pc, code, value: 0 },
+            // The value may be an address, which moves with the code; the interpreter knows.
+            Next::Trap(_) => Term::Exit { pc: cx.pc, code: exit::RETRY },
             Next::Exit(exit::RESYNC) => {
-                let target = self.k::<I64>(cx.next_pc());
+                let target = self.code_addr(cx.next_pc());
                 Term::Indirect { target: target.raw, hint: Hint::Resync }
             }
             Next::Exit(code) => Term::Exit { pc: cx.next_pc(), code },
@@ -140,7 +142,7 @@ impl Build {
         if same_page && pc % base::PAGE_SIZE <= base::PAGE_SIZE - MAX_INSN_BYTES {
             return Term::Goto { pc, check };
         }
-        let target = self.k::<I64>(pc);
+        let target = self.code_addr(pc);
         Term::Indirect { target: target.raw, hint: Hint::Jump }
     }
 
@@ -162,6 +164,10 @@ impl Sem for Build {
 
     fn k<T: Scalar>(&mut self, value: u64) -> V<Self, T> {
         Val::new(self.emit(Op::Const, T::TY, value & T::TY.mask(), &[]))
+    }
+
+    fn code_addr(&mut self, addr: u64) -> V<Self, I64> {
+        Val::new(self.emit(Op::CodeAddr, Ty::I64, addr, &[]))
     }
 
     fn get<T: Scalar>(&mut self, reg: RegId) -> V<Self, T> {

@@ -37,8 +37,8 @@ pub mod exit {
     pub const HALT: u32 = 4;
     /// State that translations depend on changed; look at it and go on at `pc`.
     pub const RESYNC: u32 = 5;
-    /// The instruction at `pc` was not carried out, because translations of the code it writes were in the way; run it
-    /// again.
+    /// The instruction at `pc` was not carried out, because translations of the code it writes were in the way or
+    /// because its trap is the interpreter's to take; run it again.
     pub const RETRY: u32 = 7;
     /// The guest spins in a wait loop and gives the host's time away; go on at `pc`.
     pub const YIELD: u32 = 6;
@@ -136,6 +136,7 @@ impl CpuHeader {
             tlb_mask: 0,
             jumps: std::ptr::null(),
             mmu: std::ptr::null_mut(),
+            page: 0,
             fp_live: 0,
         }
     }
@@ -178,6 +179,9 @@ pub struct CpuHeader {
     pub jumps: *const JumpEntry,
     /// The vCPU's view of memory, for helpers.
     pub mmu: *mut Mmu,
+    /// Guest-virtual address of the page that the running translation is in: what it knows of code addresses is
+    /// relative to it.
+    pub page: u64,
     /// Not zero while the host's float unit is in the guest's mode and holds flags of the guest.
     pub fp_live: u32,
 }

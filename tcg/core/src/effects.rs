@@ -140,6 +140,10 @@ impl Sem for Reader {
         Val::new(Origin::Const(value & T::TY.mask()))
     }
 
+    fn code_addr(&mut self, addr: u64) -> V<Self, I64> {
+        self.k(addr)
+    }
+
     fn get<T: Scalar>(&mut self, reg: RegId) -> V<Self, T> {
         note(&mut self.0.reads, reg);
         let fresh = !self.0.writes.contains(&reg);

@@ -134,6 +134,11 @@ impl<G: Guest> Sem for Interp<G> {
     }
 
     #[inline]
+    fn code_addr(&mut self, addr: u64) -> V<Self, I64> {
+        self.k(addr)
+    }
+
+    #[inline]
     fn get<T: Scalar>(&mut self, reg: RegId) -> V<Self, T> {
         // SAFETY: `slot` points into the CPU structure, which this vCPU's thread owns.
         Val::new(unsafe { self.slot(reg).read() } & T::TY.mask())

@@ -209,6 +209,9 @@ pub trait Sem: Sized {
 
     /// The constant `value`, cut to the width of `T`.
     fn k<T: Scalar>(&mut self, value: u64) -> V<Self, T>;
+    /// The address `addr` of guest code at a fixed distance from the instruction: it moves with the page that the code is
+    /// in, so that one translation serves wherever the page is mapped.
+    fn code_addr(&mut self, addr: u64) -> V<Self, I64>;
     /// The value of guest register `reg`.
     fn get<T: Scalar>(&mut self, reg: RegId) -> V<Self, T>;
     /// Guest register `reg` becomes `value`.

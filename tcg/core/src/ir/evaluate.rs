@@ -135,7 +135,7 @@ impl<M: Machine> Run<'_, M> {
         let from = |n: usize| self.region.inst(inst.args[n]).result();
         Ok(match inst.op {
             Op::Nop | Op::Mark | Op::Param => 0,
-            Op::Const => inst.imm,
+            Op::Const | Op::CodeAddr => inst.imm,
             Op::Get => self.machine.get(RegId(inst.imm as u16)) & ty.mask(),
             Op::Set => {
                 let value = arg(0);

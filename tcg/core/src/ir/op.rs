@@ -55,6 +55,8 @@ ops! {
     Param "param" 0 Pure;
     /// The constant `imm`.
     Const "const" 0 Pure;
+    /// The address `imm` of guest code, if the region's page is where the region says; it moves with that page.
+    CodeAddr "codeaddr" 0 Pure;
     /// A guest instruction begins here: its address is in the snapshot `snap`.
     Mark "mark" 0 Mark;
     /// The value of guest register `imm`.

@@ -111,6 +111,7 @@ impl Op {
             Op::Nop | Op::Mark | Op::Fence => row(NO_TY, &[], Imm::None),
             Op::Param => row(Class::Any, &[], Imm::None),
             Op::Const => row(Class::Any, &[], Imm::Const),
+            Op::CodeAddr => row(Class::Is(Ty::I64), &[], Imm::Const),
             Op::Get => row(Class::Plain, &[], Imm::Reg),
             Op::Set => row(Class::Plain, &[Same], Imm::Reg),
             Op::Add | Op::Sub | Op::Mul | Op::MulHU | Op::MulHS => row(Class::Int, &[Same, Same], Imm::None),

@@ -10,6 +10,8 @@ pub enum Folded {
     Same,
     /// A constant of its result type.
     Const(u64),
+    /// The code address.
+    CodeAddr(u64),
     /// Another value.
     Value(Value),
 }
@@ -27,6 +29,7 @@ pub fn fold(region: &Region, inst: &Inst) -> Folded {
     }
     match inst.op.arg_count() {
         1 => fold1(region, inst),
+        2 if inst.op == Op::Add => fold_code_addr(region, inst).unwrap_or_else(|| fold2(region, inst)),
         2 => fold2(region, inst),
         3 => fold_select(region, inst),
         _ => Folded::Same,
@@ -52,6 +55,13 @@ fn fold1(region: &Region, inst: &Inst) -> Folded {
         }
         _ => Folded::Same,
     }
+}
+
+/// A constant added to a code address.
+fn fold_code_addr(region: &Region, inst: &Inst) -> Option<Folded> {
+    let base = region.inst(inst.args[0]);
+    let offset = constant(region, inst.args[1])?;
+    (base.op == Op::CodeAddr).then(|| Folded::CodeAddr(base.imm.wrapping_add(offset)))
 }
 
 /// `low` and the constant above it, if `or` joins a widened 32-bit value with constant high bits.

@@ -93,6 +93,15 @@ impl Promote<'_> {
                     let ty = inst.result();
                     inst = Inst { op: Op::Const, ty, args: [Value::NONE; 3], imm, snap: SnapId::NONE };
                 }
+                Folded::CodeAddr(imm) => {
+                    inst = Inst {
+                        op: Op::CodeAddr,
+                        ty: Ty::I64,
+                        args: [Value::NONE; 3],
+                        imm,
+                        snap: SnapId::NONE,
+                    };
+                }
             },
         }
         self.keep(v, inst);
@@ -119,7 +128,7 @@ impl Promote<'_> {
         match fold(self.region, &cast) {
             Folded::Value(other) => self.same_as[v.0 as usize] = other,
             Folded::Const(imm) => self.keep(v, Inst { op: Op::Const, args: [Value::NONE; 3], imm, ..cast }),
-            Folded::Same => self.keep(v, cast),
+            Folded::Same | Folded::CodeAddr(_) => self.keep(v, cast),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The translation cache of a machine: finding, making, linking and dropping translations.
 //!
-//! One cache serves all vCPUs. A translation is keyed by what its code depends on: guest-virtual and guest-physical
-//! address, mode. A vCPU holds [`CodeCache::gate`] for reading while it runs generated code; only whoever empties the
+//! One cache serves all vCPUs. A translation is keyed by what its code depends on: guest-physical address and mode. It
+//! serves wherever its page is mapped, in every process that shares it. A vCPU holds [`CodeCache::gate`] for reading while it runs generated code; only whoever empties the
 //! cache holds it for writing, so code memory is never reused under a running vCPU.
 //!
 //! Lock order: gate, then state. Neither is held while a device or a clock is called.
@@ -56,7 +56,6 @@ pub struct CodeStats {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     phys: u64,
-    pc: u64,
     mode: u64,
 }
 
@@ -202,7 +201,7 @@ impl CodeCache {
         mode: u64,
     ) -> Result<Option<Found>, Trap> {
         let phys = mmu.fetch_phys::<G>(cpu, pc)?;
-        let key = Key { phys, pc, mode };
+        let key = Key { phys, mode };
         let mut state = self.state.lock();
         let Some(mut block) = state.get(&key) else { return Ok(None) };
         if let (Some(second), len) = (block.second_page, block.len) {
@@ -234,9 +233,10 @@ impl CodeCache {
             return;
         };
         let from = &state.blocks[site.from as usize];
-        let same_page = (from.key.pc ^ to.key.pc) >> PAGE_SHIFT == 0 && from.key.mode == to.key.mode;
-        let still_there = from.valid && to.valid && site.site.pc == to.key.pc;
-        if same_page && still_there && to.second_page.is_none() && from.key.phys ^ to.key.phys < PAGE_SIZE {
+        let same_page = (from.key.phys ^ to.key.phys) < PAGE_SIZE && from.key.mode == to.key.mode;
+        // Both are in one page, so the address is that of `to` if the offset is.
+        let there = (site.site.pc ^ to.key.phys).is_multiple_of(PAGE_SIZE);
+        if same_page && there && from.valid && to.valid && to.second_page.is_none() {
             state.buffer.link(site.site, to.entry);
             let number = state.first_site + number;
             state.blocks[target.index as usize].incoming.push(number);
@@ -273,7 +273,7 @@ impl CodeCache {
                 again
             }
         };
-        let key = Key { phys, pc, mode };
+        let key = Key { phys, mode };
         Ok(self.install::<G>(key, block, second_page, epoch))
     }
 
@@ -314,7 +314,7 @@ impl CodeCache {
             regs: G::regs(),
             helpers: G::helpers(),
             first_site,
-            random_registers: self.config.random_registers.map(|seed| seed ^ key.pc),
+            random_registers: self.config.random_registers.map(|seed| seed ^ key.phys),
         };
         let compiled = match state.buffer.compile(&block.region, &env) {
             Ok(compiled) => compiled,
@@ -407,7 +407,7 @@ impl CodeCache {
         block.valid = false;
         state.stats.dropped += 1;
         let incoming = std::mem::take(&mut block.incoming);
-        let (key, second_page) = (block.key, block.second_page);
+        let (key, second_page, entry) = (block.key, block.second_page, block.entry);
         for site in incoming {
             if let Some(site) = site.checked_sub(state.first_site) {
                 state.buffer.unlink(state.sites[site as usize].site);
@@ -425,7 +425,8 @@ impl CodeCache {
                 }
             }
         }
-        self.members.read().iter().for_each(|m| m.tables.forget_jump(key.pc));
+        let code = state.buffer.entry_address(entry) as u64;
+        self.members.read().iter().for_each(|m| m.tables.forget_jump(key.phys, code));
     }
 }
 

@@ -126,12 +126,16 @@ impl Tables {
         }
     }
 
-    /// Forgets where the translation of `pc` is, in every context.
-    pub fn forget_jump(&self, pc: u64) {
+    /// Forgets the translation at host address `code` of the guest code at `phys`, in every context and at every address
+    /// that the page may have there.
+    pub fn forget_jump(&self, phys: u64, code: u64) {
+        let offset = phys & (PAGE_SIZE - 1);
         for jumps in &self.code {
-            let entry = jumps.entry(pc);
-            if entry[0].load(Ordering::Relaxed) == pc {
-                entry[0].store(no_key(index_of(pc)), Ordering::SeqCst);
+            for at in (offset..2 * JUMP_ENTRIES as u64).step_by(PAGE_SIZE as usize) {
+                let entry = jumps.entry(at);
+                if entry[1].load(Ordering::Relaxed) == code {
+                    entry[0].store(no_key(index_of(at)), Ordering::SeqCst);
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::host;
 use crate::interp::{self, Step};
 use crate::sem::MemOp;
 use crate::ty::Ty;
-use base::{AddressSpace, CpuLines, PAGE_SHIFT};
+use base::{AddressSpace, CpuLines, PAGE_SHIFT, PAGE_SIZE};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -232,6 +232,7 @@ impl<G: Guest> Vcpu<G> {
         };
         match entry {
             Ok(Some(entry)) => {
+                self.cpu_mut().as_mut().page = pc & !(PAGE_SIZE - 1);
                 let head = self.cpu.cast::<CpuHeader>();
                 // SAFETY: `entry` was found while the gate was held, as it still is.
                 let why = float::with_guest_mode(head, || unsafe { code.run(head, entry) });

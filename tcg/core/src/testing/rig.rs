@@ -173,9 +173,15 @@ impl<G: Guest> Rig<G> {
 
     /// Compiles `region` and runs it; `random` chooses registers. `None` if a frame is too small for it.
     pub fn run_host(&mut self, region: &Region, random: Option<u64>) -> Option<Seen> {
+        self.run_host_moved(region, random, 0)
+    }
+
+    /// The same with the region's page mapped `by` bytes (whole pages) behind where it was when it was made.
+    pub fn run_host_moved(&mut self, region: &Region, random: Option<u64>, by: u64) -> Option<Seen> {
         let env = Env { regs: G::regs(), helpers: G::helpers(), first_site: 1, random_registers: random };
         self.buffer.reset();
         let compiled = self.buffer.compile(region, &env).ok()?;
+        self.cpu().as_mut().page = (region.pc & !(base::PAGE_SIZE - 1)).wrapping_add(by);
         let (entry, runner) = (self.buffer.entry_address(compiled.entry) as u64, self.buffer.runner());
         let head = self.cpu.cast::<CpuHeader>();
         // SAFETY: the header is the start of a state of guest `G`, and the code was just compiled for it.

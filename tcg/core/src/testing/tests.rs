@@ -155,3 +155,17 @@ fn triangle_of_the_toy() {
     let amount = Amount { seed: 0, blocks: seeds().end, insns: 20 };
     run(&ToySource, amount).unwrap_or_else(|report| panic!("{report}"));
 }
+
+#[test]
+fn code_addresses_move_with_the_page() {
+    let text = "region 0x1004 rne\nb0:\n  v0 = codeaddr.i64 0x1ffc\n  v1 = const.i64 4\n  v2 = add.i64 v0, v1\n  \
+                set.i64 x1, v0\n  set.i64 x2, v2\n  goto 0x1008\n";
+    let mut region = names().parse(text).unwrap_or_else(|e| panic!("{e}"));
+    optimise(&mut region, Toy::regs(), Toy::helpers());
+    let mut rig = Rig::<Toy>::new(toy::Cpu::default(), (toy::RAM, toy::RAM_END - toy::RAM), 4);
+    for by in [0, 0x5000, 0xffff_ffff_8000_0000] {
+        let seen = rig.run_host_moved(&region, None, by).expect("a frame is large enough");
+        let moved = |addr: u64| addr.wrapping_add(by);
+        assert_eq!((seen.left.pc, seen.regs[1], seen.regs[2]), (moved(0x1008), moved(0x1ffc), moved(0x2000)));
+    }
+}

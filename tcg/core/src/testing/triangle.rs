@@ -10,6 +10,7 @@ use crate::effects::{Effects, Origin};
 use crate::guest::{Ctx, Guest};
 use crate::ir::{Names, Region, verify};
 use crate::opt::optimise;
+use base::PAGE_SIZE;
 
 /// A place that random instructions come from.
 pub trait Source {
@@ -18,8 +19,8 @@ pub trait Source {
 
     /// A state in which addresses are physical, or as good as that.
     fn cpu(&self) -> <Self::Guest as Guest>::Cpu;
-    /// First address and size of RAM, page-aligned, at least three pages: code stands in the first, addresses are made
-    /// to point into the rest.
+    /// First address and size of RAM, page-aligned, at least three pages: code stands in the first and again in the second,
+    /// addresses are made to point anywhere but into the first.
     fn ram(&self) -> (u64, u64);
     /// The bytes of a random instruction.
     fn insn(&self, rng: &mut Rng) -> Vec<u8>;
@@ -54,8 +55,14 @@ struct Sides<'a, S: Source> {
     rigs: [Rig<S::Guest>; READINGS.len()],
 }
 
-const READINGS: [&str; 5] =
-    ["interpreter", "evaluator", "evaluator on optimised IR", "host code", "host code with random registers"];
+const READINGS: [&str; 6] = [
+    "interpreter",
+    "evaluator",
+    "evaluator on optimised IR",
+    "host code",
+    "host code with random registers",
+    "host code made for another page",
+];
 
 /// The first of the readings that host code makes.
 const HOST: usize = 3;
@@ -79,6 +86,8 @@ impl<'a, S: Source> Sides<'a, S> {
             Err(None) => return Ok(()),
             Err(Some(what)) => return Err(self.report(seed, &what, None)),
         };
+        // The same code a page further on: its translation is run as if it stood here.
+        let elsewhere = self.translate(pc + PAGE_SIZE).map(|(_, region)| region);
         let pointers = pointers::<S>(&insns);
         for n in 0..self.rigs.len() {
             self.point(n, state, &pointers);
@@ -89,6 +98,10 @@ impl<'a, S: Source> Sides<'a, S> {
         if let Err(error) = verify(&optimised, S::Guest::regs(), S::Guest::helpers()) {
             return Err(self.report(seed, &format!("optimised IR: {error}"), shown));
         }
+        let moved = elsewhere.map(|mut region| {
+            optimise(&mut region, S::Guest::regs(), S::Guest::helpers());
+            self.rigs[5].run_host_moved(&region, Some(seed), 0u64.wrapping_sub(PAGE_SIZE))
+        });
         let fuel = region.blocks.len() + 1;
         let truth = self.rigs[0].interpret(&insns);
         let seen = [
@@ -96,8 +109,11 @@ impl<'a, S: Source> Sides<'a, S> {
             self.rigs[2].evaluate(&optimised, fuel),
             self.rigs[3].run_host(&optimised, None),
             self.rigs[4].run_host(&optimised, Some(seed)),
+            // Where the code cannot be fetched a page further on there is nothing to run.
+            moved.unwrap_or(None),
         ];
         for (n, seen) in seen.into_iter().enumerate() {
+            let seen = seen.map(|seen| self.take_trap(seen, n + 1, &insns));
             if let Some(what) = self.compare(&truth, seen, n + 1) {
                 return Err(self.report(seed, &what, shown));
             }
@@ -112,6 +128,8 @@ impl<'a, S: Source> Sides<'a, S> {
         rig.cpu().as_mut().pc = pc;
         rig.sync();
         rig.write(pc, code);
+        let page = rig.memory()[..PAGE_SIZE as usize].to_vec();
+        rig.write(self.source.ram().0 + PAGE_SIZE, &page);
     }
 
     /// The instructions of the block at `pc`, decoded before any of them can change them, and its IR.
@@ -145,6 +163,15 @@ impl<'a, S: Source> Sides<'a, S> {
             if rng.chance(95) {
                 self.rigs[n].set_reg(*reg, at.wrapping_sub(*offset));
             }
+        }
+    }
+
+    /// A trap that a translation left to the interpreter is taken by it.
+    fn take_trap(&mut self, seen: Seen, n: usize, insns: &Insns<S::Guest>) -> Seen {
+        let left = insns.iter().find(|(cx, _)| cx.pc == seen.left.pc);
+        match left.filter(|_| seen.left.code == exit::RETRY) {
+            Some(insn) => self.rigs[n].interpret(std::slice::from_ref(insn)),
+            None => seen,
         }
     }
 

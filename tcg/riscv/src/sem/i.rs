@@ -18,7 +18,7 @@ pub fn lui<S: Sem>(s: &mut S, _: &Cx, a: U) -> Flow<S> {
 
 /// Add upper immediate to pc.
 pub fn auipc<S: Sem>(s: &mut S, cx: &Cx, a: U) -> Flow<S> {
-    let v = s.k(cx.relative(a.imm));
+    let v = s.code_addr(cx.relative(a.imm));
     set_x(s, a.rd, v);
     fall::<S>()
 }
@@ -34,7 +34,7 @@ pub fn jal<S: Sem>(s: &mut S, cx: &Cx, a: J) -> Flow<S> {
     if misaligned(cx, target) {
         return cx.trap::<S>(cause::FETCH_MISALIGNED, target);
     }
-    let link = s.k(cx.next_pc());
+    let link = s.code_addr(cx.next_pc());
     set_x(s, a.rd, link);
     Ok(Next::Jump(target))
 }
@@ -51,7 +51,7 @@ pub fn jalr<S: Sem>(s: &mut S, cx: &Cx, a: I) -> Flow<S> {
         let odd = s.eq(low, two);
         s.when(odd, |s| s.call(helpers::MISALIGNED_JUMP, &[target]).map(|_| ()))?;
     }
-    let link = s.k(cx.next_pc());
+    let link = s.code_addr(cx.next_pc());
     set_x(s, a.rd, link);
     Ok(Next::Indirect(target, Hint::Jump))
 }

@@ -227,6 +227,7 @@ impl<'a> Emit<'a> {
         let inst = *self.region.inst(v);
         match inst.op {
             Op::Nop | Op::Param | Op::Const | Op::Mark => {}
+            Op::CodeAddr => self.code_addr(v, inst.imm),
             Op::Get => self.get(v, &inst),
             Op::Set => self.set(&inst),
             Op::Load => self.load(v, &inst),

@@ -1,11 +1,13 @@
 //! Moving values between registers, slots, constants and guest state.
 
 use super::compile::{Emit, Frame};
-use crate::cpu::RegId;
+use crate::cpu::{CpuHeader, RegId};
 use crate::ir::{Edge, Inst, Value};
 use crate::regalloc::Loc;
 use crate::ty::Ty;
+use base::PAGE_SIZE;
 use dynasmrt::{DynasmApi, dynasm};
+use std::mem::offset_of;
 
 /// rax, rcx, rdx.
 pub const RAX: u8 = 0;
@@ -112,6 +114,28 @@ impl Emit<'_> {
             Loc::Slot(n) => dynasm!(ops ; .arch x64 ; movsd [rsp + Frame::slot(n)], Rx(from)),
             Loc::None => {}
         }
+    }
+
+    /// Puts the code address that `addr` is into general register `to`.
+    pub fn code_addr_to_gpr(&mut self, addr: u64, to: u8) {
+        let at = offset_of!(CpuHeader, page) as i32;
+        let distance = addr.wrapping_sub(self.region.pc & !(PAGE_SIZE - 1));
+        let ops = &mut self.ops;
+        match i32::try_from(distance as i64) {
+            Ok(near) => dynasm!(ops ; .arch x64 ; mov Rq(to), [rbx + at] ; lea Rq(to), [Rq(to) + near]),
+            Err(_) => {
+                self.constant_to_gpr(distance, to);
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; add Rq(to), [rbx + at]);
+            }
+        }
+    }
+
+    /// A code address as a value.
+    pub fn code_addr(&mut self, v: Value, addr: u64) {
+        let to = self.target(v, RAX);
+        self.code_addr_to_gpr(addr, to);
+        self.write_gpr(to, v);
     }
 
     /// Reads a guest register.

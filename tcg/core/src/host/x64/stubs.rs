@@ -168,7 +168,7 @@ impl Emit<'_> {
         for (reg, value) in &snap.regs {
             self.store_reg(*reg, *value);
         }
-        self.constant_to_gpr(snap.pc, RAX);
+        self.code_addr_to_gpr(snap.pc, RAX);
         let pc = offset_of!(CpuHeader, pc) as i32;
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; mov [rbx + pc], rax ; mov eax, edx);

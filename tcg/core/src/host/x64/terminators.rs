@@ -6,6 +6,7 @@ use super::moves::RAX;
 use crate::cpu::{CpuHeader, JUMP_ENTRIES, JumpEntry, exit};
 use crate::host::Site;
 use crate::ir::{BlockId, Edge, Term, Value};
+use base::PAGE_SHIFT;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::{offset_of, size_of};
 
@@ -68,7 +69,7 @@ impl Emit<'_> {
 
     /// Leaves with `code` at `pc`.
     fn leave(&mut self, pc: u64, code: u32) {
-        self.constant_to_gpr(pc, RAX);
+        self.code_addr_to_gpr(pc, RAX);
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; mov [rbx + PC], rax ; mov eax, code as i32);
         self.jump_to(self.epilogue);
@@ -116,6 +117,7 @@ impl Emit<'_> {
         // Entry (pc >> 1) of the table, times its size.
         let shift = (size_of::<JumpEntry>() / 2).trailing_zeros() as i8;
         let mask = ((JUMP_ENTRIES - 1) * size_of::<JumpEntry>()) as i32;
+        let (page, in_page) = (offset_of!(CpuHeader, page) as i32, -(1i32 << PAGE_SHIFT));
         let (requested, miss) = (self.ops.new_dynamic_label(), self.ops.new_dynamic_label());
         let ops = &mut self.ops;
         dynasm!(ops
@@ -127,6 +129,8 @@ impl Emit<'_> {
             ; add rcx, [rbx + jumps]
             ; cmp rax, [rcx + key]
             ; jne =>miss
+            ; and rax, in_page
+            ; mov [rbx + page], rax
             ; jmp QWORD [rcx + code]
             ; =>requested
             ; mov [rbx + PC], rax

@@ -2,8 +2,8 @@
 //!
 //! From the goldfish virtual hardware documentation of the Android emulator, "Goldfish RTC".
 
-use super::guest_error;
 use super::registers::registers;
+use super::unimplemented;
 use base::{Clock, Device, IrqLine, Mmio, State, StateError, Timer, Width, Widths};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -139,7 +139,7 @@ impl Mmio for GoldfishRtc {
             Some(Register::IRQ_ENABLED) => registers.irq_enabled.into(),
             Some(Register::ALARM_STATUS) => registers.armed.into(),
             Some(Register::CLEAR_ALARM | Register::CLEAR_INTERRUPT) | None => {
-                guest_error(self.name(), format_args!("read at {offset:#x}"));
+                unimplemented(self.name(), format_args!("read at {offset:#x}"));
                 0
             }
         }
@@ -167,7 +167,7 @@ impl Mmio for GoldfishRtc {
             Some(Register::CLEAR_ALARM) => registers.armed = false,
             Some(Register::CLEAR_INTERRUPT) => registers.irq_pending = false,
             Some(Register::ALARM_STATUS) | None => {
-                return guest_error(self.name(), format_args!("write at {offset:#x}"));
+                return unimplemented(self.name(), format_args!("write at {offset:#x}"));
             }
         }
         self.core.update(&mut registers);

@@ -9,6 +9,11 @@ pub mod plic;
 pub mod registers;
 pub mod sifive_test;
 
+/// Reports use of something about `device` that is not modelled, for `-d unimp`.
+fn unimplemented(device: &str, what: std::fmt::Arguments<'_>) {
+    tracing::debug!(target: "unimp", "{device}: {what}");
+}
+
 /// Reports a guest's mistake about `device`, for `-d guest_errors`.
 fn guest_error(device: &str, what: std::fmt::Arguments<'_>) {
     tracing::debug!(target: "guest_errors", "{device}: {what}");

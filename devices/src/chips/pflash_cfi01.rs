@@ -5,7 +5,7 @@
 
 mod cfi;
 
-use super::guest_error;
+use super::{guest_error, unimplemented};
 use base::{Device, Mmio, RomRegion, State, StateError, Width, Widths};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -225,7 +225,7 @@ impl PflashCfi01 {
             command::LOCK_SETUP => (ReadMode::Status, Expect::LockConfirm),
             command::BUFFERED_PROGRAM => (ReadMode::Status, Expect::BufferCount),
             _ => {
-                guest_error(self.name(), format_args!("unknown command {value:#x}"));
+                unimplemented(self.name(), format_args!("unknown command {value:#x}"));
                 (ReadMode::Array, Expect::Command)
             }
         };

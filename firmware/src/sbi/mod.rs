@@ -197,7 +197,10 @@ pub fn call(platform: &mut dyn Platform, call: Call) -> Return {
         (ext::SRST, 0) => system_reset(platform, a0, a1),
         (ext::DBCN, function) => done(console(platform, function, [a0, a1, a2])),
         (ext::PMU, function) => done(pmu::call(platform.pmu(), function, call.args)),
-        _ => Return::Pair(SbiError::NotSupported, 0),
+        (extension, function) => {
+            tracing::debug!(target: "unimp", "sbi: function {function:#x} of extension {extension:#x}");
+            Return::Pair(SbiError::NotSupported, 0)
+        }
     }
 }
 

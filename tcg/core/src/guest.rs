@@ -3,6 +3,7 @@
 use crate::cpu::{CpuHeader, Helper, RegDesc};
 use crate::sem::{Flow, Rm, Sem};
 use base::Ns;
+use std::fmt;
 
 /// A synchronous exception or interrupt, numbered as the guest's manual does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +109,8 @@ pub trait Guest: Sized + 'static {
     fn exec<S: Sem>(s: &mut S, cx: &Ctx, insn: Self::Insn) -> Flow<S>;
     /// The listing of an instruction.
     fn print(insn: Self::Insn, pc: u64) -> String;
+    /// Writes the registers of `cpu`, lines without a newline after the last, with those of the float unit if `float`.
+    fn show(cpu: &Self::Cpu, float: bool, to: &mut fmt::Formatter<'_>) -> fmt::Result;
     /// The rounding mode that the float unit is in under `mode`.
     fn rounding(mode: u64) -> Rm;
 
@@ -125,6 +128,20 @@ pub trait Guest: Sized + 'static {
     fn bus_fault(addr: u64, access: Access) -> Trap;
     /// A trap that an unaligned atomic access makes.
     fn misaligned(addr: u64, access: Access) -> Trap;
+}
+
+/// The registers of a CPU as text, made when it is written somewhere.
+pub struct Registers<'a, G: Guest> {
+    /// The CPU.
+    pub cpu: &'a G::Cpu,
+    /// With those of the float unit.
+    pub float: bool,
+}
+
+impl<G: Guest> fmt::Display for Registers<'_, G> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        G::show(self.cpu, self.float, to)
+    }
 }
 
 /// Guest-physical memory as page walks see it. All accesses are naturally aligned.

@@ -1,7 +1,8 @@
 //! The riscv64 guest as the translator sees it.
 
 use crate::cpu::{Hart, REGS};
-use crate::{decode, helpers, mmu, mode, print, trap};
+use crate::{decode, helpers, mmu, mode, print, show, trap};
+use std::fmt;
 use tcg_core::cpu::{Helper, RegDesc};
 use tcg_core::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Trap, Wait};
 use tcg_core::sem::{Flow, Rm, Sem};
@@ -33,6 +34,10 @@ impl Guest for Riscv {
 
     fn print(insn: Self::Insn, pc: u64) -> String {
         print::print(insn, pc)
+    }
+
+    fn show(cpu: &Hart, float: bool, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show::registers(cpu, float, to)
     }
 
     fn rounding(mode: u64) -> Rm {

@@ -15,6 +15,7 @@ pub mod mode;
 pub mod pmp;
 mod print;
 pub mod sem;
+mod show;
 pub mod sys;
 pub mod trap;
 

@@ -114,11 +114,59 @@ pub fn misaligned(addr: u64, access: Access) -> Trap {
 pub fn walk(hart: &mut Hart, mem: &dyn PhysMem, addr: u64, access: Access) -> Result<Page, Trap> {
     let csr = &hart.csr;
     let privilege = if access == Access::Fetch { csr.privilege } else { csr.data_privilege() };
-    let mapped = match levels(csr.satp >> 60) {
-        Some(levels) if privilege != Priv::M => walk_tables(csr, mem, (addr, access), privilege, levels)?,
-        _ => Page { phys: addr, size_log2: 30, read: true, write: true, fetch: true },
+    log_start(csr, (addr, access), privilege);
+    let mapped = map(csr, mem, (addr, access), privilege);
+    log_mapped(addr, &mapped);
+    let mapped = mapped?;
+    let protected = protect(csr, mapped, (addr, access), privilege);
+    log_protected(mapped.phys, &protected);
+    protected
+}
+
+/// Reports the beginning of a walk, for `-d mmu`.
+fn log_start(csr: &Csrs, (addr, access): (u64, Access), privilege: Priv) {
+    // As QEMU numbers accesses and its contexts: 2 is S-mode that may access user pages.
+    let kind = match access {
+        Access::Read => 0,
+        Access::Write => 1,
+        Access::Fetch => 2,
     };
-    protect(csr, mapped, (addr, access), privilege)
+    let sum = privilege == Priv::S && access != Access::Fetch && csr.mstatus & mstatus::SUM != 0;
+    let index = if sum { 2 } else { privilege as u8 };
+    tracing::trace!(target: "mmu", "riscv_cpu_tlb_fill ad {addr:x} rw {kind} mmu_idx {index}");
+}
+
+/// Reports what the page tables made of `addr`, for `-d mmu`.
+fn log_mapped(addr: u64, mapped: &Result<Page, Trap>) {
+    let (ret, physical) = mapped.map_or((1, 0), |page| (0, page.phys));
+    let prot = rights(mapped);
+    tracing::trace!(
+        target: "mmu",
+        "riscv_cpu_tlb_fill address={addr:x} ret {ret} physical {physical:016x} prot {prot}"
+    );
+}
+
+/// Reports what physical memory protection made of `physical`, for `-d mmu`.
+fn log_protected(physical: u64, protected: &Result<Page, Trap>) {
+    let (ret, size) = protected.map_or((2, 0), |page| (0, 1u64 << page.size_log2.min(PAGE_SHIFT)));
+    let prot = rights(protected);
+    tracing::trace!(
+        target: "mmu",
+        "riscv_cpu_tlb_fill PMP address={physical:016x} ret {ret} prot {prot} tlb_size {size}"
+    );
+}
+
+/// As QEMU writes them: 1 for loads, 2 for stores, 4 for fetches.
+fn rights(page: &Result<Page, Trap>) -> u8 {
+    page.map_or(0, |page| u8::from(page.read) | u8::from(page.write) << 1 | u8::from(page.fetch) << 2)
+}
+
+/// What the page tables make of `addr`.
+fn map(csr: &Csrs, mem: &dyn PhysMem, (addr, access): (u64, Access), privilege: Priv) -> Result<Page, Trap> {
+    match levels(csr.satp >> 60) {
+        Some(levels) if privilege != Priv::M => walk_tables(csr, mem, (addr, access), privilege, levels),
+        _ => Ok(Page { phys: addr, size_log2: 30, read: true, write: true, fetch: true }),
+    }
 }
 
 /// Narrows a mapping to what physical memory protection allows.

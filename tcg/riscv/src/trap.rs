@@ -8,6 +8,59 @@ use tcg_core::guest::Trap;
 /// No reservation.
 const NO_RESERVATION: u64 = u64::MAX;
 
+/// What QEMU calls the exceptions, by cause.
+const EXCEPTIONS: [&str; 16] = [
+    "misaligned_fetch",
+    "fault_fetch",
+    "illegal_instruction",
+    "breakpoint",
+    "misaligned_load",
+    "fault_load",
+    "misaligned_store",
+    "fault_store",
+    "user_ecall",
+    "supervisor_ecall",
+    "hypervisor_ecall",
+    "machine_ecall",
+    "exec_page_fault",
+    "load_page_fault",
+    "reserved",
+    "store_page_fault",
+];
+
+/// What QEMU calls the interrupts, by number; the counter overflow has no name there.
+const INTERRUPTS: [&str; 14] = [
+    "u_software",
+    "s_software",
+    "vs_software",
+    "m_software",
+    "u_timer",
+    "s_timer",
+    "vs_timer",
+    "m_timer",
+    "u_external",
+    "s_external",
+    "vs_external",
+    "m_external",
+    "s_guest_external",
+    "counter_overflow",
+];
+
+/// Reports a trap with this `cause`, as `mcause` holds it, for `-d int`: before it is taken.
+pub fn log(hart: &Hart, cause: u64, value: u64) {
+    let interrupt = cause & self::cause::INTERRUPT != 0;
+    let number = cause & !self::cause::INTERRUPT;
+    let names = if interrupt { &INTERRUPTS[..] } else { &EXCEPTIONS };
+    tracing::trace!(
+        target: "int",
+        "riscv_cpu_do_interrupt: hart:{}, async:{}, cause:{number:016x}, epc:{:#018x}, tval:{value:#018x}, desc={}",
+        hart.csr.mhartid,
+        u8::from(interrupt),
+        hart.head.pc,
+        names.get(number as usize).unwrap_or(&"(unknown)"),
+    );
+}
+
 /// Enters the handler of an exception.
 pub fn exception(hart: &mut Hart, trap: Trap) {
     let delegated = hart.csr.privilege != Priv::M && hart.csr.medeleg >> trap.code & 1 != 0;
@@ -23,6 +76,7 @@ pub fn interrupt(hart: &mut Hart) -> bool {
 }
 
 fn enter(hart: &mut Hart, to_supervisor: bool, cause: u64, value: u64) {
+    log(hart, cause, value);
     let csr = &mut hart.csr;
     let pc = hart.head.pc;
     let from = csr.privilege;

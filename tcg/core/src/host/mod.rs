@@ -8,7 +8,7 @@ mod memory;
 mod x64;
 
 pub use helpers::{MemoryHelpers, core_helpers};
-pub use x64::{CodeBuffer, Runner};
+pub use x64::{CodeBuffer, Runner, disassemble};
 
 use crate::cpu::{Helper, RegDesc};
 
@@ -42,6 +42,17 @@ pub struct Site {
     pub patch: u32,
     /// Offset of the stub that it leads to while it is not linked.
     pub stub: u32,
+}
+
+/// One instruction of host code, for listings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostInsn {
+    /// Host address.
+    pub at: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Mnemonic and operands.
+    pub text: String,
 }
 
 /// A compiled region.

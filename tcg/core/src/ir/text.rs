@@ -34,10 +34,15 @@ pub struct Names<'a> {
     pub helpers: &'a [Helper],
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
     /// The text form of `region`.
     pub fn print(&self, region: &Region) -> String {
-        Printer { region, names: *self }.to_string()
+        self.display(region).to_string()
+    }
+
+    /// The text form of `region`, made when it is written somewhere.
+    pub fn display(self, region: &'a Region) -> impl Display {
+        Printer { region, names: self }
     }
 }
 

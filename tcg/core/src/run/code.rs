@@ -6,6 +6,7 @@
 //!
 //! Lock order: gate, then state. Neither is held while a device or a clock is called.
 
+use super::log;
 use super::mmu::{CodeWatch, Mmu, VcpuFetch};
 use super::tlb::Tables;
 use crate::build::{self, GuestBlock};
@@ -21,6 +22,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
+/// How translations reach each other without the run loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chaining {
+    /// In every way there is.
+    #[default]
+    All,
+    /// Within a page only: computed jumps and jumps to other pages come back to the run loop.
+    Links,
+    /// Not at all: the run loop sees every block.
+    None,
+}
+
 /// How translations are made and kept.
 #[derive(Clone, Debug)]
 pub struct CodeConfig {
@@ -30,11 +43,18 @@ pub struct CodeConfig {
     pub max_insns: usize,
     /// Choose registers at random but legally, from this seed (tests).
     pub random_registers: Option<u64>,
+    /// How translations reach each other.
+    pub chaining: Chaining,
 }
 
 impl Default for CodeConfig {
     fn default() -> Self {
-        Self { code_bytes: 64 << 20, max_insns: build::MAX_INSNS, random_registers: None }
+        Self {
+            code_bytes: 64 << 20,
+            max_insns: build::MAX_INSNS,
+            random_registers: None,
+            chaining: Chaining::All,
+        }
     }
 }
 
@@ -162,9 +182,11 @@ impl CodeCache {
         &self.space
     }
 
-    /// Adds a vCPU.
-    pub fn join(&self, tables: Arc<Tables>, lines: Arc<CpuLines>) {
-        self.members.write().push(Member { tables, lines });
+    /// Adds a vCPU; gives its number.
+    pub fn join(&self, tables: Arc<Tables>, lines: Arc<CpuLines>) -> usize {
+        let mut members = self.members.write();
+        members.push(Member { tables, lines });
+        members.len() - 1
     }
 
     /// Permission to run generated code, and to remember where it is.
@@ -217,13 +239,18 @@ impl CodeCache {
         let index = state.by_key[&block.key];
         let code = state.buffer.entry_address(block.entry) as u64;
         // Under the lock: whoever drops the block afterwards finds the entry.
-        mmu.contexts.insert_jump(pc, code);
+        if self.config.chaining == Chaining::All {
+            mmu.contexts.insert_jump(pc, code);
+        }
         Ok(Some(Found { code, index }))
     }
 
     /// Links exit `site` to `target`, so that it need not come back here. Only within a page: what another page's
     /// address means can change without the translation knowing.
     pub fn link(&self, site: u32, target: Found) {
+        if self.config.chaining == Chaining::None {
+            return;
+        }
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let Some(number) = site.checked_sub(state.first_site) else { return };
@@ -273,6 +300,7 @@ impl CodeCache {
                 again
             }
         };
+        log::guest_code::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, block.insns);
         let key = Key { phys, mode };
         Ok(self.install::<G>(key, block, second_page, epoch))
     }
@@ -300,7 +328,9 @@ impl CodeCache {
         second_page: Option<u64>,
         epoch: u64,
     ) -> bool {
+        log::ir::<G>(&block.region);
         opt::optimise(&mut block.region, G::regs(), G::helpers());
+        log::optimised::<G>(&block.region);
         let mut guard = self.state.lock();
         let state = &mut *guard;
         if state.epoch != epoch {
@@ -325,6 +355,8 @@ impl CodeCache {
             }
             Err(CompileError::TooLarge) => return false,
         };
+        let at = state.buffer.entry_address(compiled.entry) as u64;
+        log::host_code(block.region.pc, state.buffer.code(&compiled), at);
         let index = state.blocks.len() as u32;
         state.stats.translations += 1;
         state.stats.guest_insns += block.insns as u64;

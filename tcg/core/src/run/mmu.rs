@@ -5,6 +5,7 @@
 //! here each time.
 
 use super::float;
+use super::log;
 use super::tlb::{Contexts, Hit, Tables};
 use crate::cpu::CpuHeader;
 use crate::eval;
@@ -143,7 +144,10 @@ impl Mmu {
                 Place::Bus { phys } => {
                     let width = Width::from_bytes(bytes as usize).expect("sizes are 1, 2, 4 or 8");
                     let read = float::with_host_mode(cpu.as_ref(), || self.space.read(phys, width));
-                    read.ok_or_else(|| G::bus_fault(addr, Access::Read))?
+                    read.ok_or_else(|| {
+                        log::invalid_access("read", phys, bytes);
+                        G::bus_fault(addr, Access::Read)
+                    })?
                 }
             }
         } else if op.aligned {
@@ -185,6 +189,7 @@ impl Mmu {
                     let width = Width::from_bytes(bytes as usize).expect("sizes are 1, 2, 4 or 8");
                     let value = value & width.mask();
                     if !float::with_host_mode(cpu.as_ref(), || self.space.write(phys, width, value)) {
+                        log::invalid_access("write", phys, bytes);
                         return Err(G::bus_fault(addr, Access::Write).into());
                     }
                 }

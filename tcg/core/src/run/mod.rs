@@ -2,11 +2,12 @@
 
 mod code;
 mod float;
+mod log;
 mod mmu;
 mod tlb;
 mod vcpu;
 
-pub use code::{CodeCache, CodeConfig, CodeStats};
+pub use code::{Chaining, CodeCache, CodeConfig, CodeStats};
 pub use float::collect_flags;
 pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use tlb::Tables;

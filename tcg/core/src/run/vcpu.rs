@@ -2,6 +2,7 @@
 
 use super::code::{CodeCache, Found};
 use super::float;
+use super::log;
 use super::mmu::{Fault, Mmu};
 use super::tlb::Tables;
 use crate::cpu::{CpuHeader, HelperFn, HelperResult, exit};
@@ -80,6 +81,8 @@ pub struct Vcpu<G: Guest> {
     cpu: *mut G::Cpu,
     mmu: *mut Mmu,
     code: Arc<CodeCache>,
+    /// Which of the cache's vCPUs it is.
+    number: usize,
     handle: Arc<Handle<G>>,
     config: VcpuConfig,
     /// How often cold code was seen, by a hash of its address, since the cache was in `generation`.
@@ -101,13 +104,14 @@ impl<G: Guest> Vcpu<G> {
     /// A vCPU with state `cpu` and input lines `lines`, running code of `code`.
     pub fn new(cpu: G::Cpu, lines: Arc<CpuLines>, code: &Arc<CodeCache>, config: VcpuConfig) -> Self {
         let tables = Arc::new(Tables::new(config.tlb_entries));
-        code.join(tables.clone(), lines.clone());
+        let number = code.join(tables.clone(), lines.clone());
         let mmu = Mmu::new(code.space().clone(), code.clone(), tables);
         let handle = Arc::new(Handle { lines, work: Mutex::default(), stop: AtomicBool::new(false) });
         let mut vcpu = Self {
             cpu: Box::into_raw(Box::new(cpu)),
             mmu: Box::into_raw(Box::new(mmu)),
             code: code.clone(),
+            number,
             handle,
             config,
             heat: vec![0; HEAT_SLOTS].into(),
@@ -232,6 +236,7 @@ impl<G: Guest> Vcpu<G> {
         };
         match entry {
             Ok(Some(entry)) => {
+                log::run::<G>(self.number, self.cpu(), entry);
                 self.cpu_mut().as_mut().page = pc & !(PAGE_SIZE - 1);
                 let head = self.cpu.cast::<CpuHeader>();
                 // SAFETY: `entry` was found while the gate was held, as it still is.
@@ -284,6 +289,7 @@ impl<G: Guest> Vcpu<G> {
 
     /// Interprets to the end of the basic block at `pc`.
     fn interpret(&mut self, pc: u64, mode: u64) {
+        log::run::<G>(self.number, self.cpu(), 0);
         for _ in 0..MAX_COLD_RUN {
             // SAFETY: both are ours.
             let step = unsafe { interp::step::<G>(self.cpu, self.mmu, mode) };

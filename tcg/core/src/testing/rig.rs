@@ -3,7 +3,7 @@
 use super::Rng;
 use crate::cpu::{CpuHeader, HelperFn, RegId, exit};
 use crate::guest::{Ctx, Guest, Trap};
-use crate::host::{CodeBuffer, Env};
+use crate::host::{CodeBuffer, Env, disassemble};
 use crate::interp::{Interp, Step, run_insn};
 use crate::ir::{Left, Region, evaluate};
 use crate::run::{CodeWatch, Mmu, Tables, VcpuFetch, helper_table, with_guest_mode};
@@ -197,7 +197,10 @@ impl<G: Guest> Rig<G> {
         let env = Env { regs: G::regs(), helpers: G::helpers(), first_site: 1, random_registers: random };
         self.buffer.reset();
         match self.buffer.compile(region, &env) {
-            Ok(compiled) => disassemble(self.buffer.code(&compiled)),
+            Ok(compiled) => {
+                let insns = disassemble(self.buffer.code(&compiled), 0);
+                insns.iter().map(|insn| format!("{:#x}: {}\n", insn.at, insn.text)).collect()
+            }
             Err(error) => format!("not compiled: {error:?}"),
         }
     }
@@ -234,15 +237,4 @@ impl<G: Guest> Drop for Rig<G> {
 /// Adds a titled part to a report.
 pub(super) fn section(report: &mut String, title: &str, body: &str) {
     writeln!(report, "--- {title}\n{}", body.trim_end()).expect("a string takes everything");
-}
-
-/// Host code as text.
-#[cfg(target_arch = "x86_64")]
-fn disassemble(code: &[u8]) -> String {
-    use capstone::arch::BuildsCapstone;
-    let capstone = capstone::Capstone::new().x86().mode(capstone::arch::x86::ArchMode::Mode64).build();
-    match capstone.and_then(|c| c.disasm_all(code, 0).map(|insns| insns.to_string())) {
-        Ok(text) => text,
-        Err(error) => error.to_string(),
-    }
 }

@@ -9,6 +9,7 @@ use crate::ir::Op;
 use crate::sem::{Flow, Hint, MemOp, Next, Rm, Sem};
 use crate::ty::{F64, I64, Ty};
 use base::PAGE_SIZE;
+use std::fmt;
 use std::mem::offset_of;
 
 /// Where RAM begins; code stands in its first page.
@@ -278,6 +279,10 @@ impl Guest for Toy {
     fn print(insn: Insn, pc: u64) -> String {
         let [rd, ra, rb] = [6, 10, 14].map(|shift| insn.field(shift));
         format!("{pc:#x}: {} x{rd}, x{ra}, x{rb}, {}", insn.name(), insn.imm())
+    }
+
+    fn show(cpu: &Cpu, _float: bool, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "pc {:#x}", cpu.as_ref().pc)
     }
 
     fn rounding(mode: u64) -> Rm {

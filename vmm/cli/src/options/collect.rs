@@ -221,7 +221,7 @@ impl Walk {
                 None => return text(help::log_items()),
                 Some(items) => self.log.items = items,
             },
-            Opt::LogFile => self.log.file = Some(owned()),
+            Opt::LogFile => self.log.file = Some(log::file(argument)?),
             Opt::LogFilter => self.log.ranges = log::ranges(argument)?,
             Opt::Seed => self.seed = Some(super::value::unsigned(argument)?),
             Opt::DataDir => self.data_dirs.push(owned()),

@@ -50,7 +50,7 @@ static OTHER_ITEMS: &[&str] = &["op_ind", "op_plugin", "pcall", "page", "plugin"
 pub struct LogOptions {
     /// What is logged.
     pub items: Vec<LogItem>,
-    /// The file, stderr when there is none.
+    /// The file, stderr when there is none; `%d` stands for the process id.
     pub file: Option<String>,
     /// Log only code at these addresses; empty for all.
     pub ranges: Vec<RangeInclusive<u64>>,
@@ -77,6 +77,16 @@ pub fn items(argument: &str) -> Result<Option<Vec<LogItem>>, Fault> {
         }
     }
     Ok(Some(chosen))
+}
+
+/// Reads `-D`'s argument: the name of a file, in which one `%d` stands for the process id.
+pub fn file(argument: &str) -> Result<String, Fault> {
+    let mut places = argument.match_indices('%');
+    match (places.next(), places.next()) {
+        (None, _) => Ok(argument.into()),
+        (Some((at, _)), None) if argument[at..].starts_with("%d") => Ok(argument.into()),
+        _ => Err(Fault::new("of '%' it may hold one %d, for the process id")),
+    }
 }
 
 /// Reads `-dfilter`'s argument: `START..END`, `START+SIZE`, `START-SIZE`, several parted by commas.

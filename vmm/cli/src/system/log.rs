@@ -1,23 +1,27 @@
 //! `-d` and `-D`: log items are `tracing` targets of the same name; everything else that is worth a line goes to
-//! stderr as a message of the program.
+//! stderr as a message of the program. Events about guest code carry its address in the field `pc`, by which
+//! `-dfilter` chooses among them.
 
 use std::fmt;
 use std::fs::File;
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
+use tcg_core::run::{Chaining, CodeConfig, VcpuConfig};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, layer as fmt_layer};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::error::SystemError;
 use crate::options::LogOptions;
-use crate::options::log::ITEMS;
+use crate::options::log::{ITEMS, LogItem};
 
 /// Lines of nothing but the message, after a fixed beginning.
 struct Plain(String);
@@ -47,26 +51,87 @@ where
     }
 }
 
+/// The events that `-d` and `-dfilter` choose.
+struct Chosen {
+    /// Names of items: whole targets.
+    items: Vec<&'static str>,
+    /// Addresses of guest code; empty for all.
+    ranges: Vec<RangeInclusive<u64>>,
+}
+
+impl<S> Filter<S> for Chosen {
+    fn enabled(&self, event: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.items.contains(&event.target())
+    }
+
+    fn callsite_enabled(&self, event: &'static Metadata<'static>) -> Interest {
+        if self.items.contains(&event.target()) { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(if self.items.is_empty() { LevelFilter::OFF } else { LevelFilter::TRACE })
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        let mut address = Address(None);
+        if !self.ranges.is_empty() {
+            event.record(&mut address);
+        }
+        address.0.is_none_or(|pc| self.ranges.iter().any(|range| range.contains(&pc)))
+    }
+}
+
+/// Whether it is a message for everybody.
+fn is_message(event: &Metadata<'_>) -> bool {
+    *event.level() <= Level::WARN && ITEMS.iter().all(|(name, _, _)| *name != event.target())
+}
+
+/// Takes the address of guest code out of an event.
+struct Address(Option<u64>);
+
+impl Visit for Address {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "pc" {
+            self.0 = Some(value);
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
+
+/// Has the translator run guest code so that the chosen items show all of it.
+pub fn apply(options: &LogOptions, code: &mut CodeConfig, vcpu: &mut VcpuConfig) {
+    let any = |items: &[LogItem]| items.iter().any(|item| options.items.contains(item));
+    if any(&[LogItem::InAsm, LogItem::Op, LogItem::OpOpt, LogItem::OutAsm]) {
+        // What is only interpreted has no translation to show.
+        vcpu.tiers.translate_after = 0;
+    }
+    if any(&[LogItem::Nochain]) {
+        code.chaining = Chaining::None;
+    } else if any(&[LogItem::Exec, LogItem::Cpu]) {
+        code.chaining = Chaining::Links;
+    }
+}
+
 /// Starts logging; once in a process.
 pub fn start(program: &str, options: &LogOptions) -> Result<(), SystemError> {
-    let names = || ITEMS.iter().map(|(name, item, _)| (*name, options.items.contains(item)));
-    let items = names().filter(|(_, on)| *on).map(|(name, _)| (name, LevelFilter::TRACE));
-    let items = Targets::new().with_targets(items);
-    let others = Targets::new().with_default(LevelFilter::WARN);
-    let others = others.with_targets(names().map(|(name, _)| (name, LevelFilter::OFF)));
+    let items = ITEMS.iter().filter(|(_, item, _)| options.items.contains(item));
+    let chosen = Chosen { items: items.map(|(name, _, _)| *name).collect(), ranges: options.ranges.clone() };
+    let others = filter_fn(is_message).with_max_level_hint(LevelFilter::WARN);
 
     let messages = fmt_layer().event_format(Plain(format!("{program}: "))).with_writer(std::io::stderr);
     let lines = fmt_layer().event_format(Plain(String::new()));
     let lines = match &options.file {
         None => lines.with_writer(std::io::stderr).boxed(),
         Some(path) => {
+            let path = path.replace("%d", &std::process::id().to_string());
             let file =
-                File::create(path).map_err(|source| SystemError::Write { path: path.into(), source })?;
+                File::create(&path).map_err(|source| SystemError::Write { path: path.into(), source })?;
             lines.with_writer(Mutex::new(file)).boxed()
         }
     };
     let subscriber = tracing_subscriber::registry();
     // A second start finds the first one's settings in place.
-    let _ = subscriber.with(lines.with_filter(items)).with(messages.with_filter(others)).try_init();
+    let _ = subscriber.with(lines.with_filter(chosen)).with(messages.with_filter(others)).try_init();
     Ok(())
 }

@@ -148,6 +148,7 @@ impl System {
         boot.load(&ram, &board)?;
 
         let (mut code_settings, mut vcpu_settings) = (code_config(options), VcpuConfig::default());
+        log::apply(&options.log, &mut code_settings, &mut vcpu_settings);
         chaos::apply(&mut code_settings, &mut vcpu_settings)?;
         let code = CodeCache::new(board.space.clone(), code_settings)
             .map_err(SystemError::host("cannot allocate memory for translated code"))?;

@@ -89,15 +89,3 @@ fn a_reset_puts_the_image_back_and_keeps_other_memory() {
     assert_eq!(boot(source, "").status, Some(0));
     assert_eq!(boot(source, "-smp 2").status, Some(0));
 }
-
-#[test]
-fn log_items_go_to_their_file() {
-    let qemu = Qemu::new();
-    let log = qemu.path("log");
-    // The software interrupt of a hart that does not exist.
-    let source = format!("li t0, 0x2000080\n li t1, 1\n sw t1, 0(t0)\n{}", finish(0x5555));
-    let end = boot(&source, &format!("-d guest_errors,unimp -D {}", log.display()));
-    assert_eq!((end.status, &*end.err), (Some(0), ""));
-    let text = std::fs::read_to_string(log).expect("it is there");
-    assert!(text.contains("hart 32"), "{text}");
-}

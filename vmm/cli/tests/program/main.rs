@@ -5,6 +5,7 @@ mod assemble;
 mod bare;
 mod debian;
 mod hello;
+mod log;
 mod support;
 mod system;
 mod terminal;

@@ -8,12 +8,14 @@ use firmware::sbi::{self, Call, HartState, Return};
 use parking_lot::Mutex;
 use platform::Calling;
 use std::sync::{Arc, OnceLock};
-use tcg_core::guest::Trap;
+use tcg_core::guest::{Registers, Trap};
 use tcg_core::run::{Handle, Vcpu};
 use tcg_riscv::Riscv;
 use tcg_riscv::cpu::Hart;
 use tcg_riscv::csr::Priv;
 use tcg_riscv::csr::bits::{cause, envcfg, irq, mstatus};
+use tcg_riscv::trap;
+use tracing::Level;
 
 /// Writes to the debug console.
 pub type Console = Box<dyn Fn(&[u8]) + Send + Sync>;
@@ -78,6 +80,7 @@ impl Sbi {
         if trap.code != cause::ECALL_S {
             return false;
         }
+        trap::log(vcpu.cpu(), trap.code.into(), trap.value);
         let x = &vcpu.cpu().x;
         let call = Call { extension: x[17], function: x[16], args: std::array::from_fn(|i| x[10 + i]) };
         vcpu.cpu_mut().head.pc += 4;
@@ -159,6 +162,8 @@ pub fn reset(vcpus: &mut [Vcpu<Riscv>], pc: u64) {
 
 /// All registers as after a reset.
 fn clear(hart: &mut Hart) {
+    let state = Registers::<Riscv> { cpu: hart, float: tracing::enabled!(target: "fpu", Level::TRACE) };
+    tracing::trace!(target: "cpu_reset", "CPU Reset (CPU {})\n{state}", hart.csr.mhartid);
     hart.csr.reset();
     (hart.x, hart.f) = ([0; 32], [0; 32]);
     hart.reservation = u64::MAX;

@@ -12,9 +12,11 @@ mod compile;
 mod features;
 mod float;
 mod integer;
+mod listing;
 mod memory;
 mod moves;
 mod stubs;
 mod terminators;
 
 pub use buffer::{CodeBuffer, Runner};
+pub use listing::disassemble;

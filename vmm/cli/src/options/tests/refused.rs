@@ -42,6 +42,10 @@ fn each_fault_is_one_sentence() {
         ("-display gtk", "-display gtk: display 'gtk': not available in this version of Mimic"),
         ("-d in_asn", "-d in_asn: there is no log item 'in_asn'; did you mean in_asm?"),
         ("-d trace:foo", "-d trace:foo: log item 'trace:foo': not available in this version of Mimic"),
+        ("-D a%d%d.log", "-D a%d%d.log: of '%' it may hold one %d, for the process id"),
+        ("-D 100%", "-D 100%: of '%' it may hold one %d, for the process id"),
+        ("-dfilter 7", "-dfilter 7: '7' is no range; say START..END, START+SIZE or START-SIZE"),
+        ("-dfilter 9..8", "-dfilter 9..8: '9..8' is no range; say START..END, START+SIZE or START-SIZE"),
         ("-uuid 1", "-uuid 1: expects a UUID, as 12345678-1234-1234-1234-123456789abc"),
         ("-boot cc", "-boot cc: order=cc: 'c' stands twice"),
         (

@@ -8,7 +8,7 @@ mod memory;
 mod x64;
 
 pub use helpers::{MemoryHelpers, core_helpers};
-pub use x64::{CodeBuffer, Runner, disassemble};
+pub use x64::{CodeBuffer, HostFeatures, Runner, disassemble};
 
 use crate::cpu::{Helper, RegDesc};
 

@@ -1,7 +1,9 @@
 //! What tests share, here and in the crates of the guests: a machine of one CPU and a little memory to run regions
 //! and instructions on ([`Rig`]), random legal regions ([`random_region`]), and the triangle: interpreter, evaluator
-//! and generated code have to agree on every random instruction ([`triangle`]).
+//! and generated code have to agree on every random instruction ([`triangle`]); what an instruction becomes, as text
+//! ([`golden`]).
 
+pub mod golden;
 mod random_region;
 mod rig;
 mod rng;

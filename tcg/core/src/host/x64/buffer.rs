@@ -48,6 +48,11 @@ const HOST_MXCSR: i32 = 0x1f80;
 impl CodeBuffer {
     /// A buffer of `bytes` bytes.
     pub fn new(bytes: usize) -> io::Result<Self> {
+        Self::with_features(bytes, HostFeatures::detect())
+    }
+
+    /// A buffer of `bytes` bytes for a CPU with `features`.
+    pub fn with_features(bytes: usize, features: HostFeatures) -> io::Result<Self> {
         let mut memory = CodeMemory::new(bytes.next_multiple_of(4096))?;
         let (code, epilogue) = common_code();
         memory.write(0, &code);
@@ -55,14 +60,7 @@ impl CodeBuffer {
         let enter = unsafe { std::mem::transmute::<*const u8, Enter>(memory.run_base()) };
         let first = code.len().next_multiple_of(16);
         let runner = Runner { enter };
-        Ok(Self {
-            memory,
-            used: first,
-            runner,
-            epilogue,
-            first,
-            compiler: Compiler::new(HostFeatures::detect()),
-        })
+        Ok(Self { memory, used: first, runner, epilogue, first, compiler: Compiler::new(features) })
     }
 
     /// The way in.

@@ -19,4 +19,5 @@ mod stubs;
 mod terminators;
 
 pub use buffer::{CodeBuffer, Runner};
+pub use features::HostFeatures;
 pub use listing::disassemble;

@@ -1,0 +1,98 @@
+//! What one guest instruction becomes, as text to be kept and compared: listing, optimised IR, host code and its
+//! amount. The same on every CPU: the host code is that for a CPU with all extensions.
+
+use crate::build::guest_block;
+use crate::guest::{Fetch, Guest, Trap};
+use crate::host::{CodeBuffer, Compiled, Env, HostFeatures, HostInsn, disassemble};
+use crate::ir::Names;
+use crate::opt::optimise;
+use std::fmt::Write;
+
+/// Where the instruction stands: within a page, so that jumps nearby are linked.
+const PC: u64 = 0x1000_0100;
+
+/// Width of the column of IR.
+const COLUMN: usize = 56;
+
+/// Gives the bytes of the instruction, and zeros behind it.
+struct Bytes<'a>(&'a [u8]);
+
+impl Fetch for Bytes<'_> {
+    fn u16(&mut self, addr: u64) -> Result<u16, Trap> {
+        let at = addr.wrapping_sub(PC) as usize;
+        let byte = |n: usize| self.0.get(at + n).copied().unwrap_or(0);
+        Ok(u16::from_le_bytes([byte(0), byte(1)]))
+    }
+}
+
+/// The host code of a region in two parts.
+struct Parts {
+    /// The way through it. Jumps that can be linked stand for all that they are made of, as `goto`.
+    hot: Vec<String>,
+    insns: usize,
+    bytes: usize,
+    /// Bytes of everything else: leaving, and what is rarely needed.
+    cold: usize,
+}
+
+/// The entry of the instruction `code` under `mode`.
+pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
+    let fetch = &mut Bytes(code);
+    let (insn, _) = G::decode(fetch, PC, mode).expect("this fetch does not fault");
+    let mut region = guest_block::<G>(fetch, PC, mode, 1).expect("this fetch does not fault").region;
+    optimise(&mut region, G::regs(), G::helpers());
+    let ir = Names { regs: G::regs(), helpers: G::helpers() }.print(&region);
+
+    let env = Env { regs: G::regs(), helpers: G::helpers(), first_site: 1, random_registers: None };
+    let mut buffer = CodeBuffer::with_features(1 << 16, HostFeatures::ALL).expect("little code memory");
+    let compiled = buffer.compile(&region, &env).expect("one instruction fits");
+    let listing = disassemble(buffer.code(&compiled), 0);
+    let Parts { hot, insns, bytes, cold } = parts(&compiled, &listing);
+
+    // The first line of the IR says where it stands, which is the same for all.
+    let ir: Vec<&str> = ir.lines().skip(1).filter(|line| *line != "b0:").collect();
+    let mut text =
+        format!("{}\n  {insns} instructions, {bytes} bytes; {cold} bytes aside\n", G::print(insn, PC));
+    for n in 0..ir.len().max(hot.len()) {
+        let (ir, host) = (ir.get(n).unwrap_or(&""), hot.get(n).map_or("", String::as_str));
+        let line = format!("  {ir:<COLUMN$}| {host}");
+        writeln!(text, "{}", line.trim_end()).expect("a string takes everything");
+    }
+    text
+}
+
+/// Tells the way through a region from the rest, by its exits: what they consist of is left out, and what stands
+/// behind the last of them is aside.
+fn parts(compiled: &Compiled, listing: &[HostInsn]) -> Parts {
+    let mut parts = Parts { hot: Vec::new(), insns: 0, bytes: 0, cold: 0 };
+    let mut sites = compiled.sites.iter();
+    let mut next = sites.next();
+    let mut leaving = false;
+    for insn in listing {
+        if leaving || next.is_none() && !compiled.sites.is_empty() {
+            parts.cold += insn.bytes.len();
+            leaving &= !insn.text.starts_with("jmp");
+            continue;
+        }
+        match next {
+            Some(site) if insn.at + 1 == u64::from(site.patch - compiled.entry) => {
+                parts.hot.push(format!("goto {:#x}", site.pc));
+                (leaving, next) = (true, sites.next());
+            }
+            _ if insn.text == "nop" => {
+                parts.cold += insn.bytes.len();
+                continue;
+            }
+            _ => parts.hot.push(local(&insn.text, compiled.len)),
+        }
+        parts.insns += 1;
+        parts.bytes += insn.bytes.len();
+    }
+    parts
+}
+
+/// The instruction `text` of a region of `len` bytes, without the address of the common exit, which is elsewhere.
+fn local(text: &str, len: u32) -> String {
+    let target = text.strip_prefix("jmp 0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    if target.is_some_and(|at| at > len.into()) { "jmp leave".into() } else { text.into() }
+}

@@ -70,7 +70,10 @@ fn options() -> Result<Options, String> {
             }
             "--mimic" => options.mimic = value()?.into(),
             "--qemu" => options.qemu = value()?.into(),
-            "--help" => return Err(USAGE.into()),
+            "--help" => {
+                println!("{USAGE}");
+                std::process::exit(0)
+            }
             _ => return Err(format!("there is no option {word}; {USAGE}")),
         }
     }

@@ -3,7 +3,7 @@
 use crate::cpu::{HelperId, RegId, exit};
 use crate::guest::{Ctx, Fetch, Guest, Trap};
 use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Snapshot, Term, Value};
-use crate::sem::{Hint, MemOp, Next, Rm, Rmw, Sem, V, Val};
+use crate::sem::{Hint, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I64, Int, Scalar, Ty};
 use std::convert::Infallible;
 
@@ -12,6 +12,10 @@ pub struct Build {
     region: Region,
     block: BlockId,
     snap: SnapId,
+    /// Whether guest instructions are counted.
+    counts: bool,
+    /// How many are carried out on every way to here since the last [`Op::Count`].
+    retired: u64,
 }
 
 /// Longest run of guest instructions in one translation.
@@ -42,6 +46,7 @@ pub fn guest_block<G: Guest>(
     max_insns: usize,
 ) -> Result<GuestBlock, Trap> {
     let mut build = Build::new(pc, G::rounding(mode));
+    build.counts = G::counts(mode);
     let mut at = pc;
     let mut insns = 0;
     loop {
@@ -85,7 +90,7 @@ pub fn guest_block<G: Guest>(
 impl Build {
     /// A builder for a region entered at `pc` with the float unit in mode `rm`.
     pub fn new(pc: u64, rm: Rm) -> Self {
-        Self { region: Region::new(pc, rm), block: BlockId(0), snap: SnapId::NONE }
+        Self { region: Region::new(pc, rm), block: BlockId(0), snap: SnapId::NONE, counts: false, retired: 0 }
     }
 
     /// The region made so far.
@@ -95,9 +100,31 @@ impl Build {
 
     /// Starts the guest instruction at `pc`.
     pub fn begin(&mut self, pc: u64) {
-        self.snap = SnapId(self.region.snaps.len() as u32);
-        self.region.snaps.push(Snapshot { pc, regs: Vec::new() });
+        self.snapshot(pc);
         self.emit(Op::Mark, Ty::None, 0, &[]);
+    }
+
+    /// What leaves from here on leaves for the instruction at `pc`.
+    fn snapshot(&mut self, pc: u64) {
+        self.snap = SnapId(self.region.snaps.len() as u32);
+        self.region.snaps.push(Snapshot { retired: self.retired, ..Snapshot::at(pc) });
+    }
+
+    /// Has the state know what was carried out so far: on the way out, before a helper that may look, and before ways
+    /// part.
+    fn count(&mut self) {
+        let insns = std::mem::take(&mut self.retired);
+        if insns > 0 {
+            self.emit(Op::Count, Ty::None, insns, &[]);
+        }
+    }
+
+    /// [`Self::count`] in the middle of an instruction.
+    fn count_so_far(&mut self) {
+        if self.retired > 0 {
+            self.count();
+            self.snapshot(self.region.snaps[self.snap.0 as usize].pc);
+        }
     }
 
     /// Ends the current block.
@@ -107,6 +134,10 @@ impl Build {
 
     /// The end that `next` makes; `None` if the guest falls through to the next instruction.
     fn finish(&mut self, cx: &Ctx, next: Next<Value>) -> Option<Term> {
+        self.retired += u64::from(self.counts && !matches!(next, Next::Trap(_)));
+        if !matches!(next, Next::Fall) {
+            self.count();
+        }
         Some(match next {
             Next::Fall => return None,
             Next::Jump(pc) => self.leave(pc, pc <= cx.pc),
@@ -138,6 +169,7 @@ impl Build {
     /// Leaves the region for `pc`. Only exits within the page can be linked: where another page is may change, and
     /// so may the second page of an instruction that begins at the very end of this one.
     fn leave(&mut self, pc: u64, check: bool) -> Term {
+        self.count();
         let same_page = (pc ^ self.region.pc) >> base::PAGE_SHIFT == 0;
         if same_page && pc % base::PAGE_SIZE <= base::PAGE_SIZE - MAX_INSN_BYTES {
             return Term::Goto { pc, check };
@@ -228,11 +260,12 @@ impl Sem for Build {
         Ok(Val::new(self.emit(Op::AtomicCas, T::TY, op.pack(), &[addr.raw, expected.raw, new.raw])))
     }
 
-    fn fence(&mut self) {
-        self.emit(Op::Fence, Ty::None, 0, &[]);
+    fn fence(&mut self, order: Order) {
+        self.emit(Op::Fence, Ty::None, order.pack(), &[]);
     }
 
     fn call(&mut self, id: HelperId, args: &[V<Self, I64>]) -> Result<V<Self, I64>, Infallible> {
+        self.count_so_far();
         let mut all = [Value::NONE; 3];
         let zero = if args.len() < 3 { self.k::<I64>(0).raw } else { Value::NONE };
         for (i, slot) in all.iter_mut().enumerate() {
@@ -246,6 +279,7 @@ impl Sem for Build {
         cond: V<Self, Bool>,
         body: impl FnOnce(&mut Self) -> Result<(), Infallible>,
     ) -> Result<(), Infallible> {
+        self.count_so_far();
         let (inside, after) = (self.region.add_block(), self.region.add_block());
         self.end(Term::Branch { cond: cond.raw, then: Edge::to(inside), other: Edge::to(after) });
         self.block = inside;

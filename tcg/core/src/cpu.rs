@@ -37,8 +37,9 @@ pub mod exit {
     pub const HALT: u32 = 4;
     /// State that translations depend on changed; look at it and go on at `pc`.
     pub const RESYNC: u32 = 5;
-    /// The instruction at `pc` was not carried out, because translations of the code it writes were in the way or
-    /// because its trap is the interpreter's to take; run it again.
+    /// The instruction at `pc` was not carried out, because translations of the code it writes were in the way, because
+    /// its trap is the interpreter's to take, or because it needs another mode than it was translated for; look at the
+    /// state and run it again.
     pub const RETRY: u32 = 7;
     /// The guest spins in a wait loop and gives the host's time away; go on at `pc`.
     pub const YIELD: u32 = 6;
@@ -138,6 +139,7 @@ impl CpuHeader {
             mmu: std::ptr::null_mut(),
             page: 0,
             fp_live: 0,
+            insns: 0,
         }
     }
 }
@@ -184,4 +186,7 @@ pub struct CpuHeader {
     pub page: u64,
     /// Not zero while the host's float unit is in the guest's mode and holds flags of the guest.
     pub fp_live: u32,
+    /// Guest instructions carried out, those that trapped left out. Exact while translations count them
+    /// ([`crate::guest::Guest::counts`]); else only those interpreted are in it.
+    pub insns: u64,
 }

@@ -6,7 +6,7 @@
 use crate::cpu::{HelperId, RegId};
 use crate::guest::{Ctx, Guest, Trap};
 use crate::ir::Op;
-use crate::sem::{MemOp, Next, Rm, Rmw, Sem, V, Val};
+use crate::sem::{MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I64, Int, Scalar, Ty};
 use std::convert::Infallible;
 
@@ -213,7 +213,7 @@ impl Sem for Reader {
         Ok(Self::computed())
     }
 
-    fn fence(&mut self) {
+    fn fence(&mut self, _: Order) {
         self.0.fence = true;
     }
 

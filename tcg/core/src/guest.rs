@@ -54,6 +54,21 @@ pub struct Context {
     pub mode: u64,
 }
 
+/// Addresses before which the guest's debug unit wants to be asked ([`Guest::reached`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// First guest-virtual address.
+    pub first: u64,
+    /// Last guest-virtual address.
+    pub last: u64,
+    /// Loads that touch one of them.
+    pub read: bool,
+    /// Stores and read-modify-writes that touch one of them.
+    pub write: bool,
+    /// Instructions that begin at one of them.
+    pub fetch: bool,
+}
+
 /// What the run loop does after a trap or an interrupt check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
@@ -113,6 +128,21 @@ pub trait Guest: Sized + 'static {
     fn show(cpu: &Self::Cpu, float: bool, to: &mut fmt::Formatter<'_>) -> fmt::Result;
     /// The rounding mode that the float unit is in under `mode`.
     fn rounding(mode: u64) -> Rm;
+
+    /// Whether translations under `mode` keep [`CpuHeader::insns`] exact, which costs an addition a block.
+    fn counts(_mode: u64) -> bool {
+        false
+    }
+    /// Where the debug unit has its breakpoints and watchpoints, enabled or not in the present privilege; a change is
+    /// followed by [`crate::run::Mmu::sync`].
+    fn points(_cpu: &Self::Cpu) -> &[Point] {
+        &[]
+    }
+    /// Asked before the instruction at `addr`, or before `bytes` bytes at `addr` are accessed, where [`Self::points`] has
+    /// a point: the trap to take instead.
+    fn reached(_cpu: &mut Self::Cpu, _addr: u64, _bytes: u64, _access: Access) -> Option<Trap> {
+        None
+    }
 
     /// What the present state makes of addresses and translations.
     fn context(cpu: &Self::Cpu) -> Context;

@@ -5,13 +5,13 @@
 use crate::cpu::{CpuHeader, HelperId, RegDesc, RegId, exit};
 use crate::eval;
 use crate::fp;
-use crate::guest::{Ctx, Guest, Trap};
+use crate::guest::{Access, Ctx, Guest, Trap};
 use crate::ir::{Machine, Op};
 use crate::run::{Fault, Mmu, VcpuFetch};
-use crate::sem::{MemOp, Next, Rm, Rmw, Sem, V, Val};
+use crate::sem::{MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I64, Int, Scalar, Ty};
 use std::marker::PhantomData;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 /// Runs semantics functions of guest `G`.
 ///
@@ -64,7 +64,10 @@ pub unsafe fn step<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, mode: u64) -> Step
         // SAFETY: the caller's promise; no helper runs while code is fetched.
         let (cpu, mmu) = unsafe { (&mut *cpu, &mut *mmu) };
         let pc = cpu.as_ref().pc;
-        G::decode(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode).map(|(insn, len)| (insn, Ctx { pc, len, mode }))
+        mmu.ask::<G>(cpu, pc, 1, Access::Fetch).and_then(|()| {
+            let (insn, len) = G::decode(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode)?;
+            Ok((insn, Ctx { pc, len, mode }))
+        })
     };
     match decoded {
         // SAFETY: the caller's promise.
@@ -81,6 +84,7 @@ pub unsafe fn run_insn<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, cx: &Ctx, insn
     // SAFETY: the caller's promise.
     let mut interp = unsafe { Interp::<G>::new(cpu, mmu) };
     let flow = G::exec(&mut interp, cx, insn);
+    let carried_out = flow.as_ref().is_ok_and(|next| !matches!(next, Next::Trap(_)));
     let (pc, step) = match flow {
         Ok(Next::Fall) => (cx.next_pc(), Step::Next),
         Ok(Next::Jump(pc)) => (pc, Step::Jumped),
@@ -91,7 +95,9 @@ pub unsafe fn run_insn<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, cx: &Ctx, insn
         Err(Stop::Leave(code)) => (cx.pc, Step::Leave(code)),
     };
     // SAFETY: the caller's promise.
-    unsafe { (*cpu).as_mut().pc = pc };
+    let head = unsafe { (*cpu).as_mut() };
+    head.pc = pc;
+    head.insns = head.insns.wrapping_add(carried_out.into());
     step
 }
 
@@ -211,8 +217,8 @@ impl<G: Guest> Sem for Interp<G> {
         Ok(Val::new(mmu.cas::<G>(cpu, addr.raw, [expected.raw, new.raw], op, T::TY)?))
     }
 
-    fn fence(&mut self) {
-        fence(Ordering::SeqCst);
+    fn fence(&mut self, order: Order) {
+        order.fence();
     }
 
     fn call(&mut self, id: HelperId, args: &[V<Self, I64>]) -> Result<V<Self, I64>, Stop> {
@@ -276,6 +282,11 @@ impl<G: Guest> Machine for Interp<G> {
 
     fn call(&mut self, id: HelperId, args: [u64; 3]) -> Result<u64, Stop> {
         Sem::call(self, id, &args.map(Val::new)).map(|value| value.raw)
+    }
+
+    fn count(&mut self, insns: u64) {
+        let head = self.parts().0.as_mut();
+        head.insns = head.insns.wrapping_add(insns);
     }
 
     fn requested(&mut self) -> bool {

@@ -9,6 +9,7 @@ use crate::guest::Trap;
 use crate::ir::Op;
 use crate::ty::{Bool, F32, F64, Float, I32, I64, Int, Scalar};
 use std::marker::PhantomData;
+use std::sync::atomic::{Ordering, fence};
 
 /// A value of type `T` in a reading whose values are represented by `R`.
 #[derive(Debug)]
@@ -119,6 +120,54 @@ impl MemOp {
     /// From the low bits of an immediate; higher ones are ignored.
     pub const fn unpack(imm: u64) -> Self {
         Self { size: (imm & 3) as u8, signed: imm & 4 != 0, aligned: imm & 8 != 0 }
+    }
+}
+
+/// Which earlier accesses a fence orders before which later ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Loads before the fence.
+    pub loads: bool,
+    /// Stores before the fence.
+    pub stores: bool,
+    /// Loads after it.
+    pub later_loads: bool,
+    /// Stores after it.
+    pub later_stores: bool,
+}
+
+impl Order {
+    /// Everything before everything.
+    pub const FULL: Self = Self { loads: true, stores: true, later_loads: true, later_stores: true };
+    /// Loads before everything.
+    pub const ACQUIRE: Self = Self { stores: false, ..Self::FULL };
+
+    /// Packed into an instruction's immediate.
+    pub const fn pack(self) -> u64 {
+        self.loads as u64
+            | (self.stores as u64) << 1
+            | (self.later_loads as u64) << 2
+            | (self.later_stores as u64) << 3
+    }
+
+    /// From an immediate; bits from 4 up are ignored.
+    pub const fn unpack(imm: u64) -> Self {
+        Self {
+            loads: imm & 1 != 0,
+            stores: imm & 2 != 0,
+            later_loads: imm & 4 != 0,
+            later_stores: imm & 8 != 0,
+        }
+    }
+
+    /// Whether it orders stores before later loads: the only order that a host with total store order lacks.
+    pub const fn store_load(self) -> bool {
+        self.stores && self.later_loads
+    }
+
+    /// Has the calling thread's accesses in this order.
+    pub fn fence(self) {
+        fence(if self.store_load() { Ordering::SeqCst } else { Ordering::AcqRel });
     }
 }
 
@@ -249,8 +298,8 @@ pub trait Sem: Sized {
         new: V<Self, T>,
         op: MemOp,
     ) -> Result<V<Self, T>, Self::Stop>;
-    /// Full memory barrier.
-    fn fence(&mut self);
+    /// Memory barrier.
+    fn fence(&mut self, order: Order);
     /// Calls helper `id`.
     fn call(&mut self, id: HelperId, args: &[V<Self, I64>]) -> Result<V<Self, I64>, Self::Stop>;
     /// Runs `body` if `cond` holds when the instruction is executed. Values made inside must not be used outside;

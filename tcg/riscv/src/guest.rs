@@ -4,7 +4,7 @@ use crate::cpu::{Hart, REGS};
 use crate::{decode, helpers, mmu, mode, print, show, trap};
 use std::fmt;
 use tcg_core::cpu::{Helper, RegDesc};
-use tcg_core::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Trap, Wait};
+use tcg_core::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Point, Trap, Wait};
 use tcg_core::sem::{Flow, Rm, Sem};
 
 /// 64-bit RISC-V.
@@ -44,6 +44,18 @@ impl Guest for Riscv {
         mode::rounding(mode)
     }
 
+    fn counts(mode: u64) -> bool {
+        mode::counting(mode)
+    }
+
+    fn points(cpu: &Hart) -> &[Point] {
+        cpu.csr.triggers.points()
+    }
+
+    fn reached(cpu: &mut Hart, addr: u64, bytes: u64, access: Access) -> Option<Trap> {
+        cpu.csr.triggers.fires(cpu.csr.privilege, addr, bytes, access)
+    }
+
     fn context(cpu: &Hart) -> Context {
         Context {
             data: mmu::data_context(&cpu.csr),
@@ -62,9 +74,10 @@ impl Guest for Riscv {
 
     fn take_interrupt(cpu: &mut Hart, _levels: u64) -> bool {
         cpu.csr.latch_software_interrupt();
-        let now = cpu.csr.now();
-        let (raised, _) = cpu.csr.counters.check_overflow(now);
-        cpu.csr.mip_soft |= raised;
+        if cpu.csr.take_overflow_due() {
+            let now = cpu.now();
+            cpu.change_counters(now, |_| ());
+        }
         trap::interrupt(cpu)
     }
 

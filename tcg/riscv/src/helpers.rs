@@ -7,13 +7,14 @@
 use crate::Riscv;
 use crate::cpu::Hart;
 use crate::csr::bits::{cause, mstatus};
-use crate::csr::{Access, Illegal, Update};
+use crate::csr::{Access, Illegal, Refused, Update};
 use crate::sys::{self, Cbo};
 use tcg_core::cpu::{CpuHeader, Helper, HelperId, HelperResult, exit};
 use tcg_core::fp;
-use tcg_core::guest::Trap;
-use tcg_core::run::{Fault, with_mmu};
-use tcg_core::sem::{MemOp, Rm};
+use tcg_core::guest::{self, Trap};
+use tcg_core::interp::Stop;
+use tcg_core::run::with_mmu;
+use tcg_core::sem::Rm;
 use tcg_core::ty::Ty;
 
 macro_rules! helpers {
@@ -25,7 +26,7 @@ macro_rules! helpers {
         /// The helpers, in number order.
         pub static HELPERS: &[Helper] = &[$({
             unsafe extern "C" fn shim(head: *mut CpuHeader, a: u64, b: u64, c: u64, _: u64) -> HelperResult {
-                let body: fn(&mut Hart, [u64; 3]) -> Result<u64, Trap> = |$hart, $args| $body;
+                let body: fn(&mut Hart, [u64; 3]) -> Result<u64, Stop> = |$hart, $args| $body;
                 // SAFETY: the header is the first field of the running hart, which nobody else uses meanwhile.
                 let hart = unsafe { &mut *head.cast::<Hart>() };
                 finish(hart, body, [a, b, c])
@@ -45,7 +46,7 @@ helpers! {
         Ok(0)
     };
     /// A CSR instruction: packed access ([`pack`]), operand, bits. Gives the old value.
-    CSR "csr" |hart, [access, operand, bits]| refuse(sys::csr_access(hart, unpack(access), operand), bits);
+    CSR "csr" |hart, [access, operand, bits]| csr(hart, unpack(access), operand, bits);
     /// `mret`: bits. Gives the address to go on at. Ends the reservation.
     MRET "mret" touches registers |hart, [bits, ..]| refuse(sys::mret(hart), bits);
     /// `sret`: bits. Gives the address to go on at. Ends the reservation.
@@ -66,7 +67,7 @@ helpers! {
     /// `cbo.zero`: bits. Only checks.
     CBO_ZERO "cbo_zero" |hart, [bits, ..]| refuse(sys::cbo_allowed(hart, Cbo::Zero), bits).map(|()| 0);
     /// A jump to an address that is not a multiple of four, without Zca: target.
-    MISALIGNED_JUMP "misaligned_jump" |_, [target, ..]| Err(Trap { code: cause::FETCH_MISALIGNED, value: target });
+    MISALIGNED_JUMP "misaligned_jump" |_, [target, ..]| Err(Stop::Trap(Trap { code: cause::FETCH_MISALIGNED, value: target }));
     /// binary16 to binary32.
     HALF_TO_SINGLE "half_to_single" |hart, [a, ..]| Ok(fp::from_half(Ty::F32, a, &mut hart.head.fp_flags));
     /// binary16 to binary64.
@@ -79,20 +80,33 @@ helpers! {
 
 fn finish(
     hart: &mut Hart,
-    body: fn(&mut Hart, [u64; 3]) -> Result<u64, Trap>,
+    body: fn(&mut Hart, [u64; 3]) -> Result<u64, Stop>,
     args: [u64; 3],
 ) -> HelperResult {
     match body(hart, args) {
         Ok(value) => HelperResult::ok(value),
-        Err(trap) => {
+        Err(Stop::Trap(trap)) => {
             (hart.head.trap_code, hart.head.trap_value) = (trap.code, trap.value);
             HelperResult::leave(exit::TRAP)
         }
+        Err(Stop::Leave(code)) => HelperResult::leave(code),
     }
 }
 
-fn refuse<T>(done: Result<T, Illegal>, bits: u64) -> Result<T, Trap> {
-    done.map_err(|Illegal| Trap { code: cause::ILLEGAL, value: bits })
+fn illegal(bits: u64) -> Stop {
+    Stop::Trap(Trap { code: cause::ILLEGAL, value: bits })
+}
+
+fn refuse<T>(done: Result<T, Illegal>, bits: u64) -> Result<T, Stop> {
+    done.map_err(|Illegal| illegal(bits))
+}
+
+/// A CSR instruction.
+fn csr(hart: &mut Hart, access: Access, operand: u64, bits: u64) -> Result<u64, Stop> {
+    sys::csr_access(hart, access, operand).map_err(|refused| match refused {
+        Refused::Illegal => illegal(bits),
+        Refused::Uncounted => Stop::Leave(exit::RETRY),
+    })
 }
 
 const READ: u64 = 1 << 12;
@@ -114,16 +128,16 @@ fn unpack(access: u64) -> Access {
 }
 
 /// A cache-block operation: nothing but the rights to it, which are those of a load, with the faults of a store.
-fn cbo(hart: &mut Hart, kind: Cbo, addr: u64, bits: u64) -> Result<u64, Trap> {
+fn cbo(hart: &mut Hart, kind: Cbo, addr: u64, bits: u64) -> Result<u64, Stop> {
     refuse(sys::cbo_allowed(hart, kind), bits)?;
-    match with_mmu::<Riscv, _>(hart, |hart, mmu| mmu.load::<Riscv>(hart, addr, MemOp::new(0), Ty::I64)) {
-        Some(Err(Fault::Trap(trap))) => {
+    match with_mmu::<Riscv, _>(hart, |hart, mmu| mmu.probe::<Riscv>(hart, addr, guest::Access::Read)) {
+        Some(Err(trap)) => {
             let code = match trap.code {
                 cause::LOAD_ACCESS => cause::STORE_ACCESS,
                 cause::LOAD_PAGE => cause::STORE_PAGE,
                 code => code,
             };
-            Err(Trap { code, ..trap })
+            Err(Stop::Trap(Trap { code, ..trap }))
         }
         _ => Ok(0),
     }

@@ -6,6 +6,7 @@
 //! | 0..=1 | privilege |
 //! | 2..=3 | `mstatus.FS`, Initial counted as Clean |
 //! | 4..=6 | `frm` |
+//! | 15 | instructions are counted |
 //! | 16..=63 | extensions that instructions depend on, by number ([`Ext::INSTRUCTION_EXTS`]) |
 
 use crate::csr::bits::mstatus;
@@ -15,6 +16,7 @@ use tcg_core::sem::Rm;
 
 const FS_SHIFT: u32 = 2;
 const FRM_SHIFT: u32 = 4;
+const COUNTING_SHIFT: u32 = 15;
 const EXT_SHIFT: u32 = 16;
 
 const _: () = assert!(Ext::INSTRUCTION_EXTS <= u64::BITS - EXT_SHIFT, "mode has a bit for each");
@@ -36,7 +38,12 @@ pub fn of(csr: &Csrs) -> u64 {
         1 => 2,
         fs => fs,
     };
-    (csr.features.bits() as u64) << EXT_SHIFT | csr.frm << FRM_SHIFT | fs << FS_SHIFT | csr.privilege as u64
+    let counting = u64::from(csr.counters.counting()) << COUNTING_SHIFT;
+    (csr.features.bits() as u64) << EXT_SHIFT
+        | counting
+        | csr.frm << FRM_SHIFT
+        | fs << FS_SHIFT
+        | csr.privilege as u64
 }
 
 /// Privilege.
@@ -56,6 +63,11 @@ pub fn fs(mode: u64) -> Fs {
 /// The dynamic rounding mode; `None` if `frm` holds a reserved one.
 pub fn frm(mode: u64) -> Option<Rm> {
     Rm::from_bits(mode >> FRM_SHIFT & 7)
+}
+
+/// Whether instructions are counted.
+pub fn counting(mode: u64) -> bool {
+    mode >> COUNTING_SHIFT & 1 != 0
 }
 
 /// The rounding mode that the float unit is in.

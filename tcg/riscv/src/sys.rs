@@ -3,7 +3,7 @@
 use crate::Riscv;
 use crate::cpu::Hart;
 use crate::csr::bits::{envcfg, mstatus};
-use crate::csr::{self, Access, Illegal, Priv};
+use crate::csr::{self, Access, Illegal, Priv, Refused};
 use crate::{mmu, trap};
 use std::sync::atomic::Ordering;
 use tcg_core::run::with_mmu;
@@ -20,9 +20,17 @@ pub fn settle(hart: &mut Hart) {
     }
 }
 
-/// Carries out a CSR instruction; gives the old value.
-pub fn csr_access(hart: &mut Hart, access: Access, operand: u64) -> Result<u64, Illegal> {
-    let old = csr::access(hart, access, operand)?;
+/// Carries out a CSR instruction; gives the old value. Where it is refused because instructions are not counted yet,
+/// they are from now on, and it can be run again.
+pub fn csr_access(hart: &mut Hart, access: Access, operand: u64) -> Result<u64, Refused> {
+    let old = match csr::access(hart, access, operand) {
+        Err(Refused::Uncounted) => {
+            hart.count_instructions();
+            settle(hart);
+            return Err(Refused::Uncounted);
+        }
+        done => done?,
+    };
     if access.write.is_some() {
         settle(hart);
     }

@@ -77,25 +77,25 @@ pub fn interrupt(hart: &mut Hart) -> bool {
 
 fn enter(hart: &mut Hart, to_supervisor: bool, cause: u64, value: u64) {
     log(hart, cause, value);
+    let now = hart.now();
     let csr = &mut hart.csr;
     let pc = hart.head.pc;
     let from = csr.privilege;
     let status = csr.mstatus;
-    let tvec = if to_supervisor {
+    let (tvec, to) = if to_supervisor {
         (csr.sepc, csr.scause, csr.stval) = (pc, cause, value);
         let spie = if status & mstatus::SIE != 0 { mstatus::SPIE } else { 0 };
         let spp = if from == Priv::S { mstatus::SPP } else { 0 };
         csr.mstatus = status & !(mstatus::SIE | mstatus::SPIE | mstatus::SPP) | spie | spp;
-        csr.privilege = Priv::S;
-        csr.stvec
+        (csr.stvec, Priv::S)
     } else {
         (csr.mepc, csr.mcause, csr.mtval) = (pc, cause, value);
         let mpie = if status & mstatus::MIE != 0 { mstatus::MPIE } else { 0 };
         let mpp = (from as u64) << mstatus::MPP_SHIFT;
         csr.mstatus = status & !(mstatus::MIE | mstatus::MPIE | mstatus::MPP) | mpie | mpp;
-        csr.privilege = Priv::M;
-        csr.mtvec
+        (csr.mtvec, Priv::M)
     };
+    hart.set_privilege(to, now);
     let vectored = tvec & 3 == 1 && cause & self::cause::INTERRUPT != 0;
     let offset = if vectored { 4 * (cause & !self::cause::INTERRUPT) } else { 0 };
     hart.head.pc = (tvec & !3).wrapping_add(offset);
@@ -104,9 +104,10 @@ fn enter(hart: &mut Hart, to_supervisor: bool, cause: u64, value: u64) {
 
 /// `mret`: gives the address to go on at. The caller has checked that the privilege allows it.
 pub fn mret(hart: &mut Hart) -> u64 {
+    let now = hart.now_after();
+    let status = hart.csr.mstatus;
+    hart.set_privilege(Priv::from_bits(status >> mstatus::MPP_SHIFT), now);
     let csr = &mut hart.csr;
-    let status = csr.mstatus;
-    csr.privilege = Priv::from_bits(status >> mstatus::MPP_SHIFT);
     let mie = if status & mstatus::MPIE != 0 { mstatus::MIE } else { 0 };
     let mut new = status & !(mstatus::MIE | mstatus::MPP) | mie | mstatus::MPIE;
     if csr.privilege != Priv::M {
@@ -119,9 +120,10 @@ pub fn mret(hart: &mut Hart) -> u64 {
 
 /// `sret`: gives the address to go on at. The caller has checked that the privilege allows it.
 pub fn sret(hart: &mut Hart) -> u64 {
+    let now = hart.now_after();
+    let status = hart.csr.mstatus;
+    hart.set_privilege(if status & mstatus::SPP != 0 { Priv::S } else { Priv::U }, now);
     let csr = &mut hart.csr;
-    let status = csr.mstatus;
-    csr.privilege = if status & mstatus::SPP != 0 { Priv::S } else { Priv::U };
     let sie = if status & mstatus::SPIE != 0 { mstatus::SIE } else { 0 };
     let new = status & !(mstatus::SIE | mstatus::SPP | mstatus::MPRV) | sie | mstatus::SPIE;
     csr.mstatus = new;

@@ -3,56 +3,11 @@
 
 mod support;
 
-use base::CpuLines;
-use std::sync::Arc;
-use tcg_core::cpu::CpuHeader;
-use tcg_core::run::{CodeCache, CodeConfig, Vcpu, VcpuConfig};
+use support::bare::*;
 use tcg_riscv::Riscv;
-use tcg_riscv::cpu::Hart;
+use tcg_riscv::csr::Priv;
 use tcg_riscv::csr::bits::{cause, envcfg, mstatus};
-use tcg_riscv::csr::{Csrs, Priv};
-use tcg_riscv::features::Features;
-use tcg_riscv::isa::ROWS;
 use vm_memory::{Bytes, GuestAddress};
-
-const BASE: u64 = 0x8000_0000;
-const DATA: u64 = BASE + 0x2000;
-const HANDLER: u64 = BASE + 0x1000;
-
-/// A hart with code, and nothing to do behind it, at [`BASE`] and its trap handler at [`HANDLER`].
-fn vcpu(cpu: &str, code: &[u32]) -> Vcpu<Riscv> {
-    let ram = base::allocate_ram(&[(BASE, 0x4000)]).expect("little memory");
-    let space = Arc::new(base::AddressSpace::new(ram));
-    // Nothing happens behind the code.
-    let nops = std::iter::repeat_n(0x13, 1024 - code.len());
-    let bytes: Vec<u8> = code.iter().copied().chain(nops).flat_map(|word| word.to_le_bytes()).collect();
-    space.ram().write_slice(&bytes, GuestAddress(BASE)).expect("it fits");
-    let mut csr = Csrs::new(Features::parse(cpu).expect("known names"), 0);
-    csr.mtvec = HANDLER;
-    csr.mstatus |= mstatus::FS;
-    csr.pmp.set_addr(0, u64::MAX);
-    csr.pmp.set_cfg(0, 0x1f);
-    let mut head = CpuHeader::new();
-    head.pc = BASE;
-    let hart = Hart { head, x: [0; 32], f: [0; 32], reservation: u64::MAX, reserved_value: 0, csr };
-    let code = CodeCache::new(space, CodeConfig::default()).expect("code memory");
-    Vcpu::new(hart, Arc::new(CpuLines::default()), &code, VcpuConfig::default())
-}
-
-/// The word of `row` with these operands, the others zero.
-fn insn(row: &str, operands: &[(&str, u32)]) -> u32 {
-    let row = ROWS.iter().find(|r| r.name == row).expect("a row of this name");
-    operands.iter().fold(row.value, |word, (operand, bits)| row.with(word, operand, *bits))
-}
-
-/// After one step: cause and value of the trap taken into M-mode, from [`BASE`].
-fn trap(vcpu: &mut Vcpu<Riscv>) -> (u64, u64) {
-    vcpu.step();
-    let hart = vcpu.cpu();
-    assert_eq!(hart.head.pc, HANDLER, "no trap was taken");
-    assert_eq!(hart.csr.mepc, BASE);
-    (hart.csr.mcause, hart.csr.mtval)
-}
 
 #[test]
 fn illegal_instructions_tell_their_bits() {
@@ -248,4 +203,69 @@ fn cache_blocks() {
     // What a load would fault at is a store's fault here.
     let mut cpu = vcpu("rv64", &[insn("cbo.flush", &[])]);
     assert_eq!(trap(&mut cpu), (cause::STORE_ACCESS.into(), 0));
+}
+
+/// A device that must not be touched.
+struct Untouchable;
+
+impl base::Device for Untouchable {
+    fn name(&self) -> &'static str {
+        "untouchable"
+    }
+    fn reset(&mut self) {}
+    fn save(&self) -> base::State {
+        base::State { version: 1, value: Default::default() }
+    }
+    fn load(&mut self, _: &base::State) -> Result<(), base::StateError> {
+        Ok(())
+    }
+}
+
+impl base::Mmio for Untouchable {
+    fn read(&mut self, _: u64, _: base::Width) -> u64 {
+        panic!("it was read")
+    }
+    fn write(&mut self, _: u64, _: base::Width, _: u64) {
+        panic!("it was written")
+    }
+}
+
+#[test]
+fn cache_block_management_touches_no_device() {
+    for name in ["cbo.clean", "cbo.flush", "cbo.inval"] {
+        let mut cpu = vcpu("rv64", &[insn(name, &[("rs1", 5)])]);
+        let device = base::Slot::Device(base::shared(Untouchable));
+        cpu.space().map("untouchable", 0x1000, 0x1000, device).expect("nothing is there");
+        cpu.cpu_mut().x[5] = 0x1004;
+        cpu.step();
+        assert_eq!(cpu.cpu().head.pc, BASE + 4, "{name}");
+    }
+}
+
+/// Only an order of stores before later loads costs something on a host that has all others anyway.
+#[test]
+fn fences_cost_what_they_order() {
+    use tcg_core::testing::Rig;
+    let costs = |pred: u32, succ: u32| {
+        let mut rig = Rig::<Riscv>::new(hart("rv64"), (BASE, 0x1000), 1);
+        rig.write(BASE, &insn("fence", &[("pred", pred), ("succ", succ)]).to_le_bytes());
+        let mode = tcg_riscv::mode::of(&rig.cpu().csr);
+        let block =
+            tcg_core::build::guest_block::<Riscv>(&mut rig.fetch(), BASE, mode, 1).expect("it is there");
+        rig.list_host(&block.region, None).contains("lock")
+    };
+    let (r, w, i, o) = (2, 1, 8, 4);
+    for (pred, succ, barrier) in [
+        (r | w, r | w, true),
+        (w, r, true),
+        (o, i, true),
+        (w, i, true),
+        (w, w, false),
+        (r, r | w, false),
+        (r | w, w, false),
+        (w, o, false),
+        (i, i, false),
+    ] {
+        assert_eq!(costs(pred, succ), barrier, "{pred} {succ}");
+    }
 }

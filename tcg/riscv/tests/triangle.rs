@@ -18,9 +18,9 @@ const RAM_SIZE: u64 = 0x4000;
 
 /// CSRs that random instructions read and write: their values depend on nothing but the program, and what the TLB
 /// keeps depends on them only as its contexts say.
-const CSRS: [u32; 16] = [
+const CSRS: [u32; 20] = [
     0x001, 0x002, 0x003, 0x100, 0x104, 0x105, 0x140, 0x141, 0x300, 0x301, 0x304, 0x305, 0x340, 0x341, 0x342,
-    0x7c0,
+    0x7c0, 0x320, 0xb02, 0xb02, 0xc02,
 ];
 
 /// Instructions mostly of one extension, among all others.
@@ -72,6 +72,9 @@ impl Source for Family {
         cpu.csr = Csrs::new(Features::max(), 0);
         cpu.csr.mstatus |= rng.pick(&[1, 2, 3, 3, 3]) << mstatus::FS_SHIFT;
         cpu.csr.frm = rng.pick(&[0, 0, 0, 1, 2, 3, 4, 5]);
+        if rng.chance(50) {
+            cpu.count_instructions();
+        }
         cpu.x[0] = 0;
         for f in &mut cpu.f {
             *f = match rng.below(4) {

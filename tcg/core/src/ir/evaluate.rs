@@ -6,7 +6,7 @@ use crate::eval;
 use crate::fp;
 use crate::guest::Trap;
 use crate::interp::Stop;
-use crate::sem::MemOp;
+use crate::sem::{MemOp, Order};
 use crate::ty::Ty;
 
 /// What a region works on. [`crate::interp::Interp`] is one, over a vCPU's state and memory.
@@ -27,6 +27,8 @@ pub trait Machine {
     fn cas(&mut self, addr: u64, values: [u64; 2], op: MemOp, ty: Ty) -> Result<u64, Stop>;
     /// Calls a guest's helper.
     fn call(&mut self, id: HelperId, args: [u64; 3]) -> Result<u64, Stop>;
+    /// Counts guest instructions that were carried out.
+    fn count(&mut self, insns: u64);
     /// Whether somebody wants attention.
     fn requested(&mut self) -> bool;
 }
@@ -123,6 +125,7 @@ impl<M: Machine> Run<'_, M> {
         for (reg, v) in &snap.regs {
             self.machine.set(*reg, self.value(*v));
         }
+        self.machine.count(snap.retired);
         match stop {
             Stop::Trap(trap) => Left::trapping(snap.pc, trap),
             Stop::Leave(code) => Left::with(snap.pc, code),
@@ -160,8 +163,12 @@ impl<M: Machine> Run<'_, M> {
                 let (addr, values) = (arg(0), [arg(1), arg(2)]);
                 self.machine.cas(addr, values, MemOp::unpack(inst.imm), ty)?
             }
+            Op::Count => {
+                self.machine.count(inst.imm);
+                0
+            }
             Op::Fence => {
-                std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+                Order::unpack(inst.imm).fence();
                 0
             }
             Op::Call => {

@@ -63,7 +63,7 @@ impl Inst {
     /// The type of the value that the instruction gives.
     pub fn result(&self) -> Ty {
         match self.op {
-            Op::Nop | Op::Mark | Op::Set | Op::Store | Op::Fence => Ty::None,
+            Op::Nop | Op::Mark | Op::Count | Op::Set | Op::Store | Op::Fence => Ty::None,
             Op::Eq | Op::Ne | Op::LtU | Op::LtS => Ty::Bool,
             Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => Ty::Bool,
             Op::Trunc => Ty::I32,
@@ -85,6 +85,15 @@ pub struct Snapshot {
     pub pc: u64,
     /// Guest registers whose value in the state is out of date, and the value each has.
     pub regs: Vec<(RegId, Value)>,
+    /// Guest instructions carried out before it that no [`Op::Count`] has counted yet.
+    pub retired: u64,
+}
+
+impl Snapshot {
+    /// The state at `pc` with every register in it up to date.
+    pub fn at(pc: u64) -> Self {
+        Self { pc, regs: Vec::new(), retired: 0 }
+    }
 }
 
 /// A jump to a block of the same region, with the values of its parameters.

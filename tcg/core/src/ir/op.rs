@@ -59,6 +59,8 @@ ops! {
     CodeAddr "codeaddr" 0 Pure;
     /// A guest instruction begins here: its address is in the snapshot `snap`.
     Mark "mark" 0 Mark;
+    /// `imm` more guest instructions have been carried out ([`crate::cpu::CpuHeader::insns`]).
+    Count "count" 0 State;
     /// The value of guest register `imm`.
     Get "get" 0 State;
     /// Guest register `imm` becomes the argument.
@@ -141,7 +143,7 @@ ops! {
     AtomicRmw "rmw" 2 Memory;
     /// Atomic compare with the second argument and swap with the third at the first; gives the old value.
     AtomicCas "cas" 3 Memory;
-    /// Full memory barrier.
+    /// Memory barrier; `imm` is a packed [`crate::sem::Order`].
     Fence "fence" 0 Memory;
     /// Helper `imm` with up to three arguments (missing ones are any value).
     Call "call" 3 Memory;

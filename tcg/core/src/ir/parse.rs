@@ -3,10 +3,10 @@
 //! The result is well-formed enough to walk (every value and block that is named exists); whether it makes sense is
 //! for [`super::verify`] to say.
 
-use super::text::{EXITS, HINTS, Names, RMW, ROUNDING, TYPES};
+use super::text::{EXITS, FENCE_SIDES, HINTS, Names, RMW, ROUNDING, TYPES};
 use super::{BlockId, Edge, Imm, Inst, Op, Region, SnapId, Snapshot, Term, Value};
 use crate::cpu::RegId;
-use crate::sem::{MemOp, Rm};
+use crate::sem::{MemOp, Order, Rm};
 use crate::ty::Ty;
 use std::collections::HashMap;
 
@@ -185,6 +185,19 @@ impl<'a> Cursor<'a> {
             _ => return place.error(format!("`{word}` is no access: s or u, then 1, 2, 4 or 8")),
         };
         Ok(if self.eat_word("aligned") { op.aligned() } else { op })
+    }
+
+    /// One side of a fence.
+    fn side(&mut self) -> Result<(bool, bool)> {
+        self.named(&FENCE_SIDES, "side of a fence")
+    }
+
+    /// What a fence orders before, a colon, what after.
+    fn order(&mut self) -> Result<Order> {
+        let (loads, stores) = self.side()?;
+        self.expect(":")?;
+        let (later_loads, later_stores) = self.side()?;
+        Ok(Order { loads, stores, later_loads, later_stores })
     }
 
     /// Says that nothing may follow.
@@ -412,6 +425,8 @@ impl Parser<'_> {
                 inst.imm = kind.pack(c.access()?);
                 return self.address_and_rest(c);
             }
+            Imm::Order => inst.imm = c.order()?.pack(),
+            Imm::Insns => inst.imm = c.number()?,
             Imm::Helper => {
                 let place = c.place();
                 let name = c.word();
@@ -458,7 +473,7 @@ impl Parser<'_> {
     }
 
     fn snapshot(&mut self, c: &mut Cursor<'_>) -> Result<SnapId> {
-        let mut snap = Snapshot { pc: c.number()?, regs: Vec::new() };
+        let mut snap = Snapshot::at(c.number()?);
         if c.eat("{") && !c.eat("}") {
             loop {
                 let reg = self.reg(c)?;
@@ -469,6 +484,9 @@ impl Parser<'_> {
                     break;
                 }
             }
+        }
+        if c.eat_word("retired") {
+            snap.retired = c.number()?;
         }
         let known = self.snaps.iter().position(|s| *s == snap);
         let id = known.unwrap_or_else(|| {

@@ -76,6 +76,10 @@ pub enum Imm {
     Mem,
     /// A [`crate::sem::MemOp`] and a [`crate::sem::Rmw`].
     Rmw,
+    /// A [`crate::sem::Order`].
+    Order,
+    /// A number of guest instructions.
+    Insns,
     /// A guest's helper.
     Helper,
     /// A rounding mode.
@@ -108,7 +112,9 @@ impl Op {
         }
         use Arg::Same;
         match self {
-            Op::Nop | Op::Mark | Op::Fence => row(NO_TY, &[], Imm::None),
+            Op::Nop | Op::Mark => row(NO_TY, &[], Imm::None),
+            Op::Count => row(NO_TY, &[], Imm::Insns),
+            Op::Fence => row(NO_TY, &[], Imm::Order),
             Op::Param => row(Class::Any, &[], Imm::None),
             Op::Const => row(Class::Any, &[], Imm::Const),
             Op::CodeAddr => row(Class::Is(Ty::I64), &[], Imm::Const),

@@ -16,12 +16,13 @@
 //! ```
 //!
 //! `s4` and `u4` are accesses of 4 bytes, the first sign-extending; `@` gives the snapshot: the guest pc and the
-//! registers whose value in the state is out of date. [`super::parse`] reads the form back. Value numbers are kept;
+//! registers whose value in the state is out of date, and how many instructions are not counted yet. `fence s:l` orders
+//! stores before later loads. [`super::parse`] reads the form back. Value numbers are kept;
 //! instructions that stand in no block, and the numbers of snapshots, are not.
 
 use super::{Block, BlockId, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::{Helper, RegDesc, RegId, exit};
-use crate::sem::{Hint, MemOp, Rm, Rmw};
+use crate::sem::{Hint, MemOp, Order, Rm, Rmw};
 use crate::ty::Ty;
 use std::fmt::{self, Display, Formatter};
 
@@ -73,6 +74,17 @@ pub(super) const EXITS: [(&str, u32); 7] = [
     ("retry", exit::RETRY),
     ("yield", exit::YIELD),
 ];
+
+/// What stands on one side of a fence: loads, stores.
+pub(super) const FENCE_SIDES: [(&str, (bool, bool)); 4] =
+    [("none", (false, false)), ("l", (true, false)), ("s", (false, true)), ("ls", (true, true))];
+
+fn order(imm: u64) -> String {
+    let order = Order::unpack(imm);
+    let side = |side| name_of(&FENCE_SIDES, side).expect("every side is in the table");
+    let (before, after) = ((order.loads, order.stores), (order.later_loads, order.later_stores));
+    format!("{}:{}", side(before), side(after))
+}
 
 /// Names of hints.
 pub(super) const HINTS: [(&str, Hint); 2] = [("jump", Hint::Jump), ("resync", Hint::Resync)];
@@ -199,6 +211,8 @@ impl Printer<'_> {
                     write!(f, ", {value}")?;
                 }
             }
+            Imm::Order => write!(f, " {}", order(inst.imm))?,
+            Imm::Insns => write!(f, " {}", inst.imm)?,
             Imm::Bits => write!(f, " {} {}", inst.imm, List(args))?,
             Imm::Mem => self.access(f, inst)?,
             Imm::Rmw => {
@@ -242,6 +256,9 @@ impl Printer<'_> {
         if !snap.regs.is_empty() {
             let regs: Vec<_> = snap.regs.iter().map(|(reg, v)| format!("{}: {v}", self.reg(*reg))).collect();
             write!(f, " {{{}}}", List(&regs))?;
+        }
+        if snap.retired != 0 {
+            write!(f, " retired {}", snap.retired)?;
         }
         Ok(())
     }

@@ -207,6 +207,8 @@ impl Verify<'_> {
             Imm::Bits => matches!(value, 8 | 16 | 32) && value <= u64::from(inst.ty.bits()),
             Imm::Mem => value >> 4 == 0 && fits(inst, MemOp::unpack(value)),
             Imm::Rmw => (value >> 4) < Rmw::ALL.len() as u64 && fits(inst, MemOp::unpack(value)),
+            Imm::Order => value >> 4 == 0,
+            Imm::Insns => value > 0 && value <= i32::MAX as u64,
             Imm::Helper => (value as usize) < self.helpers.len(),
             Imm::Rounding => Rm::from_bits(value).is_some(),
             Imm::Round => Rm::from_bits(value & !(1 << 8)).is_some(),
@@ -227,6 +229,9 @@ impl Verify<'_> {
         let Some(snap) = self.region.snaps.get(snap.0 as usize) else {
             return self.fail(id, place, "has no snapshot");
         };
+        if snap.retired > i32::MAX as u64 {
+            return self.fail(id, place, "too many instructions retired");
+        }
         for (i, (reg, v)) in snap.regs.iter().enumerate() {
             let ty = self.value(id, at, *v, &place)?;
             if let Err(what) = self.reg(*reg, ty) {

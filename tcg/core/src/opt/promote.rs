@@ -144,8 +144,8 @@ impl Promote<'_> {
 
     /// The snapshot `base` with the registers that are out of date now; what `base` says of a register stays.
     fn snapshot(&mut self, base: SnapId) -> SnapId {
-        let Snapshot { pc, regs } = &self.region.snaps[base.0 as usize];
-        let (pc, said) = (*pc, regs.len());
+        let Snapshot { pc, regs, retired } = &self.region.snaps[base.0 as usize];
+        let (pc, said, retired) = (*pc, regs.len(), *retired);
         let mut regs: Vec<_> = regs.iter().map(|(reg, v)| (*reg, self.same_as[v.0 as usize])).collect();
         for reg in &self.touched {
             let slot = self.slots[reg.0 as usize];
@@ -156,7 +156,7 @@ impl Promote<'_> {
         if regs.is_empty() {
             return base;
         }
-        self.region.snaps.push(Snapshot { pc, regs });
+        self.region.snaps.push(Snapshot { pc, regs, retired });
         SnapId(self.region.snaps.len() as u32 - 1)
     }
 

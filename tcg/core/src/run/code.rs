@@ -222,6 +222,9 @@ impl CodeCache {
         pc: u64,
         mode: u64,
     ) -> Result<Option<Found>, Trap> {
+        if mmu.points.in_code_page(pc) {
+            return Ok(None);
+        }
         let phys = mmu.fetch_phys::<G>(cpu, pc)?;
         let key = Key { phys, mode };
         let mut state = self.state.lock();
@@ -271,7 +274,7 @@ impl CodeCache {
     }
 
     /// Translates the block at `pc`. False: the code cannot be translated now (it lies where stores cannot be
-    /// watched, or it changed meanwhile); interpret it. Do not hold the gate.
+    /// watched or in a page with a point, or it changed meanwhile); interpret it. Do not hold the gate.
     pub fn translate<G: Guest>(
         &self,
         cpu: &mut G::Cpu,
@@ -279,6 +282,9 @@ impl CodeCache {
         pc: u64,
         mode: u64,
     ) -> Result<bool, Trap> {
+        if mmu.points.in_code_page(pc) {
+            return Ok(false);
+        }
         let phys = mmu.fetch_phys::<G>(cpu, pc)?;
         let epoch = self.state.lock().epoch;
         self.watch(phys);

@@ -6,6 +6,7 @@
 
 use super::float;
 use super::log;
+use super::points::Points;
 use super::tlb::{Contexts, Hit, Tables};
 use crate::cpu::CpuHeader;
 use crate::eval;
@@ -43,6 +44,7 @@ pub trait CodeWatch: Send + Sync {
 pub struct Mmu {
     space: Arc<AddressSpace>,
     watch: Arc<dyn CodeWatch>,
+    pub(super) points: Points,
     /// Contexts of the TLB and of the jump cache.
     pub contexts: Contexts,
 }
@@ -58,7 +60,7 @@ enum Place {
 impl Mmu {
     /// A view of `space` with `tlb_entries` entries a context, that tells `watch` of stores to translated code.
     pub fn new(space: Arc<AddressSpace>, watch: Arc<dyn CodeWatch>, tables: Arc<Tables>) -> Self {
-        Self { space, watch, contexts: Contexts::new(tables) }
+        Self { space, watch, points: Points::default(), contexts: Contexts::new(tables) }
     }
 
     /// The guest-physical address space.
@@ -67,8 +69,9 @@ impl Mmu {
     }
 
     /// Points `cpu`'s header at the tables of its present context. Must follow every change of the state that
-    /// [`Guest::context`] reads.
+    /// [`Guest::context`] and [`Guest::points`] read.
     pub fn sync<G: Guest>(&mut self, cpu: &mut G::Cpu) {
+        self.sync_points::<G>(cpu);
         let context = G::context(cpu);
         let (tlb, tlb_mask) = self.contexts.use_data(context.data);
         let jumps = self.contexts.use_code(context.code, context.mode);
@@ -110,7 +113,7 @@ impl Mmu {
                 return Place::Bus { phys };
             }
         };
-        (hit.addend, hit.slow) = ((host as u64).wrapping_sub(addr), false);
+        (hit.addend, hit.slow) = ((host as u64).wrapping_sub(addr), self.points.in_data_page(addr));
         if page.size_log2 > PAGE_SHIFT {
             self.contexts.note_large(addr, page.size_log2);
         }
@@ -134,9 +137,20 @@ impl Mmu {
         }
     }
 
+    /// Whether the byte at `addr` may be accessed; nothing is.
+    pub fn probe<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, access: Access) -> Result<(), Trap> {
+        match self.place::<G>(cpu, addr, access)? {
+            Place::Bus { phys } if matches!(self.space.lookup(phys), Target::Nothing) => {
+                Err(G::bus_fault(addr, access))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Loads; the value is extended to `ty` as `op` says.
     pub fn load<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp, ty: Ty) -> Result<u64, Fault> {
         let bytes = op.bytes();
+        self.ask::<G>(cpu, addr, bytes, Access::Read)?;
         let value = if addr & (bytes - 1) == 0 {
             match self.place::<G>(cpu, addr, Access::Read)? {
                 // SAFETY: `place` gives an address with the whole aligned access inside one page of guest memory.
@@ -178,6 +192,7 @@ impl Mmu {
         op: MemOp,
     ) -> Result<(), Fault> {
         let bytes = op.bytes();
+        self.ask::<G>(cpu, addr, bytes, Access::Write)?;
         if addr & (bytes - 1) == 0 {
             match self.place::<G>(cpu, addr, Access::Write)? {
                 Place::Host { host, phys, watched } => {
@@ -224,6 +239,8 @@ impl Mmu {
 
     /// The host address of an aligned atomic access.
     fn atomic_place<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp) -> Result<*mut u8, Fault> {
+        self.ask::<G>(cpu, addr, op.bytes(), Access::Read)?;
+        self.ask::<G>(cpu, addr, op.bytes(), Access::Write)?;
         if addr & (op.bytes() - 1) != 0 {
             return Err(G::misaligned(addr, Access::Write).into());
         }

@@ -4,6 +4,7 @@ mod code;
 mod float;
 mod log;
 mod mmu;
+mod points;
 mod tlb;
 mod vcpu;
 

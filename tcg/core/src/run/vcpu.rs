@@ -325,7 +325,7 @@ impl<G: Guest> Vcpu<G> {
             }
             exit::RESYNC => self.sync(),
             exit::RETRY => {
-                // Interpreted: a translation of the instruction might change itself for ever.
+                // Under the mode that it has now. Interpreted: a translation of the instruction might change itself for ever.
                 let mode = G::context(self.cpu()).mode;
                 // SAFETY: both are ours.
                 match unsafe { interp::step::<G>(self.cpu, self.mmu, mode) } {

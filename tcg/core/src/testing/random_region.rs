@@ -97,7 +97,8 @@ impl<G: Guest> Maker<'_, G> {
                 regs.push((reg, self.rng.pick(known)));
             }
         }
-        self.intern(Snapshot { pc: self.pc, regs })
+        let retired = self.rng.below(4);
+        self.intern(Snapshot { pc: self.pc, regs, retired })
     }
 
     fn intern(&mut self, snap: Snapshot) -> SnapId {
@@ -112,7 +113,7 @@ impl<G: Guest> Maker<'_, G> {
     /// Starts a guest instruction.
     fn begin(&mut self) {
         self.pc += 4;
-        self.snap = self.intern(Snapshot { pc: self.pc, regs: Vec::new() });
+        self.snap = self.intern(Snapshot::at(self.pc));
         self.add(Op::Mark, Ty::None, 0, &[]);
     }
 
@@ -222,6 +223,8 @@ impl<G: Guest> Maker<'_, G> {
             Imm::Mem if op == Op::AtomicCas => self.atomic(ty).pack(),
             Imm::Mem => self.access(op, ty).pack(),
             Imm::Rmw => self.rng.pick(&Rmw::ALL).pack(self.atomic(ty)),
+            Imm::Order => self.rng.below(16),
+            Imm::Insns => 1 + self.rng.below(100),
             Imm::Helper => self.rng.below(G::helpers().len() as u64),
             // What a helper-less unit cannot do has to come up, but not most of the time.
             Imm::Rounding if self.rng.chance(60) => self.region.rm as u64,

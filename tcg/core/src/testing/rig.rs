@@ -32,6 +32,8 @@ pub struct Seen {
     pub left: Left,
     /// Accrued float flags.
     pub flags: u32,
+    /// Guest instructions counted.
+    pub insns: u64,
     /// Guest registers in table order.
     pub regs: Vec<u64>,
     /// All RAM.
@@ -51,6 +53,9 @@ impl Seen {
         }
         if self.flags != other.flags {
             line(format!("flags {:#x} and {:#x}", self.flags, other.flags));
+        }
+        if self.insns != other.insns {
+            line(format!("counted {} and {} instructions", self.insns, other.insns));
         }
         for (desc, (a, b)) in G::regs().iter().zip(self.regs.iter().zip(&other.regs)) {
             if a != b {
@@ -154,13 +159,14 @@ impl<G: Guest> Rig<G> {
         }
         let bytes: Vec<u8> = (0..self.ram.1 / 8).flat_map(|_| rng.bits().to_le_bytes()).collect();
         self.write(self.ram.0, &bytes);
-        self.cpu().as_mut().fp_flags = 0;
+        let head = self.cpu().as_mut();
+        (head.fp_flags, head.insns) = (0, 0);
     }
 
     /// What there is to see after leaving as `left` says.
     pub fn seen(&mut self, left: Left) -> Seen {
-        let flags = self.cpu().as_ref().fp_flags;
-        Seen { left, flags, regs: self.regs(), memory: self.memory() }
+        let (flags, insns) = (self.cpu().as_ref().fp_flags, self.cpu().as_ref().insns);
+        Seen { left, flags, insns, regs: self.regs(), memory: self.memory() }
     }
 
     /// Evaluates `region`; `None` if it does not come to an end.

@@ -102,8 +102,10 @@ impl<'a, S: Source> Sides<'a, S> {
             optimise(&mut region, S::Guest::regs(), S::Guest::helpers());
             self.rigs[5].run_host_moved(&region, Some(seed), 0u64.wrapping_sub(PAGE_SIZE))
         });
+        let counts = S::Guest::counts(S::Guest::context(self.rigs[0].cpu()).mode);
         let fuel = region.blocks.len() + 1;
         let truth = self.rigs[0].interpret(&insns);
+        let truth = self.take_trap(truth, 0, &insns);
         let seen = [
             self.rigs[1].evaluate(&region, fuel),
             self.rigs[2].evaluate(&optimised, fuel),
@@ -114,7 +116,7 @@ impl<'a, S: Source> Sides<'a, S> {
         ];
         for (n, seen) in seen.into_iter().enumerate() {
             let seen = seen.map(|seen| self.take_trap(seen, n + 1, &insns));
-            if let Some(what) = self.compare(&truth, seen, n + 1) {
+            if let Some(what) = self.compare(&truth, seen, n + 1, counts) {
                 return Err(self.report(seed, &what, shown));
             }
         }
@@ -166,7 +168,7 @@ impl<'a, S: Source> Sides<'a, S> {
         }
     }
 
-    /// A trap that a translation left to the interpreter is taken by it.
+    /// What was left to the interpreter, a trap or an instruction for another mode, is done by it.
     fn take_trap(&mut self, seen: Seen, n: usize, insns: &Insns<S::Guest>) -> Seen {
         let left = insns.iter().find(|(cx, _)| cx.pc == seen.left.pc);
         match left.filter(|_| seen.left.code == exit::RETRY) {
@@ -175,12 +177,12 @@ impl<'a, S: Source> Sides<'a, S> {
         }
     }
 
-    fn compare(&mut self, truth: &Seen, seen: Option<Seen>, n: usize) -> Option<String> {
+    fn compare(&mut self, truth: &Seen, seen: Option<Seen>, n: usize, counts: bool) -> Option<String> {
         let Some(seen) = seen else {
             // A frame may be too small for a block; an evaluation has no excuse.
             return (n < HOST).then(|| format!("{} comes to no end", READINGS[n]));
         };
-        let mut differs = plain(truth).difference::<S::Guest>(&plain(&seen));
+        let mut differs = plain(truth, counts).difference::<S::Guest>(&plain(&seen, counts));
         let [first, rest @ ..] = &mut self.rigs;
         differs += &self.source.difference(first.cpu(), rest[n - 1].cpu()).unwrap_or_default();
         (!differs.is_empty()).then(|| format!("{} and {}:\n{differs}", READINGS[0], READINGS[n]))
@@ -206,9 +208,13 @@ impl<'a, S: Source> Sides<'a, S> {
     }
 }
 
-/// Without the difference between the ways to go on at `pc` after looking at everything.
-fn plain(seen: &Seen) -> Seen {
+/// Without the difference between the ways to go on at `pc` after looking at everything; and without the number of
+/// instructions, which the interpreter always counts, unless translations do so too.
+fn plain(seen: &Seen, counts: bool) -> Seen {
     let mut seen = seen.clone();
+    if !counts {
+        seen.insns = 0;
+    }
     if seen.left.code == exit::RESYNC {
         seen.left.code = exit::LOOKUP;
     }

@@ -1,51 +1,150 @@
-//! `mcycle`, `minstret` and the programmable counters with their events (Zicntr, Zihpm, Sscofpmf).
+//! `mcycle`, `minstret` and the programmable counters with their events, filters and overflows: RISC-V Privileged ISA
+//! 20240411, 3.1.10 to 3.1.12 (Zicntr, Zihpm), and chapter 18 (Sscofpmf).
 //!
-//! Cycles and retired instructions are both counted as nanoseconds of machine time, as emulators usually do: reading
-//! them costs nothing and they run evenly. Programmable counters count either, or stand still for other events.
+//! Cycles are nanoseconds of machine time. Retired instructions are nanoseconds as well until somebody looks: the first
+//! access to a counter of instructions has translations count them ([`Counters::counting`], a bit of the mode), and
+//! from then on they are exact, up to the rule that a written value is what the next instruction reads. Other events
+//! stand still. There is no `mcyclecfg` (Smcntrpmf), so filters are those of the programmable counters.
 
 use super::bits::irq;
+use super::{Priv, Refused};
+use crate::cpu::Hart;
+use base::Ns;
 
 /// Counters 0 (cycle), 2 (instret) and 3..=31; 1 is `time` and not kept here.
 pub const COUNT: usize = 32;
+/// The first programmable one.
+const FIRST_EVENT: usize = 3;
 
 /// `mhpmevent`: overflow happened.
-pub const OF: u64 = 1 << 63;
-/// Event numbers that count, as the SBI calls them: cycles and instructions.
-const COUNTING_EVENTS: [u64; 2] = [1, 2];
-/// Bits of `mhpmevent` that select the event.
+const OF: u64 = 1 << 63;
+/// `mhpmevent`: do not count in this privilege mode.
+fn filter(privilege: Priv) -> u64 {
+    match privilege {
+        Priv::M => 1 << 62,
+        Priv::S => 1 << 61,
+        Priv::U => 1 << 60,
+    }
+}
+const FILTERS: u64 = 7 << 60;
+/// Bits of `mhpmevent` that select the event, numbered as the SBI does.
 const EVENT_MASK: u64 = (1 << 20) - 1;
+const CYCLES: u64 = 1;
+const INSTRUCTIONS: u64 = 2;
+
+/// A counter of instructions is looked at again after at least this long, in nanoseconds.
+const SHORTEST_WAIT: Ns = 100_000;
+/// No hart is faster than this many instructions a nanosecond.
+const FASTEST: u64 = 4;
+
+/// What counters count, at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Machine time.
+    pub ns: Ns,
+    /// Instructions retired ([`tcg_core::cpu::CpuHeader::insns`]).
+    pub insns: u64,
+}
 
 /// The counters of one hart.
 #[derive(Clone, Debug)]
 pub struct Counters {
-    /// Value minus machine time while the counter runs; the value itself while it stands.
-    base: [u64; COUNT],
+    /// Values at the moment `at`.
+    value: [u64; COUNT],
+    at: Now,
     /// `mhpmevent3` to `mhpmevent31`.
     event: [u64; COUNT],
     /// `mcountinhibit`.
     inhibit: u64,
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        Self { base: [0; COUNT], event: [0; COUNT], inhibit: 0 }
-    }
+    privilege: Priv,
+    /// Which counters move now; follows from the three above.
+    running: u64,
+    counting: bool,
+    /// Whether overflows are noted (Sscofpmf).
+    overflows: bool,
 }
 
 impl Counters {
-    fn runs(&self, n: usize) -> bool {
-        let counts = n < 3 || COUNTING_EVENTS.contains(&(self.event[n] & EVENT_MASK));
-        counts && self.inhibit >> n & 1 == 0
+    /// After reset, at machine time zero; `overflows`: with Sscofpmf.
+    pub fn new(overflows: bool) -> Self {
+        let mut counters = Self {
+            value: [0; COUNT],
+            at: Now::default(),
+            event: [0; COUNT],
+            inhibit: 0,
+            privilege: Priv::M,
+            running: 0,
+            counting: false,
+            overflows,
+        };
+        counters.running = counters.find_running();
+        counters
     }
 
-    /// Counter `n` at machine time `now`.
-    pub fn value(&self, n: usize, now: u64) -> u64 {
-        if self.runs(n) { self.base[n].wrapping_add(now) } else { self.base[n] }
+    /// Whether translations have to count instructions.
+    pub fn counting(&self) -> bool {
+        self.counting
+    }
+
+    /// Whether counter `n` counts instructions.
+    pub fn counts_instructions(&self, n: usize) -> bool {
+        n == 2 || n >= FIRST_EVENT && is_instructions(self.event[n])
+    }
+
+    fn find_running(&self) -> u64 {
+        let moves = |n: usize| match n {
+            0 | 2 => true,
+            1 => false,
+            n => {
+                matches!(self.event[n] & EVENT_MASK, CYCLES | INSTRUCTIONS)
+                    && self.event[n] & filter(self.privilege) == 0
+            }
+        };
+        (0..COUNT).filter(|n| moves(*n)).fold(0, |all, n| all | 1 << n) & !self.inhibit
+    }
+
+    /// How far counter `n` has moved since `at`.
+    fn moved(&self, n: usize, now: Now) -> u64 {
+        if self.running >> n & 1 == 0 {
+            0
+        } else if self.counting && self.counts_instructions(n) {
+            now.insns.wrapping_sub(self.at.insns)
+        } else {
+            now.ns.saturating_sub(self.at.ns)
+        }
+    }
+
+    /// Counter `n`.
+    pub fn value(&self, n: usize, now: Now) -> u64 {
+        self.value[n].wrapping_add(self.moved(n, now))
+    }
+
+    /// Brings everything up to `now` and then makes a change; true if a counter overflowed on the way.
+    fn change(&mut self, now: Now, change: impl FnOnce(&mut Self)) -> bool {
+        let mut raised = false;
+        for n in 0..COUNT {
+            let (value, wrapped) = self.value[n].overflowing_add(self.moved(n, now));
+            self.value[n] = value;
+            if wrapped && n >= FIRST_EVENT && self.overflows && self.event[n] & OF == 0 {
+                self.event[n] |= OF;
+                raised = true;
+            }
+        }
+        self.at = now;
+        change(self);
+        self.running = self.find_running();
+        raised
+    }
+
+    /// Has instructions counted, if counter `n` counts them.
+    pub fn look(&mut self, n: usize) {
+        self.counting |= self.counts_instructions(n);
     }
 
     /// Sets counter `n`.
-    pub fn set(&mut self, n: usize, value: u64, now: u64) {
-        self.base[n] = if self.runs(n) { value.wrapping_sub(now) } else { value };
+    pub fn set(&mut self, n: usize, value: u64) {
+        self.value[n] = value;
+        self.look(n);
     }
 
     /// `mhpmevent` of counter `n`.
@@ -54,10 +153,9 @@ impl Counters {
     }
 
     /// Selects what counter `n` counts.
-    pub fn set_event(&mut self, n: usize, event: u64, now: u64) {
-        let value = self.value(n, now);
-        self.event[n] = event;
-        self.set(n, value, now);
+    pub fn set_event(&mut self, n: usize, event: u64) {
+        self.event[n] = if self.overflows { event } else { event & !(OF | FILTERS) };
+        self.look(n);
     }
 
     /// `mcountinhibit`.
@@ -66,36 +164,81 @@ impl Counters {
     }
 
     /// Stops and starts counters.
-    pub fn set_inhibit(&mut self, inhibit: u64, now: u64) {
-        let values: [u64; COUNT] = std::array::from_fn(|n| self.value(n, now));
+    pub fn set_inhibit(&mut self, inhibit: u64) {
         self.inhibit = inhibit & !2;
-        for (n, value) in values.into_iter().enumerate() {
-            self.set(n, value, now);
-        }
     }
 
     /// `scountovf`: the overflow bits of all counters.
     pub fn overflowed(&self) -> u64 {
-        (3..COUNT).filter(|n| self.event[*n] & OF != 0).fold(0, |all, n| all | 1 << n)
+        (FIRST_EVENT..COUNT).filter(|n| self.event[*n] & OF != 0).fold(0, |all, n| all | 1 << n)
     }
 
-    /// Notes overflows up to `now`; gives the interrupt that they raise, and when the next one is due.
-    pub fn check_overflow(&mut self, now: u64) -> (u64, Option<u64>) {
-        let (mut raised, mut next) = (0, None);
-        for n in 3..COUNT {
-            if !self.runs(n) || self.event[n] & OF != 0 {
-                continue;
-            }
-            // A counter armed for an overflow starts just below zero; half the range away it is no longer one.
-            let value = self.value(n, now);
-            if value < 1 << 62 && self.base[n] > 1 << 63 {
-                self.event[n] |= OF;
-                raised = 1 << irq::LCOFI;
-            } else if value >= 1 << 63 {
-                let left = value.wrapping_neg();
-                next = Some(next.map_or(left, |least: u64| least.min(left)));
-            }
-        }
-        (raised, next.map(|left| now.saturating_add(left)))
+    /// When to look for the next overflow, if one is to come.
+    fn next_overflow(&self) -> Option<Ns> {
+        let armed = |n: &usize| self.running >> n & 1 != 0 && self.event[*n] & OF == 0;
+        let wait = |n: usize| match (self.value[n].wrapping_neg(), self.counts_instructions(n)) {
+            (0, _) => u64::MAX,
+            (left, true) => (left / FASTEST).max(SHORTEST_WAIT),
+            (left, false) => left,
+        };
+        let wait = (FIRST_EVENT..COUNT).filter(armed).map(wait).min().filter(|_| self.overflows)?;
+        self.at.ns.checked_add(wait)
     }
 }
+
+fn is_instructions(event: u64) -> bool {
+    event & EVENT_MASK == INSTRUCTIONS
+}
+
+/// Whether a CSR instruction on register `number` looks at a count of instructions, or is about to have one made.
+pub fn needs_counting(counters: &Counters, number: u16, new: Option<u64>) -> Result<(), Refused> {
+    let looks = match number {
+        0xb02..=0xb1f | 0xc02..=0xc1f => counters.counts_instructions(usize::from(number & 31)),
+        0x323..=0x33f => new.is_some_and(is_instructions),
+        _ => false,
+    };
+    if looks && !counters.counting { Err(Refused::Uncounted) } else { Ok(()) }
+}
+
+impl Hart {
+    /// What counters count, before the present instruction.
+    pub fn now(&self) -> Now {
+        Now { ns: self.csr.now(), insns: self.head.insns }
+    }
+
+    /// The same when the present instruction has been carried out.
+    pub fn now_after(&self) -> Now {
+        let now = self.now();
+        Now { insns: now.insns.wrapping_add(1), ..now }
+    }
+
+    /// Brings the counters up to `now`, raises the interrupt of those that overflowed, makes `change`, and sees to it
+    /// that the next overflow is noticed.
+    pub fn change_counters(&mut self, now: Now, change: impl FnOnce(&mut Counters)) {
+        if self.csr.counters.change(now, change) {
+            self.csr.mip_soft |= 1 << irq::LCOFI;
+        }
+        if let Some(due) = self.csr.counters.next_overflow() {
+            self.csr.expect_overflow(due);
+        }
+    }
+
+    /// From now on instructions are counted.
+    pub fn count_instructions(&mut self) {
+        let now = self.now();
+        self.change_counters(now, |counters| counters.counting = true);
+    }
+
+    /// Enters privilege mode `to`; `now` is what the old mode still counts.
+    pub fn set_privilege(&mut self, to: Priv, now: Now) {
+        self.csr.privilege = to;
+        if self.csr.counters.event.iter().any(|event| event & FILTERS != 0) {
+            self.change_counters(now, |counters| counters.privilege = to);
+        } else {
+            self.csr.counters.privilege = to;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

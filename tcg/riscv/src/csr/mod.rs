@@ -1,20 +1,21 @@
-//! Control and status registers: RISC-V Privileged ISA 20240411, chapters 2 to 4 and 12; Sstc, Sscofpmf, Smcntrpmf's
-//! counters as the base has them.
+//! Control and status registers: RISC-V Privileged ISA 20240411, chapters 2 to 4 and 12; Sstc, Sscofpmf; Sdtrig.
 //!
-//! [`Csrs`] is the state, `table` the rows (number, name, access rule, read, write). Left out: the debug and trace
-//! registers, which read as absent; H and V come with their extensions.
+//! [`Csrs`] is the state, `table` the rows (number, name, access rule, read, write). H and V come with their
+//! extensions.
 
 pub mod bits;
 mod counters;
 mod table;
+mod triggers;
 
-pub use counters::Counters;
+pub use counters::{Counters, Now};
 pub use table::name;
+pub use triggers::Triggers;
 
 use crate::cpu::Hart;
 use crate::features::{Ext, Features};
 use crate::pmp::Pmp;
-use base::{CpuLines, IrqSink, TimeBase, Timer};
+use base::{CpuLines, IrqSink, Ns, TimeBase, Timer};
 use bits::{cause, envcfg, irq, mstatus};
 use std::sync::Arc;
 use tcg_core::guest::Trap;
@@ -50,6 +51,8 @@ pub struct Wiring {
     pub lines: Arc<CpuLines>,
     /// Fires when `stimecmp` is reached.
     timer: Box<dyn Timer>,
+    /// Fires when a counter may have overflowed.
+    overflow: Box<dyn Timer>,
 }
 
 /// All CSR state of a hart. Fields are named as the registers.
@@ -85,6 +88,9 @@ pub struct Csrs {
     pub frm: u64,
     pub pmp: Pmp,
     pub counters: Counters,
+    pub triggers: Triggers,
+    /// When counters are to be looked at for overflows: machine time.
+    overflow_due: Ns,
     wiring: Option<Wiring>,
 }
 
@@ -118,7 +124,9 @@ impl Csrs {
             stimecmp: u64::MAX,
             frm: 0,
             pmp: Pmp::default(),
-            counters: Counters::default(),
+            counters: Counters::new(features.has(Ext::Sscofpmf)),
+            triggers: Triggers::default(),
+            overflow_due: Ns::MAX,
             wiring: None,
         }
     }
@@ -127,7 +135,9 @@ impl Csrs {
     pub fn wire(&mut self, time: Arc<TimeBase>, lines: Arc<CpuLines>) {
         let raise = lines.clone();
         let timer = time.clock().timer(Box::new(move || raise.set(irq::STI, true)));
-        self.wiring = Some(Wiring { time, lines, timer });
+        let look = lines.clone();
+        let overflow = time.clock().timer(Box::new(move || look.kick()));
+        self.wiring = Some(Wiring { time, lines, timer, overflow });
     }
 
     /// Back to the state after reset, with the wires kept.
@@ -146,6 +156,25 @@ impl Csrs {
     /// Nanoseconds of machine time: what the counters count.
     pub fn now(&self) -> u64 {
         self.wiring.as_ref().map_or(0, |w| w.time.clock().now())
+    }
+
+    /// Has the hart look at its counters at machine time `due`, unless it does so before anyway.
+    fn expect_overflow(&mut self, due: Ns) {
+        if due < self.overflow_due {
+            self.overflow_due = due;
+            if let Some(w) = &self.wiring {
+                w.overflow.arm(due);
+            }
+        }
+    }
+
+    /// True once when it is time to look at the counters.
+    pub fn take_overflow_due(&mut self) -> bool {
+        let due = self.overflow_due != Ns::MAX && self.now() >= self.overflow_due;
+        if due {
+            self.overflow_due = Ns::MAX;
+        }
+        due
     }
 
     /// Takes a supervisor software interrupt, which comes as a pulse that software takes back, over from the line.
@@ -261,15 +290,25 @@ pub enum Update {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Illegal;
 
+/// Why a CSR instruction was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is illegal.
+    Illegal,
+    /// It looks at a count of instructions, and these are not counted yet.
+    Uncounted,
+}
+
 /// Carries out a CSR instruction; gives the old value.
-pub fn access(hart: &mut Hart, access: Access, operand: u64) -> Result<u64, Illegal> {
+pub fn access(hart: &mut Hart, access: Access, operand: u64) -> Result<u64, Refused> {
     let number = access.number;
-    let row = table::find(number).ok_or(Illegal)?;
+    let row = table::find(number).ok_or(Refused::Illegal)?;
     let needs = Priv::from_bits(u64::from(number >> 8) & 3);
     let read_only = number >> 10 == 3;
     if hart.csr.privilege < needs || read_only && access.write.is_some() || !(row.allowed)(hart, number) {
-        return Err(Illegal);
+        return Err(Refused::Illegal);
     }
+    counters::needs_counting(&hart.csr.counters, number, None)?;
     let old = if access.read || access.write != Some(Update::Write) { (row.read)(hart, number) } else { 0 };
     if let Some(update) = access.write {
         // A read-modify-write of `mip` must not make an input line's level a bit of its own.
@@ -279,6 +318,7 @@ pub fn access(hart: &mut Hart, access: Access, operand: u64) -> Result<u64, Ille
             Update::Set => base | operand,
             Update::Clear => base & !operand,
         };
+        counters::needs_counting(&hart.csr.counters, number, Some(new))?;
         (row.write)(hart, number, new);
     }
     Ok(old)

@@ -1,7 +1,7 @@
 //! The rows: one a register, or one a numbered range of alike registers.
 
 use super::bits::{cause, envcfg, irq, mstatus};
-use super::{Csrs, Priv};
+use super::{Csrs, Priv, triggers};
 use crate::cpu::Hart;
 use crate::features::Ext;
 use crate::{mmu, pmp};
@@ -95,19 +95,40 @@ fn set_frm(hart: &mut Hart, value: u64) {
 fn read_counter(hart: &mut Hart, number: u16) -> u64 {
     match usize::from(number & 31) {
         1 => hart.csr.time(),
-        n => hart.csr.counters.value(n, hart.csr.now()),
+        n => hart.csr.counters.value(n, hart.now()),
     }
 }
 
 fn write_counter(hart: &mut Hart, number: u16, value: u64) {
-    let now = hart.csr.now();
-    hart.csr.counters.set(usize::from(number & 31), value, now);
+    let now = hart.now_after();
+    hart.change_counters(now, |counters| counters.set(usize::from(number & 31), value));
 }
 
 fn write_event(hart: &mut Hart, number: u16, value: u64) {
-    let now = hart.csr.now();
-    let overflow_bits = if hart.csr.features.has(Ext::Sscofpmf) { 0 } else { 0xff << 56 };
-    hart.csr.counters.set_event(usize::from(number & 31), value & !overflow_bits, now);
+    let now = hart.now_after();
+    hart.change_counters(now, |counters| counters.set_event(usize::from(number & 31), value));
+}
+
+fn write_inhibit(hart: &mut Hart, _: u16, value: u64) {
+    let now = hart.now_after();
+    hart.change_counters(now, |counters| counters.set_inhibit(value & 0xffff_ffff));
+}
+
+/// Notes overflows that have not been noticed yet.
+fn catch_up(hart: &mut Hart) {
+    let now = hart.now();
+    hart.change_counters(now, |_| ());
+}
+
+fn read_event(hart: &mut Hart, number: u16) -> u64 {
+    catch_up(hart);
+    hart.csr.counters.event(usize::from(number & 31))
+}
+
+fn read_overflows(hart: &mut Hart) -> u64 {
+    catch_up(hart);
+    let visible = if hart.csr.privilege == Priv::M { u64::MAX } else { hart.csr.mcounteren };
+    hart.csr.counters.overflowed() & visible
 }
 
 fn misa(csr: &Csrs) -> u64 {
@@ -219,9 +240,8 @@ rows! {
     0x305 mtvec always |h, _| h.csr.mtvec, |h, _, v| h.csr.mtvec = tvec(h.csr.mtvec, v);
     0x306 mcounteren always |h, _| h.csr.mcounteren, |h, _, v| h.csr.mcounteren = v & 0xffff_ffff;
     0x30a menvcfg always |h, _| h.csr.menvcfg, write_menvcfg;
-    0x320 mcountinhibit always |h, _| h.csr.counters.inhibit(),
-        |h, _, v| { let now = h.csr.now(); h.csr.counters.set_inhibit(v & 0xffff_ffff, now) };
-    0x323 ..= 0x33f mhpmevent3 always |h, n| h.csr.counters.event(usize::from(n & 31)), write_event;
+    0x320 mcountinhibit always |h, _| h.csr.counters.inhibit(), write_inhibit;
+    0x323 ..= 0x33f mhpmevent3 always |h, n| read_event(h, n), write_event;
     0x340 mscratch always |h, _| h.csr.mscratch, |h, _, v| h.csr.mscratch = v;
     0x341 mepc always |h, _| h.csr.mepc, |h, _, v| h.csr.mepc = v & !1;
     0x342 mcause always |h, _| h.csr.mcause, |h, _, v| h.csr.mcause = v;
@@ -229,6 +249,11 @@ rows! {
     0x344 mip always |h, _| h.csr.mip(), write_mip;
     0x3a0 ..= 0x3af pmpcfg0 even |h, n| h.csr.pmp.cfg(usize::from(n - 0x3a0)), write_pmpcfg;
     0x3b0 ..= 0x3ef pmpaddr0 always |h, n| h.csr.pmp.addr(usize::from(n - 0x3b0)), write_pmpaddr;
+    0x7a0 tselect always |h, _| h.csr.triggers.select(), |h, _, v| h.csr.triggers.set_select(v);
+    0x7a1 ..= 0x7a3 tdata1 always |h, n| h.csr.triggers.data(n - 0x7a0),
+        |h, n, v| h.csr.triggers.set_data(n - 0x7a0, v);
+    0x7a4 tinfo always |_, _| triggers::INFO, ignore;
+    0x7a8 mcontext always |h, _| h.csr.triggers.context(), |h, _, v| h.csr.triggers.set_context(v);
     0xb00 mcycle always |h, n| read_counter(h, n), write_counter;
     0xb02 minstret always |h, n| read_counter(h, n), write_counter;
     0xb03 ..= 0xb1f mhpmcounter3 always |h, n| read_counter(h, n), write_counter;
@@ -236,10 +261,7 @@ rows! {
     0xc01 time counter_enabled |h, n| read_counter(h, n), ignore;
     0xc02 instret counter_enabled |h, n| read_counter(h, n), ignore;
     0xc03 ..= 0xc1f hpmcounter3 counter_enabled |h, n| read_counter(h, n), ignore;
-    0xda0 scountovf scountovf_allowed |h, _| {
-        let visible = if h.csr.privilege == Priv::M { u64::MAX } else { h.csr.mcounteren };
-        h.csr.counters.overflowed() & visible
-    }, ignore;
+    0xda0 scountovf scountovf_allowed |h, _| read_overflows(h), ignore;
     0xf11 mvendorid always |_, _| 0, ignore;
     0xf12 marchid always |_, _| 0, ignore;
     0xf13 mimpid always |_, _| 0, ignore;
@@ -259,9 +281,10 @@ mod tests {
             assert!(pair[0].last < pair[1].first, "{} and {}", pair[0].name, pair[1].name);
         }
         assert_eq!(find(0x33f).map(|row| row.name), Some("mhpmevent3"));
-        assert!(find(0x7a0).is_none());
+        assert!(find(0x7a5).is_none());
         assert_eq!(name(0x33f).as_deref(), Some("mhpmevent31"));
         assert_eq!(name(0xc02).as_deref(), Some("instret"));
-        assert_eq!(name(0x7a0), None);
+        assert_eq!(name(0x7a3).as_deref(), Some("tdata3"));
+        assert_eq!(name(0x7a5), None);
     }
 }

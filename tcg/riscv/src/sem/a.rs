@@ -6,19 +6,24 @@
 use super::{Cx, fall, set_x, x};
 use crate::cpu::{RESERVATION, RESERVED_VALUE};
 use crate::isa::{Amo, Lr};
-use tcg_core::sem::{Flow, MemOp, Rmw, Sem};
+use tcg_core::sem::{Flow, MemOp, Order, Rmw, Sem};
 use tcg_core::ty::{Bool, I64};
 
 const WORD: MemOp = MemOp::new(2).signed().aligned();
 const DOUBLE: MemOp = MemOp::new(3).aligned();
 /// Acquire, in the `aqrl` field.
 const AQ: u8 = 2;
+/// Release.
+const RL: u8 = 1;
 
 fn load_reserved<S: Sem>(s: &mut S, a: Lr, op: MemOp) -> Flow<S> {
     let addr = x(s, a.rs1);
+    if a.aqrl & RL != 0 {
+        s.fence(Order::FULL);
+    }
     let v = s.load(addr, op)?;
     if a.aqrl & AQ != 0 {
-        s.fence();
+        s.fence(Order::ACQUIRE);
     }
     s.set(RESERVATION, addr);
     s.set(RESERVED_VALUE, v);

@@ -6,7 +6,7 @@ use crate::features::Ext;
 use crate::helpers;
 use crate::isa::{B, Fence, I, J, N, R, S as Store, Shift, ShiftW, U};
 use tcg_core::cpu::exit;
-use tcg_core::sem::{Flow, Hint, MemOp, Next, Sem, V};
+use tcg_core::sem::{Flow, Hint, MemOp, Next, Order, Sem, V};
 use tcg_core::ty::{Bool, I32, I64};
 
 /// Load upper immediate.
@@ -414,21 +414,27 @@ pub fn sraw<S: Sem>(s: &mut S, _: &Cx, a: R) -> Flow<S> {
     binary_word(s, a, S::shrs)
 }
 
-/// Memory ordering fence.
-pub fn fence<S: Sem>(s: &mut S, _: &Cx, _: Fence) -> Flow<S> {
-    s.fence();
+/// Memory ordering fence. Device input orders as loads do, device output as stores.
+pub fn fence<S: Sem>(s: &mut S, _: &Cx, a: Fence) -> Flow<S> {
+    let (loads, stores) = (|set: u8| set & 0b1010 != 0, |set: u8| set & 0b0101 != 0);
+    s.fence(Order {
+        loads: loads(a.pred),
+        stores: stores(a.pred),
+        later_loads: loads(a.succ),
+        later_stores: stores(a.succ),
+    });
     fall::<S>()
 }
 
 /// Fence of everything but stores against later loads.
 pub fn fence_tso<S: Sem>(s: &mut S, _: &Cx, _: N) -> Flow<S> {
-    s.fence();
+    s.fence(Order::ACQUIRE);
+    s.fence(Order { later_loads: false, ..Order::FULL });
     fall::<S>()
 }
 
 /// Instruction-fetch fence. Translations follow stores by themselves; the present one may be out of date.
-pub fn fence_i<S: Sem>(s: &mut S, _: &Cx, _: N) -> Flow<S> {
-    s.fence();
+pub fn fence_i<S: Sem>(_: &mut S, _: &Cx, _: N) -> Flow<S> {
     Ok(Next::Exit(exit::RESYNC))
 }
 

@@ -50,7 +50,6 @@ pub fn sinval_vma<S: Sem>(s: &mut S, cx: &Cx, a: Sfence) -> Flow<S> {
 pub fn sfence_w_inval<S: Sem>(s: &mut S, cx: &Cx, _: N) -> Flow<S> {
     let bits = cx.bits_value(s);
     s.call(helpers::SFENCE_CHECK, &[bits])?;
-    s.fence();
     fall::<S>()
 }
 

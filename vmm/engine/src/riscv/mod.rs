@@ -167,21 +167,22 @@ fn clear(hart: &mut Hart) {
     hart.csr.reset();
     (hart.x, hart.f) = ([0; 32], [0; 32]);
     hart.reservation = u64::MAX;
-    hart.head.fp_flags = 0;
+    (hart.head.fp_flags, hart.head.insns) = (0, 0);
 }
 
 /// What M-mode firmware would have set up: everything delegated, counters and memory open to S-mode.
 fn enter_supervisor(vcpu: &mut Vcpu<Riscv>, hart: u64, entry: u64, opaque: u64) {
     let cpu = vcpu.cpu_mut();
     clear(cpu);
-    cpu.csr.privilege = Priv::S;
+    let now = cpu.now();
+    cpu.set_privilege(Priv::S, now);
     cpu.csr.medeleg = cause::DELEGABLE & !(1 << cause::ECALL_S);
     cpu.csr.mideleg = irq::SUPERVISOR | 1 << irq::LCOFI;
     (cpu.csr.mcounteren, cpu.csr.scounteren) = (0xffff_ffff, 0xffff_ffff);
     cpu.csr.mstatus |= mstatus::FS & (1 << mstatus::FS_SHIFT);
     cpu.csr.menvcfg |= envcfg::STCE | envcfg::CBCFE | envcfg::CBZE | envcfg::CBIE;
     // Only the fixed counters run.
-    cpu.csr.counters.set_inhibit(0xffff_fff8, cpu.csr.now());
+    cpu.change_counters(now, |counters| counters.set_inhibit(0xffff_fff8));
     cpu.csr.pmp.set_addr(0, u64::MAX);
     cpu.csr.pmp.set_cfg(0, 0x1f);
     cpu.csr.update_stimer();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tcg_core::run::Vcpu;
 use tcg_riscv::Riscv;
-use tcg_riscv::csr::bits::irq;
+use tcg_riscv::csr::{Counters, bits::irq};
 use tcg_riscv::{cpu::Hart, mmu};
 use vm_memory::{Bytes, GuestAddress};
 
@@ -143,6 +143,14 @@ impl Platform for Calling<'_> {
 const CYCLES: u64 = 1;
 const INSTRUCTIONS: u64 = 2;
 
+impl Calling<'_> {
+    fn change_counters(&mut self, change: impl FnOnce(&mut Counters)) {
+        let hart = self.vcpu.cpu_mut();
+        let now = hart.now();
+        hart.change_counters(now, change);
+    }
+}
+
 impl Pmu for Calling<'_> {
     fn counters(&self) -> u64 {
         0xffff_fffd
@@ -158,9 +166,7 @@ impl Pmu for Calling<'_> {
 
     fn select(&mut self, n: u64, event: u64) {
         if n > 2 {
-            let csr = &mut self.vcpu.cpu_mut().csr;
-            let now = csr.now();
-            csr.counters.set_event(n as usize, event, now);
+            self.change_counters(|counters| counters.set_event(n as usize, event));
         }
     }
 
@@ -169,17 +175,16 @@ impl Pmu for Calling<'_> {
     }
 
     fn start(&mut self, n: u64, value: Option<u64>) {
-        let csr = &mut self.vcpu.cpu_mut().csr;
-        let now = csr.now();
-        csr.counters.set_inhibit(csr.counters.inhibit() & !(1 << n), now);
-        if let Some(value) = value {
-            csr.counters.set(n as usize, value, now);
-        }
+        self.change_counters(|counters| {
+            counters.set_inhibit(counters.inhibit() & !(1 << n));
+            counters.look(n as usize);
+            if let Some(value) = value {
+                counters.set(n as usize, value);
+            }
+        });
     }
 
     fn stop(&mut self, n: u64) {
-        let csr = &mut self.vcpu.cpu_mut().csr;
-        let now = csr.now();
-        csr.counters.set_inhibit(csr.counters.inhibit() | 1 << n, now);
+        self.change_counters(|counters| counters.set_inhibit(counters.inhibit() | 1 << n));
     }
 }

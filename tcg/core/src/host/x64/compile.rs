@@ -5,6 +5,7 @@ use super::stubs::Stub;
 use crate::host::{CompileError, Env, Site};
 use crate::ir::{BlockId, Inst, Op, Region, Term, Value};
 use crate::regalloc::{self, Allocation, Fusion, Loc, Pool, RegSet, Scratch};
+use crate::sem::Order;
 use crate::ty::Ty;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler};
@@ -234,7 +235,8 @@ impl<'a> Emit<'a> {
             Op::Store => self.store(v, &inst),
             Op::AtomicRmw => self.rmw(v, &inst),
             Op::AtomicCas => self.cas(v, &inst),
-            Op::Fence => self.fence(),
+            Op::Count => self.count(inst.imm),
+            Op::Fence => self.fence(Order::unpack(inst.imm)),
             Op::Call => self.call(v, &inst),
             op if op.effect() == crate::ir::Effect::Flags => self.float(v, &inst),
             _ => self.integer(v, &inst),

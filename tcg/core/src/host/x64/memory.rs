@@ -8,7 +8,7 @@ use crate::cpu::{CpuHeader, TLB_ENTRY_SHIFT, TlbEntry};
 use crate::host::helpers::CoreHelper;
 use crate::ir::{Inst, Op, Value};
 use crate::regalloc::{Fusion, Loc};
-use crate::sem::{MemOp, Rmw};
+use crate::sem::{MemOp, Order, Rmw};
 use crate::ty::Ty;
 use base::PAGE_SHIFT;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
@@ -114,8 +114,11 @@ impl Emit<'_> {
         self.ops.dynamic_label(stub.resume);
     }
 
-    /// A full barrier.
-    pub fn fence(&mut self) {
+    /// A barrier. The host keeps every order but that of stores before later loads.
+    pub fn fence(&mut self, order: Order) {
+        if !order.store_load() {
+            return;
+        }
         let ops = &mut self.ops;
         // Cheaper than mfence, and orders the same for ordinary memory.
         dynasm!(ops ; .arch x64 ; lock or DWORD [rsp], 0);

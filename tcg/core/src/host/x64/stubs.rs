@@ -168,6 +168,7 @@ impl Emit<'_> {
         for (reg, value) in &snap.regs {
             self.store_reg(*reg, *value);
         }
+        self.count(snap.retired);
         self.code_addr_to_gpr(snap.pc, RAX);
         let pc = offset_of!(CpuHeader, pc) as i32;
         let ops = &mut self.ops;

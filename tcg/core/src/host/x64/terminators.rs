@@ -45,6 +45,16 @@ impl Emit<'_> {
         }
     }
 
+    /// Counts guest instructions that were carried out; touches the host's flags.
+    pub fn count(&mut self, insns: u64) {
+        let at = offset_of!(CpuHeader, insns) as i32;
+        let ops = &mut self.ops;
+        match i32::try_from(insns).expect("the verifier's limit") {
+            0 => {}
+            insns => dynasm!(ops ; .arch x64 ; add QWORD [rbx + at], insns),
+        }
+    }
+
     fn jump(&mut self, from: BlockId, edge: &Edge) {
         self.edge_moves(edge);
         if edge.to.0 != from.0 + 1 {

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A `run` names registers and 64-bit words of memory before (all others are zero) and after, and how the region is
-//! left: `goto PC`, `trap PC CODE VALUE` or `exit PC CODE`. Evaluator and generated code run both forms, and have to
+//! left: `goto PC`, `trap PC CODE VALUE` or `exit PC CODE`; `flags` and `insns` are what was raised and counted. Evaluator and generated code run both forms, and have to
 //! agree in all registers and all memory. `MIMIC_BLESS=1` writes the optimised forms anew.
 
 use super::names;
@@ -111,6 +111,8 @@ fn expect(seen: &Seen, after: &str) {
             u64::from_le_bytes(seen.memory[at..at + 8].try_into().expect("eight bytes"))
         } else if name == "flags" {
             seen.flags.into()
+        } else if name == "insns" {
+            seen.insns
         } else {
             seen.regs[register(name)]
         };

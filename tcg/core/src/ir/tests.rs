@@ -42,7 +42,11 @@ fn parse_errors_name_the_place() {
         ("region 0x1000 rne\nb0:\n  v0 = get.i64 q7", "line 3, column 16: `q7` is no register of the guest"),
         ("region 0x1000 rne\nb0:\n  jump b3", "line 3, column 8: there is no block b3"),
         ("region 0x1000 rne\nb0:\n  indirect v9 jump", "line 3, column 12: v9 is not defined"),
-        ("region 0x1000 rne\nb0:\n  v0 = fence", "line 3, column 3: fence gives no value"),
+        ("region 0x1000 rne\nb0:\n  v0 = fence ls:l", "line 3, column 3: fence gives no value"),
+        (
+            "region 0x1000 rne\nb0:\n  fence ls:io",
+            "line 3, column 12: `io` is no side of a fence; there are none, l, s, ls",
+        ),
         ("region 0x1000 rne\nb0:\n  const.i64 1", "line 3, column 3: const gives a value: name it"),
         ("region 0x1000 rne\nb0:\n  goto 0x10 check it", "line 3, column 19: `it` is too much"),
         (

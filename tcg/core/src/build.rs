@@ -7,6 +7,31 @@ use crate::sem::{Hint, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I64, Int, Scalar, Ty};
 use std::convert::Infallible;
 
+/// Which exits of a block can be linked to the block they lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// Those within its page: where another page is may change.
+    WithinPage,
+    /// All.
+    Anywhere,
+}
+
+/// How far a block goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest run of guest instructions.
+    pub max_insns: usize,
+    /// Exits that can be linked.
+    pub links: Links,
+}
+
+impl Limits {
+    /// At most `max_insns` instructions, and links within the page.
+    pub fn new(max_insns: usize) -> Self {
+        Self { max_insns, links: Links::WithinPage }
+    }
+}
+
 /// Makes a region, one guest instruction after the other.
 pub struct Build {
     region: Region,
@@ -16,6 +41,7 @@ pub struct Build {
     counts: bool,
     /// How many are carried out on every way to here since the last [`Op::Count`].
     retired: u64,
+    links: Links,
 }
 
 /// Longest run of guest instructions in one translation.
@@ -43,10 +69,11 @@ pub fn guest_block<G: Guest>(
     fetch: &mut impl Fetch,
     pc: u64,
     mode: u64,
-    max_insns: usize,
+    limits: Limits,
 ) -> Result<GuestBlock, Trap> {
     let mut build = Build::new(pc, G::rounding(mode));
     build.counts = G::counts(mode);
+    build.links = limits.links;
     let mut at = pc;
     let mut insns = 0;
     loop {
@@ -76,7 +103,7 @@ pub fn guest_block<G: Guest>(
                 build.end(term);
                 break;
             }
-            None if insns >= max_insns || leaves_page => {
+            None if insns >= limits.max_insns || leaves_page => {
                 let end = build.leave(at, false);
                 build.end(end);
                 break;
@@ -90,7 +117,14 @@ pub fn guest_block<G: Guest>(
 impl Build {
     /// A builder for a region entered at `pc` with the float unit in mode `rm`.
     pub fn new(pc: u64, rm: Rm) -> Self {
-        Self { region: Region::new(pc, rm), block: BlockId(0), snap: SnapId::NONE, counts: false, retired: 0 }
+        Self {
+            region: Region::new(pc, rm),
+            block: BlockId(0),
+            snap: SnapId::NONE,
+            counts: false,
+            retired: 0,
+            links: Links::WithinPage,
+        }
     }
 
     /// The region made so far.
@@ -167,11 +201,12 @@ impl Build {
     }
 
     /// Leaves the region for `pc`. Only exits within the page can be linked: where another page is may change, and
-    /// so may the second page of an instruction that begins at the very end of this one.
+    /// so may the second page of an instruction that begins at the very end of this one. In a process nothing of that can.
     fn leave(&mut self, pc: u64, check: bool) -> Term {
         self.count();
         let same_page = (pc ^ self.region.pc) >> base::PAGE_SHIFT == 0;
-        if same_page && pc % base::PAGE_SIZE <= base::PAGE_SIZE - MAX_INSN_BYTES {
+        let whole = same_page && pc % base::PAGE_SIZE <= base::PAGE_SIZE - MAX_INSN_BYTES;
+        if whole || self.links == Links::Anywhere {
             return Term::Goto { pc, check };
         }
         let target = self.code_addr(pc);
@@ -199,6 +234,9 @@ impl Sem for Build {
     }
 
     fn code_addr(&mut self, addr: u64) -> V<Self, I64> {
+        if self.links == Links::Anywhere {
+            return self.k(addr);
+        }
         Val::new(self.emit(Op::CodeAddr, Ty::I64, addr, &[]))
     }
 

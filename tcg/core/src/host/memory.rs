@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::FileExt;
 use std::ptr;
 
 /// Two views of the same bytes.
@@ -15,6 +16,18 @@ pub struct CodeMemory {
 // SAFETY: the two mappings belong to this value; writes go through `&mut self` or single aligned stores.
 unsafe impl Send for CodeMemory {}
 
+fn new_file(len: usize) -> io::Result<File> {
+    // SAFETY: the name is a NUL-terminated literal.
+    let fd = unsafe { libc::memfd_create(c"translations".as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just handed out `fd`.
+    let file = unsafe { File::from_raw_fd(fd) };
+    file.set_len(len as u64)?;
+    Ok(file)
+}
+
 fn map(file: &File, len: usize, protection: i32) -> io::Result<*mut u8> {
     // SAFETY: a new mapping at an address of the kernel's choice.
     let at = unsafe { libc::mmap(ptr::null_mut(), len, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
@@ -24,14 +37,7 @@ fn map(file: &File, len: usize, protection: i32) -> io::Result<*mut u8> {
 impl CodeMemory {
     /// `len` bytes of code memory.
     pub fn new(len: usize) -> io::Result<Self> {
-        // SAFETY: the name is a NUL-terminated literal.
-        let fd = unsafe { libc::memfd_create(c"translations".as_ptr(), libc::MFD_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the kernel has just handed out `fd`.
-        let file = unsafe { File::from_raw_fd(fd) };
-        file.set_len(len as u64)?;
+        let file = new_file(len)?;
         let write = map(&file, len, libc::PROT_READ | libc::PROT_WRITE)?;
         let run = match map(&file, len, libc::PROT_READ | libc::PROT_EXEC) {
             Ok(run) => run,
@@ -69,6 +75,28 @@ impl CodeMemory {
             (*self.write.add(at).cast::<std::sync::atomic::AtomicU32>())
                 .store(word, std::sync::atomic::Ordering::Release);
         }
+    }
+
+    /// A copy of the first `used` bytes, for [`Self::replace`].
+    pub fn copy(&self, used: usize) -> io::Result<File> {
+        let file = new_file(self.len)?;
+        file.write_all_at(self.bytes(0, used), 0)?;
+        Ok(file)
+    }
+
+    /// Has a copy take the place of the memory, at the same addresses. Nobody runs code meanwhile.
+    pub fn replace(&mut self, copy: &File) -> io::Result<()> {
+        let views = [(self.write.cast_const(), libc::PROT_WRITE), (self.run, libc::PROT_EXEC)];
+        for (at, protection) in views {
+            let (flags, protection) = (libc::MAP_SHARED | libc::MAP_FIXED, protection | libc::PROT_READ);
+            // SAFETY: replaces a mapping of this value.
+            let done =
+                unsafe { libc::mmap(at.cast_mut().cast(), self.len, protection, flags, copy.as_raw_fd(), 0) };
+            if done == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
     }
 
     /// The bytes at `at`.

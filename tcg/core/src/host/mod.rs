@@ -8,7 +8,8 @@ mod memory;
 mod x64;
 
 pub use helpers::{MemoryHelpers, core_helpers};
-pub use x64::{CodeBuffer, HostFeatures, Runner, disassemble};
+pub use x64::{CodeBuffer, Fault, HostFeatures, Runner, disassemble, recover};
+pub(crate) use x64::{Outcome, cas, copy, load, store, unpack_fault};
 
 use crate::cpu::{Helper, RegDesc};
 
@@ -22,6 +23,8 @@ pub struct Env<'a> {
     pub first_site: u32,
     /// Choose registers, and which of the CPU's extensions to use, at random but legally from this seed.
     pub random_registers: Option<u64>,
+    /// Guest addresses are host addresses, and faults are the host's.
+    pub direct: bool,
 }
 
 /// Why a region was not compiled.

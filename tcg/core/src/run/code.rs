@@ -6,20 +6,21 @@
 //!
 //! Lock order: gate, then state. Neither is held while a device or a clock is called.
 
+use super::lock::{Mutex, RwLock};
 use super::log;
 use super::mmu::{CodeWatch, Mmu, VcpuFetch};
 use super::tlb::Tables;
-use crate::build::{self, GuestBlock};
+use super::user_space::UserSpace;
+use crate::build::{self, GuestBlock, Links};
 use crate::cpu::CpuHeader;
 use crate::guest::{Guest, Trap};
 use crate::host::{self, CodeBuffer, CompileError, Env, Runner};
 use crate::opt;
 use base::{AddressSpace, CpuLines, PAGE_SHIFT, PAGE_SIZE, WriteWatcher};
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use rustc_hash::FxHashMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, RwLockReadGuard, Weak};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
 /// How translations reach each other without the run loop.
@@ -73,6 +74,9 @@ pub struct CodeStats {
     pub emptied: u64,
 }
 
+/// Most bytes of code that are copied for a new process, which often soon becomes another program.
+const KEPT_BY_FORK: usize = 2 << 20;
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     phys: u64,
@@ -124,10 +128,15 @@ struct Member {
 /// The translation cache.
 pub struct CodeCache {
     gate: RwLock<()>,
+    /// Held by whoever waits for the gate to be free, so that nobody slips in before.
+    queue: Mutex<()>,
+    wanted: AtomicBool,
     runner: Runner,
     state: Mutex<State>,
     members: RwLock<Vec<Member>>,
     space: Arc<AddressSpace>,
+    /// Where code is if it is that of a process.
+    process: Option<Arc<UserSpace>>,
     config: CodeConfig,
     generation: AtomicU64,
 }
@@ -143,7 +152,23 @@ pub struct Found {
 impl CodeCache {
     /// An empty cache for the code in `space`.
     pub fn new(space: Arc<AddressSpace>, config: CodeConfig) -> io::Result<Arc<Self>> {
-        let buffer = CodeBuffer::new(config.code_bytes)?;
+        Self::make(space, None, config)
+    }
+
+    /// An empty cache for the code of a guest process.
+    pub fn for_process(process: Arc<UserSpace>, config: CodeConfig) -> io::Result<Arc<Self>> {
+        Self::make(Arc::new(AddressSpace::new(base::GuestRam::new())), Some(process), config)
+    }
+
+    fn make(
+        space: Arc<AddressSpace>,
+        process: Option<Arc<UserSpace>>,
+        config: CodeConfig,
+    ) -> io::Result<Arc<Self>> {
+        let mut buffer = CodeBuffer::new(config.code_bytes)?;
+        if process.is_some() {
+            buffer.note_faults()?;
+        }
         let runner = buffer.runner();
         let state = State {
             buffer,
@@ -157,10 +182,13 @@ impl CodeCache {
         };
         let cache = Arc::new(Self {
             gate: RwLock::new(()),
+            queue: Mutex::new(()),
+            wanted: AtomicBool::new(false),
             runner,
             state: Mutex::new(state),
             members: RwLock::default(),
             space: space.clone(),
+            process,
             config,
             generation: AtomicU64::new(0),
         });
@@ -182,6 +210,42 @@ impl CodeCache {
         &self.space
     }
 
+    /// The guest process whose code it is, if it is one's.
+    pub fn process(&self) -> Option<&Arc<UserSpace>> {
+        self.process.as_ref()
+    }
+
+    /// Takes a vCPU out.
+    pub fn part(&self, lines: &Arc<CpuLines>) {
+        self.members.write().retain(|member| !Arc::ptr_eq(&member.lines, lines));
+    }
+
+    /// Makes a process by `fork`, which gives 0 in the child, with no vCPU in generated code. The child keeps the
+    /// vCPU whose lines are `own` and, if there are not many, the translations, in memory of its own.
+    pub fn fork(&self, own: &Arc<CpuLines>, fork: &mut dyn FnMut() -> i64) -> io::Result<i64> {
+        self.alone(|| self.fork_alone(own, fork))
+    }
+
+    fn fork_alone(&self, own: &Arc<CpuLines>, fork: &mut dyn FnMut() -> i64) -> io::Result<i64> {
+        let mut state = self.state.lock();
+        let mut members = self.members.write();
+        let keeps = state.buffer.used() <= KEPT_BY_FORK;
+        let copy = state.buffer.copy_memory(keeps)?;
+        let pid = match &self.process {
+            Some(process) => process.alone(fork),
+            None => fork(),
+        };
+        if pid == 0 {
+            state.buffer.use_copy(&copy)?;
+            members.retain(|member| Arc::ptr_eq(&member.lines, own));
+            drop(members);
+            if !keeps {
+                self.clear(&mut state);
+            }
+        }
+        Ok(pid)
+    }
+
     /// Adds a vCPU; gives its number.
     pub fn join(&self, tables: Arc<Tables>, lines: Arc<CpuLines>) -> usize {
         let mut members = self.members.write();
@@ -191,7 +255,26 @@ impl CodeCache {
 
     /// Permission to run generated code, and to remember where it is.
     pub fn enter_gate(&self) -> RwLockReadGuard<'_, ()> {
+        if self.wanted.load(Ordering::SeqCst) {
+            drop(self.queue.lock());
+        }
         self.gate.read()
+    }
+
+    /// Runs `f` with every vCPU out of generated code.
+    fn alone<T>(&self, f: impl FnOnce() -> T) -> T {
+        let _queue = self.queue.lock();
+        self.wanted.store(true, Ordering::SeqCst);
+        let _gate = loop {
+            // Again and again: a vCPU may have been on its way in.
+            self.members.read().iter().for_each(|m| m.lines.kick());
+            match self.gate.try_write() {
+                Some(gate) => break gate,
+                None => std::thread::yield_now(),
+            }
+        };
+        self.wanted.store(false, Ordering::SeqCst);
+        f()
     }
 
     /// Runs generated code at host address `code` until it leaves; gives one of [`crate::cpu::exit`].
@@ -248,8 +331,8 @@ impl CodeCache {
         Ok(Some(Found { code, index }))
     }
 
-    /// Links exit `site` to `target`, so that it need not come back here. Only within a page: what another page's
-    /// address means can change without the translation knowing.
+    /// Links exit `site` to `target`, so that it need not come back here. Only within a page, but in a process:
+    /// what another page's address means can change without the translation knowing.
     pub fn link(&self, site: u32, target: Found) {
         if self.config.chaining == Chaining::None {
             return;
@@ -263,10 +346,15 @@ impl CodeCache {
             return;
         };
         let from = &state.blocks[site.from as usize];
-        let same_page = (from.key.phys ^ to.key.phys) < PAGE_SIZE && from.key.mode == to.key.mode;
-        // Both are in one page, so the address is that of `to` if the offset is.
-        let there = (site.site.pc ^ to.key.phys).is_multiple_of(PAGE_SIZE);
-        if same_page && there && from.valid && to.valid && to.second_page.is_none() {
+        let linkable = match self.process {
+            Some(_) => site.site.pc == to.key.phys,
+            None => {
+                let same_page = from.key.phys ^ to.key.phys < PAGE_SIZE && to.second_page.is_none();
+                // Both are in one page, so the address is that of `to` if the offset is.
+                same_page && (site.site.pc ^ to.key.phys).is_multiple_of(PAGE_SIZE)
+            }
+        };
+        if linkable && from.key.mode == to.key.mode && from.valid && to.valid {
             state.buffer.link(site.site, to.entry);
             let number = state.first_site + number;
             state.blocks[target.index as usize].incoming.push(number);
@@ -318,12 +406,24 @@ impl CodeCache {
         pc: u64,
         mode: u64,
     ) -> Result<GuestBlock, Trap> {
-        build::guest_block::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, self.config.max_insns)
+        let links = if self.process.is_some() { Links::Anywhere } else { Links::WithinPage };
+        let limits = build::Limits { max_insns: self.config.max_insns, links };
+        build::guest_block::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, limits)
     }
 
     fn watch(&self, phys: u64) {
+        if let Some(process) = &self.process {
+            return process.watch(phys);
+        }
         let members = self.members.read();
         Mmu::watch_page(&self.space, phys, members.iter().map(|m| &*m.tables));
+    }
+
+    fn unwatch(&self, page: u64) {
+        match &self.process {
+            Some(process) => process.unwatch(page),
+            None => Mmu::unwatch_page(&self.space, page),
+        }
     }
 
     /// Compiles and enters a block; false if it did not fit, and the cache was emptied to make room.
@@ -351,6 +451,7 @@ impl CodeCache {
             helpers: G::helpers(),
             first_site,
             random_registers: self.config.random_registers.map(|seed| seed ^ key.phys),
+            direct: self.process.is_some(),
         };
         let compiled = match state.buffer.compile(&block.region, &env) {
             Ok(compiled) => compiled,
@@ -387,10 +488,14 @@ impl CodeCache {
 
     /// Empties the cache, with every vCPU out of generated code.
     fn empty(&self) {
-        self.members.read().iter().for_each(|m| m.lines.kick());
-        let _gate = self.gate.write();
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
+        self.alone(|| self.empty_alone());
+    }
+
+    fn empty_alone(&self) {
+        self.clear(&mut self.state.lock());
+    }
+
+    fn clear(&self, state: &mut State) {
         state.first_site += state.sites.len() as u32;
         state.sites.clear();
         state.blocks.clear();
@@ -400,7 +505,7 @@ impl CodeCache {
         state.stats.emptied += 1;
         self.generation.fetch_add(1, Ordering::Relaxed);
         for (page, _) in state.by_page.drain() {
-            Mmu::unwatch_page(&self.space, page);
+            self.unwatch(page);
         }
         self.members.read().iter().for_each(|m| m.tables.forget_jumps());
     }
@@ -435,7 +540,7 @@ impl CodeCache {
             self.drop_block(state, index);
         }
         if !state.by_page.contains_key(&page) {
-            Mmu::unwatch_page(&self.space, page);
+            self.unwatch(page);
         }
         !doomed.is_empty()
     }
@@ -473,6 +578,14 @@ impl CodeWatch for CodeCache {
         let mut state = self.state.lock();
         state.epoch += 1;
         let mut any = false;
+        if len / PAGE_SIZE > state.by_page.len() as u64 {
+            let pages: Vec<u64> =
+                state.by_page.keys().copied().filter(|page| (phys..phys + len).contains(page)).collect();
+            for page in pages {
+                any |= self.drop_range(&mut state, page, PAGE_SIZE);
+            }
+            return any;
+        }
         let mut at = phys;
         while at < phys + len {
             let end = ((at | (PAGE_SIZE - 1)) + 1).min(phys + len);

@@ -4,10 +4,12 @@
 //! next access hits in generated code; device pages and pages that hold translated code are entered as slow, and come
 //! here each time.
 
+use super::direct::Direct;
 use super::float;
 use super::log;
 use super::points::Points;
 use super::tlb::{Contexts, Hit, Tables};
+use super::user_space::UserSpace;
 use crate::cpu::CpuHeader;
 use crate::eval;
 use crate::guest::{Access, Fetch, Guest, Page, PhysMem, Trap};
@@ -47,6 +49,8 @@ pub struct Mmu {
     pub(super) points: Points,
     /// Contexts of the TLB and of the jump cache.
     pub contexts: Contexts,
+    /// Memory of a guest process, which is reached without TLB.
+    pub direct: Option<Direct>,
 }
 
 /// Where one page's worth of an access goes.
@@ -60,7 +64,13 @@ enum Place {
 impl Mmu {
     /// A view of `space` with `tlb_entries` entries a context, that tells `watch` of stores to translated code.
     pub fn new(space: Arc<AddressSpace>, watch: Arc<dyn CodeWatch>, tables: Arc<Tables>) -> Self {
-        Self { space, watch, points: Points::default(), contexts: Contexts::new(tables) }
+        Self { space, watch, points: Points::default(), contexts: Contexts::new(tables), direct: None }
+    }
+
+    /// The view of the memory of a guest process.
+    pub fn with_process(mut self, process: Arc<UserSpace>) -> Self {
+        self.direct = Some(Direct::new(process, self.watch.clone()));
+        self
     }
 
     /// The guest-physical address space.
@@ -139,6 +149,9 @@ impl Mmu {
 
     /// Whether the byte at `addr` may be accessed; nothing is.
     pub fn probe<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, access: Access) -> Result<(), Trap> {
+        if let Some(direct) = &mut self.direct {
+            return direct.probe::<G>(addr, access);
+        }
         match self.place::<G>(cpu, addr, access)? {
             Place::Bus { phys } if matches!(self.space.lookup(phys), Target::Nothing) => {
                 Err(G::bus_fault(addr, access))
@@ -149,6 +162,9 @@ impl Mmu {
 
     /// Loads; the value is extended to `ty` as `op` says.
     pub fn load<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp, ty: Ty) -> Result<u64, Fault> {
+        if let Some(direct) = &mut self.direct {
+            return direct.load::<G>(addr, op, ty);
+        }
         let bytes = op.bytes();
         self.ask::<G>(cpu, addr, bytes, Access::Read)?;
         let value = if addr & (bytes - 1) == 0 {
@@ -191,6 +207,9 @@ impl Mmu {
         value: u64,
         op: MemOp,
     ) -> Result<(), Fault> {
+        if let Some(direct) = &mut self.direct {
+            return direct.store::<G>(addr, value, op);
+        }
         let bytes = op.bytes();
         self.ask::<G>(cpu, addr, bytes, Access::Write)?;
         if addr & (bytes - 1) == 0 {
@@ -262,6 +281,9 @@ impl Mmu {
         imm: u64,
         ty: Ty,
     ) -> Result<u64, Fault> {
+        if let Some(direct) = &mut self.direct {
+            return direct.rmw::<G>(addr, operand, imm, ty);
+        }
         let (op, kind) = (MemOp::unpack(imm), Rmw::unpack(imm));
         let host = self.atomic_place::<G>(cpu, addr, op)?;
         // SAFETY: aligned RAM, see `atomic_place`.
@@ -285,6 +307,9 @@ impl Mmu {
         op: MemOp,
         ty: Ty,
     ) -> Result<u64, Fault> {
+        if let Some(direct) = &mut self.direct {
+            return direct.cas::<G>(addr, [expected, new], op, ty);
+        }
         let host = self.atomic_place::<G>(cpu, addr, op)?;
         let mask = u64::MAX >> (64 - (8 << op.size));
         // SAFETY: aligned RAM, see `atomic_place`.
@@ -294,6 +319,9 @@ impl Mmu {
 
     /// The guest-physical address of the code at `pc`.
     pub fn fetch_phys<G: Guest>(&mut self, cpu: &mut G::Cpu, pc: u64) -> Result<u64, Trap> {
+        if let Some(direct) = &mut self.direct {
+            return direct.check_fetch::<G>(pc).map(|()| pc);
+        }
         if let Some(page) = self.contexts.lookup_fetch(pc) {
             return Ok(page | pc & (PAGE_SIZE - 1));
         }
@@ -306,6 +334,9 @@ impl Mmu {
 
     /// The 16 bits of code at `pc`.
     pub fn fetch<G: Guest>(&mut self, cpu: &mut G::Cpu, pc: u64) -> Result<u16, Trap> {
+        if let Some(direct) = &mut self.direct {
+            return direct.fetch::<G>(pc);
+        }
         let phys = self.fetch_phys::<G>(cpu, pc)?;
         match self.space.lookup(phys) {
             // SAFETY: a 2-aligned address inside a page of guest memory.

@@ -1,17 +1,22 @@
 //! The run-time: what happens around and between translations.
 
 mod code;
+mod direct;
 mod float;
+mod lock;
 mod log;
 mod mmu;
 mod points;
 mod tlb;
+mod user_space;
 mod vcpu;
 
 pub use code::{Chaining, CodeCache, CodeConfig, CodeStats};
+pub use direct::{HostFault, copy_in, copy_out};
 pub use float::collect_flags;
 pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use tlb::Tables;
+pub use user_space::{Pages, UserSpace, host_prot};
 pub use vcpu::{Handle, Tiers, TrapHook, Vcpu, VcpuConfig, parts};
 
 #[cfg(any(test, feature = "testing"))]

@@ -13,8 +13,10 @@ pub const SLOW: u64 = 1 << 11;
 /// A tag that no address matches: not page-aligned and without [`SLOW`].
 pub const EMPTY: u64 = 1 << 10;
 
-/// How many data and how many code contexts a vCPU keeps.
+/// How many data and how many code contexts a vCPU of a machine keeps.
 const CONTEXTS: usize = 16;
+/// How many one of a process does: it has one address space, and a few float modes.
+const PROCESS_CONTEXTS: usize = 4;
 
 /// One direct-mapped table of translations.
 struct Table(Box<[[AtomicU64; 4]]>);
@@ -59,7 +61,11 @@ fn index_of(pc: u64) -> usize {
 
 impl Jumps {
     fn new() -> Self {
-        let entries = (0..JUMP_ENTRIES).map(|i| [AtomicU64::new(no_key(i)), AtomicU64::new(0)]).collect();
+        // SAFETY: zeros are valid atomics.
+        let entries: Box<[[AtomicU64; 2]]> = unsafe { Box::new_zeroed_slice(JUMP_ENTRIES).assume_init() };
+        // Only in the first entry is zero looked up, so zero is no key in the others; memory of those that are never used
+        // is not touched.
+        entries[0][0].store(no_key(0), Ordering::Relaxed);
         Self { entries, used: AtomicBool::new(false) }
     }
 
@@ -112,6 +118,11 @@ impl Tables {
         }
     }
 
+    /// Tables for a process, whose memory needs no TLB.
+    pub fn for_process() -> Self {
+        Self { data: vec![Table::new(1)], code: (0..PROCESS_CONTEXTS).map(|_| Jumps::new()).collect() }
+    }
+
     /// Every store to the page at `phys` asks the slow path from now on.
     pub fn slow_down_stores(&self, phys: u64) {
         for entry in self.data.iter().flat_map(|table| &table.0) {
@@ -148,14 +159,14 @@ impl Tables {
 
 /// A small set-associative memory of which context has which slot.
 struct Slots {
-    keys: [Option<(u128, u64)>; CONTEXTS],
+    keys: Vec<Option<(u128, u64)>>,
     next: usize,
     active: usize,
 }
 
 impl Slots {
-    fn new() -> Self {
-        Self { keys: [None; CONTEXTS], next: 0, active: 0 }
+    fn new(count: usize) -> Self {
+        Self { keys: vec![None; count], next: 0, active: 0 }
     }
 
     /// The slot of `key`, and whether it was just taken over for it.
@@ -167,7 +178,7 @@ impl Slots {
             Some(slot) => (slot, false),
             None => {
                 let slot = self.next;
-                self.next = (self.next + 1) % CONTEXTS;
+                self.next = (self.next + 1) % self.keys.len();
                 self.keys[slot] = Some(key);
                 (slot, true)
             }
@@ -234,7 +245,7 @@ impl FetchTable {
 pub struct Contexts {
     tables: std::sync::Arc<Tables>,
     data: Slots,
-    large: [Large; CONTEXTS],
+    large: Vec<Large>,
     code: Slots,
     fetch: Vec<FetchTable>,
 }
@@ -242,8 +253,9 @@ pub struct Contexts {
 impl Contexts {
     /// Contexts over `tables`.
     pub fn new(tables: std::sync::Arc<Tables>) -> Self {
-        let fetch = vec![FetchTable::new(); CONTEXTS];
-        Self { tables, data: Slots::new(), large: [Large(None); CONTEXTS], code: Slots::new(), fetch }
+        let (data, code) = (tables.data.len(), tables.code.len());
+        let (large, fetch) = (vec![Large(None); data], vec![FetchTable::new(); code]);
+        Self { tables, data: Slots::new(data), large, code: Slots::new(code), fetch }
     }
 
     /// The shared tables.
@@ -345,10 +357,12 @@ impl Contexts {
     /// Forgets translations in the contexts whose key `matches` (data and code keys alike): all of them, or those of
     /// the page at `addr`.
     pub fn flush(&mut self, addr: Option<u64>, matches: impl Fn(u128) -> bool) {
-        for slot in 0..CONTEXTS {
+        for slot in 0..self.data.keys.len() {
             if self.data.keys[slot].is_some_and(|(key, _)| matches(key)) {
                 self.flush_data(slot, addr);
             }
+        }
+        for slot in 0..self.code.keys.len() {
             if self.code.keys[slot].is_some_and(|(key, _)| matches(key)) {
                 self.flush_code(slot, addr);
             }

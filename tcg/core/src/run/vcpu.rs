@@ -1,6 +1,7 @@
 //! One vCPU: the loop that interprets cold code, translates warm code, runs generated code and takes traps.
 
 use super::code::{CodeCache, Found};
+use super::direct::HostFault;
 use super::float;
 use super::log;
 use super::mmu::{Fault, Mmu};
@@ -89,6 +90,8 @@ pub struct Vcpu<G: Guest> {
     heat: Box<[u32]>,
     generation: u64,
     trap_hook: Option<TrapHook<G>>,
+    /// A trap of a process, which the caller of [`Vcpu::run_process`] deals with.
+    trapped: Option<Trap>,
     /// What the header's `helpers` points to.
     helpers: Box<[HelperFn]>,
 }
@@ -103,9 +106,15 @@ const MAX_COLD_RUN: usize = 256;
 impl<G: Guest> Vcpu<G> {
     /// A vCPU with state `cpu` and input lines `lines`, running code of `code`.
     pub fn new(cpu: G::Cpu, lines: Arc<CpuLines>, code: &Arc<CodeCache>, config: VcpuConfig) -> Self {
-        let tables = Arc::new(Tables::new(config.tlb_entries));
+        let tables = Arc::new(match code.process() {
+            None => Tables::new(config.tlb_entries),
+            Some(_) => Tables::for_process(),
+        });
         let number = code.join(tables.clone(), lines.clone());
-        let mmu = Mmu::new(code.space().clone(), code.clone(), tables);
+        let mut mmu = Mmu::new(code.space().clone(), code.clone(), tables);
+        if let Some(process) = code.process() {
+            mmu = mmu.with_process(process.clone());
+        }
         let handle = Arc::new(Handle { lines, work: Mutex::default(), stop: AtomicBool::new(false) });
         let mut vcpu = Self {
             cpu: Box::into_raw(Box::new(cpu)),
@@ -117,6 +126,7 @@ impl<G: Guest> Vcpu<G> {
             heat: vec![0; HEAT_SLOTS].into(),
             generation: 0,
             trap_hook: None,
+            trapped: None,
             helpers: helper_table::<G>(),
         };
         let (mmu, request) = (vcpu.mmu, vcpu.handle.lines.request_word() as *const _);
@@ -169,6 +179,27 @@ impl<G: Guest> Vcpu<G> {
             }
             self.advance();
         }
+    }
+
+    /// Runs a guest process until it traps, or until somebody wants attention (`None`). The caller deals with that and
+    /// calls again.
+    pub fn run_process(&mut self) -> Option<Trap> {
+        self.sync();
+        loop {
+            if self.handle.lines.take_request() {
+                self.do_posted_work();
+                return None;
+            }
+            self.advance();
+            if let Some(trap) = self.trapped.take() {
+                return Some(trap);
+            }
+        }
+    }
+
+    /// What the host said of the access that trapped.
+    pub fn host_fault(&mut self) -> Option<HostFault> {
+        self.parts().1.direct.as_ref().map(|direct| direct.fault)
     }
 
     /// Runs one instruction, or takes one trap or interrupt instead.
@@ -340,6 +371,10 @@ impl<G: Guest> Vcpu<G> {
     }
 
     fn trap(&mut self, trap: Trap) {
+        if self.code.process().is_some() {
+            self.trapped = Some(trap);
+            return;
+        }
         if let Some(mut hook) = self.trap_hook.take() {
             let handled = hook(self, trap);
             self.trap_hook = Some(hook);
@@ -354,6 +389,7 @@ impl<G: Guest> Vcpu<G> {
 
 impl<G: Guest> Drop for Vcpu<G> {
     fn drop(&mut self) {
+        self.code.part(&self.handle.lines);
         // SAFETY: both were made by `Box::into_raw` in `new` and are not used afterwards.
         unsafe {
             drop(Box::from_raw(self.cpu));

@@ -1,7 +1,7 @@
 //! What one guest instruction becomes, as text to be kept and compared: listing, optimised IR, host code and its
 //! amount. The same on every CPU: the host code is that for a CPU with all extensions.
 
-use crate::build::guest_block;
+use crate::build::{Limits, guest_block};
 use crate::guest::{Fetch, Guest, Trap};
 use crate::host::{CodeBuffer, Compiled, Env, HostFeatures, HostInsn, disassemble};
 use crate::ir::Names;
@@ -39,11 +39,13 @@ struct Parts {
 pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
     let fetch = &mut Bytes(code);
     let (insn, _) = G::decode(fetch, PC, mode).expect("this fetch does not fault");
-    let mut region = guest_block::<G>(fetch, PC, mode, 1).expect("this fetch does not fault").region;
+    let mut region =
+        guest_block::<G>(fetch, PC, mode, Limits::new(1)).expect("this fetch does not fault").region;
     optimise(&mut region, G::regs(), G::helpers());
     let ir = Names { regs: G::regs(), helpers: G::helpers() }.print(&region);
 
-    let env = Env { regs: G::regs(), helpers: G::helpers(), first_site: 1, random_registers: None };
+    let env =
+        Env { regs: G::regs(), helpers: G::helpers(), first_site: 1, random_registers: None, direct: false };
     let mut buffer = CodeBuffer::with_features(1 << 16, HostFeatures::ALL).expect("little code memory");
     let compiled = buffer.compile(&region, &env).expect("one instruction fits");
     let listing = disassemble(buffer.code(&compiled), 0);

@@ -184,7 +184,13 @@ impl<G: Guest> Rig<G> {
 
     /// The same with the region's page mapped `by` bytes (whole pages) behind where it was when it was made.
     pub fn run_host_moved(&mut self, region: &Region, random: Option<u64>, by: u64) -> Option<Seen> {
-        let env = Env { regs: G::regs(), helpers: G::helpers(), first_site: 1, random_registers: random };
+        let env = Env {
+            regs: G::regs(),
+            helpers: G::helpers(),
+            first_site: 1,
+            random_registers: random,
+            direct: false,
+        };
         self.buffer.reset();
         let compiled = self.buffer.compile(region, &env).ok()?;
         self.cpu().as_mut().page = (region.pc & !(base::PAGE_SIZE - 1)).wrapping_add(by);
@@ -200,7 +206,13 @@ impl<G: Guest> Rig<G> {
 
     /// A listing of the host code of `region`.
     pub fn list_host(&mut self, region: &Region, random: Option<u64>) -> String {
-        let env = Env { regs: G::regs(), helpers: G::helpers(), first_site: 1, random_registers: random };
+        let env = Env {
+            regs: G::regs(),
+            helpers: G::helpers(),
+            first_site: 1,
+            random_registers: random,
+            direct: false,
+        };
         self.buffer.reset();
         match self.buffer.compile(region, &env) {
             Ok(compiled) => {

@@ -4,7 +4,7 @@
 
 use super::Rng;
 use super::rig::{Rig, Seen, section};
-use crate::build::guest_block;
+use crate::build::{Limits, guest_block};
 use crate::cpu::{RegId, exit};
 use crate::effects::{Effects, Origin};
 use crate::guest::{Ctx, Guest};
@@ -139,7 +139,7 @@ impl<'a, S: Source> Sides<'a, S> {
         let rig = &mut self.rigs[1];
         let mode = S::Guest::context(rig.cpu()).mode;
         let fetch = &mut rig.fetch();
-        let block = guest_block::<S::Guest>(fetch, pc, mode, 64).map_err(|_| None)?;
+        let block = guest_block::<S::Guest>(fetch, pc, mode, Limits::new(64)).map_err(|_| None)?;
         let mut insns = Vec::new();
         let mut at = pc;
         for _ in 0..block.insns {

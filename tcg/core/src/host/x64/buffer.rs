@@ -1,6 +1,7 @@
 //! The code buffer: entry and exit of generated code, placing regions, linking.
 
-use super::compile::{Compiler, Frame};
+use super::compile::{Code, Compiler, Frame};
+use super::faults::FaultTable;
 use super::features::HostFeatures;
 use crate::cpu::CpuHeader;
 use crate::host::memory::CodeMemory;
@@ -8,6 +9,7 @@ use crate::host::{CompileError, Compiled, Env, Site};
 use crate::ir::Region;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, VecAssembler, dynasm};
+use std::fs::File;
 use std::io;
 use std::mem::offset_of;
 
@@ -21,6 +23,8 @@ pub struct CodeBuffer {
     /// First byte behind the common code.
     first: usize,
     compiler: Compiler,
+    /// Of code that reaches guest memory directly.
+    faults: Option<Box<FaultTable>>,
 }
 
 type Enter = unsafe extern "sysv64" fn(cpu: *mut CpuHeader, code: u64) -> u32;
@@ -60,7 +64,36 @@ impl CodeBuffer {
         let enter = unsafe { std::mem::transmute::<*const u8, Enter>(memory.run_base()) };
         let first = code.len().next_multiple_of(16);
         let runner = Runner { enter };
-        Ok(Self { memory, used: first, runner, epilogue, first, compiler: Compiler::new(features) })
+        Ok(Self {
+            memory,
+            used: first,
+            runner,
+            epilogue,
+            first,
+            compiler: Compiler::new(features),
+            faults: None,
+        })
+    }
+
+    /// Has faults of the code be found from now on: for regions that reach guest memory directly.
+    pub fn note_faults(&mut self) -> io::Result<()> {
+        self.faults = Some(FaultTable::new(self.memory.run_base(), self.memory.len())?);
+        Ok(())
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// A copy of the code memory, with its regions or without them, for a process that is to have its own.
+    pub fn copy_memory(&self, regions: bool) -> io::Result<File> {
+        self.memory.copy(if regions { self.used } else { self.first })
+    }
+
+    /// Has a copy take the place of the code memory.
+    pub fn use_copy(&mut self, copy: &File) -> io::Result<()> {
+        self.memory.replace(copy)
     }
 
     /// The way in.
@@ -71,17 +104,25 @@ impl CodeBuffer {
     /// Forgets all regions. Nobody may be running any of them.
     pub fn reset(&mut self) {
         self.used = self.first;
+        if let Some(table) = &self.faults {
+            table.clear();
+        }
     }
 
     /// Compiles `region`.
     pub fn compile(&mut self, region: &Region, env: &Env) -> Result<Compiled, CompileError> {
         let start = self.used;
-        let (code, sites) = self.compiler.compile(region, env, start as u32, self.epilogue)?;
-        if start + code.len() > self.memory.len() {
+        let Code { bytes: code, sites, faults } =
+            self.compiler.compile(region, env, start as u32, self.epilogue)?;
+        let noted = self.faults.as_ref().is_none_or(|table| table.has_room(faults.len()));
+        if start + code.len() > self.memory.len() || !noted {
             let fits_alone = self.first + code.len() <= self.memory.len();
             return Err(if fits_alone { CompileError::OutOfSpace } else { CompileError::TooLarge });
         }
         self.memory.write(start, code);
+        if let Some(table) = &self.faults {
+            table.append(&faults);
+        }
         self.used = (start + code.len()).next_multiple_of(16);
         Ok(Compiled { entry: start as u32, len: code.len() as u32, sites })
     }

@@ -1,11 +1,13 @@
 //! One region: which values are fused into their users, allocation, and the walk that emits.
 
+use super::direct::Access;
+use super::faults::Fault;
 use super::features::HostFeatures;
 use super::stubs::Stub;
 use crate::host::{CompileError, Env, Site};
 use crate::ir::{BlockId, Inst, Op, Region, Term, Value};
 use crate::regalloc::{self, Allocation, Fusion, Loc, Pool, RegSet, Scratch};
-use crate::sem::Order;
+use crate::sem::{MemOp, Order};
 use crate::ty::Ty;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler};
@@ -40,6 +42,14 @@ pub const CALLER_SAVED: RegSet = 0xffff_0fc0;
 
 /// The assembler.
 pub type Asm = VecAssembler<X64Relocation>;
+
+/// A compiled region that is not yet in the buffer.
+pub struct Code<'a> {
+    pub bytes: &'a [u8],
+    pub sites: Vec<Site>,
+    /// In the order of their code.
+    pub faults: Vec<Fault>,
+}
 
 /// Compiles one region after the other, with its buffers used again.
 pub struct Compiler {
@@ -140,14 +150,14 @@ impl Compiler {
         }
     }
 
-    /// Compiles `region` for offset `start` of the buffer; gives code and exits.
+    /// Compiles `region` for offset `start` of the buffer.
     pub fn compile(
         &mut self,
         region: &Region,
         env: &Env,
         start: u32,
         epilogue: u32,
-    ) -> Result<(&[u8], Vec<Site>), CompileError> {
+    ) -> Result<Code<'_>, CompileError> {
         self.uses.find(region);
         let pool = pool(env.random_registers);
         regalloc::allocate(region, &pool, &self.uses, &mut self.scratch, &mut self.allocation);
@@ -166,11 +176,13 @@ impl Compiler {
             labels: Vec::new(),
             stubs: Vec::new(),
             sites: Vec::new(),
+            accesses: Vec::new(),
         };
         emit.region();
+        let faults = emit.fault_stubs();
         let sites = emit.sites;
         self.code = emit.ops.finalize().expect("every label of a region is placed");
-        Ok((&self.code, sites))
+        Ok(Code { bytes: &self.code, sites, faults })
     }
 }
 
@@ -206,6 +218,8 @@ pub struct Emit<'a> {
     pub labels: Vec<DynamicLabel>,
     pub stubs: Vec<Stub>,
     pub sites: Vec<Site>,
+    /// Code that may fault.
+    pub accesses: Vec<Access>,
 }
 
 impl<'a> Emit<'a> {
@@ -226,6 +240,22 @@ impl<'a> Emit<'a> {
 
     fn instruction(&mut self, v: Value) {
         let inst = *self.region.inst(v);
+        if self.env.direct && matches!(inst.op, Op::Load | Op::Store | Op::AtomicRmw | Op::AtomicCas) {
+            return self.may_fault(inst.snap, |emit| emit.memory(v, &inst));
+        }
+        self.other(v, inst);
+    }
+
+    /// An access to memory that is reached directly.
+    fn memory(&mut self, v: Value, inst: &Inst) {
+        match inst.op {
+            Op::Load if !MemOp::unpack(inst.imm).aligned => self.direct_load(v, inst),
+            Op::Store if !MemOp::unpack(inst.imm).aligned => self.direct_store(inst),
+            _ => self.other(v, *inst),
+        }
+    }
+
+    fn other(&mut self, v: Value, inst: Inst) {
         match inst.op {
             Op::Nop | Op::Param | Op::Const | Op::Mark => {}
             Op::CodeAddr => self.code_addr(v, inst.imm),

@@ -29,6 +29,9 @@ impl Emit<'_> {
 
     /// Looks the address in rax up; on a hit rax is the host address, otherwise the stub is entered with the guest's.
     fn probe(&mut self, op: MemOp, write: bool, stub: Stub) {
+        if self.env.direct {
+            return self.direct_probe(op, stub);
+        }
         let (tlb, mask) = (offset_of!(CpuHeader, tlb) as i32, offset_of!(CpuHeader, tlb_mask) as i32);
         let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) } as i32;
         let addend = offset_of!(TlbEntry, addend) as i32;

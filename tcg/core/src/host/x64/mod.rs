@@ -7,8 +7,11 @@
 
 #![allow(clippy::useless_conversion)] // `dynasm!` converts register numbers that are bytes already.
 
+mod access;
 mod buffer;
 mod compile;
+mod direct;
+mod faults;
 mod features;
 mod float;
 mod integer;
@@ -18,6 +21,8 @@ mod moves;
 mod stubs;
 mod terminators;
 
+pub use access::{Outcome, cas, copy, load, store, unpack_fault};
 pub use buffer::{CodeBuffer, Runner};
+pub use faults::{Fault, recover};
 pub use features::HostFeatures;
 pub use listing::disassemble;

@@ -118,6 +118,10 @@ impl Emit<'_> {
 
     /// Puts the code address that `addr` is into general register `to`.
     pub fn code_addr_to_gpr(&mut self, addr: u64, to: u8) {
+        if self.env.direct {
+            // Code of a process stays where it is.
+            return self.constant_to_gpr(addr, to);
+        }
         let at = offset_of!(CpuHeader, page) as i32;
         let distance = addr.wrapping_sub(self.region.pc & !(PAGE_SIZE - 1));
         let ops = &mut self.ops;

@@ -139,8 +139,12 @@ impl Emit<'_> {
             ; add rcx, [rbx + jumps]
             ; cmp rax, [rcx + key]
             ; jne =>miss
-            ; and rax, in_page
-            ; mov [rbx + page], rax
+        );
+        if !self.env.direct {
+            dynasm!(ops ; .arch x64 ; and rax, in_page ; mov [rbx + page], rax);
+        }
+        dynasm!(ops
+            ; .arch x64
             ; jmp QWORD [rcx + code]
             ; =>requested
             ; mov [rbx + PC], rax

@@ -1,0 +1,131 @@
+//! Guest memory that is reached directly: a guest address is a host address, and nothing is checked.
+//!
+//! What may fault is noted ([`super::faults`]); each guest instruction with such an access gets one stub that puts the
+//! guest's state back to where the instruction begins and leaves with [`exit::RETRY`]. The run loop interprets the
+//! instruction and so finds the fault again, with its address and kind.
+
+use super::compile::Emit;
+use super::faults::Fault;
+use super::moves::{RAX, RCX};
+use super::stubs::Stub;
+use crate::cpu::{CpuHeader, exit};
+use crate::ir::{Inst, SnapId, Value};
+use crate::regalloc::{Fusion, Loc};
+use crate::sem::MemOp;
+use crate::ty::Ty;
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use std::mem::offset_of;
+
+/// Host code of one access.
+#[derive(Clone, Copy)]
+pub struct Access {
+    start: u32,
+    end: u32,
+    snap: SnapId,
+}
+
+impl Emit<'_> {
+    /// Emits an instruction by `emit`, whose accesses to guest memory may fault.
+    pub fn may_fault(&mut self, snap: SnapId, emit: impl FnOnce(&mut Self)) {
+        let start = self.here();
+        emit(self);
+        let end = self.here();
+        self.accesses.push(Access { start, end, snap });
+    }
+
+    /// The part of [`Self::probe`] that remains: a misaligned address enters the stub. The address stays in rax.
+    pub fn direct_probe(&mut self, op: MemOp, stub: Stub) {
+        let last = op.bytes() as i8 - 1;
+        if op.aligned && last != 0 {
+            let (miss, ops) = (stub.entry, &mut self.ops);
+            dynasm!(ops ; .arch x64 ; test al, last ; jnz =>miss);
+        }
+    }
+
+    /// The register and displacement of an address.
+    fn direct_address(&mut self, v: Value) -> (u8, i32) {
+        if !self.uses.is_fused(v) {
+            return (self.gpr(v, RAX), 0);
+        }
+        let inst = *self.region.inst(v);
+        let offset = self.immediate(inst.args[1], Ty::I64).expect("only small offsets are fused");
+        (self.gpr(inst.args[0], RAX), offset)
+    }
+
+    /// A load without alignment check.
+    pub fn direct_load(&mut self, v: Value, inst: &Inst) {
+        let op = MemOp::unpack(inst.imm);
+        let (base, at) = self.direct_address(inst.args[0]);
+        if let Loc::Xmm(n) = self.loc(v) {
+            let ops = &mut self.ops;
+            return match op.size {
+                2 => dynasm!(ops ; .arch x64 ; movss Rx(n), [Rq(base) + at]),
+                _ => dynasm!(ops ; .arch x64 ; movsd Rx(n), [Rq(base) + at]),
+            };
+        }
+        let to = self.target(v, RAX);
+        let ops = &mut self.ops;
+        match (op.size, op.signed, inst.ty == Ty::I64) {
+            (0, false, _) => dynasm!(ops ; .arch x64 ; movzx Rd(to), BYTE [Rq(base) + at]),
+            (1, false, _) => dynasm!(ops ; .arch x64 ; movzx Rd(to), WORD [Rq(base) + at]),
+            (0, true, true) => dynasm!(ops ; .arch x64 ; movsx Rq(to), BYTE [Rq(base) + at]),
+            (1, true, true) => dynasm!(ops ; .arch x64 ; movsx Rq(to), WORD [Rq(base) + at]),
+            (0, true, false) => dynasm!(ops ; .arch x64 ; movsx Rd(to), BYTE [Rq(base) + at]),
+            (1, true, false) => dynasm!(ops ; .arch x64 ; movsx Rd(to), WORD [Rq(base) + at]),
+            (2, true, true) => dynasm!(ops ; .arch x64 ; movsxd Rq(to), DWORD [Rq(base) + at]),
+            (2, ..) => dynasm!(ops ; .arch x64 ; mov Rd(to), [Rq(base) + at]),
+            _ => dynasm!(ops ; .arch x64 ; mov Rq(to), [Rq(base) + at]),
+        }
+        self.write_gpr(to, v);
+    }
+
+    /// A store without alignment check.
+    pub fn direct_store(&mut self, inst: &Inst) {
+        let op = MemOp::unpack(inst.imm);
+        let (base, at) = self.direct_address(inst.args[0]);
+        let value = inst.args[1];
+        if let (Loc::Xmm(n), 2 | 3) = (self.loc(value), op.size) {
+            let ops = &mut self.ops;
+            return match op.size {
+                2 => dynasm!(ops ; .arch x64 ; movss [Rq(base) + at], Rx(n)),
+                _ => dynasm!(ops ; .arch x64 ; movsd [Rq(base) + at], Rx(n)),
+            };
+        }
+        let from = self.gpr(value, RCX);
+        let ops = &mut self.ops;
+        match op.size {
+            0 => dynasm!(ops ; .arch x64 ; mov [Rq(base) + at], Rb(from)),
+            1 => dynasm!(ops ; .arch x64 ; mov [Rq(base) + at], Rw(from)),
+            2 => dynasm!(ops ; .arch x64 ; mov [Rq(base) + at], Rd(from)),
+            _ => dynasm!(ops ; .arch x64 ; mov [Rq(base) + at], Rq(from)),
+        }
+    }
+
+    /// Emits the stubs of all accesses; gives the faults in the order of their code.
+    pub fn fault_stubs(&mut self) -> Vec<Fault> {
+        let mut accesses = std::mem::take(&mut self.accesses);
+        let mut stubs: Vec<(SnapId, u32)> = Vec::new();
+        for access in &accesses {
+            if stubs.iter().all(|(snap, _)| *snap != access.snap) {
+                stubs.push((access.snap, self.here()));
+                self.fault_stub(access.snap);
+            }
+        }
+        accesses.sort_by_key(|access| access.start);
+        let stub = |access: &Access| stubs.iter().find(|(snap, _)| *snap == access.snap).map_or(0, |s| s.1);
+        accesses.iter().map(|a| Fault { start: a.start, end: a.end, stub: stub(a) }).collect()
+    }
+
+    fn fault_stub(&mut self, snap: SnapId) {
+        let snap = &self.region.snaps[snap.0 as usize];
+        self.count(snap.retired);
+        for (reg, value) in &snap.regs {
+            self.store_reg(*reg, *value);
+        }
+        self.code_addr_to_gpr(snap.pc, RAX);
+        let pc = offset_of!(CpuHeader, pc) as i32;
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov [rbx + pc], rax ; mov eax, exit::RETRY as i32);
+        self.jump_to(self.epilogue);
+    }
+}

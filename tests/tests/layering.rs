@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tcg-decodegen", &[]),
     ("tcg-core", &["base"]),
     ("tcg-riscv", &["base", "tcg-core", "tcg-decodegen"]),
+    ("tcg-user", &["base", "tcg-core", "tcg-riscv"]),
     ("devices", &["base"]),
     ("firmware", &["base"]),
     ("guest-images", &[]),
@@ -18,7 +19,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine", &["base", "firmware", "tcg-core", "tcg-riscv"]),
     (
         "mimic",
-        &["base", "engine", "tcg-core", "tcg-riscv", "devices", "machines", "firmware", "guest-images"],
+        &[
+            "base",
+            "engine",
+            "tcg-core",
+            "tcg-riscv",
+            "tcg-user",
+            "devices",
+            "machines",
+            "firmware",
+            "guest-images",
+        ],
     ),
     ("whole-program", &["guest-images"]),
 ];

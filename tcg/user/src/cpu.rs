@@ -1,0 +1,157 @@
+//! A vCPU without its architecture: what the rest of user mode works on.
+
+use crate::arch::{Abi, Arch, Event, HandlerEntry};
+use base::CpuLines;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use tcg_core::run::{CodeCache, HostFault, Tiers, Vcpu, VcpuConfig};
+
+/// Why a CPU stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Somebody wants attention.
+    Attention,
+    /// A system call: number and arguments.
+    Call(u64, [u64; 6]),
+    /// The program has to be given a signal: number, `si_code`, address.
+    Fault(HostFault),
+}
+
+/// A vCPU.
+pub trait Cpu: Send {
+    /// Runs the guest.
+    fn run(&mut self) -> Stop;
+    /// Names and layouts.
+    fn abi(&self) -> &'static Abi;
+    /// A vCPU in the same state, with wires of its own.
+    fn copy(&self) -> Box<dyn Cpu>;
+    /// Makes a process by `fork`, which gives 0 in the child, with no other thread in guest code.
+    fn fork(&mut self, fork: &mut dyn FnMut() -> i64) -> io::Result<i64>;
+    /// What to set for attention; lives as long as the CPU.
+    fn request_word(&self) -> *const AtomicU32;
+
+    /// [`Arch::finish_call`].
+    fn finish_call(&mut self, result: u64);
+    /// [`Arch::repeat_call`].
+    fn repeat_call(&mut self, first: u64);
+    /// Address of the next instruction.
+    fn pc(&self) -> u64;
+    /// [`Arch::sp`].
+    fn sp(&self) -> u64;
+    /// [`Arch::set_sp`].
+    fn set_sp(&mut self, sp: u64);
+    /// [`Arch::set_tls`].
+    fn set_tls(&mut self, tls: u64);
+    /// [`Arch::start`].
+    fn start(&mut self, entry: u64, sp: u64);
+    /// [`Arch::save`].
+    fn save(&mut self) -> Vec<u8>;
+    /// [`Arch::restore`].
+    fn restore(&mut self, mcontext: &[u8]);
+    /// [`Arch::enter_handler`].
+    fn enter_handler(&mut self, entry: HandlerEntry);
+    /// [`Arch::hwcap`].
+    fn hwcap(&self) -> [u64; 2];
+    /// [`Arch::probe`].
+    fn probe(&self, key: i64) -> Option<u64>;
+}
+
+/// A vCPU of architecture `A`.
+pub struct CpuOf<A: Arch> {
+    vcpu: Vcpu<A>,
+    code: Arc<CodeCache>,
+    tiers: Tiers,
+}
+
+impl<A: Arch> CpuOf<A> {
+    /// A vCPU in state `cpu` that runs translations of `code`.
+    pub fn new(cpu: A::Cpu, code: &Arc<CodeCache>, tiers: Tiers) -> Self {
+        let config = VcpuConfig { tiers, ..VcpuConfig::default() };
+        Self { vcpu: Vcpu::new(cpu, Arc::new(CpuLines::default()), code, config), code: code.clone(), tiers }
+    }
+}
+
+impl<A: Arch> Cpu for CpuOf<A> {
+    fn run(&mut self) -> Stop {
+        let Some(trap) = self.vcpu.run_process() else { return Stop::Attention };
+        match A::event(trap) {
+            Event::Call => {
+                let (number, args) = A::call(self.vcpu.cpu());
+                Stop::Call(number, args)
+            }
+            Event::Signal(signal, code) => Stop::Fault(HostFault { signal, code, addr: self.pc() }),
+            Event::SignalAt(signal, code, addr) => Stop::Fault(HostFault { signal, code, addr }),
+            Event::Access => match self.vcpu.host_fault() {
+                Some(fault) => Stop::Fault(fault),
+                None => Stop::Fault(HostFault { signal: libc::SIGSEGV, code: 1, addr: trap.value }),
+            },
+        }
+    }
+
+    fn abi(&self) -> &'static Abi {
+        const { &A::ABI }
+    }
+
+    fn copy(&self) -> Box<dyn Cpu> {
+        Box::new(Self::new(A::copy_cpu(self.vcpu.cpu()), &self.code, self.tiers))
+    }
+
+    fn fork(&mut self, fork: &mut dyn FnMut() -> i64) -> io::Result<i64> {
+        self.code.fork(self.vcpu.handle().lines(), fork)
+    }
+
+    fn request_word(&self) -> *const AtomicU32 {
+        self.vcpu.handle().lines().request_word()
+    }
+
+    fn finish_call(&mut self, result: u64) {
+        A::finish_call(self.vcpu.cpu_mut(), result);
+    }
+
+    fn repeat_call(&mut self, first: u64) {
+        A::repeat_call(self.vcpu.cpu_mut(), first);
+    }
+
+    fn pc(&self) -> u64 {
+        self.vcpu.cpu().as_ref().pc
+    }
+
+    fn sp(&self) -> u64 {
+        A::sp(self.vcpu.cpu())
+    }
+
+    fn set_sp(&mut self, sp: u64) {
+        A::set_sp(self.vcpu.cpu_mut(), sp);
+    }
+
+    fn set_tls(&mut self, tls: u64) {
+        A::set_tls(self.vcpu.cpu_mut(), tls);
+    }
+
+    fn start(&mut self, entry: u64, sp: u64) {
+        A::start(self.vcpu.cpu_mut(), entry, sp);
+    }
+
+    fn save(&mut self) -> Vec<u8> {
+        let mut mcontext = vec![0; A::ABI.mcontext_size];
+        A::save(self.vcpu.cpu_mut(), &mut mcontext);
+        mcontext
+    }
+
+    fn restore(&mut self, mcontext: &[u8]) {
+        A::restore(self.vcpu.cpu_mut(), mcontext);
+    }
+
+    fn enter_handler(&mut self, entry: HandlerEntry) {
+        A::enter_handler(self.vcpu.cpu_mut(), entry);
+    }
+
+    fn hwcap(&self) -> [u64; 2] {
+        A::hwcap(self.vcpu.cpu())
+    }
+
+    fn probe(&self, key: i64) -> Option<u64> {
+        A::probe(self.vcpu.cpu(), key)
+    }
+}

@@ -1,0 +1,28 @@
+//! Linux user mode: a program of another architecture runs as if it were native.
+//!
+//! The guest lives in the lower part of the emulator's own address space ([`memory`]), so that most system calls go to
+//! the host as they are; what is different stands in [`syscall`]'s rows. A guest thread is a host thread ([`thread`]),
+//! a guest process a host process. Signals are recorded by host handlers and given at safe points ([`signal`]).
+//!
+//! An architecture takes part by implementing [`arch::Arch`]; `riscv` is the pattern.
+//!
+//! Left out: `ptrace`, core files, seccomp filters, and a base address other than zero.
+
+pub mod arch;
+mod cpu;
+mod load;
+mod memory;
+mod process;
+mod riscv;
+mod signal;
+mod stack;
+mod strace;
+mod sys;
+mod syscall;
+mod sysroot;
+mod thread;
+mod time;
+mod vdso;
+
+pub use load::{Kind, LoadError, kind};
+pub use process::{Config, StartError, run};

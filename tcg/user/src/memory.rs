@@ -1,0 +1,440 @@
+//! The memory of the guest process: placing mappings, the heap, and copying in and out with faults as errors.
+
+use crate::sys;
+use base::PAGE_SIZE;
+use std::ffi::CString;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use tcg_core::run::{CodeCache, CodeConfig, CodeWatch, Pages, UserSpace, copy_in, copy_out, host_prot};
+
+/// End of the guest's addresses, if the emulator is above: where nothing of a position-independent program and its
+/// libraries is placed on a 47-bit host.
+const TOP: u64 = 1 << 46;
+
+/// Errors of system calls.
+pub type Result<T> = std::result::Result<T, i32>;
+
+/// What an anonymous or file mapping is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Backing {
+    /// `MAP_*`.
+    pub flags: i32,
+    /// File, or -1.
+    pub fd: i32,
+    /// Offset in it.
+    pub offset: u64,
+}
+
+impl Backing {
+    /// Private memory of zeros.
+    pub const ZERO: Self = Self { flags: libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, fd: -1, offset: 0 };
+}
+
+struct Heap {
+    start: u64,
+    end: u64,
+}
+
+/// Guest memory.
+pub struct Memory {
+    space: Arc<UserSpace>,
+    code: Arc<CodeCache>,
+    /// Held while mappings are placed.
+    placing: Mutex<Heap>,
+}
+
+/// Rounded up to whole pages.
+pub fn pages_up(len: u64) -> u64 {
+    len.saturating_add(PAGE_SIZE - 1) & !(PAGE_SIZE - 1)
+}
+
+/// Where the host has put the lowest of the emulator's own mappings.
+fn lowest_own() -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let first = maps.split('-').next().and_then(|word| u64::from_str_radix(word, 16).ok());
+    first.unwrap_or(TOP)
+}
+
+impl Memory {
+    /// Memory below `reserved` bytes, or as much as there can be.
+    pub fn new(reserved: Option<u64>, config: CodeConfig) -> io::Result<Arc<Self>> {
+        let lowest = std::fs::read_to_string("/proc/sys/vm/mmap_min_addr").unwrap_or_default();
+        let start = pages_up(lowest.trim().parse().unwrap_or(65536)).max(PAGE_SIZE);
+        // Room to grow downwards for what the host places below its lowest mapping.
+        let end = TOP.min(lowest_own().saturating_sub(1 << 32)).min(reserved.unwrap_or(u64::MAX));
+        let space = Arc::new(UserSpace::new(start..end & !(PAGE_SIZE - 1)));
+        let code = CodeCache::for_process(space.clone(), config)?;
+        Ok(Arc::new(Self { space, code, placing: Mutex::new(Heap { start: 0, end: 0 }) }))
+    }
+
+    /// The page map.
+    pub fn space(&self) -> &Arc<UserSpace> {
+        &self.space
+    }
+
+    /// Translations of what is here.
+    pub fn code(&self) -> &Arc<CodeCache> {
+        &self.code
+    }
+
+    fn heap(&self) -> std::sync::MutexGuard<'_, Heap> {
+        self.placing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether `len` bytes at `addr` are addresses of the guest's.
+    pub fn contains(&self, addr: u64, len: u64) -> bool {
+        addr.checked_add(len).is_some_and(|end| end <= self.space.range().end)
+    }
+
+    fn in_range(&self, addr: u64, len: u64) -> Result<Range<u64>> {
+        let end = addr.checked_add(len).ok_or(libc::ENOMEM)?;
+        let all = self.space.range();
+        if addr < all.start || end > all.end {
+            return Err(libc::ENOMEM);
+        }
+        Ok(addr..end)
+    }
+
+    /// Maps at exactly `range`, over whatever is there.
+    fn map_at(&self, range: Range<u64>, prot: i32, backing: Backing) -> Result<u64> {
+        let shared = backing.flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
+        let pages = Pages { prot, shared };
+        let host = || {
+            let flags = backing.flags & !libc::MAP_FIXED_NOREPLACE & !MAP_GROWSDOWN | libc::MAP_FIXED;
+            let len = range.end - range.start;
+            let args =
+                [range.start, len, host_prot(prot) as u64, flags as u64, backing.fd as u64, backing.offset];
+            // SAFETY: a range of the guest's, in which nothing of the emulator lies.
+            let at = unsafe { sys::call(libc::SYS_mmap, args) };
+            if at < 0 { Err(io::Error::from_raw_os_error(-at as i32)) } else { Ok(at as u64) }
+        };
+        let at = self.space.replace(range.clone(), Some(pages), host).map_err(errno)?;
+        self.drop_code(range);
+        Ok(at)
+    }
+
+    /// `mmap`.
+    pub fn map(&self, addr: u64, len: u64, prot: i32, backing: Backing) -> Result<u64> {
+        if len == 0 || !backing.offset.is_multiple_of(PAGE_SIZE) {
+            return Err(libc::EINVAL);
+        }
+        let len = pages_up(len);
+        let prot = prot & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
+        let _placing = self.heap();
+        if backing.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0 {
+            if !addr.is_multiple_of(PAGE_SIZE) {
+                return Err(libc::EINVAL);
+            }
+            let range = self.in_range(addr, len)?;
+            let keep = backing.flags & libc::MAP_FIXED_NOREPLACE == libc::MAP_FIXED_NOREPLACE;
+            if keep && !self.space.is_free(&range) {
+                return Err(libc::EEXIST);
+            }
+            return self.map_at(range, prot, backing);
+        }
+        let at = self.place(addr, len).ok_or(libc::ENOMEM)?;
+        self.map_at(at..at + len, prot, backing)
+    }
+
+    /// A free place for `len` bytes, at `hint` if that is free.
+    fn place(&self, hint: u64, len: u64) -> Option<u64> {
+        let hint = hint & !(PAGE_SIZE - 1);
+        if hint != 0
+            && let Ok(range) = self.in_range(hint, len)
+            && self.space.is_free(&range)
+        {
+            return Some(hint);
+        }
+        // A gap keeps the stack apart, and lets it be seen when it overflows.
+        self.space.free_below(len, self.mmap_top())
+    }
+
+    /// Where the highest mappings go: below the place of the stack.
+    fn mmap_top(&self) -> u64 {
+        let end = self.space.range().end;
+        end - (end / 8).min(1 << 30)
+    }
+
+    /// `munmap`.
+    pub fn unmap(&self, addr: u64, len: u64) -> Result<()> {
+        if len == 0 || !addr.is_multiple_of(PAGE_SIZE) {
+            return Err(libc::EINVAL);
+        }
+        let range = self.in_range(addr, pages_up(len)).map_err(|_| libc::EINVAL)?;
+        let _placing = self.heap();
+        let host = || {
+            // SAFETY: a range of the guest's, in which nothing of the emulator lies.
+            let done =
+                unsafe { sys::call(libc::SYS_munmap, [range.start, range.end - range.start, 0, 0, 0, 0]) };
+            if done < 0 { Err(io::Error::from_raw_os_error(-done as i32)) } else { Ok(()) }
+        };
+        self.space.replace(range.clone(), None, host).map_err(errno)?;
+        self.drop_code(range);
+        Ok(())
+    }
+
+    /// `mprotect`.
+    pub fn protect(&self, addr: u64, len: u64, prot: i32) -> Result<()> {
+        if !addr.is_multiple_of(PAGE_SIZE) {
+            return Err(libc::EINVAL);
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        let mut range = self.in_range(addr, pages_up(len))?;
+        let _placing = self.heap();
+        if prot & PROT_GROWSDOWN != 0 {
+            self.space.each(|part, _| {
+                if part.contains(&range.start) {
+                    range.start = part.start;
+                }
+                part.end <= range.start
+            });
+        }
+        if !self.space.is_mapped(&range) {
+            return Err(libc::ENOMEM);
+        }
+        let prot = prot & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
+        self.space.protect(range.clone(), prot).map_err(errno)?;
+        if prot & libc::PROT_EXEC == 0 {
+            self.drop_code(range);
+        }
+        Ok(())
+    }
+
+    /// `mremap`.
+    pub fn remap(&self, old: u64, old_len: u64, new_len: u64, flags: i32, wanted: u64) -> Result<u64> {
+        let known = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+        let fixed = flags & libc::MREMAP_FIXED != 0;
+        let keep = flags & libc::MREMAP_DONTUNMAP != 0;
+        let may_move = flags & libc::MREMAP_MAYMOVE != 0;
+        if flags & !known != 0
+            || new_len == 0
+            || !old.is_multiple_of(PAGE_SIZE)
+            || (fixed || keep) && !may_move
+        {
+            return Err(libc::EINVAL);
+        }
+        let (old_len, new_len) = (pages_up(old_len), pages_up(new_len));
+        let from = self.in_range(old, old_len).map_err(|_| libc::EFAULT)?;
+        let _placing = self.heap();
+        let pages = self.space.find(old).ok_or(libc::EFAULT)?;
+        if !self.space.is_mapped(&from) {
+            return Err(libc::EFAULT);
+        }
+        let grown = old + old_len..old.saturating_add(new_len);
+        let in_place = !fixed && !keep && old_len != 0;
+        if in_place && new_len <= old_len {
+            if new_len < old_len {
+                drop(_placing);
+                self.unmap(old + new_len, old_len - new_len)?;
+            }
+            return Ok(old);
+        }
+        let to = if fixed {
+            if !wanted.is_multiple_of(PAGE_SIZE) {
+                return Err(libc::EINVAL);
+            }
+            self.in_range(wanted, new_len)?.start
+        } else if in_place && grown.end <= self.space.range().end && self.space.is_free(&grown) {
+            old
+        } else if may_move {
+            self.space.free_below(new_len, self.mmap_top()).ok_or(libc::ENOMEM)?
+        } else {
+            return Err(libc::ENOMEM);
+        };
+        // Pages move with the rights that they have, so watched ones get theirs back first.
+        self.code.code_written(old, old_len.max(PAGE_SIZE));
+        let host = || {
+            let flags = if to == old { 0 } else { flags | libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED };
+            // SAFETY: both are ranges of the guest's, in which nothing of the emulator lies.
+            let at = unsafe { sys::call(libc::SYS_mremap, [old, old_len, new_len, flags as u64, to, 0]) };
+            if at < 0 { Err(io::Error::from_raw_os_error(-at as i32)) } else { Ok(at as u64) }
+        };
+        self.space.replace(to..to + new_len, Some(pages), host).map_err(errno)?;
+        self.drop_code(to..to + new_len);
+        if to != old && old_len != 0 && !keep {
+            self.space.replace(from.clone(), None, || Ok(())).map_err(errno)?;
+        }
+        self.drop_code(from);
+        Ok(to)
+    }
+
+    /// Where the heap is.
+    pub fn heap_range(&self) -> Range<u64> {
+        let heap = self.heap();
+        heap.start..heap.end
+    }
+
+    /// Says where the heap begins.
+    pub fn set_heap(&self, start: u64) {
+        *self.heap() = Heap { start, end: start };
+    }
+
+    /// `brk`.
+    pub fn set_break(&self, wanted: u64) -> u64 {
+        let mut heap = self.heap();
+        let (old, new) = (pages_up(heap.end), pages_up(wanted));
+        if wanted < heap.start || new > self.space.range().end {
+            return heap.end;
+        }
+        let done = if new > old {
+            let range = old..new;
+            self.space.is_free(&range)
+                && self.map_at(range, libc::PROT_READ | libc::PROT_WRITE, Backing::ZERO).is_ok()
+        } else if new < old {
+            drop(heap);
+            let done = self.unmap(new, old - new).is_ok();
+            heap = self.heap();
+            done
+        } else {
+            true
+        };
+        if done {
+            heap.end = wanted;
+        }
+        heap.end
+    }
+
+    /// Attaches a System V segment of `len` bytes by `attach`, which is given the address.
+    pub fn attach(&self, hint: u64, len: u64, prot: i32, attach: impl FnOnce(u64) -> i64) -> Result<u64> {
+        let len = pages_up(len);
+        let _placing = self.heap();
+        let at = self.place(hint, len).ok_or(libc::ENOMEM)?;
+        let host = || match attach(at) {
+            error if error < 0 => Err(io::Error::from_raw_os_error(-error as i32)),
+            at => Ok(at as u64),
+        };
+        self.space.replace(at..at + len, Some(Pages { prot, shared: true }), host).map_err(errno)
+    }
+
+    /// Keeps everybody else from placing mappings while `f` runs.
+    pub fn alone<T>(&self, f: impl FnOnce() -> T) -> T {
+        let _placing = self.heap();
+        f()
+    }
+
+    /// The contents of `range` change in a way that no store shows.
+    pub fn drop_code(&self, range: Range<u64>) {
+        self.code.code_written(range.start, range.end - range.start);
+    }
+
+    /// Makes way for a write of `len` bytes at `addr` by the kernel: pages that only fault because they are watched do
+    /// no longer.
+    pub fn prepare_write(&self, addr: u64, len: u64) {
+        let end = addr.saturating_add(len).min(self.space.range().end);
+        if addr < end {
+            for page in self.space.withheld_in(addr..end) {
+                self.code.code_written(page, PAGE_SIZE);
+            }
+        }
+    }
+
+    /// Copies guest memory.
+    pub fn read_bytes(&self, addr: u64, to: &mut [u8]) -> Result<()> {
+        if !self.contains(addr, to.len() as u64) {
+            return Err(libc::EFAULT);
+        }
+        copy_in(to, addr).map_err(|_| libc::EFAULT)
+    }
+
+    /// Copies to guest memory.
+    pub fn write_bytes(&self, addr: u64, from: &[u8]) -> Result<()> {
+        if !self.contains(addr, from.len() as u64) {
+            return Err(libc::EFAULT);
+        }
+        self.prepare_write(addr, from.len() as u64);
+        copy_out(addr, from).map_err(|_| libc::EFAULT)
+    }
+
+    /// A value of guest memory.
+    pub fn read<T: Plain>(&self, addr: u64) -> Result<T> {
+        let mut value = T::ZERO;
+        // SAFETY: `Plain` values are any bytes.
+        let bytes = unsafe { std::slice::from_raw_parts_mut((&raw mut value).cast(), size_of::<T>()) };
+        self.read_bytes(addr, bytes)?;
+        Ok(value)
+    }
+
+    /// Writes a value.
+    pub fn write<T: Plain>(&self, addr: u64, value: T) -> Result<()> {
+        // SAFETY: `Plain` values have no padding.
+        let bytes = unsafe { std::slice::from_raw_parts((&raw const value).cast(), size_of::<T>()) };
+        self.write_bytes(addr, bytes)
+    }
+
+    /// A string, without its end, of at most `PATH_MAX` bytes.
+    pub fn read_string(&self, addr: u64) -> Result<CString> {
+        let bytes = self.read_string_up_to(addr, libc::PATH_MAX as u64)?;
+        Ok(CString::new(bytes).expect("it ends before the first zero"))
+    }
+
+    /// A string, without its end, of less than `most` bytes.
+    pub fn read_string_up_to(&self, addr: u64, most: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut at = addr;
+        while (bytes.len() as u64) < most {
+            let mut chunk = [0; 256];
+            // Not into the next page, which may not be there.
+            let room = (PAGE_SIZE - at % PAGE_SIZE).min(chunk.len() as u64) as usize;
+            self.read_bytes(at, &mut chunk[..room])?;
+            if let Some(end) = chunk[..room].iter().position(|byte| *byte == 0) {
+                bytes.extend(&chunk[..end]);
+                return if (bytes.len() as u64) < most { Ok(bytes) } else { Err(libc::ENAMETOOLONG) };
+            }
+            bytes.extend(&chunk[..room]);
+            at += room as u64;
+        }
+        Err(libc::ENAMETOOLONG)
+    }
+
+    /// A list of addresses that ends with zero.
+    pub fn read_pointers(&self, addr: u64) -> Result<Vec<u64>> {
+        let mut list = Vec::new();
+        if addr == 0 {
+            return Ok(list);
+        }
+        loop {
+            match self.read::<u64>(addr.wrapping_add(list.len() as u64 * 8))? {
+                0 => return Ok(list),
+                pointer => list.push(pointer),
+            }
+        }
+    }
+}
+
+const PROT_GROWSDOWN: i32 = 0x0100_0000;
+const MAP_GROWSDOWN: i32 = 0x0100;
+
+/// The errno of a host error.
+fn errno(error: io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::ENOMEM)
+}
+
+/// Types whose values are any bytes and have no padding.
+///
+/// # Safety
+/// That is so.
+pub unsafe trait Plain: Copy {
+    /// All zeros.
+    const ZERO: Self;
+}
+
+macro_rules! plain {
+    ($($t:ty = $zero:expr),*) => { $(
+        // SAFETY: an integer, or an array of them.
+        unsafe impl Plain for $t { const ZERO: Self = $zero; }
+    )* };
+}
+plain!(
+    u8 = 0,
+    u16 = 0,
+    u32 = 0,
+    i32 = 0,
+    u64 = 0,
+    i64 = 0,
+    [u64; 2] = [0; 2],
+    [u64; 3] = [0; 3],
+    [u32; 2] = [0; 2]
+);

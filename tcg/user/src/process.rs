@@ -1,0 +1,191 @@
+//! What all threads of the guest process share, and how it starts.
+
+use crate::arch::Arch;
+use crate::cpu::{Cpu, CpuOf};
+use crate::load::{self, LoadError};
+use crate::memory::{Backing, Memory};
+use crate::signal::{Actions, host};
+use crate::stack::{self, Setup};
+use crate::strace::Strace;
+use crate::sysroot::Sysroot;
+use crate::thread::Thread;
+use crate::vdso;
+use base::PAGE_SIZE;
+use std::ffi::OsString;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tcg_core::run::{CodeConfig, Tiers};
+
+/// How a program is to be run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The program's file.
+    pub program: PathBuf,
+    /// Its arguments, the first being its name.
+    pub args: Vec<OsString>,
+    /// Its environment, `NAME=value`.
+    pub env: Vec<OsString>,
+    /// `-L`.
+    pub sysroot: Option<PathBuf>,
+    /// `-cpu`.
+    pub cpu: Option<String>,
+    /// `-s`: bytes of stack.
+    pub stack_size: u64,
+    /// `-R`: bytes of guest address space.
+    pub reserved: Option<u64>,
+    /// `-r`: kernel release that `uname` tells.
+    pub release: Option<String>,
+    /// `-strace`.
+    pub strace: bool,
+    /// `-d unimp`.
+    pub unimplemented: bool,
+    /// `-D`.
+    pub log: Option<PathBuf>,
+    /// When code is translated.
+    pub tiers: Tiers,
+    /// How translations are made and kept.
+    pub code: CodeConfig,
+}
+
+/// Why a program did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The program's file.
+    #[error("{0}")]
+    Load(#[from] LoadError),
+    /// `-cpu`.
+    #[error("-cpu {model}: {why}")]
+    Cpu {
+        /// As it was given.
+        model: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The host.
+    #[error("cannot {what}: {source}")]
+    Host {
+        /// What was tried.
+        what: &'static str,
+        /// Its reason.
+        source: std::io::Error,
+    },
+    /// Its stack.
+    #[error("no room for a stack of {0} bytes in the guest's address space; -s makes it smaller")]
+    Stack(u64),
+}
+
+impl StartError {
+    /// Exit status that tells of it, as QEMU's.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Load(LoadError::Format { .. } | LoadError::Room { .. }) => 255,
+            _ => 1,
+        }
+    }
+}
+
+/// What all threads share.
+pub struct Process {
+    /// Memory.
+    pub memory: Arc<Memory>,
+    /// How it is run.
+    pub config: Config,
+    /// `-L`.
+    pub sysroot: Sysroot,
+    /// The program's file, without links.
+    pub exe: PathBuf,
+    /// The auxiliary vector.
+    pub auxv: Vec<(u64, u64)>,
+    /// Where the stack of the first thread is.
+    pub stack: Range<u64>,
+    /// Where the vDSO is.
+    pub vdso: Range<u64>,
+    /// Where the strings of the arguments are.
+    pub args: Range<u64>,
+    /// Where signal handlers return to.
+    pub sigreturn: u64,
+    /// `-strace`, `-d unimp`.
+    pub strace: Strace,
+    /// The emulator's own file.
+    pub emulator: PathBuf,
+}
+
+fn host_error(what: &'static str) -> impl Fn(std::io::Error) -> StartError {
+    move |source| StartError::Host { what, source }
+}
+
+fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    // SAFETY: writes the local buffer. If it fails the bytes are only less random.
+    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    bytes
+}
+
+/// Runs a program for architecture `A`; comes back only if it does not start.
+pub fn run<A: Arch>(config: Config) -> Result<std::convert::Infallible, StartError> {
+    host::restore_inherited();
+    let emulator = std::env::current_exe().unwrap_or_else(|_| "mimic".into());
+    let memory = Memory::new(config.reserved, config.code.clone())
+        .map_err(host_error("allocate memory for translated code"))?;
+    host::install_fault_handlers();
+
+    let state = A::new_cpu(config.cpu.as_deref())
+        .map_err(|why| StartError::Cpu { model: config.cpu.clone().unwrap_or_default(), why })?;
+    let mut cpu = CpuOf::<A>::new(state, memory.code(), config.tiers);
+    let sysroot = Sysroot::new(config.sysroot.clone());
+    let abi = cpu.abi();
+    let program = load::program(&memory, abi, &sysroot, &config.program, config.args.clone())?;
+    memory.set_heap(program.image.end.next_multiple_of(PAGE_SIZE));
+
+    let object = vdso::build(abi.machine, &A::vdso());
+    let no_stack = |_| StartError::Stack(config.stack_size);
+    let len = object.image.len() as u64;
+    let rw = libc::PROT_READ | libc::PROT_WRITE;
+    let at = memory.map(0, len, rw, Backing::ZERO).map_err(no_stack)?;
+    memory.write_bytes(at, &object.image).map_err(no_stack)?;
+    memory.protect(at, len, libc::PROT_READ | libc::PROT_EXEC).map_err(no_stack)?;
+
+    let exec_name: OsString = config.program.clone().into();
+    let setup = Setup {
+        env: &config.env,
+        exec_name: &exec_name,
+        size: config.stack_size,
+        vdso: at,
+        random: random(),
+    };
+    let stack = stack::build(&memory, &cpu, &program, &setup).map_err(no_stack)?;
+    cpu.start(program.interpreter.as_ref().unwrap_or(&program.image).entry, stack.sp);
+
+    let exe = program.path.canonicalize().unwrap_or_else(|_| program.path.clone());
+    set_name(&exe);
+    let strace = Strace::new(&config).map_err(host_error("open the log file"))?;
+    let process = Arc::new(Process {
+        memory,
+        sysroot,
+        exe,
+        auxv: stack.auxv,
+        stack: stack.range,
+        vdso: at..at + len.next_multiple_of(PAGE_SIZE),
+        args: stack.args,
+        sigreturn: at + object.sigreturn,
+        strace,
+        emulator,
+        config,
+    });
+    let mut thread = Thread::new(process, Box::new(cpu), Arc::new(Actions::inherited()));
+    thread.enter(host::mask());
+    let status = thread.run();
+    crate::thread::end_host_thread(status)
+}
+
+/// Gives the process the program's name.
+fn set_name(exe: &Path) {
+    let name = exe.file_name().unwrap_or_default().as_bytes();
+    let mut short = [0u8; 16];
+    let len = name.len().min(15);
+    short[..len].copy_from_slice(&name[..len]);
+    // SAFETY: the name ends with a zero.
+    unsafe { libc::prctl(libc::PR_SET_NAME, short.as_ptr()) };
+}

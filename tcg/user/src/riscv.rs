@@ -1,0 +1,234 @@
+//! riscv64 as Linux programs see it: the psABI's calling convention, and the kernel's `arch/riscv` interfaces
+//! (`Documentation/arch/riscv/`: hwprobe, uabi).
+
+use crate::arch::{Abi, Arch, Event, HandlerEntry, VdsoFunction, VdsoParts};
+use crate::syscall::riscv::ROWS;
+use crate::time::Monotonic;
+use base::{CpuLines, TimeBase};
+use std::sync::Arc;
+use tcg_core::cpu::CpuHeader;
+use tcg_core::guest::Trap;
+use tcg_core::run::collect_flags;
+use tcg_riscv::Riscv;
+use tcg_riscv::cpu::Hart;
+use tcg_riscv::csr::bits::{cause, envcfg, mstatus};
+use tcg_riscv::csr::{Csrs, Priv};
+use tcg_riscv::features::{Ext, Features};
+
+/// Ticks a second of the `time` CSR.
+const TIME_FREQUENCY: u64 = 10_000_000;
+
+const RA: usize = 1;
+const SP: usize = 2;
+const TP: usize = 4;
+const A0: usize = 10;
+const A7: usize = 17;
+/// `sizeof(struct user_regs_struct)`: pc and x1 to x31.
+const INTEGER_REGS: usize = 32 * 8;
+/// `sizeof(union __riscv_fp_state)`: room for the Q extension's registers.
+const FLOAT_REGS: usize = 528;
+/// Bytes of `siginfo` and of the part of the `ucontext` before the registers.
+const BEFORE_REGS: u64 = 128 + 176;
+
+/// The parts of `siginfo` codes that traps make.
+mod code {
+    pub const ILL_ILLOPC: i32 = 1;
+    pub const TRAP_BRKPT: i32 = 1;
+    pub const BUS_ADRALN: i32 = 1;
+}
+
+fn words(regs: &[u64], to: &mut [u8]) {
+    for (reg, bytes) in regs.iter().zip(to.chunks_exact_mut(8)) {
+        bytes.copy_from_slice(&reg.to_le_bytes());
+    }
+}
+
+fn word(from: &[u8], n: usize) -> u64 {
+    u64::from_le_bytes(from[n * 8..n * 8 + 8].try_into().expect("eight bytes"))
+}
+
+/// `li a7, number; ecall; ret`.
+fn stub(number: u32) -> Vec<u8> {
+    let load = number << 20 | (A7 as u32) << 7 | 0x13;
+    [load, 0x0000_0073, 0x0000_8067].iter().flat_map(|insn: &u32| insn.to_le_bytes()).collect()
+}
+
+impl Arch for Riscv {
+    const ABI: Abi = Abi {
+        machine: object::elf::EM_RISCV.0,
+        name: "riscv64",
+        platform: "",
+        open_flags: &[],
+        has_restorer: false,
+        mcontext_size: INTEGER_REGS + FLOAT_REGS,
+        min_signal_stack: 2048,
+        rows: ROWS,
+    };
+
+    fn new_cpu(model: Option<&str>) -> Result<Hart, String> {
+        let features = match model {
+            None => Features::rv64(),
+            Some(model) => Features::parse(model).map_err(|fault| fault.to_string())?,
+        };
+        let mut csr = Csrs::new(features, 0);
+        let lines = Arc::new(CpuLines::default());
+        csr.wire(TimeBase::new(Arc::new(Monotonic), TIME_FREQUENCY), lines);
+        csr.privilege = Priv::U;
+        csr.mstatus |= mstatus::FS;
+        (csr.mcounteren, csr.scounteren) = (0xffff_ffff, 0xffff_ffff);
+        let caches = envcfg::CBCFE | envcfg::CBZE | envcfg::CBIE;
+        csr.menvcfg |= caches;
+        csr.senvcfg |= caches;
+        let head = CpuHeader::new();
+        Ok(Hart { head, x: [0; 32], f: [0; 32], reservation: u64::MAX, reserved_value: 0, csr })
+    }
+
+    fn cpu_help() -> String {
+        Features::help()
+    }
+
+    fn copy_cpu(cpu: &Hart) -> Hart {
+        let features = cpu.csr.features;
+        let mut copy = Self::new_cpu(None).expect("the default model exists");
+        copy.csr.features = features;
+        copy.csr.frm = cpu.csr.frm;
+        (copy.head.fp_flags, copy.head.insns) = (cpu.head.fp_flags, cpu.head.insns);
+        copy.head.pc = cpu.head.pc;
+        (copy.x, copy.f) = (cpu.x, cpu.f);
+        copy
+    }
+
+    fn event(trap: Trap) -> Event {
+        match trap.code {
+            cause::ECALL_U => Event::Call,
+            cause::BREAKPOINT => Event::Signal(libc::SIGTRAP, code::TRAP_BRKPT),
+            cause::LOAD_ACCESS | cause::STORE_ACCESS | cause::FETCH_ACCESS => Event::Access,
+            // The kernel tells the instruction's address, not the operand's.
+            cause::LOAD_MISALIGNED | cause::STORE_MISALIGNED | cause::FETCH_MISALIGNED => {
+                Event::Signal(libc::SIGBUS, code::BUS_ADRALN)
+            }
+            _ => Event::Signal(libc::SIGILL, code::ILL_ILLOPC),
+        }
+    }
+
+    fn call(cpu: &Hart) -> (u64, [u64; 6]) {
+        (cpu.x[A7], std::array::from_fn(|n| cpu.x[A0 + n]))
+    }
+
+    fn finish_call(cpu: &mut Hart, result: u64) {
+        cpu.x[A0] = result;
+        cpu.head.pc += 4;
+        cpu.reservation = u64::MAX;
+    }
+
+    fn repeat_call(cpu: &mut Hart, first: u64) {
+        cpu.x[A0] = first;
+        cpu.head.pc -= 4;
+    }
+
+    fn sp(cpu: &Hart) -> u64 {
+        cpu.x[SP]
+    }
+
+    fn set_sp(cpu: &mut Hart, sp: u64) {
+        cpu.x[SP] = sp;
+    }
+
+    fn set_tls(cpu: &mut Hart, tls: u64) {
+        cpu.x[TP] = tls;
+    }
+
+    fn start(cpu: &mut Hart, entry: u64, sp: u64) {
+        cpu.head.pc = entry;
+        cpu.x[SP] = sp;
+    }
+
+    fn save(cpu: &mut Hart, mcontext: &mut [u8]) {
+        collect_flags(&mut cpu.head);
+        let (integer, float) = mcontext.split_at_mut(INTEGER_REGS);
+        let mut regs = cpu.x;
+        regs[0] = cpu.head.pc;
+        words(&regs, integer);
+        words(&cpu.f, float);
+        let fcsr = (cpu.head.fp_flags & 0x1f) | (cpu.csr.frm as u32) << 5;
+        float[256..260].copy_from_slice(&fcsr.to_le_bytes());
+    }
+
+    fn restore(cpu: &mut Hart, mcontext: &[u8]) {
+        let (integer, float) = mcontext.split_at(INTEGER_REGS);
+        cpu.head.pc = word(integer, 0);
+        (1..32).for_each(|n| cpu.x[n] = word(integer, n));
+        (0..32).for_each(|n| cpu.f[n] = word(float, n));
+        let fcsr = word(float, 32) as u32;
+        cpu.head.fp_flags = fcsr & 0x1f;
+        cpu.csr.frm = u64::from(fcsr >> 5 & 7);
+        cpu.reservation = u64::MAX;
+    }
+
+    fn enter_handler(cpu: &mut Hart, entry: HandlerEntry) {
+        cpu.head.pc = entry.handler;
+        cpu.x[RA] = entry.restorer;
+        cpu.x[SP] = entry.sp;
+        (cpu.x[A0], cpu.x[A0 + 1], cpu.x[A0 + 2]) = (entry.signal, entry.sp, entry.ucontext);
+        cpu.reservation = u64::MAX;
+    }
+
+    fn hwcap(cpu: &Hart) -> [u64; 2] {
+        let letters = [Ext::I, Ext::M, Ext::A, Ext::F, Ext::D, Ext::C];
+        let bit = |ext: Ext| 1u64 << (ext.name().as_bytes()[0] - b'a');
+        let present = letters.iter().filter(|ext| cpu.csr.features.has(**ext));
+        [present.fold(0, |all, ext| all | bit(*ext)), 0]
+    }
+
+    fn vdso() -> VdsoParts {
+        let functions = [
+            ("__vdso_rt_sigreturn", 139),
+            ("__vdso_gettimeofday", 169),
+            ("__vdso_clock_gettime", 113),
+            ("__vdso_clock_getres", 114),
+            ("__vdso_getcpu", 168),
+            ("__vdso_flush_icache", 259),
+            ("__vdso_riscv_hwprobe", 258),
+        ];
+        let function = |(name, number)| VdsoFunction { name, code: stub(number) };
+        // DWARF numbers: x registers 0 to 31, f registers 32 to 63, the pc of a signal frame 64.
+        let pc = (64, BEFORE_REGS);
+        let integer = (1..32).map(|n| (n, BEFORE_REGS + 8 * u64::from(n)));
+        let float = (32..64).map(|n| (n, BEFORE_REGS + 8 * u64::from(n)));
+        VdsoParts {
+            version: "LINUX_4.15",
+            functions: functions.into_iter().map(function).collect(),
+            saved: std::iter::once(pc).chain(integer).chain(float).collect(),
+            return_register: 64,
+            stack_register: SP as u8,
+        }
+    }
+
+    fn probe(cpu: &Hart, key: i64) -> Option<u64> {
+        let features = cpu.csr.features;
+        let has = |list: &[(Ext, u32)]| {
+            list.iter().filter(|(ext, _)| features.has(*ext)).fold(0, |all, (_, bit)| all | 1u64 << bit)
+        };
+        Some(match key {
+            // MVENDORID, MARCHID, MIMPID.
+            0..=2 => 0,
+            // BASE_BEHAVIOR: IMA.
+            3 => 1,
+            // IMA_EXT_0.
+            4 => {
+                has(&[(Ext::Zba, 3), (Ext::Zbb, 4), (Ext::Zbs, 5), (Ext::Zicboz, 6), (Ext::Zbc, 7)])
+                    | has(&[(Ext::Zfhmin, 28), (Ext::Zihintntl, 29), (Ext::Zfa, 32), (Ext::Zicond, 35)])
+                    | has(&[(Ext::Zihintpause, 36), (Ext::Zca, 43), (Ext::Zcd, 45), (Ext::Zawrs, 48)])
+                    | has(&[(Ext::F, 0), (Ext::C, 1)])
+            }
+            // CPUPERF_0, MISALIGNED_SCALAR_PERF: fast.
+            5 | 9 => 3,
+            // ZICBOZ_BLOCK_SIZE.
+            6 => 64,
+            // HIGHEST_VIRT_ADDRESS, TIME_CSR_FREQ.
+            7 => (1 << 46) - 1,
+            8 => TIME_FREQUENCY,
+            _ => return None,
+        })
+    }
+}

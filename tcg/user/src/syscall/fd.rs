@@ -1,0 +1,81 @@
+//! Calls on open files: reading, writing, descriptors, `ioctl`, `fcntl`.
+
+use super::convert::{open_flags_to_guest, open_flags_to_host};
+use super::kind::SEEK;
+use super::{Kind, Row, host, own};
+use crate::memory::Result;
+use crate::thread::Thread;
+use Kind::*;
+use libc::*;
+
+pub const ROWS: &[Row] = &[
+    host(23, "dup", &[Fd], SYS_dup),
+    host(24, "dup3", &[Fd, Fd, Hex], SYS_dup3),
+    own(25, "fcntl", &[Fd, Int, Hex], fcntl_call),
+    own(29, "ioctl", &[Fd, Hex, Address], ioctl_call),
+    host(32, "flock", &[Fd, Int], SYS_flock),
+    host(46, "ftruncate", &[Fd, Long], SYS_ftruncate),
+    host(47, "fallocate", &[Fd, Int, Long, Long], SYS_fallocate),
+    host(50, "fchdir", &[Fd], SYS_fchdir),
+    host(52, "fchmod", &[Fd, Mode], SYS_fchmod),
+    host(55, "fchown", &[Fd, Int, Int], SYS_fchown),
+    host(57, "close", &[Fd], SYS_close),
+    host(59, "pipe2", &[Out(8), Hex], SYS_pipe2),
+    host(61, "getdents64", &[Fd, OutBuffer(2), Size], SYS_getdents64),
+    host(62, "lseek", &[Fd, Long, Enum(SEEK)], SYS_lseek),
+    host(63, "read", &[Fd, OutBuffer(2), Size], SYS_read),
+    host(64, "write", &[Fd, Buffer(2), Size], SYS_write),
+    host(65, "readv", &[Fd, Pointer, Int], SYS_readv),
+    host(66, "writev", &[Fd, Pointer, Int], SYS_writev),
+    host(67, "pread64", &[Fd, OutBuffer(2), Size, Long], SYS_pread64),
+    host(68, "pwrite64", &[Fd, Buffer(2), Size, Long], SYS_pwrite64),
+    host(69, "preadv", &[Fd, Pointer, Int, Long, Long], SYS_preadv),
+    host(70, "pwritev", &[Fd, Pointer, Int, Long, Long], SYS_pwritev),
+    host(71, "sendfile", &[Fd, Fd, Pointer, Size], SYS_sendfile),
+    host(75, "vmsplice", &[Fd, Pointer, Size, Hex], SYS_vmsplice),
+    host(76, "splice", &[Fd, Pointer, Fd, Pointer, Size, Hex], SYS_splice),
+    host(77, "tee", &[Fd, Fd, Size, Hex], SYS_tee),
+    host(81, "sync", &[], SYS_sync),
+    host(82, "fsync", &[Fd], SYS_fsync),
+    host(83, "fdatasync", &[Fd], SYS_fdatasync),
+    host(84, "sync_file_range", &[Fd, Long, Long, Hex], SYS_sync_file_range),
+    host(213, "readahead", &[Fd, Long, Size], SYS_readahead),
+    host(223, "fadvise64", &[Fd, Long, Long, Int], SYS_fadvise64),
+    host(267, "syncfs", &[Fd], SYS_syncfs),
+    host(279, "memfd_create", &[Text, Hex], SYS_memfd_create),
+    host(285, "copy_file_range", &[Fd, Pointer, Fd, Pointer, Size, Hex], SYS_copy_file_range),
+    host(286, "preadv2", &[Fd, Pointer, Int, Long, Long, Hex], SYS_preadv2),
+    host(287, "pwritev2", &[Fd, Pointer, Int, Long, Long, Hex], SYS_pwritev2),
+    host(436, "close_range", &[Fd, Fd, Hex], SYS_close_range),
+];
+
+/// `fcntl`: the flags of `open` may be numbered otherwise.
+fn fcntl_call(thread: &mut Thread, mut args: [u64; 6]) -> Result<u64> {
+    let pairs = thread.cpu.abi().open_flags;
+    match args[1] as i32 {
+        F_SETFL => args[2] = open_flags_to_host(pairs, args[2]),
+        F_GETFL => {
+            return thread.host_call(SYS_fcntl, args).map(|flags| open_flags_to_guest(pairs, flags));
+        }
+        F_GETLK | F_SETLK | F_SETLKW | F_OFD_GETLK | F_OFD_SETLK | F_OFD_SETLKW => {
+            thread.check_pointer(args[2])?;
+        }
+        _ => {}
+    }
+    thread.host_call(SYS_fcntl, args)
+}
+
+/// `ioctl`: numbers and structures of x86-64 are the generic ones.
+fn ioctl_call(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
+    // A number or an address, as the request has it; the emulator's memory is neither.
+    thread.check_pointer(args[2])?;
+    thread.host_call(SYS_ioctl, args)
+}
+
+impl Thread {
+    /// Refuses addresses of the emulator's.
+    pub fn check_pointer(&self, addr: u64) -> Result<()> {
+        let end = self.process.memory.space().range().end;
+        if (end..1 << 47).contains(&addr) { Err(EFAULT) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,194 @@
+//! System calls: one row each, in a file for each family.
+//!
+//! Numbers are those of the generic table (`asm-generic/unistd.h`), which riscv64 and aarch64 share. Most calls go to the
+//! host as they are: memory is the same, and so are nearly all structures. What differs is converted by a function.
+
+mod convert;
+mod fd;
+mod ipc;
+mod kind;
+mod memory;
+mod net;
+mod path;
+mod poll;
+mod proc_self;
+mod process;
+pub mod riscv;
+mod signal;
+mod system;
+mod thread;
+mod time;
+
+pub use kind::{Kind, Names};
+
+use crate::memory::Result;
+use crate::signal::Interrupted;
+use crate::sys;
+use crate::thread::Thread;
+use std::ffi::CString;
+use std::sync::OnceLock;
+
+/// An error of a handler that is none of the guest's: the call was not made, since a signal came first.
+pub const ERESTARTSYS: i32 = sys::ERESTARTSYS as i32;
+/// Another: the CPU already stands where the guest goes on.
+pub const JUMPED: i32 = 600;
+
+/// How a call is made.
+#[derive(Clone, Copy)]
+pub enum How {
+    /// By the host, with this number.
+    Host(i64),
+    /// By a function here.
+    Own(fn(&mut Thread, [u64; 6]) -> Result<u64>),
+    /// Not at all: always this error.
+    Refused(i32),
+}
+
+/// A system call.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// Number.
+    pub number: u16,
+    /// Name.
+    pub name: &'static str,
+    /// What the arguments are.
+    pub args: &'static [Kind],
+    /// How it is made.
+    pub how: How,
+    /// After a signal whose action has `SA_RESTART` it is made again.
+    pub restarts: bool,
+}
+
+/// A call that the host makes.
+pub const fn host(number: u16, name: &'static str, args: &'static [Kind], nr: i64) -> Row {
+    Row { number, name, args, how: How::Host(nr), restarts: true }
+}
+
+/// A call that is made here.
+pub const fn own(
+    number: u16,
+    name: &'static str,
+    args: &'static [Kind],
+    f: fn(&mut Thread, [u64; 6]) -> Result<u64>,
+) -> Row {
+    Row { number, name, args, how: How::Own(f), restarts: true }
+}
+
+/// A call that always fails.
+pub const fn refused(number: u16, name: &'static str, args: &'static [Kind], errno: i32) -> Row {
+    Row { number, name, args, how: How::Refused(errno), restarts: true }
+}
+
+impl Row {
+    /// The same, but a handler always interrupts it: `signal(7)`.
+    pub const fn interrupted(self) -> Self {
+        Self { restarts: false, ..self }
+    }
+}
+
+/// All families.
+const FAMILIES: &[&[Row]] = &[
+    fd::ROWS,
+    ipc::ROWS,
+    memory::ROWS,
+    net::ROWS,
+    path::ROWS,
+    poll::ROWS,
+    process::ROWS,
+    signal::ROWS,
+    system::ROWS,
+    thread::ROWS,
+    time::ROWS,
+];
+
+/// The row of call `number`.
+pub fn row(own: &'static [Row], number: u64) -> Option<&'static Row> {
+    static TABLE: OnceLock<Vec<Option<&'static Row>>> = OnceLock::new();
+    let table = TABLE.get_or_init(|| {
+        let mut table = vec![None; 512];
+        FAMILIES
+            .iter()
+            .flat_map(|rows| rows.iter())
+            .for_each(|row| table[usize::from(row.number)] = Some(row));
+        table
+    });
+    let common = table.get(usize::try_from(number).ok()?).copied().flatten();
+    common.or_else(|| own.iter().find(|row| u64::from(row.number) == number))
+}
+
+/// The result of a host call.
+pub fn result(value: i64) -> Result<u64> {
+    if (-4095..0).contains(&value) { Err(-value as i32) } else { Ok(value as u64) }
+}
+
+impl Thread {
+    /// Makes the system call that the CPU stands at.
+    pub fn system_call(&mut self, number: u64, args: [u64; 6]) {
+        let Some(row) = row(self.cpu.abi().rows, number) else {
+            self.process.strace.unknown(number);
+            return self.cpu.finish_call(-i64::from(libc::ENOSYS) as u64);
+        };
+        self.process.strace.enter(&self.process.memory, row, &args);
+        let done = self.perform(row, args);
+        self.process.strace.leave(row, &done);
+        let value = match done {
+            Ok(value) => value,
+            Err(JUMPED) => return,
+            Err(errno) => {
+                let cut_short =
+                    errno == ERESTARTSYS || errno == libc::EINTR && self.caught.is_waiting(self.mask);
+                if cut_short {
+                    self.interrupted = Some(Interrupted { first: args[0], restarts: row.restarts });
+                }
+                -i64::from(if errno == ERESTARTSYS { libc::EINTR } else { errno }) as u64
+            }
+        };
+        self.cpu.finish_call(value);
+    }
+
+    fn perform(&mut self, row: &Row, mut args: [u64; 6]) -> Result<u64> {
+        // Names of files in the sysroot take the place of the guest's, and live as long as the call.
+        let mut names: [Option<CString>; 2] = [None, None];
+        let mut used = names.iter_mut();
+        let memory = self.process.memory.clone();
+        for (n, kind) in row.args.iter().enumerate() {
+            let arg = args[n];
+            if kind.is_pointer() && !memory.contains(arg, 0) {
+                return Err(libc::EFAULT);
+            }
+            match kind {
+                Kind::Path if self.process.sysroot.folder().is_some() && arg != 0 => {
+                    let name = self.process.sysroot.resolve(&memory.read_string(arg)?);
+                    if let (Some(name), Some(slot)) = (name, used.next()) {
+                        args[n] = slot.insert(name).as_ptr() as u64;
+                    }
+                }
+                Kind::OutBuffer(len) => memory.prepare_write(arg, args[*len as usize]),
+                Kind::Out(len) => memory.prepare_write(arg, *len),
+                _ => {}
+            }
+        }
+        match row.how {
+            How::Host(nr) => self.host_call(nr, args),
+            How::Own(f) => f(self, args),
+            How::Refused(errno) => Err(errno),
+        }
+    }
+
+    /// Makes host call `nr`, unless a signal is on its way.
+    pub fn host_call(&mut self, nr: i64, args: [u64; 6]) -> Result<u64> {
+        // SAFETY: the rows name calls whose effects on memory are inside what the guest names, which is its own: every
+        // pointer was checked. What they do to the process is what the guest may do to it.
+        let done = result(unsafe { sys::interruptible(self.caught.word(), nr, args) });
+        if done == Err(libc::EFAULT) {
+            // Perhaps only because code is watched.
+            let all = self.process.memory.space().range();
+            if !self.process.memory.space().withheld_in(all.clone()).is_empty() {
+                self.process.memory.prepare_write(all.start, all.end - all.start);
+                // SAFETY: as above.
+                return result(unsafe { sys::interruptible(self.caught.word(), nr, args) });
+            }
+        }
+        done
+    }
+}

@@ -1,0 +1,136 @@
+//! Files under `/proc/self` that must tell of the guest, not of the emulator: `proc(5)`.
+
+use super::convert::open_flags_to_host;
+use crate::memory::Result;
+use crate::sys;
+use crate::thread::Thread;
+use std::ffi::CStr;
+use std::fmt::Write;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+
+/// The part after `/proc/PID/` of a name that means this process.
+fn own_file(name: &CStr) -> Option<&str> {
+    let name = name.to_str().ok()?.strip_prefix("/proc/")?;
+    let (who, file) = name.split_once('/')?;
+    let own = match who {
+        "self" | "thread-self" => true,
+        number => number.parse() == Ok(sys::getpid()),
+    };
+    own.then_some(file)
+}
+
+/// What the link `name` leads to, if it is one of the guest's.
+pub fn link(thread: &Thread, name: &CStr) -> Option<Vec<u8>> {
+    (own_file(name)? == "exe").then(|| thread.process.exe.as_os_str().as_bytes().to_vec())
+}
+
+/// Opens `name`, if its contents are the guest's.
+pub fn open(thread: &mut Thread, name: &CStr, flags: u64) -> Option<Result<u64>> {
+    let contents = match own_file(name)? {
+        "exe" => return Some(open_exe(thread, flags)),
+        "maps" => maps(thread, false),
+        "smaps" => maps(thread, true),
+        "auxv" => {
+            let words = thread.process.auxv.iter().flat_map(|(tag, value)| [*tag, *value]);
+            words.flat_map(u64::to_le_bytes).collect()
+        }
+        "cmdline" => {
+            let args = thread.process.args.clone();
+            let mut bytes = vec![0; (args.end - args.start) as usize];
+            thread.process.memory.read_bytes(args.start, &mut bytes).ok()?;
+            bytes
+        }
+        "stat" => stat(thread)?,
+        _ => return None,
+    };
+    Some(file_of(&contents, flags))
+}
+
+fn open_exe(thread: &mut Thread, flags: u64) -> Result<u64> {
+    let path = std::ffi::CString::new(thread.process.exe.as_os_str().as_bytes()).map_err(|_| libc::ENOENT)?;
+    let flags = open_flags_to_host(thread.cpu.abi().open_flags, flags);
+    thread.host_call(libc::SYS_openat, [libc::AT_FDCWD as u64, path.as_ptr() as u64, flags, 0, 0, 0])
+}
+
+/// A file with these contents.
+fn file_of(contents: &[u8], flags: u64) -> Result<u64> {
+    let close = if flags & libc::O_CLOEXEC as u64 != 0 { libc::MFD_CLOEXEC } else { 0 };
+    // SAFETY: the name is a string; then the kernel reads `contents`.
+    unsafe {
+        let name = c"proc".as_ptr() as u64;
+        let fd = super::result(sys::call(libc::SYS_memfd_create, [name, close.into(), 0, 0, 0, 0]))?;
+        let len = contents.len() as u64;
+        super::result(sys::call(libc::SYS_pwrite64, [fd, contents.as_ptr() as u64, len, 0, 0, 0]))?;
+        Ok(fd)
+    }
+}
+
+/// `stat`: with the guest's stack, and without the emulator's addresses.
+fn stat(thread: &Thread) -> Option<Vec<u8>> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (head, tail) = text.rsplit_once(") ")?;
+    let mut fields: Vec<String> = tail.trim_end().split(' ').map(String::from).collect();
+    // Field 3 of the manual page is the first here.
+    if let Some(field) = fields.get_mut(28 - 3) {
+        *field = thread.process.stack.end.to_string();
+    }
+    Some(format!("{head}) {}\n", fields.join(" ")).into_bytes())
+}
+
+/// One line of the host's `maps`: range, rest after the rights.
+fn parse(line: &str) -> Option<(Range<u64>, &str)> {
+    let (range, rest) = line.split_once(' ')?;
+    let (start, end) = range.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    Some((number(start)?..number(end)?, rest.get(5..)?))
+}
+
+/// `maps`: the host's lines for the guest's memory, with the guest's rights. With `details`, `smaps`.
+fn maps(thread: &Thread, details: bool) -> Vec<u8> {
+    let process = &thread.process;
+    let (space, heap) = (process.memory.space(), process.memory.heap_range());
+    let host = std::fs::read_to_string(if details { "/proc/self/smaps" } else { "/proc/self/maps" });
+    let mut text = String::new();
+    let mut shown = false;
+    let mut last: Option<(Range<u64>, String)> = None;
+    let flush = |last: &mut Option<(Range<u64>, String)>, text: &mut String| {
+        if let Some((range, rest)) = last.take() {
+            let line = format!("{:08x}-{:08x} {rest}", range.start, range.end);
+            writeln!(text, "{line}").expect("a string takes everything");
+        }
+    };
+    for line in host.unwrap_or_default().lines() {
+        let Some((range, rest)) = parse(line) else {
+            if shown && details {
+                flush(&mut last, &mut text);
+                writeln!(text, "{line}").expect("a string takes everything");
+            }
+            continue;
+        };
+        let pages = space.find(range.start);
+        shown = pages.is_some() && range.end <= space.range().end;
+        let Some(pages) = pages.filter(|_| shown) else { continue };
+        let bit = |bit, c| if pages.prot & bit != 0 { c } else { '-' };
+        let (r, w, x) = (bit(libc::PROT_READ, 'r'), bit(libc::PROT_WRITE, 'w'), bit(libc::PROT_EXEC, 'x'));
+        let sharing = if pages.shared { 's' } else { 'p' };
+        let mut rest = format!("{r}{w}{x}{sharing} {rest}");
+        let name = [(&process.stack, "[stack]"), (&process.vdso, "[vdso]"), (&heap, "[heap]")];
+        if let Some((_, name)) = name.iter().find(|(part, _)| part.contains(&range.start)) {
+            // The name stands in column 73.
+            rest = format!("{:<55}{name}", rest.trim_end());
+        }
+        // The host parts a mapping where pages are watched.
+        match &mut last {
+            Some((before, same)) if !details && before.end == range.start && *same == rest => {
+                before.end = range.end;
+            }
+            _ => {
+                flush(&mut last, &mut text);
+                last = Some((range, rest));
+            }
+        }
+    }
+    flush(&mut last, &mut text);
+    text.into_bytes()
+}

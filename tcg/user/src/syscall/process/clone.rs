@@ -1,0 +1,234 @@
+//! `clone` and `clone3`: threads, processes, and processes that borrow their parent's memory.
+
+use crate::memory::{Memory, Result};
+use crate::signal::host as signals;
+use crate::sys;
+use crate::thread::Thread;
+use libc::*;
+use std::sync::{Arc, mpsc};
+
+/// Bytes of host stack of a thread.
+const HOST_STACK: usize = 512 << 10;
+
+/// What is to be made.
+#[derive(Clone, Copy, Debug, Default)]
+struct Request {
+    flags: u64,
+    /// Where a pidfd is written.
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    /// Top of the stack; 0 for the parent's.
+    stack: u64,
+    tls: u64,
+}
+
+impl Request {
+    fn has(&self, flag: i32) -> bool {
+        self.flags & flag as u64 != 0
+    }
+
+    /// Sets up the CPU of the child.
+    fn apply(&self, cpu: &mut dyn crate::cpu::Cpu) {
+        cpu.finish_call(0);
+        if self.stack != 0 {
+            cpu.set_sp(self.stack);
+        }
+        if self.has(CLONE_SETTLS) {
+            cpu.set_tls(self.tls);
+        }
+    }
+
+    /// What the child writes, and what is cleared at its end.
+    fn child_words(&self, memory: &Memory, thread: &mut Thread) {
+        let tid = sys::gettid() as u32;
+        if self.has(CLONE_CHILD_SETTID) {
+            // A bad address is nobody's fault but the guest's, as in the kernel.
+            let _ = memory.write(self.child_tid, tid);
+        }
+        thread.clear_tid = if self.has(CLONE_CHILD_CLEARTID) { self.child_tid } else { 0 };
+    }
+}
+
+/// `clone(flags, stack, parent_tid, tls, child_tid)`, the order of all architectures without `CLONE_BACKWARDS` variants
+/// but x86's.
+pub fn clone(thread: &mut Thread, [flags, stack, parent_tid, tls, child_tid, _]: [u64; 6]) -> Result<u64> {
+    make(
+        thread,
+        Request {
+            flags: flags & !0xff,
+            pidfd: parent_tid,
+            child_tid,
+            parent_tid,
+            exit_signal: flags & 0xff,
+            stack,
+            tls,
+        },
+    )
+}
+
+/// Smallest `struct clone_args`.
+const CLONE_ARGS: usize = 64;
+
+/// `clone3`.
+pub fn clone3(thread: &mut Thread, [addr, size, ..]: [u64; 6]) -> Result<u64> {
+    if (size as usize) < CLONE_ARGS {
+        return Err(EINVAL);
+    }
+    let mut words = [0u64; CLONE_ARGS / 8];
+    for (n, word) in words.iter_mut().enumerate() {
+        *word = thread.process.memory.read(addr + n as u64 * 8)?;
+    }
+    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls] = words;
+    if size as usize > CLONE_ARGS && thread.process.memory.read::<u64>(addr + 72).unwrap_or(0) != 0 {
+        // set_tid: nobody but checkpointing tools uses it.
+        return Err(EINVAL);
+    }
+    if flags & 0xff != 0 {
+        return Err(EINVAL);
+    }
+    let stack = if stack == 0 { 0 } else { stack + stack_size };
+    make(thread, Request { flags, pidfd, child_tid, parent_tid, exit_signal, stack, tls })
+}
+
+fn make(thread: &mut Thread, request: Request) -> Result<u64> {
+    // All or nothing, as the kernel demands.
+    let all_of_thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
+    let thread_flags = request.flags as i32 & all_of_thread;
+    signals::block_all();
+    let done = if request.has(CLONE_THREAD) {
+        if thread_flags == all_of_thread { new_thread(thread, request) } else { Err(EINVAL) }
+    } else if request.has(CLONE_VM) && request.has(CLONE_VFORK) {
+        borrow(thread, request)
+    } else {
+        fork(thread, request)
+    };
+    if !thread.caught.is_waiting(thread.mask) {
+        signals::set_mask(thread.mask);
+    }
+    done
+}
+
+/// A thread: a host thread with a CPU of its own.
+fn new_thread(thread: &mut Thread, request: Request) -> Result<u64> {
+    let mut cpu = thread.cpu.copy();
+    request.apply(&mut *cpu);
+    let (process, actions, mask) = (thread.process.clone(), thread.actions.clone(), thread.mask);
+    let (told, tell) = mpsc::sync_channel(1);
+    let body = move || {
+        let memory = process.memory.clone();
+        let mut child = Thread::new(process, cpu, actions);
+        let tid = sys::gettid();
+        if request.has(CLONE_PARENT_SETTID) {
+            let _ = memory.write(request.parent_tid, tid as u32);
+        }
+        request.child_words(&memory, &mut child);
+        // The parent waits for it.
+        let _ = told.send(tid);
+        child.enter(mask);
+        child.run();
+    };
+    let builder = std::thread::Builder::new().stack_size(HOST_STACK);
+    builder.spawn(body).map_err(|error| error.raw_os_error().unwrap_or(EAGAIN))?;
+    tell.recv().map(|tid| tid as u64).map_err(|_| EAGAIN)
+}
+
+/// Flags of a new process that the host makes as it is told.
+const HOST_FLAGS: i32 = CLONE_FS
+    | CLONE_FILES
+    | CLONE_PARENT
+    | CLONE_NEWNS
+    | CLONE_NEWCGROUP
+    | CLONE_NEWUTS
+    | CLONE_NEWIPC
+    | CLONE_NEWUSER
+    | CLONE_NEWPID
+    | CLONE_NEWNET
+    | CLONE_IO
+    | CLONE_SYSVSEM;
+
+/// A process with a copy of everything.
+fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
+    let flags = request.flags as i32 & (HOST_FLAGS | CLONE_PIDFD);
+    let mut pidfd = 0i32;
+    let pidfd_addr = &raw mut pidfd as u64;
+    let (memory, actions) = (thread.process.memory.clone(), thread.actions.clone());
+    let mut host_fork = || {
+        if flags == 0 && request.exit_signal == SIGCHLD as u64 {
+            // SAFETY: locks of the emulator that the child needs are held by this thread. The C library takes care of
+            // its own.
+            return match unsafe { libc::fork() } {
+                -1 => sys::last_error(),
+                pid => i64::from(pid),
+            };
+        }
+        let args = [flags as u64 | request.exit_signal, 0, pidfd_addr, 0, 0, 0];
+        // SAFETY: as above; no other thread is in the allocator of a program that makes containers.
+        unsafe { sys::call(SYS_clone, args) }
+    };
+    let cpu = &mut thread.cpu;
+    let done = memory.alone(|| actions.alone(|| cpu.fork(&mut host_fork)));
+    let pid = super::super::result(done.map_err(|error| error.raw_os_error().unwrap_or(EAGAIN))?)?;
+    if pid == 0 {
+        thread.caught.forget();
+        thread.interrupted = None;
+        if request.stack != 0 {
+            thread.cpu.set_sp(request.stack);
+        }
+        if request.has(CLONE_SETTLS) {
+            thread.cpu.set_tls(request.tls);
+        }
+        request.child_words(&memory, thread);
+        return Ok(0);
+    }
+    told(&memory, request, pid, pidfd);
+    Ok(pid)
+}
+
+/// What the parent writes.
+fn told(memory: &Memory, request: Request, pid: u64, pidfd: i32) {
+    if request.has(CLONE_PIDFD) {
+        let _ = memory.write(request.pidfd, pidfd);
+    }
+    if request.has(CLONE_PARENT_SETTID) {
+        let _ = memory.write(request.parent_tid, pid as u32);
+    }
+}
+
+extern "C" fn borrowed_main(child: *mut c_void) -> c_int {
+    // SAFETY: `borrow` passes its own thread, and waits until this process is gone or has become another.
+    let child = unsafe { &mut *child.cast::<Thread>() };
+    let mask = child.mask;
+    child.enter(mask);
+    let status = child.run();
+    // SAFETY: ends the process without touching what the parent shares.
+    unsafe { libc::_exit(status) }
+}
+
+/// A process that has its parent's memory, and its parent's time: `vfork`, `posix_spawn`.
+fn borrow(thread: &mut Thread, request: Request) -> Result<u64> {
+    let mut cpu = thread.cpu.copy();
+    request.apply(&mut *cpu);
+    // Everything but memory is the child's own.
+    let mut child = Thread::new(thread.process.clone(), cpu, Arc::new(thread.actions.copy()));
+    child.mask = thread.mask;
+    child.alt_stack = thread.alt_stack;
+    let mut stack = vec![0u128; HOST_STACK / 16];
+    let mut pidfd = 0i32;
+    let flags = CLONE_VM
+        | CLONE_VFORK
+        | request.flags as i32 & (HOST_FLAGS | CLONE_PIDFD)
+        | request.exit_signal as i32;
+    // SAFETY: the child runs on a stack of its own while this thread, whose thread-local state it uses, stands still.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().add(stack.len());
+        libc::clone(borrowed_main, top.cast(), flags, (&raw mut child).cast(), &raw mut pidfd)
+    };
+    thread.caught.use_here();
+    if pid < 0 {
+        return Err(-sys::last_error() as i32);
+    }
+    told(&thread.process.memory, request, pid as u64, pidfd);
+    Ok(pid as u64)
+}

@@ -1,0 +1,38 @@
+//! Threads and scheduling.
+
+use super::kind::{CLONE, FUTEX};
+use super::{Kind, Row, host, own};
+use Kind::*;
+use libc::*;
+
+pub const ROWS: &[Row] = &[
+    host(97, "unshare", &[Flags(CLONE)], SYS_unshare),
+    host(268, "setns", &[Fd, Hex], SYS_setns),
+    own(96, "set_tid_address", &[Address], |thread, args| {
+        thread.clear_tid = args[0];
+        Ok(crate::sys::gettid() as u64)
+    }),
+    host(98, "futex", &[Pointer, Enum(FUTEX), Int, Address, Address, Int], SYS_futex),
+    host(99, "set_robust_list", &[Pointer, Size], SYS_set_robust_list),
+    host(100, "get_robust_list", &[Int, Pointer, Pointer], SYS_get_robust_list),
+    host(118, "sched_setparam", &[Int, Pointer], SYS_sched_setparam),
+    host(119, "sched_setscheduler", &[Int, Int, Pointer], SYS_sched_setscheduler),
+    host(120, "sched_getscheduler", &[Int], SYS_sched_getscheduler),
+    host(121, "sched_getparam", &[Int, Pointer], SYS_sched_getparam),
+    host(122, "sched_setaffinity", &[Int, Size, Pointer], SYS_sched_setaffinity),
+    host(123, "sched_getaffinity", &[Int, Size, Pointer], SYS_sched_getaffinity),
+    host(124, "sched_yield", &[], SYS_sched_yield),
+    host(125, "sched_get_priority_max", &[Int], SYS_sched_get_priority_max),
+    host(126, "sched_get_priority_min", &[Int], SYS_sched_get_priority_min),
+    host(127, "sched_rr_get_interval", &[Int, Pointer], SYS_sched_rr_get_interval),
+    host(140, "setpriority", &[Int, Int, Int], SYS_setpriority),
+    host(141, "getpriority", &[Int, Int], SYS_getpriority),
+    host(178, "gettid", &[], SYS_gettid),
+    host(274, "sched_setattr", &[Int, Pointer, Hex], SYS_sched_setattr),
+    host(275, "sched_getattr", &[Int, Pointer, Int, Hex], SYS_sched_getattr),
+    host(30, "ioprio_set", &[Int, Int, Int], SYS_ioprio_set),
+    host(31, "ioprio_get", &[Int, Int], SYS_ioprio_get),
+    host(272, "kcmp", &[Int, Int, Int, Hex, Hex], SYS_kcmp),
+    host(270, "process_vm_readv", &[Int, Pointer, Size, Pointer, Size, Hex], SYS_process_vm_readv),
+    host(271, "process_vm_writev", &[Int, Pointer, Size, Pointer, Size, Hex], SYS_process_vm_writev),
+];

@@ -1,0 +1,102 @@
+//! A thread of the guest: a host thread that runs a CPU, makes its system calls and gives it signals.
+
+use crate::cpu::{Cpu, Stop};
+use crate::process::Process;
+use crate::signal::host::{self, Caught};
+use crate::signal::{Actions, AltStack, Interrupted};
+use crate::sys;
+use std::sync::Arc;
+
+/// A thread of the guest.
+pub struct Thread {
+    /// What all threads share.
+    pub process: Arc<Process>,
+    /// Its CPU.
+    pub cpu: Box<dyn Cpu>,
+    /// What is to be done on signals; shared by the threads of a process.
+    pub actions: Arc<Actions>,
+    /// What the handler of host signals leaves for it.
+    pub caught: Box<Caught>,
+    /// Blocked signals.
+    pub mask: u64,
+    /// The mask that holds during a call like `sigsuspend`, until a handler is entered.
+    pub suspended: Option<u64>,
+    /// `sigaltstack`.
+    pub alt_stack: AltStack,
+    /// A call that a signal interrupted.
+    pub interrupted: Option<Interrupted>,
+    /// `set_tid_address`: cleared when the thread ends, 0 for nothing.
+    pub clear_tid: u64,
+    /// Set when the thread is to end.
+    pub ends: Option<i32>,
+    /// It shares memory with its parent, which waits for it: no process of its own yet.
+    pub is_vfork: bool,
+}
+
+impl Thread {
+    /// A thread that has not begun.
+    pub fn new(process: Arc<Process>, cpu: Box<dyn Cpu>, actions: Arc<Actions>) -> Self {
+        let caught = Caught::new(cpu.request_word());
+        Self {
+            process,
+            cpu,
+            actions,
+            caught,
+            mask: 0,
+            suspended: None,
+            alt_stack: AltStack::NONE,
+            interrupted: None,
+            clear_tid: 0,
+            ends: None,
+            is_vfork: false,
+        }
+    }
+
+    /// Takes over the present host thread, with `mask` blocked.
+    pub fn enter(&mut self, mask: u64) {
+        self.caught.use_here();
+        self.mask = mask;
+        host::set_mask(mask);
+    }
+
+    /// Runs to the end of the thread; its status.
+    pub fn run(&mut self) -> i32 {
+        loop {
+            match self.cpu.run() {
+                Stop::Attention => {}
+                Stop::Call(number, args) => self.system_call(number, args),
+                Stop::Fault(fault) => {
+                    self.fault(fault);
+                    if !self.caught.is_waiting(self.mask) {
+                        host::set_mask(self.mask);
+                    }
+                }
+            }
+            if self.caught.is_waiting(self.mask) || self.interrupted.is_some() || self.suspended.is_some() {
+                self.deliver();
+            }
+            if let Some(status) = self.ends {
+                self.leave();
+                return status;
+            }
+        }
+    }
+
+    /// What others wait for when a thread ends.
+    fn leave(&mut self) {
+        host::block_all();
+        if self.clear_tid != 0 && self.process.memory.write(self.clear_tid, 0u32).is_ok() {
+            let wake = [self.clear_tid, libc::FUTEX_WAKE as u64, i32::MAX as u64, 0, 0, 0];
+            // SAFETY: wakes whoever waits at the guest's address.
+            unsafe { sys::call(libc::SYS_futex, wake) };
+        }
+    }
+}
+
+/// Ends the host thread, and with the last one the process.
+pub fn end_host_thread(status: i32) -> ! {
+    loop {
+        // SAFETY: the thread's stack is not used any more by anybody.
+        unsafe { sys::call(libc::SYS_exit, [status as u64, 0, 0, 0, 0, 0]) };
+    }
+}

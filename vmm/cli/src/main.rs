@@ -4,13 +4,14 @@ mod options;
 mod personality;
 mod run;
 mod system;
+mod user;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use personality::{Cli, Command, Personality};
+use personality::{Cli, Command, Personality, UserArch};
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let program = Path::new(&argv0).file_name().unwrap_or(&argv0).to_string_lossy().into_owned();
     let status = match Personality::of(Path::new(&argv0)) {
         Ok(Personality::System(_)) => system::command(&program, words.into_iter().skip(1)),
+        Ok(Personality::User(arch)) => user::command(&program, arch, words.into_iter().skip(1)),
         Ok(Personality::Mimic) => mimic(&words),
         Err(fault) => {
             eprintln!("{program}: {fault}");
@@ -43,7 +45,27 @@ fn mimic(words: &[OsString]) -> u8 {
             let name = name.map_or("riscv64", |(name, _)| name);
             system::command(&format!("qemu-system-{name}"), args.options)
         }
+        Command::User(args) => user_mode(args.words),
         Command::Run(args) => run::command(&args),
         Command::Image(command) => run::images::command(&command),
+    }
+}
+
+/// `mimic user`: the architecture is the first word, or that of the program.
+fn user_mode(mut words: Vec<OsString>) -> u8 {
+    let named = words.first().and_then(|word| UserArch::from_name(&word.to_string_lossy()));
+    if named.is_some() {
+        words.remove(0);
+    }
+    let arch = match named {
+        Some(arch) => Ok(arch),
+        None => user::arch_of(&words),
+    };
+    match arch {
+        Ok(arch) => user::command("mimic", arch, words),
+        Err(fault) => {
+            eprintln!("mimic: {fault}");
+            system::USAGE
+        }
     }
 }

@@ -26,6 +26,31 @@ impl Arch {
     }
 }
 
+/// A guest architecture that there is a user-mode emulator for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserArch {
+    /// 64-bit RISC-V.
+    Riscv64,
+}
+
+impl UserArch {
+    /// Every architecture, with the name that stands in `qemu-NAME`.
+    pub const ALL: &'static [(&'static str, UserArch)] = &[("riscv64", UserArch::Riscv64)];
+
+    /// The architecture of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, arch)| *arch)
+    }
+
+    /// `e_machine` of its programs.
+    pub fn machine(self) -> u16 {
+        use tcg_user::arch::Arch as _;
+        match self {
+            Self::Riscv64 => tcg_riscv::Riscv::ABI.machine,
+        }
+    }
+}
+
 /// No guest of that name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{name}' guests are not available in this version of Mimic; there is {}", available())]
@@ -45,15 +70,21 @@ pub enum Personality {
     Mimic,
     /// `qemu-system-ARCH`.
     System(Arch),
+    /// `qemu-ARCH`, `qemu-ARCH-static`.
+    User(UserArch),
 }
 
 impl Personality {
-    /// Reads it off the name in argv\[0\]; any name but `qemu-system-*` is Mimic's own.
+    /// Reads it off the name in argv\[0\]; any name but `qemu-*` of a guest is Mimic's own.
     pub fn of(argv0: &Path) -> Result<Self, UnknownArch> {
         let name = argv0.file_name().unwrap_or_default().to_string_lossy();
         match name.strip_prefix("qemu-system-") {
             Some(arch) => Arch::from_name(arch.strip_suffix(".exe").unwrap_or(arch)).map(Self::System),
-            None => Ok(Self::Mimic),
+            None => {
+                let arch =
+                    name.strip_prefix("qemu-").map(|arch| arch.strip_suffix("-static").unwrap_or(arch));
+                Ok(arch.and_then(UserArch::from_name).map_or(Self::Mimic, Self::User))
+            }
         }
     }
 }
@@ -66,7 +97,7 @@ Try it:
   mimic run vmlinux --append 'console=ttyS0'
 
 Ctrl-A x leaves a running guest, Ctrl-A h shows the other keys.
-A link to this program named qemu-system-riscv64 behaves as QEMU's program of that name.";
+Links to this program named qemu-system-riscv64 and qemu-riscv64 behave as QEMU's programs of these names.";
 
 /// Run operating systems of other machines, as if this one were theirs.
 #[derive(Debug, Parser)]
@@ -85,6 +116,9 @@ pub enum Command {
     /// Take QEMU's command line: `mimic system riscv64 -M virt ...`
     #[command(disable_help_flag = true)]
     System(SystemArgs),
+    /// Run a program built for another CPU: `mimic user [ARCH] [OPTIONS] PROGRAM [ARGUMENTS]`
+    #[command(disable_help_flag = true)]
+    User(UserArgs),
     /// See and manage the images that `mimic run` fetches
     #[command(subcommand)]
     Image(ImageCommand),
@@ -144,6 +178,15 @@ pub struct SystemArgs {
     /// Options of qemu-system-ARCH; -help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub options: Vec<OsString>,
+}
+
+/// `mimic user`.
+#[derive(Debug, Args)]
+pub struct UserArgs {
+    /// The guest's architecture if it is not to be seen in the program, options of qemu-ARCH (-help lists them), the
+    /// program and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<OsString>,
 }
 
 /// `mimic image`.

@@ -3,7 +3,7 @@
 //! [`System::build`] is the recipe; each step has a file of its own.
 
 mod boot;
-mod chaos;
+pub mod chaos;
 mod chardevs;
 mod clock;
 mod cpu;

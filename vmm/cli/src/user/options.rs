@@ -1,0 +1,206 @@
+//! The command line of `qemu-ARCH`: words and environment in, a typed configuration out. Nothing is opened here.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use tcg_core::run::{CodeConfig, Tiers};
+use tcg_user::Config;
+
+use super::table::{ITEMS, OTHER_ITEMS, Opt, ROWS, Row};
+use crate::options::error::{Fault, UsageError};
+use crate::options::suggest::closest;
+use crate::options::value;
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// Run a program.
+    Run(Box<Config>),
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+    /// Print the CPU models.
+    CpuHelp,
+    /// Print the items of `-d`.
+    LogHelp,
+}
+
+/// Bytes of stack when nothing is said.
+const STACK: u64 = 8 << 20;
+
+/// Where the guest's files are when nothing is said.
+pub fn default_prefix(arch: &str) -> PathBuf {
+    format!("/usr/gnemul/qemu-{arch}").into()
+}
+
+/// What was collected so far.
+struct Collected {
+    config: Config,
+    argv0: Option<OsString>,
+    ends: Option<Request>,
+}
+
+/// Reads `words`, under the environment `env`, for guests of `arch`.
+pub fn parse(
+    arch: &str,
+    words: impl IntoIterator<Item = OsString>,
+    env: Vec<(OsString, OsString)>,
+) -> Result<Request, UsageError> {
+    let pair = |(name, value): &(OsString, OsString)| {
+        let mut text = name.clone();
+        text.push("=");
+        text.push(value);
+        text
+    };
+    let config = Config {
+        program: PathBuf::new(),
+        args: Vec::new(),
+        env: env.iter().map(pair).collect(),
+        sysroot: Some(default_prefix(arch)),
+        cpu: None,
+        stack_size: STACK,
+        reserved: None,
+        release: None,
+        strace: false,
+        unimplemented: false,
+        log: None,
+        tiers: Tiers::default(),
+        code: CodeConfig::default(),
+    };
+    let mut collected = Collected { config, argv0: None, ends: None };
+    for row in ROWS.iter().filter(|row| !row.variable.is_empty()) {
+        if let Some((_, value)) = env.iter().find(|(name, _)| name.as_os_str() == row.variable) {
+            let text = value.to_string_lossy();
+            collected.set(row, value).map_err(|fault| fault.at(&format!("{}={text}", row.variable)))?;
+        }
+    }
+    let mut words = words.into_iter();
+    let program = loop {
+        if let Some(request) = collected.ends.take() {
+            return Ok(request);
+        }
+        let Some(word) = words.next() else {
+            return Err(Fault::new("no program to run is named").at("the command line"));
+        };
+        let Some(name) = option_name(&word) else { break word };
+        let text = word.to_string_lossy();
+        let Some(row) = ROWS.iter().find(|row| row.name == name) else {
+            return Err(unknown(&name).at(&text));
+        };
+        let argument = match row.argument {
+            "" => OsString::new(),
+            argument => words.next().ok_or_else(|| {
+                Fault::new(format!("needs an argument: -{} {argument}", row.name)).at(&text)
+            })?,
+        };
+        let origin = format!("{text} {}", argument.to_string_lossy());
+        collected.set(row, &argument).map_err(|fault| fault.at(origin.trim_end()))?;
+    };
+    let Collected { mut config, argv0, .. } = collected;
+    config.args.push(argv0.unwrap_or_else(|| program.clone()));
+    config.args.extend(words);
+    config.program = program.into();
+    Ok(Request::Run(Box::new(config)))
+}
+
+/// The name in `-name` and `--name`; `None`: the word is the program.
+fn option_name(word: &OsStr) -> Option<String> {
+    let text = word.to_string_lossy();
+    let name = text.strip_prefix('-')?;
+    Some(name.strip_prefix('-').unwrap_or(name).to_string())
+}
+
+fn unknown(name: &str) -> Fault {
+    let known = ROWS.iter().filter(|row| row.opt.is_some()).map(|row| row.name);
+    match closest(name, known) {
+        Some(best) => Fault::new(format!("unknown option; did you mean -{best}?")),
+        None => Fault::new("unknown option"),
+    }
+}
+
+/// A size of memory: a number, with suffix `k`, `M` or `G`.
+fn size(text: &str) -> Result<u64, Fault> {
+    value::size(text, 1)
+}
+
+impl Collected {
+    fn set(&mut self, row: &Row, argument: &OsStr) -> Result<(), Fault> {
+        let opt = row.opt.ok_or_else(|| Fault::not_available(""))?;
+        let text = argument.to_str().ok_or_else(|| Fault::new("is not valid UTF-8"));
+        let config = &mut self.config;
+        match opt {
+            Opt::Help => self.ends = Some(Request::Help),
+            Opt::Version => self.ends = Some(Request::Version),
+            Opt::Prefix => config.sysroot = Some(argument.into()),
+            Opt::Stack => config.stack_size = size(text?)?.max(64 << 10),
+            Opt::Cpu if matches!(text, Ok("help" | "?")) => self.ends = Some(Request::CpuHelp),
+            Opt::Cpu => config.cpu = Some(text?.into()),
+            Opt::SetEnv => {
+                for item in text?.split(',') {
+                    let Some((name, _)) = item.split_once('=') else {
+                        return Err(Fault::new("expects NAME=VALUE"));
+                    };
+                    self.unset(name);
+                    self.config.env.push(item.into());
+                }
+            }
+            Opt::UnsetEnv => text?.split(',').for_each(|name| self.unset(name)),
+            Opt::Argv0 => self.argv0 = Some(argument.into()),
+            Opt::Release => config.release = Some(text?.into()),
+            Opt::GuestBase => {
+                if value::unsigned(text?)? != 0 {
+                    return Err(Fault::new("guest addresses are host addresses here: the base is always 0"));
+                }
+            }
+            Opt::Reserved => config.reserved = Some(size(text?)?).filter(|size| *size != 0),
+            Opt::LogItems => self.log_items(text?)?,
+            Opt::LogFile => config.log = Some(argument.into()),
+            Opt::OneInsn => config.code.max_insns = 1,
+            Opt::CodeSize => match value::unsigned(text?)? {
+                0 => {}
+                mib @ 1..=1024 => config.code.code_bytes = (mib as usize) << 20,
+                _ => return Err(Fault::new("expects at most 1024 MiB")),
+            },
+            Opt::Strace => config.strace = true,
+        }
+        Ok(())
+    }
+
+    fn unset(&mut self, name: &str) {
+        let beginning = format!("{name}=");
+        self.config.env.retain(|text| !text.as_encoded_bytes().starts_with(beginning.as_bytes()));
+    }
+
+    fn log_items(&mut self, text: &str) -> Result<(), Fault> {
+        for item in text.split(',') {
+            match item {
+                "help" | "?" => self.ends = Some(Request::LogHelp),
+                "strace" => self.config.strace = true,
+                "unimp" => self.config.unimplemented = true,
+                _ if OTHER_ITEMS.contains(&item) || item.starts_with("trace:") => {
+                    return Err(Fault::not_available(&format!("log item '{item}'")));
+                }
+                _ => {
+                    let names = ITEMS.iter().map(|(name, _)| *name);
+                    return Err(Fault::unknown(format!("there is no log item '{item}'"), item, names));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The word among `words` that is the program, if it can be told without the environment: for finding out what machine
+/// it is for.
+pub fn program_of(words: &[OsString]) -> Option<&Path> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let Some(name) = option_name(word) else { return Some(Path::new(word)) };
+        let row = ROWS.iter().find(|row| row.name == name)?;
+        if !row.argument.is_empty() {
+            words.next();
+        }
+    }
+    None
+}

@@ -1,0 +1,108 @@
+//! The options of `qemu-ARCH`, one row each: names, arguments and environment variables are those of QEMU 10's `-help`.
+
+/// What an option means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opt {
+    Help,
+    Version,
+    Prefix,
+    Stack,
+    Cpu,
+    SetEnv,
+    UnsetEnv,
+    Argv0,
+    Release,
+    GuestBase,
+    Reserved,
+    LogItems,
+    LogFile,
+    OneInsn,
+    CodeSize,
+    Strace,
+}
+
+/// One option.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The name, without dash.
+    pub name: &'static str,
+    /// The argument as `-help` prints it; empty when there is none.
+    pub argument: &'static str,
+    /// The environment variable that sets it too; empty for none.
+    pub variable: &'static str,
+    /// What it does.
+    pub help: &'static str,
+    /// What it means; `None` when it is not available yet.
+    pub opt: Option<Opt>,
+}
+
+const fn row(
+    name: &'static str,
+    argument: &'static str,
+    variable: &'static str,
+    opt: Opt,
+    help: &'static str,
+) -> Row {
+    Row { name, argument, variable, help, opt: Some(opt) }
+}
+
+const fn later(name: &'static str, argument: &'static str, variable: &'static str) -> Row {
+    Row { name, argument, variable, help: "", opt: None }
+}
+
+/// The options.
+pub static ROWS: &[Row] = &[
+    row("h", "", "", Opt::Help, "print this help"),
+    row("help", "", "", Opt::Help, ""),
+    later("g", "port", "QEMU_GDB"),
+    row("L", "path", "QEMU_LD_PREFIX", Opt::Prefix, "look for the guest's files under 'path' first"),
+    row("s", "size", "QEMU_STACK_SIZE", Opt::Stack, "size of the stack in bytes, or with suffix k or M"),
+    row("cpu", "model", "QEMU_CPU", Opt::Cpu, "select the CPU ('help' lists them)"),
+    row("E", "var=value", "QEMU_SET_ENV", Opt::SetEnv, "set variables in the program's environment"),
+    row("U", "var", "QEMU_UNSET_ENV", Opt::UnsetEnv, "take variables out of the program's environment"),
+    row("0", "argv0", "QEMU_ARGV0", Opt::Argv0, "name that the program is called by"),
+    row("r", "uname", "QEMU_UNAME", Opt::Release, "kernel release that uname tells"),
+    row("B", "address", "QEMU_GUEST_BASE", Opt::GuestBase, "host address of the guest's address 0: always 0"),
+    row("R", "size", "QEMU_RESERVED_VA", Opt::Reserved, "size of the guest's address space"),
+    later("t", "tsig hsig n[,...]", "QEMU_RTSIG_MAP"),
+    row("d", "item[,...]", "QEMU_LOG", Opt::LogItems, "what is logged ('help' lists the items)"),
+    later("dfilter", "range[,...]", "QEMU_DFILTER"),
+    row("D", "logfile", "QEMU_LOG_FILENAME", Opt::LogFile, "write the log to 'logfile' instead of stderr"),
+    later("p", "pagesize", "QEMU_PAGESIZE"),
+    row("one-insn-per-tb", "", "QEMU_ONE_INSN_PER_TB", Opt::OneInsn, "translate each instruction alone"),
+    row("tb-size", "size", "QEMU_TB_SIZE", Opt::CodeSize, "memory for translations, in MiB"),
+    row("strace", "", "QEMU_STRACE", Opt::Strace, "log system calls"),
+    later("seed", "number", "QEMU_RAND_SEED"),
+    later("trace", "[[enable=]pattern][,events=file][,file=file]", "QEMU_TRACE"),
+    later("plugin", "[file=]file[,arg=value]", "QEMU_PLUGIN"),
+    row("version", "", "QEMU_VERSION", Opt::Version, "print the version"),
+    later("perfmap", "", "QEMU_PERFMAP"),
+    later("jitdump", "", "QEMU_JITDUMP"),
+];
+
+/// Items of `-d`, and what they log.
+pub static ITEMS: &[(&str, &str)] =
+    &[("strace", "log system calls"), ("unimp", "system calls that are not there, once each")];
+
+/// Items that QEMU has and Mimic's user mode does not.
+pub static OTHER_ITEMS: &[&str] = &[
+    "out_asm",
+    "in_asm",
+    "op",
+    "op_opt",
+    "op_ind",
+    "int",
+    "exec",
+    "cpu",
+    "fpu",
+    "mmu",
+    "pcall",
+    "cpu_reset",
+    "guest_errors",
+    "page",
+    "nochain",
+    "plugin",
+    "tid",
+    "vpu",
+    "invalid_mem",
+];

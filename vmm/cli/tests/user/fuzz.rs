@@ -1,0 +1,55 @@
+//! Hostile input: damaged ELF files, and system calls with random numbers and arguments. Whatever becomes of the guest,
+//! the emulator ends as a guest ends.
+
+use super::support::{compile, mimic, run, scratch, stderr, stdout};
+use std::os::unix::fs::PermissionsExt;
+
+/// Numbers that are the same in every run: xorshift64.
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() >> 11) as usize % n
+    }
+}
+
+#[test]
+fn damaged_elf_files() {
+    let Some(program) = compile("show", &["-static"]) else { return };
+    let whole = std::fs::read(program).expect("just compiled");
+    let file = scratch().join("damaged");
+    let mut rng = Rng(0x1234_5678);
+    for n in 0..150 {
+        let mut bytes = whole.clone();
+        // Headers decide most; one case in eight is cut short as well.
+        for _ in 0..=rng.below(4) {
+            let at = 16 + rng.below(64 + 56 * 8);
+            bytes[at] = [0, 0xff, 0x7f, 0x80, rng.next() as u8][rng.below(5)];
+        }
+        if rng.below(8) == 0 {
+            bytes.truncate(rng.below(bytes.len()));
+        }
+        std::fs::write(&file, bytes).expect("a scratch file");
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).expect("a scratch file");
+        let output = run(mimic().arg(&file));
+        let said = stderr(&output);
+        assert!(!said.contains("panicked") && !said.contains("internal error"), "case {n}: {said}");
+        assert_ne!(output.status.code(), Some(124), "case {n} hangs");
+    }
+}
+
+#[test]
+fn random_system_calls() {
+    let Some(program) = compile("calls", &["-static"]) else { return };
+    let output = run(mimic().current_dir(scratch()).arg(&program));
+    let said = stderr(&output);
+    assert!(!said.contains("panicked") && !said.contains("internal error"), "{said}");
+    assert_eq!(stdout(&output), "done\n", "{} {said}", output.status);
+}

@@ -1,0 +1,72 @@
+//! The command line: QEMU's options, in sentences where they are wrong.
+
+use super::support::{SYSROOT, called, compile, mimic, run, stderr, stdout};
+use std::process::Command;
+
+#[test]
+fn mistakes_are_told_in_a_sentence() {
+    let said = |words: &[&str]| {
+        let output = run(mimic().args(words));
+        (output.status.code(), stderr(&output))
+    };
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["-strce", "x"], 1, "qemu-riscv64: -strce: unknown option; did you mean -strace?\n"),
+        (&["-L"], 1, "qemu-riscv64: -L: needs an argument: -L path\n"),
+        (&[], 1, "qemu-riscv64: the command line: no program to run is named\n"),
+        (&["-g", "1234", "x"], 1, "qemu-riscv64: -g 1234: not available in this version of Mimic\n"),
+        (
+            &["-B", "0x1000", "x"],
+            1,
+            "qemu-riscv64: -B 0x1000: guest addresses are host addresses here: the base is always 0\n",
+        ),
+        (&["-E", "X", "x"], 1, "qemu-riscv64: -E X: expects NAME=VALUE\n"),
+        (
+            &["-d", "strce", "x"],
+            1,
+            "qemu-riscv64: -d strce: there is no log item 'strce'; did you mean strace?\n",
+        ),
+        (&["/bin/sh"], 255, "qemu-riscv64: /bin/sh: Invalid ELF image for this architecture\n"),
+        (&["/nowhere"], 1, "qemu-riscv64: cannot open '/nowhere': No such file or directory (os error 2)\n"),
+    ];
+    for (words, status, text) in cases {
+        assert_eq!(said(words), (Some(status), text.into()), "{words:?}");
+    }
+}
+
+#[test]
+fn listings() {
+    for (word, begin) in
+        [("-h", "usage: qemu-riscv64 [options] program"), ("-version", "qemu-riscv64 version 10.0.2")]
+    {
+        let output = run(mimic().arg(word));
+        assert!(output.status.success() && stdout(&output).starts_with(begin), "{output:?}");
+    }
+    let output = run(mimic().args(["-cpu", "help"]));
+    assert!(stdout(&output).contains("rv64"), "{output:?}");
+}
+
+#[test]
+fn environment_and_name() {
+    let Some(program) = compile("show", &["-static"]) else { return };
+    let mut command = mimic();
+    command.env_clear().env("QEMU_SET_ENV", "A=1,B=2").args(["-E", "C=3", "-U", "B", "-0", "called"]);
+    let output = run(command.arg(&program).args(["-x", "y"]));
+    let text = stdout(&output);
+    assert!(text.contains("called -x y\n"), "{text} {}", stderr(&output));
+    let has = |line: &str| text.lines().any(|l| l == line);
+    assert!(has("A=1") && has("C=3") && !has("B=2"), "{text}");
+    let output = run(mimic().args(["-s", "1M", "-r", "9.9.9", "-strace"]).arg(&program));
+    assert!(stderr(&output).contains("write(1,\""), "{}", stderr(&output));
+}
+
+#[test]
+fn other_names() {
+    let Some(program) = compile("show", &["-static"]) else { return };
+    for mut command in [Command::new(called("qemu-riscv64-static")), Command::new(called("mimic"))] {
+        if command.get_program().to_string_lossy().ends_with("mimic") {
+            command.arg("user");
+        }
+        let output = run(command.args(["-L", SYSROOT]).arg(&program).arg("z"));
+        assert!(stdout(&output).contains(" z\n"), "{output:?}");
+    }
+}

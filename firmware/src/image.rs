@@ -46,6 +46,13 @@ pub struct Segment {
     pub size: u64,
 }
 
+impl Segment {
+    /// One past the last address, if there is such an address.
+    pub fn end(&self) -> u64 {
+        self.addr.saturating_add(self.size)
+    }
+}
+
 impl std::fmt::Debug for Segment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:#x}+{:#x} ({} bytes given)", self.addr, self.size, self.bytes.len())
@@ -69,7 +76,7 @@ impl Image {
 
     /// One past the highest address used.
     pub fn end(&self) -> u64 {
-        self.segments.iter().map(|s| s.addr.saturating_add(s.size)).max().unwrap_or(self.entry)
+        self.segments.iter().map(Segment::end).max().unwrap_or(self.entry)
     }
 }
 

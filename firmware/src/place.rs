@@ -9,6 +9,8 @@ use vm_memory::{Bytes, GuestAddress};
 pub const KERNEL_ALIGN: u64 = 2 << 20;
 /// How far behind the start of the kernel the initial file system stands, if RAM is large enough.
 const INITRD_DISTANCE: u64 = 128 << 20;
+/// Initial file systems begin at a page.
+const INITRD_ALIGN: u64 = 4096;
 /// The device tree stays below this address, for kernels that map only so much at first.
 const FDT_LIMIT: u64 = 3 << 30;
 /// What is written at a time where an image asks for zeroes.
@@ -43,8 +45,8 @@ pub fn load_image(ram: &GuestRam, image: &Image, what: &str) -> Result<(), Place
         if rest > 0 {
             // In pieces: what a header asks for may be much more than there is.
             let mut at = segment.addr + segment.bytes.len() as u64;
-            while at < segment.addr + segment.size {
-                let n = ZEROES.len().min((segment.addr + segment.size - at) as usize);
+            while at < segment.end() {
+                let n = ZEROES.len().min((segment.end() - at) as usize);
                 ram.write_slice(&ZEROES[..n], GuestAddress(at)).map_err(fail)?;
                 at += n as u64;
             }
@@ -53,11 +55,22 @@ pub fn load_image(ram: &GuestRam, image: &Image, what: &str) -> Result<(), Place
     Ok(())
 }
 
+/// Where a kernel goes: behind the firmware, which ends at `firmware_end`.
+pub fn kernel_address(firmware_end: u64) -> Result<u64, PlaceError> {
+    behind("the kernel", firmware_end, KERNEL_ALIGN)
+}
+
+/// The first multiple of `align` from `addr` on.
+fn behind(what: &str, addr: u64, align: u64) -> Result<u64, PlaceError> {
+    let no_ram = || PlaceError::NoRam { what: what.into(), addr, size: align };
+    addr.checked_next_multiple_of(align).ok_or_else(no_ram)
+}
+
 /// Where an initial file system goes: behind the kernel, and far enough for what that adds to itself.
-pub fn initrd_address((ram_base, ram_size): (u64, u64), kernel: &Image) -> u64 {
+pub fn initrd_address((ram_base, ram_size): (u64, u64), kernel: &Image) -> Result<u64, PlaceError> {
     let distance = INITRD_DISTANCE.min(ram_size / 2);
-    let behind = kernel.start().max(ram_base) + distance;
-    behind.max(kernel.end()).next_multiple_of(4096)
+    let first = kernel.start().max(ram_base).saturating_add(distance).max(kernel.end());
+    behind("the initial file system", first, INITRD_ALIGN)
 }
 
 /// Where a device tree of `size` bytes goes: near the end of RAM, but below 3 GiB, and behind `after`.

@@ -49,7 +49,8 @@ pub fn run<S: Source>(source: &S, amount: Amount) -> Result<(), String> {
     (amount.seed..amount.seed + amount.blocks).try_for_each(|seed| sides.block(seed, amount.insns))
 }
 
-struct Sides<'a, S: Source> {
+/// The machines that the readings run on, kept from block to block.
+pub struct Sides<'a, S: Source> {
     source: &'a S,
     /// One for each reading.
     rigs: [Rig<S::Guest>; READINGS.len()],
@@ -68,7 +69,8 @@ const READINGS: [&str; 6] = [
 const HOST: usize = 3;
 
 impl<'a, S: Source> Sides<'a, S> {
-    fn new(source: &'a S) -> Self {
+    /// Machines for code of `source`.
+    pub fn new(source: &'a S) -> Self {
         Self { source, rigs: READINGS.map(|_| Rig::new(source.cpu(), source.ram(), 16)) }
     }
 
@@ -76,15 +78,20 @@ impl<'a, S: Source> Sides<'a, S> {
         let mut rng = Rng::new(seed);
         let pc = self.source.ram().0 + 2 * rng.below(64);
         let code: Vec<u8> = (0..1 + rng.below(max_insns)).flat_map(|_| self.source.insn(&mut rng)).collect();
-        let state = rng.bits();
+        self.code(rng.bits(), pc, &code).map_err(|report| format!("seed {seed}\n{report}"))
+    }
+
+    /// Tries the block that `code` at `pc` begins with, in a state made from the number `state`; the report of a
+    /// disagreement. What follows `code` in memory is random.
+    pub fn code(&mut self, state: u64, pc: u64, code: &[u8]) -> Result<(), String> {
         for n in 0..self.rigs.len() {
-            self.fill(n, state, pc, &code);
+            self.fill(n, state, pc, code);
         }
         let (insns, region) = match self.translate(pc) {
             Ok(made) => made,
             // The very first fetch faults: nothing to compare.
             Err(None) => return Ok(()),
-            Err(Some(what)) => return Err(self.report(seed, &what, None)),
+            Err(Some(what)) => return Err(self.report(state, &what, None)),
         };
         // The same code a page further on: its translation is run as if it stood here.
         let elsewhere = self.translate(pc + PAGE_SIZE).map(|(_, region)| region);
@@ -96,11 +103,11 @@ impl<'a, S: Source> Sides<'a, S> {
         optimise(&mut optimised, S::Guest::regs(), S::Guest::helpers());
         let shown = Some((&insns, &region, &optimised));
         if let Err(error) = verify(&optimised, S::Guest::regs(), S::Guest::helpers()) {
-            return Err(self.report(seed, &format!("optimised IR: {error}"), shown));
+            return Err(self.report(state, &format!("optimised IR: {error}"), shown));
         }
         let moved = elsewhere.map(|mut region| {
             optimise(&mut region, S::Guest::regs(), S::Guest::helpers());
-            self.rigs[5].run_host_moved(&region, Some(seed), 0u64.wrapping_sub(PAGE_SIZE))
+            self.rigs[5].run_host_moved(&region, Some(state), 0u64.wrapping_sub(PAGE_SIZE))
         });
         let counts = S::Guest::counts(S::Guest::context(self.rigs[0].cpu()).mode);
         let fuel = region.blocks.len() + 1;
@@ -110,14 +117,14 @@ impl<'a, S: Source> Sides<'a, S> {
             self.rigs[1].evaluate(&region, fuel),
             self.rigs[2].evaluate(&optimised, fuel),
             self.rigs[3].run_host(&optimised, None),
-            self.rigs[4].run_host(&optimised, Some(seed)),
+            self.rigs[4].run_host(&optimised, Some(state)),
             // Where the code cannot be fetched a page further on there is nothing to run.
             moved.unwrap_or(None),
         ];
         for (n, seen) in seen.into_iter().enumerate() {
             let seen = seen.map(|seen| self.take_trap(seen, n + 1, &insns));
             if let Some(what) = self.compare(&truth, seen, n + 1, counts) {
-                return Err(self.report(seed, &what, shown));
+                return Err(self.report(state, &what, shown));
             }
         }
         Ok(())
@@ -190,18 +197,18 @@ impl<'a, S: Source> Sides<'a, S> {
 
     fn report(
         &mut self,
-        seed: u64,
+        state: u64,
         what: &str,
         shown: Option<(&Insns<S::Guest>, &Region, &Region)>,
     ) -> String {
-        let mut report = format!("seed {seed}\n");
+        let mut report = format!("state {state}\n");
         section(&mut report, "difference", what);
         if let Some((insns, region, optimised)) = shown {
             let listing: Vec<_> = insns.iter().map(|(cx, insn)| S::Guest::print(*insn, cx.pc)).collect();
             section(&mut report, "guest code", &listing.join("\n"));
             section(&mut report, "IR", &print::<S>(region));
             section(&mut report, "optimised IR", &print::<S>(optimised));
-            let random = what.contains(READINGS[4]).then_some(seed);
+            let random = what.contains(READINGS[4]).then_some(state);
             section(&mut report, "host code", &self.rigs[0].list_host(optimised, random));
         }
         report

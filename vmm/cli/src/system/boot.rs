@@ -15,7 +15,6 @@ use std::sync::Arc;
 use tcg_core::run::Vcpu;
 use tcg_riscv::Riscv;
 
-use super::dtb;
 use super::error::SystemError;
 use crate::options::{DriveInterface, Firmware, SystemOptions};
 
@@ -76,11 +75,12 @@ impl Boot {
             // Firmware in flash asks for the kernel by itself.
             super::fw_cfg::offer_kernel(options, &board.fw_cfg)?;
         } else if let Some(file) = &options.kernel {
-            let kernel = load_kernel(Path::new(file), firmware_end.next_multiple_of(KERNEL_ALIGN))?;
+            let base = place::kernel_address(firmware_end)?;
+            let kernel = load_kernel(Path::new(file), base)?;
             next = Some(kernel.entry);
             end = end.max(kernel.end());
             if let Some(file) = &options.initrd {
-                let addr = place::initrd_address((ram_base, ram_size), &kernel);
+                let addr = place::initrd_address((ram_base, ram_size), &kernel)?;
                 let initrd = blob(addr, image::read_file(Path::new(file))?);
                 text.initrd = Some((addr, initrd.end()));
                 end = end.max(initrd.end());
@@ -94,7 +94,7 @@ impl Boot {
             None => board.device_tree()?,
             Some(file) => {
                 let tree = image::read_file(Path::new(file))?;
-                dtb::with_chosen(&tree, &text)
+                machines::with_chosen(&tree, &text)
                     .ok_or_else(|| SystemError::refused(&format!("-dtb {file}"), "is no device tree blob"))?
             }
         };
@@ -205,7 +205,7 @@ fn blob(addr: u64, bytes: Vec<u8>) -> Image {
 fn overlap(images: &[(String, Image)]) -> Result<(), SystemError> {
     for (nth, (what, image)) in images.iter().enumerate() {
         for (other, earlier) in &images[..nth] {
-            let hit = |a: &Segment, b: &Segment| a.addr < b.addr + b.size && b.addr < a.addr + a.size;
+            let hit = |a: &Segment, b: &Segment| a.addr < b.end() && b.addr < a.end();
             if image.segments.iter().any(|a| earlier.segments.iter().any(|b| hit(a, b))) {
                 return Err(SystemError::refused(what, format!("overlaps {other} in memory")));
             }

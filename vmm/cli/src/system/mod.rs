@@ -8,7 +8,6 @@ mod chardevs;
 mod clock;
 mod cpu;
 mod disks;
-mod dtb;
 mod error;
 mod fw_cfg;
 mod log;

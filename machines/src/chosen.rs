@@ -1,7 +1,7 @@
 //! A device tree blob of the user's, with what this boot adds to its `/chosen` node (Devicetree Specification 0.4,
 //! chapters 3.6 and 5).
 
-use machines::riscv_virt::BootText;
+use crate::riscv_virt::BootText;
 
 const MAGIC: u32 = 0xd00d_feed;
 const HEADER: usize = 40;
@@ -104,11 +104,15 @@ pub fn with_chosen(tree: &[u8], text: &BootText) -> Option<Vec<u8>> {
     let properties = properties(text);
     let mut from = Reader { bytes: tree, at: structure as usize };
     let mut to = Writer { structure: Vec::new(), strings: strings.to_vec() };
-    let (mut depth, mut in_chosen, mut done) = (0u32, false, false);
+    let (mut depth, mut in_chosen, mut done, mut rooted) = (0u32, false, false, false);
     loop {
         match from.word()? {
             token::BEGIN_NODE => {
                 let name = from.name()?;
+                // There is one root.
+                if depth == 0 && std::mem::replace(&mut rooted, true) {
+                    return None;
+                }
                 depth += 1;
                 to.begin(name);
                 in_chosen = depth == 2 && name == b"chosen";
@@ -127,7 +131,7 @@ pub fn with_chosen(tree: &[u8], text: &BootText) -> Option<Vec<u8>> {
                 }
                 to.word(token::END_NODE);
             }
-            token::PROP => {
+            token::PROP if depth > 0 => {
                 let (len, name) = (from.word()?, from.word()?);
                 let value = from.take(len as usize)?;
                 let ours = |n: &[u8]| properties.iter().any(|(name, _)| name.as_bytes() == n);
@@ -136,7 +140,7 @@ pub fn with_chosen(tree: &[u8], text: &BootText) -> Option<Vec<u8>> {
                 }
             }
             token::NOP => {}
-            token::END if depth == 0 => break,
+            token::END if depth == 0 && rooted => break,
             _ => return None,
         }
     }
@@ -184,7 +188,7 @@ fn properties(text: &BootText) -> Vec<(&'static str, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use machines::Tree;
+    use crate::Tree;
 
     fn tree(chosen: bool) -> Vec<u8> {
         let mut tree = Tree::new().expect("empty");
@@ -220,6 +224,23 @@ mod tests {
             let again = with_chosen(&patched, &BootText::default()).expect("a tree");
             assert!(has(&again, b"new words\0"));
         }
+    }
+
+    #[test]
+    fn a_tree_has_one_root_and_nothing_beside_it() {
+        let blob = |structure: &[u32]| {
+            let size = 4 * structure.len() as u32;
+            let (strings, total) = (56 + size, 56 + size);
+            let header = [MAGIC, total, 56, strings, 40, VERSION, COMPATIBLE, 0, 0, size];
+            let words = header.iter().chain(&[0; 4]).chain(structure);
+            with_chosen(&words.flat_map(|w| w.to_be_bytes()).collect::<Vec<_>>(), &BootText::default())
+        };
+        let root = [token::BEGIN_NODE, 0, token::END_NODE];
+        assert!(blob(&[&root[..], &[token::END]].concat()).is_some());
+        assert_eq!(blob(&[token::END]), None);
+        assert_eq!(blob(&[&root[..], &root, &[token::END]].concat()), None);
+        assert_eq!(blob(&[&[token::PROP, 0, 0], &root[..], &[token::END]].concat()), None);
+        assert_eq!(blob(&[&root[..], &[token::PROP, 0, 0, token::END]].concat()), None);
     }
 
     #[test]

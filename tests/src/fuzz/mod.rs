@@ -1,0 +1,53 @@
+//! Fuzz targets: everything that takes bytes from a guest, from an image or from the network, given any bytes.
+//!
+//! A target is a plain function that panics over a finding. `tests/fuzz` runs it under libFuzzer, `tests/tests/fuzz.rs`
+//! on the seeds of `tests/fuzz/seeds` and on [`Mutations`] of them. Most read their input as a series of steps
+//! ([`arbitrary`]), so that mutations of an input go deep instead of failing at its first header. Every step is bounded,
+//! so that an input that takes long is a finding, too.
+
+mod device_tree;
+mod fw_cfg;
+mod image;
+mod mutate;
+mod nat;
+mod qcow2;
+mod translator;
+mod virtqueue;
+
+pub use device_tree::device_tree;
+pub use fw_cfg::fw_cfg;
+pub use image::image;
+pub use mutate::Mutations;
+pub use nat::nat;
+pub use qcow2::qcow2;
+pub use translator::translator;
+pub use virtqueue::virtqueue;
+
+/// The body of a target.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name, which is also that of its file in `tests/fuzz/fuzz_targets` and of its seeds.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("device_tree", device_tree),
+    ("fw_cfg", fw_cfg),
+    ("image", image),
+    ("nat", nat),
+    ("qcow2", qcow2),
+    ("translator", translator),
+    ("virtqueue", virtqueue),
+];
+
+/// Steps of one input, at most.
+const STEPS: usize = 256;
+
+/// From now on the panic hook does not hear of panics inside `imago`: [`devices::host::block::Image`] catches them,
+/// because a damaged image makes that crate panic.
+pub fn overlook_caught_panics() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let caught = panic.location().is_some_and(|at| at.file().contains("/imago-"));
+        if !caught {
+            hook(panic);
+        }
+    }));
+}

@@ -12,8 +12,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use devices::host::net::MAX_FRAME;
 use devices::host::net::user::{HostFwd, Nat, Transport, UserNetConfig};
 use smoltcp::wire::{
-    EthernetFrame, EthernetProtocol, Icmpv4Packet, IpProtocol, Ipv4Packet, TcpPacket, TcpSeqNumber,
-    UdpPacket,
+    EthernetFrame, EthernetProtocol, Icmpv4Packet, IpProtocol, Ipv4Packet, TcpPacket, TcpSeqNumber, UdpPacket,
 };
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};

@@ -12,7 +12,7 @@ use tcg_riscv::csr::bits::mstatus;
 use tcg_riscv::features::Features;
 
 const RAM: u64 = 0x8000_0000;
-const RAM_SIZE: u64 = 0x4000;
+const RAM_SIZE: u64 = 0x3000;
 /// Bytes of code, at most: a block is no longer.
 const CODE: usize = 256;
 

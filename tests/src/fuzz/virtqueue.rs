@@ -60,8 +60,7 @@ pub fn virtqueue(data: &[u8]) {
     let host = Host { cable: Arc::default(), pipe: Arc::default() };
     let device = host.device(kind);
     let pci = bus % 2 == 1;
-    let device: Shared<dyn Mmio> =
-        if pci { on_pci(&space, device) } else { in_slot(&space, device) };
+    let device: Shared<dyn Mmio> = if pci { on_pci(&space, device) } else { in_slot(&space, device) };
     let power_on = device.lock().save();
     let mut driver = Driver::new(space, pci);
     for _ in 0..STEPS {

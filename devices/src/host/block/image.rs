@@ -15,7 +15,7 @@ use parking_lot::RwLock;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -292,6 +292,12 @@ impl ImplicitOpenGate<ImageFile> for Chain {
     fn open_storage(&mut self, wanted: StorageOpenOptions) -> io::Result<ImageFile> {
         let path =
             wanted.get_filename().ok_or_else(|| io::Error::other("a part of the image has no name"))?;
+        // An image may name anything: opening a pipe would wait for ever, and opening a device may do something.
+        let kind = std::fs::metadata(path).map(|data| data.file_type());
+        if kind.is_ok_and(|kind| !(kind.is_file() || kind.is_block_device())) {
+            let what = format!("{}, which it names, is no file and no block device", path.display());
+            return Err(io::Error::other(what));
+        }
         let writable = wanted.get_writable() && !self.options.read_only && !self.options.snapshot;
         let file = open_file(path, writable, &self.options).map_err(io::Error::other)?;
         storage(file, path, writable, self.options.direct)

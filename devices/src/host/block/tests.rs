@@ -240,6 +240,19 @@ fn errors_name_the_file() {
 }
 
 #[test]
+fn an_image_based_on_a_pipe_is_refused() {
+    let dir = TempDir::new();
+    let made = Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap();
+    assert!(made.success());
+    let top = dir.path("top.qcow2");
+    let backing = Some(("pipe".to_string(), ImageFormat::Raw));
+    create_qcow2(&top, &CreateOptions { size: MIB, backing, overwrite: false }).unwrap();
+    // Opening the pipe would wait for somebody to write to it.
+    let error = Image::open(&top, ImageOptions::default()).err().unwrap().to_string();
+    assert!(error.contains("pipe") && error.contains("no file"), "{error}");
+}
+
+#[test]
 fn a_backing_chain_that_leads_to_itself_is_refused() {
     let dir = TempDir::new();
     let path = dir.path("loop.qcow2");

@@ -15,14 +15,28 @@ const CONNECTIONS: usize = 8;
 #[derive(Arbitrary, Debug)]
 pub(super) enum Act<'a> {
     Accept,
-    Write { which: u8, len: u16 },
-    Read { which: u8 },
-    Finish { which: u8 },
-    Reset { which: u8 },
+    Write {
+        which: u8,
+        len: u16,
+    },
+    Read {
+        which: u8,
+    },
+    Finish {
+        which: u8,
+    },
+    Reset {
+        which: u8,
+    },
     /// An answer to a datagram or query, with its first bytes repeated.
-    Answer { repeat: u8, bytes: &'a [u8] },
+    Answer {
+        repeat: u8,
+        bytes: &'a [u8],
+    },
     Connect,
-    Datagram { bytes: &'a [u8] },
+    Datagram {
+        bytes: &'a [u8],
+    },
 }
 
 /// The sockets that are kept from input to input.

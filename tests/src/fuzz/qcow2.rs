@@ -81,7 +81,7 @@ fn open_and_use(folder: &Path, image: &[u8], options: &Options, requests: &[Requ
 fn offset(disk: &Image, at: u32) -> u64 {
     match at {
         0..0x100_0000 => at.into(),
-        _ => (u128::from(at) * u128::from(disk.capacity()) >> 32) as u64,
+        _ => ((u128::from(at) * u128::from(disk.capacity())) >> 32) as u64,
     }
 }
 
@@ -91,13 +91,15 @@ fn serve(disk: &Image, request: &Request) {
         Request::Read { at, len } => {
             let mut buffer = vec![0; len as usize % MOVED];
             let offset = offset(disk, at);
-            let fits = offset + buffer.len() as u64 <= disk.capacity();
+            let end = offset.checked_add(buffer.len() as u64);
+            let fits = end.is_some_and(|end| end <= disk.capacity());
             let read = disk.read(offset, &mut buffer);
             assert!(fits || read.is_err(), "there is nothing behind the end");
         }
         Request::Write { at, len, fill } => {
-            let written = disk.write(offset(disk, at), &vec![fill; len as usize % MOVED]);
-            assert!(!disk.read_only() || written.is_err() || len as usize % MOVED == 0);
+            let bytes = vec![fill; len as usize % MOVED];
+            let written = disk.write(offset(disk, at), &bytes);
+            assert!(!disk.read_only() || written.is_err() || bytes.is_empty());
         }
         Request::Flush => drop(disk.flush()),
         Request::Discard { at, len } => drop(disk.discard(offset(disk, at), u64::from(len) % RANGE)),

@@ -31,10 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "guest-images",
         ],
     ),
-    (
-        "whole-program",
-        &["base", "tcg-core", "tcg-riscv", "devices", "machines", "firmware", "guest-images"],
-    ),
+    ("whole-program", &["base", "tcg-core", "tcg-riscv", "devices", "machines", "firmware", "guest-images"]),
 ];
 
 /// Words that must not appear in the sources of a folder: names of what it must not know.

@@ -113,7 +113,6 @@ pub fn translator(data: &[u8]) {
     let Some((head, code)) = data.split_at_checked(6) else { return };
     let mut number = [0; 8];
     number[..4].copy_from_slice(&head[..4]);
-    let place = u64::from(u16::from_le_bytes([head[4], head[5]]) & 0xffe);
     let mut code = code[..code.len().min(CODE)].to_vec();
     let hart = AnyBytes.cpu();
     for features in [hart.csr.features, Features::rv64()] {
@@ -124,6 +123,9 @@ pub fn translator(data: &[u8]) {
     tame(&mut code);
     // An illegal instruction, even if the last one lacks half: what follows in memory has not been tamed.
     code.extend([0; 4]);
+    // Up to the end of the page and no further: the readings have the page twice.
+    let last = base::PAGE_SIZE - code.len().next_multiple_of(2) as u64;
+    let place = u64::from(u16::from_le_bytes([head[4], head[5]]) & 0xffe).min(last);
     let result = SIDES.with_borrow_mut(|sides| sides.code(u64::from_le_bytes(number), RAM + place, &code));
     if let Err(report) = result {
         panic!("{report}");

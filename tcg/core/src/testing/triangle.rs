@@ -82,7 +82,7 @@ impl<'a, S: Source> Sides<'a, S> {
     }
 
     /// Tries the block that `code` at `pc` begins with, in a state made from the number `state`; the report of a
-    /// disagreement. What follows `code` in memory is random.
+    /// disagreement. `code` lies in the first page; what follows it there is random.
     pub fn code(&mut self, state: u64, pc: u64, code: &[u8]) -> Result<(), String> {
         for n in 0..self.rigs.len() {
             self.fill(n, state, pc, code);

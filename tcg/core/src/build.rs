@@ -3,8 +3,8 @@
 use crate::cpu::{HelperId, RegId, exit};
 use crate::guest::{Ctx, Fetch, Guest, Trap};
 use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Snapshot, Term, Value};
-use crate::sem::{Hint, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
-use crate::ty::{Bool, Float, I64, Int, Scalar, Ty};
+use crate::sem::{FloatMode, Hint, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
+use crate::ty::{Bool, Float, I32, I64, Int, Scalar, Ty};
 use std::convert::Infallible;
 
 /// Which exits of a block can be linked to the block they lead to.
@@ -220,9 +220,11 @@ impl Build {
     }
 }
 
-/// The type an instruction is marked with: the result's, or for comparisons the operands'.
-fn marked<T: Scalar, U: Scalar>() -> Ty {
-    if U::TY == Ty::Bool { T::TY } else { U::TY }
+/// The type an instruction is marked with: the result's, or for comparisons and flags the operands'.
+fn marked<T: Scalar, U: Scalar>(op: Op) -> Ty {
+    let of_operands =
+        U::TY == Ty::Bool || matches!(op, Op::FlagsAdd | Op::FlagsSub | Op::FlagsLogic | Op::FlagsFloat);
+    if of_operands { T::TY } else { U::TY }
 }
 
 impl Sem for Build {
@@ -249,15 +251,25 @@ impl Sem for Build {
     }
 
     fn op1<T: Scalar, U: Scalar>(&mut self, op: Op, imm: u64, a: V<Self, T>) -> V<Self, U> {
-        Val::new(self.emit(op, U::TY, imm, &[a.raw]))
+        Val::new(self.emit(op, marked::<T, U>(op), imm, &[a.raw]))
     }
 
     fn op2<T: Scalar, U: Scalar>(&mut self, op: Op, imm: u64, a: V<Self, T>, b: V<Self, T>) -> V<Self, U> {
-        Val::new(self.emit(op, marked::<T, U>(), imm, &[a.raw, b.raw]))
+        Val::new(self.emit(op, marked::<T, U>(op), imm, &[a.raw, b.raw]))
     }
 
-    fn fmuladd<T: Float>(&mut self, a: V<Self, T>, b: V<Self, T>, c: V<Self, T>, rm: Rm) -> V<Self, T> {
-        Val::new(self.emit(Op::FMulAdd, T::TY, rm as u64, &[a.raw, b.raw, c.raw]))
+    fn fmuladd<T: Float>(
+        &mut self,
+        a: V<Self, T>,
+        b: V<Self, T>,
+        c: V<Self, T>,
+        mode: impl Into<FloatMode>,
+    ) -> V<Self, T> {
+        Val::new(self.emit(Op::FMulAdd, T::TY, mode.into().bits(), &[a.raw, b.raw, c.raw]))
+    }
+
+    fn flags_adc<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>, carry: V<Self, Bool>) -> V<Self, I32> {
+        Val::new(self.emit(Op::FlagsAdc, T::TY, 0, &[a.raw, b.raw, carry.raw]))
     }
 
     fn select<T: Scalar>(&mut self, cond: V<Self, Bool>, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {

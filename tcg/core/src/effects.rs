@@ -6,8 +6,8 @@
 use crate::cpu::{HelperId, RegId};
 use crate::guest::{Ctx, Guest, Trap};
 use crate::ir::Op;
-use crate::sem::{MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
-use crate::ty::{Bool, Float, I64, Int, Scalar, Ty};
+use crate::sem::{FloatMode, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
+use crate::ty::{Bool, Float, I32, I64, Int, Scalar, Ty};
 use std::convert::Infallible;
 
 /// What is known about a value.
@@ -172,8 +172,18 @@ impl Sem for Reader {
         })
     }
 
-    fn fmuladd<T: Float>(&mut self, _: V<Self, T>, _: V<Self, T>, _: V<Self, T>, _: Rm) -> V<Self, T> {
+    fn fmuladd<T: Float>(
+        &mut self,
+        _: V<Self, T>,
+        _: V<Self, T>,
+        _: V<Self, T>,
+        _: impl Into<FloatMode>,
+    ) -> V<Self, T> {
         self.operation(Op::FMulAdd);
+        Self::computed()
+    }
+
+    fn flags_adc<T: Int>(&mut self, _: V<Self, T>, _: V<Self, T>, _: V<Self, Bool>) -> V<Self, I32> {
         Self::computed()
     }
 

@@ -5,7 +5,7 @@
 
 use crate::fp;
 use crate::ir::Op;
-use crate::sem::{Rm, Rmw};
+use crate::sem::{Cc, FloatMode, Rm, Rmw, packed};
 use crate::ty::Ty;
 
 /// `a`, a value of `bits` bits, with its sign copied upwards.
@@ -19,7 +19,7 @@ fn carryless(a: u64, b: u64) -> u128 {
 
 /// An integer operation of two arguments of type `ty`.
 #[inline]
-pub fn int2(op: Op, ty: Ty, a: u64, b: u64) -> u64 {
+pub fn int2(op: Op, ty: Ty, imm: u64, [a, b]: [u64; 2]) -> u64 {
     let bits = ty.bits();
     let mask = ty.mask();
     let (sa, sb) = (signed(a, bits), signed(b, bits));
@@ -47,6 +47,11 @@ pub fn int2(op: Op, ty: Ty, a: u64, b: u64) -> u64 {
         Op::Rotr => a >> shift | a << (bits - shift),
         Op::Clmul => carryless(a, b) as u64,
         Op::ClmulH => high(carryless(a, b)),
+        Op::FlagsAdd => flags_adc(ty, a, b, false),
+        Op::FlagsSub => flags_adc(ty, a, !b & mask, true),
+        Op::CondSub => {
+            return Cc::from_bits(imm).holds(flags_adc(ty, a, !b & mask, true)).into();
+        }
         Op::Eq => (a == b).into(),
         Op::Ne => (a != b).into(),
         Op::LtU => (a < b).into(),
@@ -68,42 +73,71 @@ pub fn int1(op: Op, from: Ty, to: Ty, imm: u64, a: u64) -> u64 {
         Op::Sext => signed(a, imm as u32) as u64,
         Op::SextW => signed(a, 32) as u64,
         Op::Trunc | Op::Zext | Op::Bitcast => a,
+        Op::FlagsLogic => {
+            let zero = if a == 0 { packed::Z } else { 0 };
+            zero | if signed(a, bits) < 0 { packed::N } else { 0 }
+        }
+        Op::Cond => Cc::from_bits(imm).holds(a).into(),
         _ => unreachable!("{} is no integer operation of one argument", op.name()),
     };
     value & to.mask()
 }
 
+/// [`Op::FlagsAdc`]: packed flags of a sum of two values of type `ty` and a carry.
+#[inline]
+pub fn flags_adc(ty: Ty, a: u64, b: u64, carry: bool) -> u64 {
+    let bits = ty.bits();
+    let wide = u128::from(a) + u128::from(b) + u128::from(carry);
+    let sum = wide as u64 & ty.mask();
+    let overflow = ((a ^ sum) & (b ^ sum)) >> (bits - 1) & 1;
+    let mut flags = overflow * packed::V;
+    if wide >> bits != 0 {
+        flags |= packed::C;
+    }
+    if sum == 0 {
+        flags |= packed::Z;
+    }
+    if sum >> (bits - 1) != 0 {
+        flags |= packed::N;
+    }
+    flags
+}
+
 /// The rounding mode in the immediate of a float operation.
 pub fn rounding(imm: u64) -> Rm {
-    Rm::from_bits(imm & 7).unwrap_or(Rm::Rne)
+    FloatMode::from_bits(imm).rm()
 }
 
 /// A float operation of two arguments of type `ty`.
 #[inline]
 pub fn float2(op: Op, ty: Ty, imm: u64, [a, b]: [u64; 2], raised: &mut u32) -> u64 {
-    let rm = rounding(imm);
+    let rm = FloatMode::from_bits(imm);
     match op {
         Op::FAdd => fp::add(ty, a, b, rm, raised),
         Op::FSub => fp::sub(ty, a, b, rm, raised),
         Op::FMul => fp::mul(ty, a, b, rm, raised),
         Op::FDiv => fp::div(ty, a, b, rm, raised),
-        Op::FMin => fp::min_max(ty, a, b, false, raised),
-        Op::FMax => fp::min_max(ty, a, b, true, raised),
-        _ => fp::compare(op, ty, a, b, raised).into(),
+        Op::FMin => fp::min_or_max(ty, [a, b], false, imm, raised),
+        Op::FMax => fp::min_or_max(ty, [a, b], true, imm, raised),
+        Op::FlagsFloat => fp::compare_flags(ty, [a, b], rm, imm >> 8 & 1 != 0, raised),
+        Op::CondFloat => {
+            Cc::from_bits(imm >> 8).holds(fp::compare_flags(ty, [a, b], rm, false, raised)).into()
+        }
+        _ => fp::compare(op, ty, [a, b], rm, raised).into(),
     }
 }
 
 /// A float operation of one argument of type `from`, giving `to`.
 #[inline]
 pub fn float1(op: Op, (from, to): (Ty, Ty), imm: u64, a: u64, raised: &mut u32) -> u64 {
-    let rm = rounding(imm);
+    let rm = FloatMode::from_bits(imm);
     match op {
         Op::FSqrt => fp::sqrt(to, a, rm, raised),
-        Op::FToF => fp::convert(from, to, a, rm, raised),
-        Op::FToS => fp::to_int(from, to, true, a, (rm, raised)),
-        Op::FToU => fp::to_int(from, to, false, a, (rm, raised)),
-        Op::SToF => fp::from_int(from, to, true, a, (rm, raised)),
-        Op::UToF => fp::from_int(from, to, false, a, (rm, raised)),
+        Op::FToF => fp::convert((from, to), a, rm, raised),
+        Op::FToS => fp::to_int((from, to), true, a, imm, raised),
+        Op::FToU => fp::to_int((from, to), false, a, imm, raised),
+        Op::SToF => fp::from_int((from, to), true, a, rm, raised),
+        Op::UToF => fp::from_int((from, to), false, a, rm, raised),
         Op::FRound => fp::round(to, a, rm, imm & 1 << 8 != 0, raised),
         _ => unreachable!("{} is no float operation of one argument", op.name()),
     }

@@ -8,8 +8,8 @@ use crate::fp;
 use crate::guest::{Access, Ctx, Guest, Trap};
 use crate::ir::{Machine, Op};
 use crate::run::{Fault, Mmu, VcpuFetch};
-use crate::sem::{MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
-use crate::ty::{Bool, Float, I64, Int, Scalar, Ty};
+use crate::sem::{FloatMode, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
+use crate::ty::{Bool, Float, I32, I64, Int, Scalar, Ty};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
@@ -172,12 +172,24 @@ impl<G: Guest> Sem for Interp<G> {
             crate::ir::Effect::Flags => {
                 self.float_flags(|raised| eval::float2(op, T::TY, imm, [a.raw, b.raw], raised))
             }
-            _ => eval::int2(op, T::TY, a.raw, b.raw),
+            _ => eval::int2(op, T::TY, imm, [a.raw, b.raw]),
         })
     }
 
-    fn fmuladd<T: Float>(&mut self, a: V<Self, T>, b: V<Self, T>, c: V<Self, T>, rm: Rm) -> V<Self, T> {
-        Val::new(self.float_flags(|raised| fp::fmuladd(T::TY, [a.raw, b.raw, c.raw], rm, raised)))
+    fn fmuladd<T: Float>(
+        &mut self,
+        a: V<Self, T>,
+        b: V<Self, T>,
+        c: V<Self, T>,
+        mode: impl Into<FloatMode>,
+    ) -> V<Self, T> {
+        let mode = mode.into();
+        Val::new(self.float_flags(|raised| fp::fmuladd(T::TY, [a.raw, b.raw, c.raw], mode, raised)))
+    }
+
+    #[inline]
+    fn flags_adc<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>, carry: V<Self, Bool>) -> V<Self, I32> {
+        Val::new(eval::flags_adc(T::TY, a.raw, b.raw, carry.raw != 0))
     }
 
     #[inline]

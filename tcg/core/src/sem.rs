@@ -66,6 +66,167 @@ impl Rm {
     }
 }
 
+/// How a float operation rounds, and what it makes of NaNs and subnormal numbers. Bits 0..=7 of an immediate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FloatMode(u8);
+
+impl FloatMode {
+    const NANS: u8 = 1 << 3;
+    const BEFORE: u8 = 1 << 4;
+    const FLUSH: u8 = 1 << 5;
+    /// Words of the text form for the bits above the rounding mode.
+    pub const WORDS: [(&'static str, u64); 3] =
+        [("nans", Self::NANS as u64), ("before", Self::BEFORE as u64), ("flush", Self::FLUSH as u64)];
+
+    /// Results that are not numbers are the canonical NaN, tininess is detected after rounding.
+    pub const fn new(rm: Rm) -> Self {
+        Self(rm as u8)
+    }
+
+    /// A result that comes of a NaN operand is the first signalling one, or else the first, made quiet.
+    pub const fn propagating_nans(self) -> Self {
+        Self(self.0 | Self::NANS)
+    }
+
+    /// Tininess is detected before rounding.
+    pub const fn tiny_before(self) -> Self {
+        Self(self.0 | Self::BEFORE)
+    }
+
+    /// Subnormal operands count as zero and raise [`flags::ID`]; results that are tiny before rounding become zero and
+    /// raise underflow alone.
+    pub const fn flushing(self) -> Self {
+        Self(self.0 | Self::FLUSH)
+    }
+
+    /// The opposite of [`Self::flushing`].
+    pub const fn keeping_subnormals(self) -> Self {
+        Self(self.0 & !Self::FLUSH)
+    }
+
+    /// The rounding mode.
+    pub fn rm(self) -> Rm {
+        Rm::from_bits((self.0 & 7).into()).unwrap_or(Rm::Rne)
+    }
+
+    /// See [`Self::propagating_nans`].
+    pub const fn propagates_nans(self) -> bool {
+        self.0 & Self::NANS != 0
+    }
+
+    /// See [`Self::tiny_before`].
+    pub const fn is_tiny_before(self) -> bool {
+        self.0 & Self::BEFORE != 0
+    }
+
+    /// See [`Self::flushing`].
+    pub const fn flushes(self) -> bool {
+        self.0 & Self::FLUSH != 0
+    }
+
+    /// As an instruction's immediate.
+    pub const fn bits(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// From an instruction's immediate.
+    pub const fn from_bits(imm: u64) -> Self {
+        Self(imm as u8)
+    }
+}
+
+impl From<Rm> for FloatMode {
+    fn from(rm: Rm) -> Self {
+        Self::new(rm)
+    }
+}
+
+/// The layout of packed condition flags: the host's own on x86-64 (LAHF and SETO), so that they cost little there.
+pub mod packed {
+    /// Negative.
+    pub const N: u64 = 1 << 15;
+    /// Zero.
+    pub const Z: u64 = 1 << 14;
+    /// Carry out; of a difference: nothing was borrowed.
+    pub const C: u64 = 1 << 8;
+    /// Signed overflow.
+    pub const V: u64 = 1;
+    /// All of them.
+    pub const ALL: u64 = N | Z | C | V;
+}
+
+macro_rules! conditions {
+    ($($(#[$doc:meta])* $name:ident $text:literal;)*) => {
+        /// A condition on packed flags. Odd ones are the opposite of the one before.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Cc { $($(#[$doc])* $name,)* }
+
+        impl Cc {
+            /// Every condition with its name in the text form.
+            pub const NAMES: [(&'static str, Cc); 14] = [$(($text, Cc::$name)),*];
+        }
+    };
+}
+
+conditions! {
+    /// Zero.
+    Eq "eq";
+    /// Not zero.
+    Ne "ne";
+    /// Carry; after a difference: unsigned greater or equal.
+    CarrySet "cs";
+    /// No carry; after a difference: unsigned less.
+    CarryClear "cc";
+    /// Negative.
+    Minus "mi";
+    /// Not negative.
+    Plus "pl";
+    /// Overflow.
+    Overflow "vs";
+    /// No overflow.
+    NoOverflow "vc";
+    /// Carry and not zero: unsigned greater.
+    Above "hi";
+    /// Unsigned less or equal.
+    NotAbove "ls";
+    /// Negative is overflow: signed greater or equal.
+    Ge "ge";
+    /// Signed less.
+    Lt "lt";
+    /// Signed greater.
+    Gt "gt";
+    /// Signed less or equal.
+    Le "le";
+}
+
+impl Cc {
+    /// The condition of number `n` (0..=13; higher ones are taken modulo 14).
+    pub fn from_bits(n: u64) -> Self {
+        Self::NAMES[(n % 14) as usize].1
+    }
+
+    /// The opposite.
+    pub fn negated(self) -> Self {
+        Self::from_bits(self as u64 ^ 1)
+    }
+
+    /// Whether it holds in `flags`, which are [`packed`].
+    pub fn holds(self, flags: u64) -> bool {
+        let [n, z, c, v] = [packed::N, packed::Z, packed::C, packed::V].map(|bit| flags & bit != 0);
+        let base = match self as u8 & !1 {
+            0 => z,
+            2 => c,
+            4 => n,
+            6 => v,
+            8 => c && !z,
+            10 => n == v,
+            _ => !z && n == v,
+        };
+        base != (self as u8 & 1 != 0)
+    }
+}
+
 /// Sticky float flags.
 pub mod flags {
     /// Inexact.
@@ -78,6 +239,8 @@ pub mod flags {
     pub const DZ: u32 = 8;
     /// Invalid operation.
     pub const NV: u32 = 16;
+    /// A subnormal operand counted as zero.
+    pub const ID: u32 = 32;
 }
 
 /// Size and manner of a memory access.
@@ -270,7 +433,15 @@ pub trait Sem: Sized {
     /// An operation of two arguments of one type.
     fn op2<T: Scalar, U: Scalar>(&mut self, op: Op, imm: u64, a: V<Self, T>, b: V<Self, T>) -> V<Self, U>;
     /// `a` times `b` plus `c`, rounded once.
-    fn fmuladd<T: Float>(&mut self, a: V<Self, T>, b: V<Self, T>, c: V<Self, T>, rm: Rm) -> V<Self, T>;
+    fn fmuladd<T: Float>(
+        &mut self,
+        a: V<Self, T>,
+        b: V<Self, T>,
+        c: V<Self, T>,
+        mode: impl Into<FloatMode>,
+    ) -> V<Self, T>;
+    /// Packed flags of the sum of `a`, `b` and `carry`.
+    fn flags_adc<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>, carry: V<Self, Bool>) -> V<Self, I32>;
     /// `a` if `cond` holds, else `b`.
     fn select<T: Scalar>(&mut self, cond: V<Self, Bool>, a: V<Self, T>, b: V<Self, T>) -> V<Self, T>;
     /// Loads from guest memory and extends to `T`.
@@ -462,13 +633,35 @@ pub trait Sem: Sized {
     fn lts<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, Bool> {
         self.op2(Op::LtS, 0, a, b)
     }
+    /// Packed flags of the sum.
+    fn flags_add<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, I32> {
+        self.op2(Op::FlagsAdd, 0, a, b)
+    }
+    /// Packed flags of the difference.
+    fn flags_sub<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, I32> {
+        self.op2(Op::FlagsSub, 0, a, b)
+    }
+    /// Packed flags of a value that neither carried nor overflowed.
+    fn flags_logic<T: Int>(&mut self, a: V<Self, T>) -> V<Self, I32> {
+        self.op1(Op::FlagsLogic, 0, a)
+    }
+    /// Whether `cc` holds in packed flags.
+    fn cond(&mut self, cc: Cc, flags: V<Self, I32>) -> V<Self, Bool> {
+        self.op1(Op::Cond, cc as u64, flags)
+    }
     /// A float operation of two arguments ([`Op::FAdd`] to [`Op::FDiv`], [`Op::FMin`], [`Op::FMax`]).
-    fn float2<T: Float>(&mut self, op: Op, a: V<Self, T>, b: V<Self, T>, rm: Rm) -> V<Self, T> {
-        self.op2(op, rm as u64, a, b)
+    fn float2<T: Float>(
+        &mut self,
+        op: Op,
+        a: V<Self, T>,
+        b: V<Self, T>,
+        mode: impl Into<FloatMode>,
+    ) -> V<Self, T> {
+        self.op2(op, mode.into().bits(), a, b)
     }
     /// Square root.
-    fn fsqrt<T: Float>(&mut self, a: V<Self, T>, rm: Rm) -> V<Self, T> {
-        self.op1(Op::FSqrt, rm as u64, a)
+    fn fsqrt<T: Float>(&mut self, a: V<Self, T>, mode: impl Into<FloatMode>) -> V<Self, T> {
+        self.op1(Op::FSqrt, mode.into().bits(), a)
     }
     /// A float comparison ([`Op::FEq`] to [`Op::FLeQ`]).
     fn fcmp<T: Float>(&mut self, op: Op, a: V<Self, T>, b: V<Self, T>) -> V<Self, Bool> {

@@ -16,6 +16,8 @@ pub enum Ty {
     F32,
     /// IEEE 754 binary64.
     F64,
+    /// IEEE 754 binary16: computed with in software alone, and kept in general registers.
+    F16,
 }
 
 impl Ty {
@@ -24,6 +26,7 @@ impl Ty {
         match self {
             Self::None => 0,
             Self::Bool => 1,
+            Self::F16 => 16,
             Self::I32 | Self::F32 => 32,
             Self::I64 | Self::F64 => 64,
         }
@@ -51,6 +54,7 @@ impl Ty {
             Self::I64 => "i64",
             Self::F32 => "f32",
             Self::F64 => "f64",
+            Self::F16 => "f16",
         }
     }
 }
@@ -65,7 +69,7 @@ pub trait Scalar: Copy + 'static {
 pub trait Int: Scalar {}
 /// Float markers.
 pub trait Float: Scalar {
-    /// The integer of the same width.
+    /// The integer that holds its bits: of the same width, and for binary16 the low half of an I32.
     type Bits: Int;
 }
 
@@ -90,6 +94,8 @@ markers! {
     F32:;
     /// Marks an IEEE binary64.
     F64:;
+    /// Marks an IEEE binary16.
+    F16:;
 }
 
 impl Float for F32 {
@@ -97,4 +103,7 @@ impl Float for F32 {
 }
 impl Float for F64 {
     type Bits = I64;
+}
+impl Float for F16 {
+    type Bits = I32;
 }

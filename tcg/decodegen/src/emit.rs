@@ -215,13 +215,22 @@ fn printer(out: &mut String, meanings: &[&Row]) {
         for (name, function) in placeholders(form) {
             let (from, arg) = match function {
                 "" => (format!("{{{name}}}"), format!(", a.{name}")),
-                _ => (format!("{{{name}:{function}}}"), format!(", show::{function}(a.{name}.into(), pc)")),
+                _ => {
+                    let values: String = name.split(',').map(|name| format!("a.{name}.into(), ")).collect();
+                    (format!("{{{name}:{function}}}"), format!(", show::{function}({values}pc)"))
+                }
             };
-            text = text.replacen(&from, "{}", 1);
+            text = text.replacen(&from, "\0", 1);
             args.push_str(&arg);
         }
+        let text = text.replace('\0', "{}");
         let binding = if args.is_empty() { "_" } else { "a" };
-        put!(out, "        Op::{}({binding}) => format!(\"{}{gap}{text}\"{args}),", row.variant(), row.name);
+        put!(
+            out,
+            "        Op::{}({binding}) => format!(\"{}{gap}{text}\"{args}),",
+            row.variant(),
+            row.mnemonic()
+        );
     }
     put!(out, "    }}");
     put!(out, "}}");

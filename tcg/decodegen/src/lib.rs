@@ -20,10 +20,12 @@
 //! from the highest down: `0`, `1`, `-` (ignored), an operand, or pieces of one. Low bits of an operand that no piece
 //! gives are zero. A row with `->` has no meaning of its own: it decodes to the row it names, with these operands. The
 //! last column says how operands are printed, by functions named after the colon; `+` in front continues the name.
+//! A function may be given several operands: `{rd,sf:r}`. Rows of one mnemonic are told apart behind a slash, which is not
+//! printed: `add/imm`, `add/shifted`.
 //!
 //! The generated code calls what the module that includes it has in scope: `Sem`, `Flow`, `Cx`, the enum `Ext` of
-//! extensions, the module `sem` with one function a row, named as the row with `_` for `.`, and the module `show` with
-//! `fn(value: i64, pc: u64) -> impl Display`. So a row without a meaning, or the reverse, does not compile.
+//! extensions, the module `sem` with one function a row, named as the row with `_` for `.` and `/`, and the module `show`
+//! with `fn(value: i64, pc: u64) -> impl Display`, or more values in front of the last. So a row without a meaning, or the reverse, does not compile.
 
 mod check;
 mod emit;

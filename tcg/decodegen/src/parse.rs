@@ -173,7 +173,7 @@ fn operand(place: &Place, text: &str) -> Result<Operand, Error> {
 
 /// The operands that a printed form names must exist.
 fn check_print(place: &Place, format: &Format) -> Result<(), Error> {
-    for (name, _) in placeholders(&format.print) {
+    for name in placeholders(&format.print).flat_map(|(names, _)| names.split(',')) {
         if !format.operands.iter().any(|o| o.name == name) {
             return place
                 .error(format!("the printed form names `{name}`, which format {} has not", format.name));
@@ -182,7 +182,7 @@ fn check_print(place: &Place, format: &Format) -> Result<(), Error> {
     Ok(())
 }
 
-/// The (operand, function) pairs of a printed form.
+/// The (operands, function) pairs of a printed form.
 pub fn placeholders(print: &str) -> impl Iterator<Item = (&str, &str)> {
     let inside = print.split('{').skip(1).filter_map(|text| text.split_once('}'));
     inside.map(|(name, _)| name.split_once(':').unwrap_or((name, "")))

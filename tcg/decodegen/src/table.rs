@@ -122,12 +122,17 @@ pub struct Row {
 impl Row {
     /// Name of its semantics function.
     pub fn function(&self) -> String {
-        self.name.replace('.', "_")
+        self.name.replace(['.', '/'], "_")
+    }
+
+    /// The name in listings: without what tells rows of one mnemonic apart.
+    pub fn mnemonic(&self) -> &str {
+        self.name.split('/').next().unwrap_or_default()
     }
 
     /// Name of its variant.
     pub fn variant(&self) -> String {
-        let words = self.name.split(['.', '_']);
+        let words = self.name.split(['.', '_', '/']);
         words.flat_map(|w| w[..1].to_uppercase().chars().chain(w[1..].chars()).collect::<Vec<_>>()).collect()
     }
 }

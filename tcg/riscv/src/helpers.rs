@@ -69,9 +69,9 @@ helpers! {
     /// A jump to an address that is not a multiple of four, without Zca: target.
     MISALIGNED_JUMP "misaligned_jump" |_, [target, ..]| Err(Stop::Trap(Trap { code: cause::FETCH_MISALIGNED, value: target }));
     /// binary16 to binary32.
-    HALF_TO_SINGLE "half_to_single" |hart, [a, ..]| Ok(fp::from_half(Ty::F32, a, &mut hart.head.fp_flags));
+    HALF_TO_SINGLE "half_to_single" |hart, [a, ..]| Ok(fp::convert((Ty::F16, Ty::F32), a, Rm::Rne.into(), &mut hart.head.fp_flags));
     /// binary16 to binary64.
-    HALF_TO_DOUBLE "half_to_double" |hart, [a, ..]| Ok(fp::from_half(Ty::F64, a, &mut hart.head.fp_flags));
+    HALF_TO_DOUBLE "half_to_double" |hart, [a, ..]| Ok(fp::convert((Ty::F16, Ty::F64), a, Rm::Rne.into(), &mut hart.head.fp_flags));
     /// binary32, rounding mode: to binary16.
     SINGLE_TO_HALF "single_to_half" |hart, [a, rm, _]| Ok(to_half(hart, Ty::F32, a, rm));
     /// binary64, rounding mode: to binary16.
@@ -144,5 +144,5 @@ fn cbo(hart: &mut Hart, kind: Cbo, addr: u64, bits: u64) -> Result<u64, Stop> {
 }
 
 fn to_half(hart: &mut Hart, from: Ty, a: u64, rm: u64) -> u64 {
-    fp::to_half(from, a, Rm::from_bits(rm).unwrap_or(Rm::Rne), &mut hart.head.fp_flags)
+    fp::convert((from, Ty::F16), a, Rm::from_bits(rm).unwrap_or(Rm::Rne).into(), &mut hart.head.fp_flags)
 }

@@ -4,6 +4,7 @@ use crate::cpu::{CpuHeader, HelperFn, HelperResult};
 use crate::eval;
 use crate::fp;
 use crate::ir::{Effect, Inst, Op};
+use crate::sem::FloatMode;
 use crate::ty::Ty;
 
 /// The guest's memory slow paths.
@@ -50,6 +51,7 @@ fn unpack_ty(n: u64) -> Ty {
         3 => Ty::I64,
         4 => Ty::F32,
         5 => Ty::F64,
+        6 => Ty::F16,
         _ => Ty::None,
     }
 }
@@ -61,10 +63,10 @@ unsafe extern "C" fn soft(head: *mut CpuHeader, a: u64, b: u64, packed: u64, c: 
     let op = Op::ALL[(packed & 0xff) as usize % Op::ALL.len()];
     let (ty, from, imm) = (unpack_ty(packed >> 8), unpack_ty(packed >> 16), packed >> 24);
     HelperResult::ok(match (op.effect(), op.arg_count()) {
-        (Effect::Flags, 3) => fp::fmuladd(ty, [a, b, c], eval::rounding(imm), raised),
+        (Effect::Flags, 3) => fp::fmuladd(ty, [a, b, c], FloatMode::from_bits(imm), raised),
         (Effect::Flags, 2) => eval::float2(op, ty, imm, [a, b], raised),
         (Effect::Flags, _) => eval::float1(op, (from, ty), imm, a, raised),
-        (_, 2) => eval::int2(op, ty, a, b),
+        (_, 2) => eval::int2(op, ty, imm, [a, b]),
         _ => eval::int1(op, from, ty, imm, a),
     })
 }

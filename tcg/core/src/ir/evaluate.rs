@@ -6,7 +6,7 @@ use crate::eval;
 use crate::fp;
 use crate::guest::Trap;
 use crate::interp::Stop;
-use crate::sem::{MemOp, Order};
+use crate::sem::{FloatMode, MemOp, Order};
 use crate::ty::Ty;
 
 /// What a region works on. [`crate::interp::Interp`] is one, over a vCPU's state and memory.
@@ -181,11 +181,12 @@ impl<M: Machine> Run<'_, M> {
                     (Effect::Flags, 1) => eval::float1(op, (from(0), ty), inst.imm, arg(0), &mut raised),
                     (Effect::Flags, 2) => eval::float2(op, ty, inst.imm, [arg(0), arg(1)], &mut raised),
                     (Effect::Flags, _) => {
-                        let rm = eval::rounding(inst.imm);
-                        fp::fmuladd(ty, [arg(0), arg(1), arg(2)], rm, &mut raised)
+                        let mode = FloatMode::from_bits(inst.imm);
+                        fp::fmuladd(ty, [arg(0), arg(1), arg(2)], mode, &mut raised)
                     }
                     (_, 1) => eval::int1(op, from(0), inst.result(), inst.imm, arg(0)),
-                    _ => eval::int2(op, ty, arg(0), arg(1)),
+                    (_, 3) => eval::flags_adc(ty, arg(0), arg(1), arg(2) != 0),
+                    _ => eval::int2(op, ty, inst.imm, [arg(0), arg(1)]),
                 };
                 if raised != 0 {
                     self.machine.raise(raised);

@@ -66,6 +66,8 @@ impl Inst {
             Op::Nop | Op::Mark | Op::Count | Op::Set | Op::Store | Op::Fence => Ty::None,
             Op::Eq | Op::Ne | Op::LtU | Op::LtS => Ty::Bool,
             Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => Ty::Bool,
+            Op::Cond | Op::CondSub | Op::CondFloat => Ty::Bool,
+            Op::FlagsAdd | Op::FlagsSub | Op::FlagsAdc | Op::FlagsLogic | Op::FlagsFloat => Ty::I32,
             Op::Trunc => Ty::I32,
             Op::SextW => Ty::I64,
             _ => self.ty,

@@ -134,6 +134,20 @@ ops! {
     /// The second argument if the first (a Bool) holds, else the third.
     Select "select" 3 Pure;
 
+    /// The flags of a sum, as [`crate::sem::packed`] has them: an I32. `ty` of the flag operations is that of the
+    /// operands.
+    FlagsAdd "flagsadd" 2 Pure;
+    /// The flags of a difference; carry says that nothing was borrowed.
+    FlagsSub "flagssub" 2 Pure;
+    /// The flags of the sum of both arguments and the third (a Bool).
+    FlagsAdc "flagsadc" 3 Pure;
+    /// Negative and zero of the argument; neither carry nor overflow.
+    FlagsLogic "flagslogic" 1 Pure;
+    /// Whether condition `imm` ([`crate::sem::Cc`]) holds in packed flags; gives a Bool, as do the next two.
+    Cond "cond" 1 Pure;
+    /// Whether condition `imm` holds in the flags of a difference.
+    CondSub "condsub" 2 Pure;
+
     /// Guest memory at the argument; `imm` is a packed [`crate::sem::MemOp`].
     Load "load" 1 Memory;
     /// Stores the second argument at the first.
@@ -148,8 +162,7 @@ ops! {
     /// Helper `imm` with up to three arguments (missing ones are any value).
     Call "call" 3 Memory;
 
-    /// Float sum. `imm` of float operations is the rounding mode ([`crate::sem::Rm`]); a result that is not a number
-    /// is the canonical one.
+    /// Float sum. `imm` of float operations is a [`crate::sem::FloatMode`] and, above it, what the operation's row says.
     FAdd "fadd" 2 Flags;
     /// Float difference.
     FSub "fsub" 2 Flags;
@@ -161,9 +174,10 @@ ops! {
     FSqrt "fsqrt" 1 Flags;
     /// First times second plus third, rounded once.
     FMulAdd "fmuladd" 3 Flags;
-    /// IEEE 754-2019 minimumNumber, -0 below +0.
+    /// IEEE 754-2019 minimumNumber, -0 below +0; with bit 8 of `imm` IEEE 754-2008 minNum, with bit 9 minimum (not a
+    /// number if one is not).
     FMin "fmin" 2 Flags;
-    /// IEEE 754-2019 maximumNumber, -0 below +0.
+    /// IEEE 754-2019 maximumNumber, -0 below +0; likewise maxNum and maximum.
     FMax "fmax" 2 Flags;
     /// Quiet equality.
     FEq "feq" 2 Flags;
@@ -175,11 +189,16 @@ ops! {
     FLtQ "fltq" 2 Flags;
     /// Quiet less or equal.
     FLeQ "fleq" 2 Flags;
+    /// The flags of a float comparison: less is negative, equal is zero and carry, greater is carry, unordered is carry
+    /// and overflow. Bit 8 of `imm` set: signalling on any NaN.
+    FlagsFloat "flagsfloat" 2 Flags;
+    /// Whether condition `imm >> 8` holds in the flags of a quiet float comparison.
+    CondFloat "condfloat" 2 Flags;
     /// Between float types.
     FToF "ftof" 1 Flags;
-    /// Float to signed integer, saturating, NaN to the largest.
+    /// Float to signed integer, saturating, NaN to the largest or, with bit 8 of `imm`, to zero.
     FToS "ftos" 1 Flags;
-    /// Float to unsigned integer, saturating, NaN to the largest.
+    /// Float to unsigned integer, likewise.
     FToU "ftou" 1 Flags;
     /// Signed integer to float.
     SToF "stof" 1 Flags;

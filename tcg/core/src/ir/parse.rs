@@ -3,7 +3,7 @@
 //! The result is well-formed enough to walk (every value and block that is named exists); whether it makes sense is
 //! for [`super::verify`] to say.
 
-use super::text::{EXITS, FENCE_SIDES, HINTS, Names, RMW, ROUNDING, TYPES};
+use super::text::{CONDITIONS, EXITS, FENCE_SIDES, HINTS, Names, RMW, ROUNDING, TYPES};
 use super::{BlockId, Edge, Imm, Inst, Op, Region, SnapId, Snapshot, Term, Value};
 use crate::cpu::RegId;
 use crate::sem::{MemOp, Order, Rm};
@@ -437,10 +437,19 @@ impl Parser<'_> {
                 c.expect("(")?;
                 return self.values_to(c, ")");
             }
-            Imm::Rounding => inst.imm = c.named(&ROUNDING, "rounding mode")? as u64,
-            Imm::Round => {
-                inst.imm = c.named(&ROUNDING, "rounding mode")? as u64;
-                inst.imm |= u64::from(c.eat_word("exact")) << 8;
+            Imm::Cond => inst.imm = c.named(&CONDITIONS, "condition")? as u64,
+            _ => {
+                if imm == Imm::CondFloat {
+                    inst.imm = (c.named(&CONDITIONS, "condition")? as u64) << 8;
+                }
+                if imm.rounds() {
+                    inst.imm = c.named(&ROUNDING, "rounding mode")? as u64;
+                }
+                for (word, bit) in imm.words() {
+                    if c.eat_word(word) {
+                        inst.imm |= bit;
+                    }
+                }
             }
         }
         let mut args = Vec::new();

@@ -3,6 +3,7 @@
 //! One row an operation; the text form, the verifier and the generator of random regions read it.
 
 use super::Op;
+use crate::sem::FloatMode;
 use crate::ty::Ty;
 
 /// A set of types.
@@ -12,7 +13,7 @@ pub enum Class {
     Is(Ty),
     /// I32 or I64.
     Int,
-    /// F32 or F64.
+    /// F16, F32 or F64.
     Float,
     /// I32, I64, F32 or F64: what memory and registers hold.
     Plain,
@@ -26,8 +27,8 @@ impl Class {
         match self {
             Self::Is(only) => ty == only,
             Self::Int => matches!(ty, Ty::I32 | Ty::I64),
-            Self::Float => ty.is_float(),
-            Self::Plain => Self::Int.contains(ty) || Self::Float.contains(ty),
+            Self::Float => matches!(ty, Ty::F16 | Ty::F32 | Ty::F64),
+            Self::Plain => matches!(ty, Ty::I32 | Ty::I64 | Ty::F32 | Ty::F64),
             Self::Any => ty != Ty::None,
         }
     }
@@ -42,9 +43,9 @@ pub enum Arg {
     In(Class),
     /// A Bool or an integer narrower than the type of the instruction.
     Narrower,
-    /// A plain type of the width of the instruction's type.
+    /// A plain type of the width of the instruction's type; F16 goes with I32.
     SameWidth,
-    /// The other float type.
+    /// Another float type.
     OtherFloat,
 }
 
@@ -55,8 +56,11 @@ impl Arg {
             Self::Same => arg == ty,
             Self::In(class) => class.contains(arg),
             Self::Narrower => arg == Ty::Bool || (arg == Ty::I32 && ty == Ty::I64),
+            Self::SameWidth if ty == Ty::F16 || arg == Ty::F16 => {
+                matches!((ty, arg), (Ty::F16 | Ty::I32, Ty::F16) | (Ty::F16, Ty::I32))
+            }
             Self::SameWidth => Class::Plain.contains(arg) && arg.bits() == ty.bits(),
-            Self::OtherFloat => arg.is_float() && arg != ty,
+            Self::OtherFloat => Class::Float.contains(arg) && arg != ty,
         }
     }
 }
@@ -82,10 +86,51 @@ pub enum Imm {
     Insns,
     /// A guest's helper.
     Helper,
-    /// A rounding mode.
+    /// A [`crate::sem::FloatMode`].
     Rounding,
-    /// A rounding mode, and in bit 8 whether inexact is raised.
+    /// The same, and in bit 8 whether inexact is raised.
     Round,
+    /// The same, and in bits 8 and 9 which minimum or maximum.
+    MinMax,
+    /// The same, and in bit 8 whether NaN becomes zero.
+    ToInt,
+    /// The same with nothing to round.
+    Compare,
+    /// The same, and in bit 8 whether quiet NaNs signal.
+    Signal,
+    /// A condition.
+    Cond,
+    /// A condition above a float mode with nothing to round.
+    CondFloat,
+}
+
+impl Imm {
+    /// Words of the text form for bits of a float operation's immediate above its rounding mode.
+    pub fn words(self) -> &'static [(&'static str, u64)] {
+        const MODE: [(&str, u64); 3] = FloatMode::WORDS;
+        const fn with<const N: usize>(more: [(&'static str, u64); 2]) -> [(&'static str, u64); N] {
+            let mut all = [("", 0); N];
+            let mut n = 0;
+            while n < N {
+                all[n] = if n < 3 { MODE[n] } else { more[n - 3] };
+                n += 1;
+            }
+            all
+        }
+        match self {
+            Self::Rounding | Self::Compare | Self::CondFloat => &MODE,
+            Self::Round => const { &with::<4>([("exact", 1 << 8), ("", 0)]) },
+            Self::MinMax => const { &with::<5>([("num", 1 << 8), ("nan", 1 << 9)]) },
+            Self::ToInt => const { &with::<4>([("nanzero", 1 << 8), ("", 0)]) },
+            Self::Signal => const { &with::<4>([("signal", 1 << 8), ("", 0)]) },
+            _ => &[],
+        }
+    }
+
+    /// Whether the low bits are a rounding mode that is written down.
+    pub fn rounds(self) -> bool {
+        matches!(self, Self::Rounding | Self::Round | Self::MinMax | Self::ToInt)
+    }
 }
 
 /// What an operation takes.
@@ -131,6 +176,11 @@ impl Op {
             Op::Zext => row(Class::Int, &[Arg::Narrower], Imm::None),
             Op::SextW => row(Class::Is(Ty::I64), &[I32], Imm::None),
             Op::Bitcast => row(Class::Plain, &[Arg::SameWidth], Imm::None),
+            Op::FlagsAdd | Op::FlagsSub => row(Class::Int, &[Same, Same], Imm::None),
+            Op::FlagsAdc => row(Class::Int, &[Same, Same, BOOL], Imm::None),
+            Op::FlagsLogic => row(Class::Int, &[Same], Imm::None),
+            Op::Cond => row(Class::Is(Ty::I32), &[Same], Imm::Cond),
+            Op::CondSub => row(Class::Int, &[Same, Same], Imm::Cond),
             Op::Select => row(Class::Any, &[BOOL, Same, Same], Imm::None),
             Op::Load => row(Class::Plain, &[I64], Imm::Mem),
             Op::Store => row(Class::Plain, &[I64, Same], Imm::Mem),
@@ -138,12 +188,16 @@ impl Op {
             Op::AtomicCas => row(Class::Int, &[I64, Same, Same], Imm::Mem),
             Op::Call => row(Class::Is(Ty::I64), &[I64, I64, I64], Imm::Helper),
             Op::FAdd | Op::FSub | Op::FMul | Op::FDiv => row(Class::Float, &[Same, Same], Imm::Rounding),
-            Op::FMin | Op::FMax => row(Class::Float, &[Same, Same], Imm::Rounding),
+            Op::FMin | Op::FMax => row(Class::Float, &[Same, Same], Imm::MinMax),
             Op::FSqrt => row(Class::Float, &[Same], Imm::Rounding),
             Op::FMulAdd => row(Class::Float, &[Same, Same, Same], Imm::Rounding),
-            Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => row(Class::Float, &[Same, Same], Imm::None),
+            Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => {
+                row(Class::Float, &[Same, Same], Imm::Compare)
+            }
+            Op::FlagsFloat => row(Class::Float, &[Same, Same], Imm::Signal),
+            Op::CondFloat => row(Class::Float, &[Same, Same], Imm::CondFloat),
             Op::FToF => row(Class::Float, &[Arg::OtherFloat], Imm::Rounding),
-            Op::FToS | Op::FToU => row(Class::Int, &[Arg::In(Class::Float)], Imm::Rounding),
+            Op::FToS | Op::FToU => row(Class::Int, &[Arg::In(Class::Float)], Imm::ToInt),
             Op::SToF | Op::UToF => row(Class::Float, &[Arg::In(Class::Int)], Imm::Rounding),
             Op::FRound => row(Class::Float, &[Same], Imm::Round),
         }

@@ -22,7 +22,7 @@
 
 use super::{Block, BlockId, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::{Helper, RegDesc, RegId, exit};
-use crate::sem::{Hint, MemOp, Order, Rm, Rmw};
+use crate::sem::{Cc, FloatMode, Hint, MemOp, Order, Rm, Rmw};
 use crate::ty::Ty;
 use std::fmt::{self, Display, Formatter};
 
@@ -90,7 +90,10 @@ fn order(imm: u64) -> String {
 pub(super) const HINTS: [(&str, Hint); 2] = [("jump", Hint::Jump), ("resync", Hint::Resync)];
 
 /// Every value type.
-pub(super) const TYPES: [Ty; 5] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64];
+pub(super) const TYPES: [Ty; 6] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::F16];
+
+/// Names of conditions.
+pub(super) const CONDITIONS: [(&str, Cc); 14] = Cc::NAMES;
 
 fn name_of<T: PartialEq + Copy>(table: &[(&'static str, T)], key: T) -> Option<&'static str> {
     table.iter().find(|(_, value)| *value == key).map(|(name, _)| *name)
@@ -221,10 +224,13 @@ impl Printer<'_> {
                 self.access(f, inst)?;
             }
             Imm::Helper => write!(f, " {}({})", self.helper(inst.imm), List(args))?,
-            Imm::Rounding => write!(f, " {} {}", crate::eval::rounding(inst.imm), List(args))?,
-            Imm::Round => {
-                let exact = if inst.imm >> 8 & 1 != 0 { " exact" } else { "" };
-                write!(f, " {}{exact} {}", crate::eval::rounding(inst.imm), List(args))?;
+            Imm::Cond => write!(f, " {} {}", self.condition(inst.imm), List(args))?,
+            Imm::CondFloat => {
+                write!(f, " {}", self.condition(inst.imm >> 8))?;
+                self.float(f, inst, shape.imm)?;
+            }
+            Imm::Rounding | Imm::Round | Imm::MinMax | Imm::ToInt | Imm::Compare | Imm::Signal => {
+                self.float(f, inst, shape.imm)?;
             }
         }
         match inst.op {
@@ -239,6 +245,23 @@ impl Printer<'_> {
             _ => {}
         }
         writeln!(f)
+    }
+
+    fn condition(&self, cc: u64) -> &'static str {
+        name_of(&CONDITIONS, Cc::from_bits(cc)).expect("every condition is in the table")
+    }
+
+    /// Rounding mode, words and operands of a float operation.
+    fn float(&self, f: &mut Formatter<'_>, inst: &Inst, imm: Imm) -> fmt::Result {
+        if imm.rounds() {
+            write!(f, " {}", FloatMode::from_bits(inst.imm).rm())?;
+        }
+        for (word, bit) in imm.words() {
+            if inst.imm & bit != 0 {
+                write!(f, " {word}")?;
+            }
+        }
+        write!(f, " {}", List(inst.args()))
     }
 
     fn args(&self, f: &mut Formatter<'_>, args: &[Value]) -> fmt::Result {

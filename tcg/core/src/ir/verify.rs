@@ -6,7 +6,7 @@
 
 use super::{Block, BlockId, Class, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::{Helper, RegDesc, RegId};
-use crate::sem::{MemOp, Rm, Rmw};
+use crate::sem::{Cc, MemOp, Rm, Rmw};
 use crate::ty::Ty;
 
 /// A rule that a region breaks.
@@ -210,8 +210,16 @@ impl Verify<'_> {
             Imm::Order => value >> 4 == 0,
             Imm::Insns => value > 0 && value <= i32::MAX as u64,
             Imm::Helper => (value as usize) < self.helpers.len(),
-            Imm::Rounding => Rm::from_bits(value).is_some(),
-            Imm::Round => Rm::from_bits(value & !(1 << 8)).is_some(),
+            Imm::Cond => value < Cc::NAMES.len() as u64,
+            _ => {
+                let words = imm.words().iter().fold(0, |all, (_, bit)| all | bit);
+                let rest = value & !words;
+                match imm {
+                    Imm::CondFloat => rest & 0xff == 0 && rest >> 8 < Cc::NAMES.len() as u64,
+                    _ if imm.rounds() => Rm::from_bits(rest).is_some(),
+                    _ => rest == 0,
+                }
+            }
         };
         if holds { Ok(()) } else { Err(format!("the immediate {value:#x} is out of range")) }
     }

@@ -2,6 +2,7 @@
 
 use crate::eval;
 use crate::ir::{Effect, Inst, Op, Region, Value};
+use crate::sem::{Cc, FloatMode};
 use crate::ty::Ty;
 
 /// What an instruction turns out to be.
@@ -14,6 +15,10 @@ pub enum Folded {
     CodeAddr(u64),
     /// Another value.
     Value(Value),
+    /// Another instruction.
+    Inst(Inst),
+    /// Another instruction, whose second operand is the zero of its type.
+    AgainstZero(Inst),
 }
 
 /// The constant that `v` is.
@@ -24,6 +29,9 @@ fn constant(region: &Region, v: Value) -> Option<u64> {
 
 /// Looks at `inst`, whose arguments are already folded.
 pub fn fold(region: &Region, inst: &Inst) -> Folded {
+    if inst.op == Op::Cond {
+        return fold_cond(region, inst);
+    }
     if inst.op.effect() != Effect::Pure {
         return Folded::Same;
     }
@@ -31,7 +39,7 @@ pub fn fold(region: &Region, inst: &Inst) -> Folded {
         1 => fold1(region, inst),
         2 if inst.op == Op::Add => fold_code_addr(region, inst).unwrap_or_else(|| fold2(region, inst)),
         2 => fold2(region, inst),
-        3 => fold_select(region, inst),
+        3 if inst.op == Op::Select => fold_select(region, inst),
         _ => Folded::Same,
     }
 }
@@ -50,7 +58,10 @@ fn fold1(region: &Region, inst: &Inst) -> Folded {
             None => Folded::Same,
         },
         (Op::Bitcast, _) if from_ty == inst.ty => Folded::Value(inst.args[0]),
-        (Op::Bitcast, Op::Bitcast) if region.inst(from.args[0]).result() == inst.ty => {
+        // Not by way of binary16, which is narrower than the integer that holds its bits.
+        (Op::Bitcast, Op::Bitcast)
+            if region.inst(from.args[0]).result() == inst.ty && from.ty.bits() == inst.ty.bits() =>
+        {
             Folded::Value(from.args[0])
         }
         _ => Folded::Same,
@@ -76,7 +87,7 @@ fn fold2(region: &Region, inst: &Inst) -> Folded {
     let [a, b, _] = inst.args;
     let (left, right) = (constant(region, a), constant(region, b));
     if let (Some(x), Some(y)) = (left, right) {
-        return Folded::Const(eval::int2(inst.op, inst.ty, x, y));
+        return Folded::Const(eval::int2(inst.op, inst.ty, inst.imm, [x, y]));
     }
     let ones = inst.ty.mask();
     match (inst.op, left, right) {
@@ -101,6 +112,46 @@ fn fold2(region: &Region, inst: &Inst) -> Folded {
             let wide = region.inst(a);
             let truth = wide.op == Op::Zext && region.inst(wide.args[0]).result() == Ty::Bool;
             if truth { Folded::Value(wide.args[0]) } else { Folded::Same }
+        }
+        _ => Folded::Same,
+    }
+}
+
+/// Of a condition on flags just made, one comparison.
+fn fold_cond(region: &Region, inst: &Inst) -> Folded {
+    let cc = Cc::from_bits(inst.imm);
+    let from = region.inst(inst.args[0]);
+    match from.op {
+        Op::Const => Folded::Const(cc.holds(from.imm).into()),
+        Op::FlagsSub => {
+            let [a, b, none] = from.args;
+            let (op, args, imm) = match cc {
+                Cc::Eq => (Op::Eq, [a, b, none], 0),
+                Cc::Ne => (Op::Ne, [a, b, none], 0),
+                Cc::CarryClear => (Op::LtU, [a, b, none], 0),
+                Cc::Above => (Op::LtU, [b, a, none], 0),
+                Cc::Lt => (Op::LtS, [a, b, none], 0),
+                Cc::Gt => (Op::LtS, [b, a, none], 0),
+                _ => (Op::CondSub, [a, b, none], inst.imm),
+            };
+            Folded::Inst(Inst { op, args, imm, ..*from })
+        }
+        Op::FlagsLogic => {
+            let (op, imm) = match cc {
+                // Neither carry nor overflow: constant, or what is left of the condition.
+                Cc::CarrySet | Cc::Above | Cc::Overflow => return Folded::Const(0),
+                Cc::CarryClear | Cc::NotAbove | Cc::NoOverflow => return Folded::Const(1),
+                Cc::Eq => (Op::Eq, 0),
+                Cc::Ne => (Op::Ne, 0),
+                Cc::Minus | Cc::Lt => (Op::LtS, 0),
+                Cc::Plus => (Op::CondSub, Cc::Ge as u64),
+                Cc::Ge | Cc::Gt | Cc::Le => (Op::CondSub, inst.imm),
+            };
+            Folded::AgainstZero(Inst { op, imm, ..*from })
+        }
+        Op::FlagsFloat => {
+            let imm = inst.imm << 8 | FloatMode::from_bits(from.imm).bits();
+            Folded::Inst(Inst { op: Op::CondFloat, imm, ..*from })
         }
         _ => Folded::Same,
     }

@@ -89,6 +89,11 @@ impl Promote<'_> {
                     self.same_as[v.0 as usize] = other;
                     return;
                 }
+                Folded::Inst(other) => inst = other,
+                Folded::AgainstZero(other) => {
+                    let zero = self.zero(other.ty);
+                    inst = Inst { args: [other.args[0], zero, Value::NONE], ..other };
+                }
                 Folded::Const(imm) => {
                     let ty = inst.result();
                     inst = Inst { op: Op::Const, ty, args: [Value::NONE; 3], imm, snap: SnapId::NONE };
@@ -105,6 +110,21 @@ impl Promote<'_> {
             },
         }
         self.keep(v, inst);
+    }
+
+    /// A zero of type `ty`, put here.
+    fn zero(&mut self, ty: Ty) -> Value {
+        let v = Value(self.region.insts.len() as u32);
+        self.region.insts.push(Inst {
+            op: Op::Const,
+            ty,
+            args: [Value::NONE; 3],
+            imm: 0,
+            snap: SnapId::NONE,
+        });
+        self.same_as.push(v);
+        self.out.push(v);
+        v
     }
 
     fn keep(&mut self, v: Value, inst: Inst) {
@@ -128,7 +148,7 @@ impl Promote<'_> {
         match fold(self.region, &cast) {
             Folded::Value(other) => self.same_as[v.0 as usize] = other,
             Folded::Const(imm) => self.keep(v, Inst { op: Op::Const, args: [Value::NONE; 3], imm, ..cast }),
-            Folded::Same | Folded::CodeAddr(_) => self.keep(v, cast),
+            Folded::Same | Folded::CodeAddr(_) | Folded::Inst(_) | Folded::AgainstZero(_) => self.keep(v, cast),
         }
     }
 

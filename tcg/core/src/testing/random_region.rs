@@ -12,7 +12,7 @@ use crate::sem::{Hint, MemOp, Rm, Rmw};
 use crate::ty::Ty;
 use std::ops::Range;
 
-const TYPES: [Ty; 5] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64];
+const TYPES: [Ty; 6] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::F16];
 /// Deepest nesting of loops and conditions.
 const MAX_DEPTH: usize = 3;
 /// About how many instructions a region has.
@@ -51,7 +51,7 @@ struct Maker<'a, G> {
     region: Region,
     block: BlockId,
     /// Values that may be used here, by type.
-    known: [Vec<Value>; 5],
+    known: [Vec<Value>; TYPES.len()],
     pc: u64,
     snap: SnapId,
     window: Range<u64>,
@@ -66,11 +66,11 @@ fn type_index(ty: Ty) -> usize {
 
 impl<G: Guest> Maker<'_, G> {
     /// Where to cut `known` when the blocks made from here on no longer dominate.
-    fn scope(&self) -> [usize; 5] {
+    fn scope(&self) -> [usize; TYPES.len()] {
         std::array::from_fn(|i| self.known[i].len())
     }
 
-    fn leave_scope(&mut self, scope: [usize; 5]) {
+    fn leave_scope(&mut self, scope: [usize; TYPES.len()]) {
         self.known.iter_mut().zip(scope).for_each(|(list, len)| list.truncate(len));
     }
 
@@ -227,9 +227,15 @@ impl<G: Guest> Maker<'_, G> {
             Imm::Insns => 1 + self.rng.below(100),
             Imm::Helper => self.rng.below(G::helpers().len() as u64),
             // What a helper-less unit cannot do has to come up, but not most of the time.
-            Imm::Rounding if self.rng.chance(60) => self.region.rm as u64,
-            Imm::Rounding => random_rounding(self.rng) as u64,
-            Imm::Round => random_rounding(self.rng) as u64 | self.rng.below(2) << 8,
+            Imm::Cond => self.rng.below(14),
+            _ => {
+                let same = self.rng.chance(60);
+                let rm = if same { self.region.rm } else { random_rounding(self.rng) };
+                let cc = if imm == Imm::CondFloat { self.rng.below(14) << 8 } else { 0 };
+                let start = cc | if imm.rounds() { rm as u64 } else { 0 };
+                let words = imm.words().iter().filter(|_| self.rng.chance(30));
+                words.fold(start, |all, (_, bit)| all | bit)
+            }
         }
     }
 

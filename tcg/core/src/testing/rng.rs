@@ -41,6 +41,7 @@ impl Rng {
         let bits = match ty {
             Ty::F32 => self.float(8, 23),
             Ty::F64 => self.float(11, 52),
+            Ty::F16 => self.float(5, 10),
             _ => self.int(ty.bits()),
         };
         bits & ty.mask()

@@ -73,9 +73,13 @@ impl Fusion for Uses {
     }
 }
 
-/// A comparison of integers.
-fn is_compare(op: Op) -> bool {
-    matches!(op, Op::Eq | Op::Ne | Op::LtU | Op::LtS)
+/// A comparison whose outcome is one condition on the host's flags.
+fn is_compare(region: &Region, inst: &Inst) -> bool {
+    match inst.op {
+        Op::Eq | Op::Ne | Op::LtU | Op::LtS | Op::Cond | Op::CondSub => true,
+        Op::CondFloat => super::float::is_one_condition(inst, region),
+        _ => false,
+    }
 }
 
 impl Uses {
@@ -121,7 +125,7 @@ impl Uses {
     }
 
     fn try_compare(&mut self, region: &Region, v: Value) {
-        if is_compare(region.inst(v).op) && self.count[v.0 as usize] == 1 {
+        if is_compare(region, region.inst(v)) && self.count[v.0 as usize] == 1 {
             self.fused[v.0 as usize] = true;
         }
     }

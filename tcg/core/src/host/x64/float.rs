@@ -5,13 +5,14 @@
 //! that is set) the operation goes to software.
 
 use super::compile::Emit;
+use super::integer::Cond;
 use super::moves::{RAX, RCX};
 use super::stubs::Slow;
 use crate::eval;
-use crate::ir::{Inst, Op, Value};
-use crate::sem::Rm;
+use crate::ir::{Inst, Op, Region, Value};
+use crate::sem::{Cc, FloatMode, Rm, packed};
 use crate::ty::Ty;
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 /// Emits the form for doubles or for singles.
 macro_rules! by_width {
@@ -35,10 +36,40 @@ fn round_field(rm: Rm) -> Option<i8> {
     })
 }
 
+/// The host's condition after UCOMISD for a condition on the flags of a float comparison, and whether the operands change
+/// sides for it: "below" also holds for unordered operands, "above" does not. None for equality.
+fn one_condition(cc: Cc) -> Option<(Cond, bool)> {
+    Some(match cc {
+        Cc::Eq | Cc::Ne => return None,
+        Cc::Minus | Cc::CarryClear => (Cond::A, true),
+        Cc::Plus | Cc::CarrySet => (Cond::Be, true),
+        Cc::Overflow => (Cond::P, false),
+        Cc::NoOverflow => (Cond::Np, false),
+        Cc::Above => (Cond::B, true),
+        Cc::NotAbove => (Cond::Ae, true),
+        Cc::Ge => (Cond::Ae, false),
+        Cc::Lt => (Cond::B, false),
+        Cc::Gt => (Cond::A, false),
+        Cc::Le => (Cond::Be, false),
+    })
+}
+
+/// Whether [`Op::CondFloat`] can be left to the branch or selection that uses it.
+pub fn is_one_condition(inst: &Inst, region: &Region) -> bool {
+    let half = region.inst(inst.args[0]).result() == Ty::F16;
+    !half
+        && !FloatMode::from_bits(inst.imm).flushes()
+        && one_condition(Cc::from_bits(inst.imm >> 8)).is_some()
+}
+
 impl Emit<'_> {
     /// An operation on floats.
     pub fn float(&mut self, v: Value, inst: &Inst) {
         let rm = eval::rounding(inst.imm);
+        let half = inst.ty == Ty::F16 || self.ty(inst.args[0]) == Ty::F16;
+        if half || FloatMode::from_bits(inst.imm).flushes() {
+            return self.soft(v, inst);
+        }
         let current = rm == self.region.rm && rm != Rm::Rmm;
         let exact_widening = inst.op == Op::FToF && inst.ty == Ty::F64;
         match inst.op {
@@ -48,7 +79,7 @@ impl Emit<'_> {
                 let double = inst.ty == Ty::F64;
                 let ops = &mut self.ops;
                 by_width!(ops, double, sqrtsd | sqrtss xmm0, Rx(a));
-                self.canonical(v, 0, inst, Slow::Nan);
+                self.finish(v, inst, false);
             }
             Op::FMulAdd if current && self.features.fma => {
                 let [a, b, c] = inst.args;
@@ -60,15 +91,65 @@ impl Emit<'_> {
                 let a = self.xmm(inst.args[0], 1);
                 let ops = &mut self.ops;
                 by_width!(ops, exact_widening, cvtss2sd | cvtsd2ss xmm0, Rx(a));
-                self.canonical(v, 0, inst, Slow::Nan);
+                self.finish(v, inst, !exact_widening);
             }
             Op::FMin | Op::FMax => self.min_max(v, inst),
             Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => self.float_compare(v, inst),
+            Op::FlagsFloat => self.pack_float_flags(v, inst),
+            Op::CondFloat => self.float_condition(v, inst),
             Op::FToS | Op::FToU if self.can_convert(rm) => self.float_to_integer(v, inst, rm),
             Op::SToF | Op::UToF if current => self.integer_to_float(v, inst),
             Op::FRound if self.features.sse41 && round_field(rm).is_some() => self.round(v, inst, rm),
             _ => self.soft(v, inst),
         }
+    }
+
+    /// Puts the result in xmm0 where it belongs, unless it is a NaN, or perhaps tiny where hosts and guests may differ.
+    fn finish(&mut self, v: Value, inst: &Inst, may_be_tiny: bool) {
+        let mode = FloatMode::from_bits(inst.imm);
+        if may_be_tiny && mode.is_tiny_before() {
+            self.check_tiny(v, inst);
+        } else {
+            let slow = if mode.propagates_nans() { Slow::Soft } else { Slow::Nan };
+            self.canonical(v, 0, inst, slow);
+        }
+    }
+
+    /// As [`Self::finish`] for guests that detect tininess before rounding. The host does so afterwards, and differs when
+    /// the result is the smallest normal number; a closer look is taken at exponents of 0, 1 and the highest.
+    fn check_tiny(&mut self, v: Value, inst: &Inst) {
+        let fine = self.ops.new_dynamic_label();
+        let stub = self.stub(v, Slow::Tiny(fine));
+        let (slow, ops) = (stub.entry, &mut self.ops);
+        if inst.ty == Ty::F64 {
+            dynasm!(ops
+                ; .arch x64
+                ; movq rax, xmm0 ; shr rax, 52 ; and eax, 0x7ff ; sub eax, 2 ; cmp eax, 0x7fc ; ja =>slow
+            );
+        } else {
+            dynasm!(ops
+                ; .arch x64
+                ; movd eax, xmm0 ; shr eax, 23 ; movzx eax, al ; sub eax, 2 ; cmp eax, 0xfc ; ja =>slow
+            );
+        }
+        self.ops.dynamic_label(fine);
+        self.write_xmm(0, v);
+        self.ops.dynamic_label(stub.resume);
+    }
+
+    /// Goes to `fine` unless xmm0 holds a NaN or the smallest normal number of either sign.
+    pub fn look_closer(&mut self, inst: &Inst, fine: DynamicLabel) {
+        let shift = 64 - inst.ty.bits();
+        let infinity = crate::fp::infinity(inst.ty) << (shift + 1);
+        let smallest = infinity & infinity.wrapping_neg();
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; movq rax, xmm0 ; shl rax, shift as i8 + 1);
+        self.constant_to_gpr(smallest, RCX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; cmp rax, rcx ; je >soft);
+        self.constant_to_gpr(infinity, RCX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; cmp rax, rcx ; jbe =>fine ; soft:);
     }
 
     /// Puts the result in float register `from` where it belongs; if it is a NaN, through `slow`.
@@ -94,7 +175,7 @@ impl Emit<'_> {
             Op::FMul => by_width!(ops, double, mulsd | mulss xmm0, Rx(b)),
             _ => by_width!(ops, double, divsd | divss xmm0, Rx(b)),
         }
-        self.canonical(v, 0, inst, Slow::Nan);
+        self.finish(v, inst, matches!(inst.op, Op::FMul | Op::FDiv));
     }
 
     /// xmm0 holds the addend. A NaN goes to software: infinity times zero plus a NaN raises invalid for some guests.
@@ -111,7 +192,11 @@ impl Emit<'_> {
         let a = if in_register { self.xmm(a, 1) } else { 1 };
         let ops = &mut self.ops;
         by_width!(ops, double, vfmadd231sd | vfmadd231ss xmm0, Rx(a), Rx(b));
-        self.canonical(v, 0, inst, Slow::Soft);
+        if FloatMode::from_bits(inst.imm).is_tiny_before() {
+            self.check_tiny(v, inst);
+        } else {
+            self.canonical(v, 0, inst, Slow::Soft);
+        }
     }
 
     fn min_max(&mut self, v: Value, inst: &Inst) {
@@ -161,6 +246,59 @@ impl Emit<'_> {
                 by_width!(ops, double, ucomisd | ucomiss Rx(b), Rx(a));
                 dynasm!(ops ; .arch x64 ; setae al);
             }
+        }
+        let to = self.target(v, RAX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; movzx Rd(to), al);
+        self.write_gpr(to, v);
+    }
+
+    /// The packed flags of a comparison.
+    fn pack_float_flags(&mut self, v: Value, inst: &Inst) {
+        let double = inst.ty == Ty::F64;
+        let (a, b) = (self.xmm(inst.args[0], 0), self.xmm(inst.args[1], 1));
+        let ops = &mut self.ops;
+        if inst.imm >> 8 & 1 != 0 {
+            by_width!(ops, double, comisd | comiss Rx(a), Rx(b));
+        } else {
+            by_width!(ops, double, ucomisd | ucomiss Rx(a), Rx(b));
+        }
+        if self.loc(v) == crate::regalloc::Loc::None {
+            return;
+        }
+        let ops = &mut self.ops;
+        // Greater, unless it is less, equal or unordered.
+        dynasm!(ops
+            ; .arch x64
+            ; mov eax, packed::C as i32
+            ; mov ecx, packed::N as i32 ; cmovb eax, ecx
+            ; mov ecx, (packed::Z | packed::C) as i32 ; cmove eax, ecx
+            ; mov ecx, (packed::C | packed::V) as i32 ; cmovp eax, ecx
+        );
+        self.write_gpr(RAX, v);
+    }
+
+    /// Sets the host's flags for [`Op::CondFloat`], of those for which there is one condition.
+    pub fn compare_floats(&mut self, inst: &Inst) -> Cond {
+        let double = inst.ty == Ty::F64;
+        let (cond, swapped) = one_condition(Cc::from_bits(inst.imm >> 8)).unwrap_or((Cond::E, false));
+        let [first, second, _] = inst.args;
+        let (first, second) = if swapped { (second, first) } else { (first, second) };
+        let (a, b) = (self.xmm(first, 0), self.xmm(second, 1));
+        let ops = &mut self.ops;
+        by_width!(ops, double, ucomisd | ucomiss Rx(a), Rx(b));
+        cond
+    }
+
+    /// Whether a condition holds in the flags of a comparison.
+    fn float_condition(&mut self, v: Value, inst: &Inst) {
+        let cond = self.compare_floats(inst);
+        let cc = Cc::from_bits(inst.imm >> 8);
+        let ops = &mut self.ops;
+        match cc {
+            Cc::Eq => dynasm!(ops ; .arch x64 ; sete al ; setnp cl ; and al, cl),
+            Cc::Ne => dynasm!(ops ; .arch x64 ; setne al ; setp cl ; or al, cl),
+            _ => return self.set_bool(cond, v),
         }
         let to = self.target(v, RAX);
         let ops = &mut self.ops;
@@ -219,7 +357,7 @@ impl Emit<'_> {
     }
 
     /// Goes to `slow` unless 0 <= a <= the largest value that any rounding keeps in range.
-    fn check_unsigned_range(&mut self, a: u8, double: bool, wide: bool, slow: dynasmrt::DynamicLabel) {
+    fn check_unsigned_range(&mut self, a: u8, double: bool, wide: bool, slow: DynamicLabel) {
         let limit: f64 = if wide { 9.2e18 } else { 4_294_967_295.0 };
         // Singles near the word limit have no fraction; the next one below it is in range.
         let limit_bits = if double {
@@ -237,7 +375,7 @@ impl Emit<'_> {
     }
 
     /// Goes to `slow` unless the magnitude is safely in the range of the integer type.
-    fn check_signed_range(&mut self, a: u8, double: bool, wide: bool, slow: dynasmrt::DynamicLabel) {
+    fn check_signed_range(&mut self, a: u8, double: bool, wide: bool, slow: DynamicLabel) {
         let limit: f32 = if wide { 9.2e18 } else { 2_147_483_520.0 };
         let bits = if double { f64::from(limit).to_bits() } else { u64::from(limit.to_bits()) };
         for (bits, upper) in [(bits, true), (bits | 1 << if double { 63 } else { 31 }, false)] {
@@ -280,6 +418,6 @@ impl Emit<'_> {
         let a = self.xmm(inst.args[0], 1);
         let ops = &mut self.ops;
         by_width!(ops, double, roundsd | roundss xmm0, Rx(a), field);
-        self.canonical(v, 0, inst, Slow::Nan);
+        self.finish(v, inst, false);
     }
 }

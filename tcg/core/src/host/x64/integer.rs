@@ -3,6 +3,7 @@
 use super::compile::Emit;
 use super::moves::{RAX, RCX, RDX};
 use crate::ir::{Inst, Op, Value};
+use crate::sem::Cc;
 use crate::ty::Ty;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 
@@ -24,30 +25,80 @@ macro_rules! sized {
     };
 }
 
-/// Conditions of jumps and selections.
+pub(super) use sized;
+
+/// Conditions of jumps and selections, by their numbers in opcodes (Intel SDM volume 2, appendix B.1.4.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Cond {
-    /// Equal, zero.
-    E,
-    /// Not equal, not zero.
-    Ne,
+    /// Overflow.
+    O = 0,
+    /// No overflow.
+    No = 1,
     /// Unsigned below.
-    B,
-    /// Signed less.
-    L,
+    B = 2,
+    /// Unsigned above or equal.
+    Ae = 3,
+    /// Equal, zero.
+    E = 4,
+    /// Not equal, not zero.
+    Ne = 5,
+    /// Unsigned below or equal.
+    Be = 6,
     /// Unsigned above.
-    A,
+    A = 7,
+    /// Negative.
+    S = 8,
+    /// Not negative.
+    Ns = 9,
+    /// Parity even: unordered.
+    P = 10,
+    /// Parity odd.
+    Np = 11,
+    /// Signed less.
+    L = 12,
+    /// Signed greater or equal.
+    Ge = 13,
+    /// Signed less or equal.
+    Le = 14,
     /// Signed greater.
-    G,
+    G = 15,
 }
 
 impl Cond {
-    /// The condition that holds when the operands change sides.
-    fn swapped(self) -> Self {
-        match self {
+    /// The condition that holds when the operands change sides, if there is one.
+    fn swapped(self) -> Option<Self> {
+        Some(match self {
             Self::B => Self::A,
+            Self::A => Self::B,
+            Self::Ae => Self::Be,
+            Self::Be => Self::Ae,
             Self::L => Self::G,
-            other => other,
+            Self::G => Self::L,
+            Self::Ge => Self::Le,
+            Self::Le => Self::Ge,
+            Self::E | Self::Ne => self,
+            _ => return None,
+        })
+    }
+
+    /// The condition on the host's flags after a subtraction.
+    pub fn of_difference(cc: Cc) -> Self {
+        match cc {
+            Cc::Eq => Self::E,
+            Cc::Ne => Self::Ne,
+            Cc::CarrySet => Self::Ae,
+            Cc::CarryClear => Self::B,
+            Cc::Minus => Self::S,
+            Cc::Plus => Self::Ns,
+            Cc::Overflow => Self::O,
+            Cc::NoOverflow => Self::No,
+            Cc::Above => Self::A,
+            Cc::NotAbove => Self::Be,
+            Cc::Ge => Self::Ge,
+            Cc::Lt => Self::L,
+            Cc::Gt => Self::G,
+            Cc::Le => Self::Le,
         }
     }
 }
@@ -98,7 +149,8 @@ impl Emit<'_> {
                 self.write_gpr(a, v);
             }
             Op::Bitcast => self.bitcast(v, inst),
-            Op::Eq | Op::Ne | Op::LtU | Op::LtS => {
+            Op::FlagsAdd | Op::FlagsSub | Op::FlagsAdc | Op::FlagsLogic => self.pack_flags(v, inst),
+            Op::Eq | Op::Ne | Op::LtU | Op::LtS | Op::Cond | Op::CondSub => {
                 let cond = self.compare(inst);
                 self.set_bool(cond, v);
             }
@@ -322,6 +374,10 @@ impl Emit<'_> {
         } else {
             let to = self.target(v, RAX);
             self.read_gpr(inst.args[0], to);
+            if inst.ty == Ty::F16 && self.ty(inst.args[0]) != Ty::F16 {
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; movzx Rd(to), Rw(to));
+            }
             self.write_gpr(to, v);
         }
     }
@@ -329,17 +385,22 @@ impl Emit<'_> {
     /// Sets the flags by a comparison; gives the condition that stands for it.
     pub fn compare(&mut self, inst: &Inst) -> Cond {
         let wide = inst.ty == Ty::I64;
-        let cond = match inst.op {
+        let mut cond = match inst.op {
             Op::Eq => Cond::E,
             Op::Ne => Cond::Ne,
             Op::LtU => Cond::B,
-            _ => Cond::L,
+            Op::LtS => Cond::L,
+            Op::CondSub => Cond::of_difference(Cc::from_bits(inst.imm)),
+            Op::Cond => return self.test_packed(inst),
+            _ => return self.compare_floats(inst),
         };
         let [mut a, mut b, _] = inst.args;
-        let mut cond = cond;
-        if self.constant(a).is_some() && self.constant(b).is_none() {
+        if self.constant(a).is_some()
+            && self.constant(b).is_none()
+            && let Some(swapped) = cond.swapped()
+        {
             (a, b) = (b, a);
-            cond = cond.swapped();
+            cond = swapped;
         }
         let left = self.gpr(a, RAX);
         if let Some(k) = self.immediate(b, inst.ty) {
@@ -359,15 +420,8 @@ impl Emit<'_> {
 
     /// Makes a Bool of the flags.
     pub fn set_bool(&mut self, cond: Cond, v: Value) {
-        let ops = &mut self.ops;
-        match cond {
-            Cond::E => dynasm!(ops ; .arch x64 ; sete al),
-            Cond::Ne => dynasm!(ops ; .arch x64 ; setne al),
-            Cond::B => dynasm!(ops ; .arch x64 ; setb al),
-            Cond::L => dynasm!(ops ; .arch x64 ; setl al),
-            Cond::A => dynasm!(ops ; .arch x64 ; seta al),
-            Cond::G => dynasm!(ops ; .arch x64 ; setg al),
-        }
+        // SETcc al.
+        self.ops.extend([0x0f, 0x90 + cond as u8, 0xc0]);
         let to = self.target(v, RAX);
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; movzx Rd(to), al);
@@ -395,15 +449,8 @@ impl Emit<'_> {
         // Moves leave the flags alone.
         let yes = self.gpr(yes, RCX);
         self.read_gpr(no, RAX);
-        let ops = &mut self.ops;
-        match cond {
-            Cond::E => dynasm!(ops ; .arch x64 ; cmove rax, Rq(yes)),
-            Cond::Ne => dynasm!(ops ; .arch x64 ; cmovne rax, Rq(yes)),
-            Cond::B => dynasm!(ops ; .arch x64 ; cmovb rax, Rq(yes)),
-            Cond::L => dynasm!(ops ; .arch x64 ; cmovl rax, Rq(yes)),
-            Cond::A => dynasm!(ops ; .arch x64 ; cmova rax, Rq(yes)),
-            Cond::G => dynasm!(ops ; .arch x64 ; cmovg rax, Rq(yes)),
-        }
+        // CMOVcc rax, yes.
+        self.ops.extend([0x48 | yes >> 3, 0x0f, 0x40 + cond as u8, 0xc0 | yes & 7]);
         self.write_gpr(RAX, v);
     }
 

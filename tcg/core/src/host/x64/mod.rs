@@ -13,6 +13,7 @@ mod compile;
 mod direct;
 mod faults;
 mod features;
+mod flags;
 mod float;
 mod integer;
 mod listing;

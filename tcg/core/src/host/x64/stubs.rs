@@ -19,6 +19,9 @@ pub enum Slow {
     Soft,
     /// The canonical NaN is the result.
     Nan,
+    /// The result in xmm0 is near the smallest normal number or not finite: in software if it is the former or NaN, and
+    /// as it is, at this label, if not.
+    Tiny(DynamicLabel),
 }
 
 /// Code that is reached rarely.
@@ -51,6 +54,10 @@ impl Emit<'_> {
             match stub.slow {
                 Slow::Memory(helper) => self.memory_call(stub.value, &inst, helper),
                 Slow::Soft => self.soft(stub.value, &inst),
+                Slow::Tiny(fine) => {
+                    self.look_closer(&inst, fine);
+                    self.soft(stub.value, &inst);
+                }
                 Slow::Nan => {
                     self.constant_to_gpr(crate::fp::canonical_nan(inst.ty), RAX);
                     self.write_gpr(RAX, stub.value);

@@ -68,11 +68,21 @@ impl Emit<'_> {
     pub fn jump_if(&mut self, cond: Cond, to: DynamicLabel) {
         let ops = &mut self.ops;
         match cond {
+            Cond::O => dynasm!(ops ; .arch x64 ; jo =>to),
+            Cond::No => dynasm!(ops ; .arch x64 ; jno =>to),
+            Cond::B => dynasm!(ops ; .arch x64 ; jb =>to),
+            Cond::Ae => dynasm!(ops ; .arch x64 ; jae =>to),
             Cond::E => dynasm!(ops ; .arch x64 ; je =>to),
             Cond::Ne => dynasm!(ops ; .arch x64 ; jne =>to),
-            Cond::B => dynasm!(ops ; .arch x64 ; jb =>to),
-            Cond::L => dynasm!(ops ; .arch x64 ; jl =>to),
+            Cond::Be => dynasm!(ops ; .arch x64 ; jbe =>to),
             Cond::A => dynasm!(ops ; .arch x64 ; ja =>to),
+            Cond::S => dynasm!(ops ; .arch x64 ; js =>to),
+            Cond::Ns => dynasm!(ops ; .arch x64 ; jns =>to),
+            Cond::P => dynasm!(ops ; .arch x64 ; jp =>to),
+            Cond::Np => dynasm!(ops ; .arch x64 ; jnp =>to),
+            Cond::L => dynasm!(ops ; .arch x64 ; jl =>to),
+            Cond::Ge => dynasm!(ops ; .arch x64 ; jge =>to),
+            Cond::Le => dynasm!(ops ; .arch x64 ; jle =>to),
             Cond::G => dynasm!(ops ; .arch x64 ; jg =>to),
         }
     }

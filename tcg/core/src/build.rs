@@ -3,7 +3,7 @@
 use crate::cpu::{HelperId, RegId, exit};
 use crate::guest::{Ctx, Fetch, Guest, Trap};
 use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Snapshot, Term, Value};
-use crate::sem::{FloatMode, Hint, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
+use crate::sem::{FloatMode, Hint, Lane, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I32, I64, Int, Scalar, Ty};
 use std::convert::Infallible;
 
@@ -229,6 +229,7 @@ fn marked<T: Scalar, U: Scalar>(op: Op) -> Ty {
 
 impl Sem for Build {
     type R = Value;
+    type W = Value;
     type Stop = Infallible;
 
     fn k<T: Scalar>(&mut self, value: u64) -> V<Self, T> {
@@ -337,5 +338,63 @@ impl Sem for Build {
         self.end(Term::Jump(Edge::to(after)));
         self.block = after;
         Ok(())
+    }
+
+    fn vector(&mut self, value: u128) -> Value {
+        let imm = self.region.vector(value);
+        self.emit(Op::Const, Ty::V128, imm, &[])
+    }
+
+    fn get_vector(&mut self, reg: RegId) -> Value {
+        self.emit(Op::Get, Ty::V128, reg.0.into(), &[])
+    }
+
+    fn set_vector(&mut self, reg: RegId, value: Value) {
+        self.emit(Op::Set, Ty::V128, reg.0.into(), &[value]);
+    }
+
+    fn load_vector(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<Value, Infallible> {
+        Ok(self.emit(Op::Load, Ty::V128, op.pack(), &[addr.raw]))
+    }
+
+    fn store_vector(&mut self, addr: V<Self, I64>, value: Value, op: MemOp) -> Result<(), Infallible> {
+        self.emit(Op::Store, Ty::V128, op.pack(), &[addr.raw, value]);
+        Ok(())
+    }
+
+    fn lanes(&mut self, op: Op, ty: Ty, imm: u64, args: &[Value]) -> Value {
+        self.emit(op, ty, imm, args)
+    }
+
+    fn splat<T: Scalar>(&mut self, ty: Ty, value: V<Self, T>) -> Value {
+        self.emit(Op::Splat, ty, 0, &[value.raw])
+    }
+
+    fn insert<T: Scalar>(&mut self, ty: Ty, index: u32, a: Value, value: V<Self, T>) -> Value {
+        self.emit(Op::Insert, ty, index.into(), &[a, value.raw])
+    }
+
+    fn extract<T: Scalar>(&mut self, lane: Lane, a: Value) -> V<Self, T> {
+        Val::new(self.emit(Op::Extract, T::TY, lane.pack(), &[a]))
+    }
+
+    fn any(&mut self, a: Value) -> V<Self, Bool> {
+        Val::new(self.emit(Op::AnyBit, Ty::V128, 0, &[a]))
+    }
+
+    fn select_vector(&mut self, cond: V<Self, Bool>, a: Value, b: Value) -> Value {
+        self.emit(Op::Select, Ty::V128, 0, &[cond.raw, a, b])
+    }
+
+    fn shuffle(&mut self, a: Value, b: Value, bytes: [u8; 16]) -> Value {
+        let imm = self.region.vector(u128::from_le_bytes(bytes));
+        self.emit(Op::Shuffle, Ty::V128, imm, &[a, b])
+    }
+
+    fn call_vector(&mut self, id: HelperId, param: u64, args: &[Value]) -> Value {
+        let filler = args.first().copied();
+        let filler = filler.unwrap_or_else(|| self.vector(0));
+        let all: [Value; 3] = std::array::from_fn(|n| args.get(n).copied().unwrap_or(filler));
+        self.emit(Op::CallVector, Ty::V128, u64::from(id.0) | param << 16, &all)
     }
 }

@@ -19,7 +19,7 @@ pub struct RegDesc {
     pub name: &'static str,
     /// Type of the value; float registers may also be read as the integer of the same width.
     pub ty: Ty,
-    /// Byte offset from the start of the CPU structure, 8-aligned.
+    /// Byte offset from the start of the CPU structure, 8-aligned; 16-aligned for vectors.
     pub offset: u32,
 }
 
@@ -86,6 +86,9 @@ pub struct Helper {
     pub func: HelperFn,
     /// Whether it reads or writes guest registers of the table behind the translator's back.
     pub touches_regs: bool,
+    /// Whether it is a vector helper: a function of [`CpuHeader::vectors`] and its first argument that gives a vector in
+    /// the first of them, always succeeds, and changes nothing else but [`CpuHeader::fp_flags`].
+    pub vectors: bool,
 }
 
 /// One entry of a vCPU's software TLB.
@@ -140,6 +143,7 @@ impl CpuHeader {
             page: 0,
             fp_live: 0,
             insns: 0,
+            vectors: [0; 3],
         }
     }
 }
@@ -189,4 +193,6 @@ pub struct CpuHeader {
     /// Guest instructions carried out, those that trapped left out. Exact while translations count them
     /// ([`crate::guest::Guest::counts`]); else only those interpreted are in it.
     pub insns: u64,
+    /// Vectors on their way to helpers and back; no state.
+    pub vectors: [u128; 3],
 }

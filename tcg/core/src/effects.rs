@@ -6,7 +6,7 @@
 use crate::cpu::{HelperId, RegId};
 use crate::guest::{Ctx, Guest, Trap};
 use crate::ir::Op;
-use crate::sem::{FloatMode, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
+use crate::sem::{FloatMode, Lane, MemOp, Next, Order, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I32, I64, Int, Scalar, Ty};
 use std::convert::Infallible;
 
@@ -134,6 +134,7 @@ impl Reader {
 
 impl Sem for Reader {
     type R = Origin;
+    type W = ();
     type Stop = Infallible;
 
     fn k<T: Scalar>(&mut self, value: u64) -> V<Self, T> {
@@ -238,6 +239,51 @@ impl Sem for Reader {
         body: impl FnOnce(&mut Self) -> Result<(), Infallible>,
     ) -> Result<(), Infallible> {
         body(self)
+    }
+
+    fn vector(&mut self, _: u128) {}
+
+    fn get_vector(&mut self, reg: RegId) {
+        note(&mut self.0.reads, reg);
+    }
+
+    fn set_vector(&mut self, reg: RegId, (): ()) {
+        note(&mut self.0.writes, reg);
+    }
+
+    fn load_vector(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<(), Infallible> {
+        self.access(MemKind::Load, addr, op);
+        Ok(())
+    }
+
+    fn store_vector(&mut self, addr: V<Self, I64>, (): (), op: MemOp) -> Result<(), Infallible> {
+        self.access(MemKind::Store, addr, op);
+        Ok(())
+    }
+
+    fn lanes(&mut self, op: Op, _: Ty, _: u64, _: &[()]) {
+        self.operation(op);
+    }
+
+    fn splat<T: Scalar>(&mut self, _: Ty, _: V<Self, T>) {}
+
+    fn insert<T: Scalar>(&mut self, _: Ty, _: u32, (): (), _: V<Self, T>) {}
+
+    fn extract<T: Scalar>(&mut self, _: Lane, (): ()) -> V<Self, T> {
+        Self::computed()
+    }
+
+    fn any(&mut self, (): ()) -> V<Self, Bool> {
+        Self::computed()
+    }
+
+    fn select_vector(&mut self, _: V<Self, Bool>, (): (), (): ()) {}
+
+    fn shuffle(&mut self, (): (), (): (), _: [u8; 16]) {}
+
+    fn call_vector(&mut self, id: HelperId, _: u64, _: &[()]) {
+        self.0.helpers.push(id);
+        self.operation(Op::CallVector);
     }
 }
 

@@ -1,7 +1,13 @@
 //! What every value operation means, on bits: the reference that the interpreter, the constant folder and the IR
 //! evaluator share, and that host back ends are tested against.
 //!
-//! A value of type `ty` travels in the low `ty.bits()` bits of a `u64`, the rest zero.
+//! A value of type `ty` travels in the low `ty.bits()` bits of a `u64`, the rest zero. Operations on vectors stand in
+//! [`vector()`]'s file.
+
+mod aes;
+mod vector;
+
+pub use vector::{from_lanes, lane, vector};
 
 use crate::fp;
 use crate::ir::Op;

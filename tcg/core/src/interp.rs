@@ -8,7 +8,7 @@ use crate::fp;
 use crate::guest::{Access, Ctx, Guest, Trap};
 use crate::ir::{Machine, Op};
 use crate::run::{Fault, Mmu, VcpuFetch};
-use crate::sem::{FloatMode, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
+use crate::sem::{FloatMode, Lane, MemOp, Next, Order, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I32, I64, Int, Scalar, Ty};
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
@@ -120,6 +120,10 @@ impl<G: Guest> Interp<G> {
         unsafe { self.cpu.cast::<u8>().add(offset).cast() }
     }
 
+    fn vector_slot(&mut self, reg: RegId) -> *mut u128 {
+        self.slot(reg).cast()
+    }
+
     fn parts(&mut self) -> (&mut G::Cpu, &mut Mmu) {
         // SAFETY: `step`'s caller promises that both are ours; no helper runs while the borrow of `self` lasts.
         unsafe { (&mut *self.cpu, &mut *self.mmu) }
@@ -132,6 +136,7 @@ impl<G: Guest> Interp<G> {
 
 impl<G: Guest> Sem for Interp<G> {
     type R = u64;
+    type W = u128;
     type Stop = Stop;
 
     #[inline]
@@ -257,6 +262,82 @@ impl<G: Guest> Sem for Interp<G> {
     ) -> Result<(), Stop> {
         if cond.raw != 0 { body(self) } else { Ok(()) }
     }
+
+    #[inline]
+    fn vector(&mut self, value: u128) -> u128 {
+        value
+    }
+
+    #[inline]
+    fn get_vector(&mut self, reg: RegId) -> u128 {
+        // SAFETY: the table's offset of a vector is that of a 16-byte field of the CPU structure.
+        unsafe { self.vector_slot(reg).read() }
+    }
+
+    #[inline]
+    fn set_vector(&mut self, reg: RegId, value: u128) {
+        // SAFETY: as in `get_vector`.
+        unsafe { self.vector_slot(reg).write(value) }
+    }
+
+    fn load_vector(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<u128, Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(mmu.load_vector::<G>(cpu, addr.raw, op)?)
+    }
+
+    fn store_vector(&mut self, addr: V<Self, I64>, value: u128, op: MemOp) -> Result<(), Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(mmu.store_vector::<G>(cpu, addr.raw, value, op)?)
+    }
+
+    #[inline]
+    fn lanes(&mut self, op: Op, ty: Ty, imm: u64, args: &[u128]) -> u128 {
+        let arg = |n: usize| args.get(n).copied().unwrap_or_default();
+        let args = [arg(0), arg(1), arg(2)];
+        self.float_flags(|raised| eval::vector(op, ty, imm, args, raised))
+    }
+
+    #[inline]
+    fn splat<T: Scalar>(&mut self, ty: Ty, value: V<Self, T>) -> u128 {
+        eval::vector(Op::Splat, ty, 0, [value.raw.into(), 0, 0], &mut 0)
+    }
+
+    #[inline]
+    fn insert<T: Scalar>(&mut self, ty: Ty, index: u32, a: u128, value: V<Self, T>) -> u128 {
+        eval::vector(Op::Insert, ty, index.into(), [a, value.raw.into(), 0], &mut 0)
+    }
+
+    #[inline]
+    fn extract<T: Scalar>(&mut self, lane: Lane, a: u128) -> V<Self, T> {
+        Val::new(eval::vector(Op::Extract, T::TY, lane.pack(), [a, 0, 0], &mut 0) as u64)
+    }
+
+    #[inline]
+    fn any(&mut self, a: u128) -> V<Self, Bool> {
+        Val::new((a != 0).into())
+    }
+
+    #[inline]
+    fn select_vector(&mut self, cond: V<Self, Bool>, a: u128, b: u128) -> u128 {
+        if cond.raw != 0 { a } else { b }
+    }
+
+    #[inline]
+    fn shuffle(&mut self, a: u128, b: u128, bytes: [u8; 16]) -> u128 {
+        eval::vector(Op::Shuffle, Ty::V128, 0, [a, b, u128::from_le_bytes(bytes)], &mut 0)
+    }
+
+    fn call_vector(&mut self, id: HelperId, param: u64, args: &[u128]) -> u128 {
+        let func = G::helpers()[id.0 as usize].func;
+        let head = self.head();
+        // SAFETY: the header of a vCPU of guest `G`, to which the helper belongs; nobody else uses it meanwhile.
+        unsafe {
+            let vectors = &mut (*head).vectors;
+            *vectors = std::array::from_fn(|n| args.get(n).or(args.first()).copied().unwrap_or_default());
+            func(head, param, 0, 0, 0);
+            (*head).vectors[0]
+        }
+    }
 }
 
 /// The state and memory that a region works on when it is evaluated.
@@ -299,6 +380,26 @@ impl<G: Guest> Machine for Interp<G> {
     fn count(&mut self, insns: u64) {
         let head = self.parts().0.as_mut();
         head.insns = head.insns.wrapping_add(insns);
+    }
+
+    fn get_vector(&mut self, reg: RegId) -> u128 {
+        Sem::get_vector(self, reg)
+    }
+
+    fn set_vector(&mut self, reg: RegId, value: u128) {
+        Sem::set_vector(self, reg, value);
+    }
+
+    fn load_vector(&mut self, addr: u64, op: MemOp) -> Result<u128, Stop> {
+        Sem::load_vector(self, Val::new(addr), op)
+    }
+
+    fn store_vector(&mut self, addr: u64, value: u128, op: MemOp) -> Result<(), Stop> {
+        Sem::store_vector(self, Val::new(addr), value, op)
+    }
+
+    fn call_vector(&mut self, id: HelperId, param: u64, args: [u128; 3]) -> u128 {
+        Sem::call_vector(self, id, param, &args)
     }
 
     fn requested(&mut self) -> bool {

@@ -7,7 +7,7 @@
 use crate::cpu::{HelperId, RegId};
 use crate::guest::Trap;
 use crate::ir::Op;
-use crate::ty::{Bool, F32, F64, Float, I32, I64, Int, Scalar};
+use crate::ty::{Bool, F32, F64, Float, I32, I64, Int, Scalar, Ty};
 use std::marker::PhantomData;
 use std::sync::atomic::{Ordering, fence};
 
@@ -246,7 +246,7 @@ pub mod flags {
 /// Size and manner of a memory access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemOp {
-    /// log2 of the bytes: 0..=3.
+    /// log2 of the bytes: 0..=3, and 4 for vectors.
     pub size: u8,
     /// Loads: extend with the sign, not with zeros.
     pub signed: bool,
@@ -277,13 +277,112 @@ impl MemOp {
 
     /// Packed into an instruction's immediate.
     pub const fn pack(self) -> u64 {
-        self.size as u64 | (self.signed as u64) << 2 | (self.aligned as u64) << 3
+        self.size as u64 | (self.signed as u64) << 3 | (self.aligned as u64) << 4
     }
 
     /// From the low bits of an immediate; higher ones are ignored.
     pub const fn unpack(imm: u64) -> Self {
-        Self { size: (imm & 3) as u8, signed: imm & 4 != 0, aligned: imm & 8 != 0 }
+        Self { size: (imm & 7) as u8, signed: imm & 8 != 0, aligned: imm & 16 != 0 }
     }
+
+    /// Bits that [`Self::pack`] uses.
+    pub const PACKED_BITS: u32 = 5;
+}
+
+/// Which lane of a vector, and how it becomes a scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// log2 of the lane's bytes: 0..=3.
+    pub size: u8,
+    /// Extend with the sign, not with zeros.
+    pub signed: bool,
+    /// Number of the lane; 0 is the lowest.
+    pub index: u8,
+}
+
+impl Lane {
+    /// Lane `index` of those that are `1 << size` bytes wide, extended with zeros.
+    pub const fn new(size: u8, index: u8) -> Self {
+        Self { size, signed: false, index }
+    }
+
+    /// The same with sign extension.
+    pub const fn signed(self) -> Self {
+        Self { signed: true, ..self }
+    }
+
+    /// Packed into an instruction's immediate.
+    pub const fn pack(self) -> u64 {
+        self.size as u64 | (self.signed as u64) << 2 | (self.index as u64) << 8
+    }
+
+    /// From an immediate.
+    pub const fn unpack(imm: u64) -> Self {
+        Self { size: (imm & 3) as u8, signed: imm & 4 != 0, index: (imm >> 8 & 15) as u8 }
+    }
+}
+
+/// How [`Op::Narrow`] makes a lane fit half its width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Narrow {
+    /// The upper half is dropped.
+    Truncate,
+    /// Signed to signed, saturating.
+    SignedToSigned,
+    /// Signed to unsigned, saturating.
+    SignedToUnsigned,
+    /// Unsigned to unsigned, saturating.
+    UnsignedToUnsigned,
+}
+
+impl Narrow {
+    /// Every kind, in number order.
+    pub const ALL: [Narrow; 4] =
+        [Narrow::Truncate, Narrow::SignedToSigned, Narrow::SignedToUnsigned, Narrow::UnsignedToUnsigned];
+
+    /// From an immediate.
+    pub fn unpack(imm: u64) -> Self {
+        Self::ALL[(imm & 3) as usize]
+    }
+}
+
+/// What [`Op::Widen`] widens, as its immediate.
+pub mod widen {
+    /// Extend with the sign, not with zeros.
+    pub const SIGNED: u64 = 1;
+    /// The upper half of the lanes, not the lower.
+    pub const HIGH: u64 = 2;
+}
+
+/// Steps of the AES rounds (FIPS 197, 5.1 and 5.3) on a state whose byte 0 is the lowest, as [`Op::Aes`]'s immediate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Aes {
+    /// SubBytes and ShiftRows.
+    Sub,
+    /// InvSubBytes and InvShiftRows.
+    InvSub,
+    /// MixColumns.
+    Mix,
+    /// InvMixColumns.
+    InvMix,
+}
+
+impl Aes {
+    /// Every step, in number order.
+    pub const ALL: [Aes; 4] = [Aes::Sub, Aes::InvSub, Aes::Mix, Aes::InvMix];
+
+    /// From an immediate.
+    pub fn unpack(imm: u64) -> Self {
+        Self::ALL[(imm & 3) as usize]
+    }
+}
+
+/// A vector whose lanes of `ty` all are the low bits of `value`.
+pub fn splat_bits(ty: Ty, value: u64) -> u128 {
+    let bits = ty.lane_bits();
+    (0..ty.lanes()).fold(0, |all, i| all | u128::from(value & ty.mask()) << (i * bits))
 }
 
 /// Which earlier accesses a fence orders before which later ones.
@@ -365,12 +464,12 @@ impl Rmw {
 
     /// Packed with `op` into an instruction's immediate.
     pub const fn pack(self, op: MemOp) -> u64 {
-        op.pack() | (self as u64) << 4
+        op.pack() | (self as u64) << MemOp::PACKED_BITS
     }
 
     /// From an immediate.
     pub fn unpack(imm: u64) -> Self {
-        Self::ALL[(imm >> 4) as usize % Self::ALL.len()]
+        Self::ALL[(imm >> MemOp::PACKED_BITS) as usize % Self::ALL.len()]
     }
 }
 
@@ -416,6 +515,8 @@ pub type Flow<S> = Result<Next<<S as Sem>::R>, <S as Sem>::Stop>;
 pub trait Sem: Sized {
     /// Representation of a value.
     type R: Copy;
+    /// Representation of a vector of 128 bits.
+    type W: Copy;
     /// How a fault leaves a semantics function: a trap in the interpreter, never in the builder.
     type Stop;
 
@@ -480,6 +581,56 @@ pub trait Sem: Sized {
         cond: V<Self, Bool>,
         body: impl FnOnce(&mut Self) -> Result<(), Self::Stop>,
     ) -> Result<(), Self::Stop>;
+
+    /// The vector constant `value`.
+    fn vector(&mut self, value: u128) -> Self::W;
+    /// The value of vector register `reg`.
+    fn get_vector(&mut self, reg: RegId) -> Self::W;
+    /// Vector register `reg` becomes `value`.
+    fn set_vector(&mut self, reg: RegId, value: Self::W);
+    /// Loads 16 bytes; `op` has size 4.
+    fn load_vector(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<Self::W, Self::Stop>;
+    /// Stores 16 bytes; `op` has size 4.
+    fn store_vector(&mut self, addr: V<Self, I64>, value: Self::W, op: MemOp) -> Result<(), Self::Stop>;
+    /// An operation on the lanes `ty` of up to three vectors; `imm` as the operation's row says.
+    fn lanes(&mut self, op: Op, ty: Ty, imm: u64, args: &[Self::W]) -> Self::W;
+    /// A vector with `value` in every lane of `ty`; see [`Op::Splat`].
+    fn splat<T: Scalar>(&mut self, ty: Ty, value: V<Self, T>) -> Self::W;
+    /// `a` with lane `index` of `ty` replaced; see [`Op::Insert`].
+    fn insert<T: Scalar>(&mut self, ty: Ty, index: u32, a: Self::W, value: V<Self, T>) -> Self::W;
+    /// The lane that `lane` names, as a scalar.
+    fn extract<T: Scalar>(&mut self, lane: Lane, a: Self::W) -> V<Self, T>;
+    /// Whether any bit of `a` is set.
+    fn any(&mut self, a: Self::W) -> V<Self, Bool>;
+    /// `a` if `cond` holds, else `b`.
+    fn select_vector(&mut self, cond: V<Self, Bool>, a: Self::W, b: Self::W) -> Self::W;
+    /// Bytes chosen at translation time; see [`Op::Shuffle`].
+    fn shuffle(&mut self, a: Self::W, b: Self::W, bytes: [u8; 16]) -> Self::W;
+    /// Calls the vector helper `id` with `param` (48 bits) and up to three vectors; see [`Op::CallVector`].
+    fn call_vector(&mut self, id: HelperId, param: u64, args: &[Self::W]) -> Self::W;
+
+    /// An operation on the lanes of one vector, without immediate.
+    fn v1(&mut self, op: Op, ty: Ty, a: Self::W) -> Self::W {
+        self.lanes(op, ty, 0, &[a])
+    }
+    /// An operation on the lanes of two vectors, without immediate.
+    fn v2(&mut self, op: Op, ty: Ty, a: Self::W, b: Self::W) -> Self::W {
+        self.lanes(op, ty, 0, &[a, b])
+    }
+    /// All bits the other way round.
+    fn vnot(&mut self, a: Self::W) -> Self::W {
+        let ones = self.vector(u128::MAX);
+        self.v2(Op::Xor, Ty::V128, a, ones)
+    }
+    /// Bits of `a` where `mask` has ones, else of `b`.
+    fn bitselect(&mut self, mask: Self::W, a: Self::W, b: Self::W) -> Self::W {
+        self.lanes(Op::BitSelect, Ty::V128, 0, &[mask, a, b])
+    }
+    /// A shift ([`Op::Shl`], [`Op::ShrS`], [`Op::ShrU`]) of every lane by the same number of bits.
+    fn shift_lanes(&mut self, op: Op, ty: Ty, a: Self::W, bits: u32) -> Self::W {
+        let by = self.vector(splat_bits(ty, bits.into()));
+        self.v2(op, ty, a, by)
+    }
 
     /// Sum.
     fn add<T: Int>(&mut self, a: V<Self, T>, b: V<Self, T>) -> V<Self, T> {

@@ -1,6 +1,6 @@
 //! Value types, once as IR data ([`Ty`]) and once as Rust markers that keep semantics functions type-checked.
 
-/// The type of an IR value.
+/// The type of an IR value, or, beyond [`Ty::V128`], what an operation takes a vector's lanes for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Ty {
@@ -18,9 +18,41 @@ pub enum Ty {
     F64,
     /// IEEE 754 binary16: computed with in software alone, and kept in general registers.
     F16,
+    /// 128 bits; the only type that a vector value has.
+    V128,
+    /// An operation on sixteen bytes; lane 0 is the lowest.
+    I8x16,
+    /// An operation on eight halfwords.
+    I16x8,
+    /// An operation on four words.
+    I32x4,
+    /// An operation on two doublewords.
+    I64x2,
+    /// An operation on four IEEE 754 binary32.
+    F32x4,
+    /// An operation on two IEEE 754 binary64.
+    F64x2,
 }
 
 impl Ty {
+    /// Every type, in order.
+    pub const ALL: [Ty; 14] = [
+        Ty::None,
+        Ty::Bool,
+        Ty::I32,
+        Ty::I64,
+        Ty::F32,
+        Ty::F64,
+        Ty::F16,
+        Ty::V128,
+        Ty::I8x16,
+        Ty::I16x8,
+        Ty::I32x4,
+        Ty::I64x2,
+        Ty::F32x4,
+        Ty::F64x2,
+    ];
+
     /// Width in bits.
     pub const fn bits(self) -> u32 {
         match self {
@@ -29,20 +61,73 @@ impl Ty {
             Self::F16 => 16,
             Self::I32 | Self::F32 => 32,
             Self::I64 | Self::F64 => 64,
+            Self::V128 | Self::I8x16 | Self::I16x8 | Self::I32x4 | Self::I64x2 => 128,
+            Self::F32x4 | Self::F64x2 => 128,
         }
     }
 
-    /// All bits that a value of this type can have set.
+    /// All bits that a value of this type, or one of its lanes, can have set.
     pub const fn mask(self) -> u64 {
-        match self.bits() {
+        match self.lane_bits() {
             0 => 0,
             n => u64::MAX >> (64 - n),
         }
     }
 
-    /// Whether the value lives in a host float register.
+    /// Whether the value is a scalar float.
     pub const fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F64)
+    }
+
+    /// Whether it is [`Ty::V128`] or stands for its lanes.
+    pub const fn is_vector(self) -> bool {
+        self.bits() == 128
+    }
+
+    /// Whether the value lives in a host float register.
+    pub const fn in_float_register(self) -> bool {
+        self.is_float() || self.is_vector()
+    }
+
+    /// The type of the value that an operation of this type works on: lanes have no type of their own.
+    pub const fn value(self) -> Self {
+        if self.is_vector() { Self::V128 } else { self }
+    }
+
+    /// Width of a lane in bits, 64 for [`Ty::V128`]; of a scalar, its own width.
+    pub const fn lane_bits(self) -> u32 {
+        match self {
+            Self::I8x16 => 8,
+            Self::I16x8 => 16,
+            Self::I32x4 | Self::F32x4 => 32,
+            Self::V128 | Self::I64x2 | Self::F64x2 => 64,
+            _ => self.bits(),
+        }
+    }
+
+    /// How many lanes there are.
+    pub const fn lanes(self) -> u32 {
+        if self.is_vector() { 128 / self.lane_bits() } else { 1 }
+    }
+
+    /// The lanes of integers that are `1 << size` bytes wide, `size` 0 to 3.
+    pub const fn int_lanes(size: u8) -> Self {
+        match size {
+            0 => Self::I8x16,
+            1 => Self::I16x8,
+            2 => Self::I32x4,
+            _ => Self::I64x2,
+        }
+    }
+
+    /// The float type of the width of a lane: binary64 where lanes are 64 bits wide, else binary32.
+    pub const fn float_lane(self) -> Self {
+        if self.lane_bits() == 64 { Self::F64 } else { Self::F32 }
+    }
+
+    /// The integer type that holds a lane: I64 where lanes are 64 bits wide, else I32.
+    pub const fn int_lane(self) -> Self {
+        if self.lane_bits() == 64 { Self::I64 } else { Self::I32 }
     }
 
     /// The name in the text form.
@@ -55,6 +140,13 @@ impl Ty {
             Self::F32 => "f32",
             Self::F64 => "f64",
             Self::F16 => "f16",
+            Self::V128 => "v128",
+            Self::I8x16 => "i8x16",
+            Self::I16x8 => "i16x8",
+            Self::I32x4 => "i32x4",
+            Self::I64x2 => "i64x2",
+            Self::F32x4 => "f32x4",
+            Self::F64x2 => "f64x2",
         }
     }
 }

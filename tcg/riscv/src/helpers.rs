@@ -31,7 +31,7 @@ macro_rules! helpers {
                 let hart = unsafe { &mut *head.cast::<Hart>() };
                 finish(hart, body, [a, b, c])
             }
-            Helper { name: $name, func: shim, touches_regs: helpers!(@touches $($regs)?) }
+            Helper { name: $name, func: shim, touches_regs: helpers!(@touches $($regs)?), vectors: false }
         },)*];
     };
     (@touches) => { false };

@@ -61,11 +61,20 @@ fn floats_and_helpers() {
 }
 
 #[test]
+fn vectors() {
+    let load = Memory { kind: MemKind::Load, addr: Origin::Reg(RegId(2), 8), op: MemOp::new(4) };
+    let found = of(11, 8 << 4);
+    assert_eq!((found.reads, found.writes, found.memory), (vec![RegId(2)], vec![RegId(33)], vec![load]));
+    assert!(of(14, 0).float && !of(13, 0).float);
+    assert_eq!(of(16, 0).helpers, [HelperId(4)]);
+}
+
+#[test]
 fn ends() {
-    assert_eq!(of(11, 4).end, End::Jump(0x1010, Some(0x1004)));
-    assert_eq!(of(12, 4).end, End::Jump(0x1010, None));
-    assert_eq!(of(13, 0).end, End::Indirect(Origin::Computed));
-    assert_eq!(of(14, 0).end, End::Exit(crate::cpu::exit::HALT));
-    assert_eq!(of(15, 3).end, End::Trap(Trap { code: 8, value: 3 }));
-    assert!(of(15, 3).end.is_jump() && !of(0, 0).end.is_jump());
+    assert_eq!(of(17, 4).end, End::Jump(0x1010, Some(0x1004)));
+    assert_eq!(of(18, 4).end, End::Jump(0x1010, None));
+    assert_eq!(of(19, 0).end, End::Indirect(Origin::Computed));
+    assert_eq!(of(20, 0).end, End::Exit(crate::cpu::exit::HALT));
+    assert_eq!(of(21, 3).end, End::Trap(Trap { code: 8, value: 3 }));
+    assert!(of(21, 3).end.is_jump() && !of(0, 0).end.is_jump());
 }

@@ -18,6 +18,10 @@ pub struct MemoryHelpers {
     pub rmw: HelperFn,
     /// (address, expected, new, packed operation): the old value, extended.
     pub cas: HelperFn,
+    /// (address, packed operation): the value in [`CpuHeader::vectors`].
+    pub load_vector: HelperFn,
+    /// (address, packed operation), of the value in [`CpuHeader::vectors`].
+    pub store_vector: HelperFn,
 }
 
 /// Position of a helper in the table; the guest's follow.
@@ -28,15 +32,27 @@ pub(super) enum CoreHelper {
     Store,
     Rmw,
     Cas,
+    LoadVector,
+    StoreVector,
     Soft,
+    SoftVector,
 }
 
 /// Number of [`CoreHelper`]s.
-pub(super) const CORE_HELPERS: u16 = 5;
+pub(super) const CORE_HELPERS: u16 = 8;
 
 /// The first helpers of every table, in [`CoreHelper`] order.
 pub fn core_helpers(memory: MemoryHelpers) -> [HelperFn; CORE_HELPERS as usize] {
-    [memory.load, memory.store, memory.rmw, memory.cas, soft]
+    [
+        memory.load,
+        memory.store,
+        memory.rmw,
+        memory.cas,
+        memory.load_vector,
+        memory.store_vector,
+        soft,
+        soft_vector,
+    ]
 }
 
 /// Names an operation for [`CoreHelper::Soft`]: operation, its type, the type of its first argument, immediate.
@@ -45,15 +61,7 @@ pub(super) fn pack_soft(inst: &Inst, from: Ty) -> u64 {
 }
 
 fn unpack_ty(n: u64) -> Ty {
-    match n & 0xff {
-        1 => Ty::Bool,
-        2 => Ty::I32,
-        3 => Ty::I64,
-        4 => Ty::F32,
-        5 => Ty::F64,
-        6 => Ty::F16,
-        _ => Ty::None,
-    }
+    Ty::ALL[(n & 0xff) as usize % Ty::ALL.len()]
 }
 
 /// Carries out an operation in software: (first argument, second, packed operation, third).
@@ -69,4 +77,21 @@ unsafe extern "C" fn soft(head: *mut CpuHeader, a: u64, b: u64, packed: u64, c: 
         (_, 2) => eval::int2(op, ty, imm, [a, b]),
         _ => eval::int1(op, from, ty, imm, a),
     })
+}
+
+/// Carries out an operation on lanes in software: (packed operation without its immediate, immediate), of the arguments
+/// in [`CpuHeader::vectors`] to the first of them.
+unsafe extern "C" fn soft_vector(
+    head: *mut CpuHeader,
+    packed: u64,
+    imm: u64,
+    _: u64,
+    _: u64,
+) -> HelperResult {
+    // SAFETY: generated code passes its own header, and holds no borrow of it.
+    let head = unsafe { &mut *head };
+    let op = Op::ALL[(packed & 0xff) as usize % Op::ALL.len()];
+    let value = eval::vector(op, unpack_ty(packed >> 8), imm, head.vectors, &mut head.fp_flags);
+    head.vectors[0] = value;
+    HelperResult::ok(value as u64)
 }

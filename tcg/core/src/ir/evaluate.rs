@@ -29,6 +29,16 @@ pub trait Machine {
     fn call(&mut self, id: HelperId, args: [u64; 3]) -> Result<u64, Stop>;
     /// Counts guest instructions that were carried out.
     fn count(&mut self, insns: u64);
+    /// The vector in guest register `reg`.
+    fn get_vector(&mut self, reg: RegId) -> u128;
+    /// Vector register `reg` becomes `value`.
+    fn set_vector(&mut self, reg: RegId, value: u128);
+    /// Loads 16 bytes.
+    fn load_vector(&mut self, addr: u64, op: MemOp) -> Result<u128, Stop>;
+    /// Stores 16 bytes.
+    fn store_vector(&mut self, addr: u64, value: u128, op: MemOp) -> Result<(), Stop>;
+    /// Calls a guest's vector helper.
+    fn call_vector(&mut self, id: HelperId, param: u64, args: [u128; 3]) -> u128;
     /// Whether somebody wants attention.
     fn requested(&mut self) -> bool;
 }
@@ -72,12 +82,23 @@ pub fn evaluate(region: &Region, machine: &mut impl Machine, fuel: usize) -> Opt
 struct Run<'a, M> {
     region: &'a Region,
     machine: &'a mut M,
-    values: Vec<u64>,
+    /// Scalars are in the low bits.
+    values: Vec<u128>,
 }
 
 impl<M: Machine> Run<'_, M> {
     fn value(&self, v: Value) -> u64 {
-        self.values[v.0 as usize]
+        self.values[v.0 as usize] as u64
+    }
+
+    /// Guest register `reg` becomes the value `v`.
+    fn set(&mut self, reg: RegId, v: Value) {
+        let value = self.values[v.0 as usize];
+        if self.region.inst(v).result() == Ty::V128 {
+            self.machine.set_vector(reg, value);
+        } else {
+            self.machine.set(reg, value as u64);
+        }
     }
 
     /// Runs a block; the next one, or how the region was left.
@@ -108,7 +129,7 @@ impl<M: Machine> Run<'_, M> {
             Term::Exit { pc, code } => return Err(Left::with(*pc, *code)),
         };
         // All at once: a parameter may be an argument of the same edge.
-        let args: Vec<u64> = edge.args.iter().map(|v| self.value(*v)).collect();
+        let args: Vec<u128> = edge.args.iter().map(|v| self.values[v.0 as usize]).collect();
         for (param, arg) in region.blocks[edge.to.0 as usize].params.iter().zip(args) {
             self.values[param.0 as usize] = arg;
         }
@@ -123,7 +144,7 @@ impl<M: Machine> Run<'_, M> {
     /// Leaves in the middle, with the state that the snapshot describes.
     fn leave_at(&mut self, snap: &Snapshot, stop: Stop) -> Left {
         for (reg, v) in &snap.regs {
-            self.machine.set(*reg, self.value(*v));
+            self.set(*reg, *v);
         }
         self.machine.count(snap.retired);
         match stop {
@@ -132,20 +153,72 @@ impl<M: Machine> Run<'_, M> {
         }
     }
 
-    fn inst(&mut self, inst: &Inst) -> Result<u64, Stop> {
+    fn inst(&mut self, inst: &Inst) -> Result<u128, Stop> {
+        let wide = |n: usize| self.values[inst.args[n].0 as usize];
+        Ok(match inst.op {
+            Op::Select => wide(if wide(0) != 0 { 1 } else { 2 }),
+            _ if inst.on_lanes() => self.lanes(inst),
+            _ if inst.ty == Ty::V128 => self.vector(inst)?,
+            Op::Set => {
+                self.set(RegId(inst.imm as u16), inst.args[0]);
+                0
+            }
+            _ => self.scalar(inst)?.into(),
+        })
+    }
+
+    /// An operation on lanes.
+    fn lanes(&mut self, inst: &Inst) -> u128 {
+        let mut args = [0; 3];
+        inst.args().iter().zip(&mut args).for_each(|(v, arg)| *arg = self.values[v.0 as usize]);
+        if inst.op == Op::Shuffle {
+            args[2] = self.region.vectors[inst.imm as usize];
+        }
+        let mut raised = 0;
+        let value = eval::vector(inst.op, inst.ty, inst.imm, args, &mut raised);
+        if raised != 0 {
+            self.machine.raise(raised);
+        }
+        value
+    }
+
+    /// Moves of vectors.
+    fn vector(&mut self, inst: &Inst) -> Result<u128, Stop> {
+        let wide = |n: usize| self.values[inst.args[n].0 as usize];
+        let (reg, access) = (RegId(inst.imm as u16), MemOp::unpack(inst.imm));
+        Ok(match inst.op {
+            Op::Const => self.region.vectors[inst.imm as usize],
+            Op::Get => self.machine.get_vector(reg),
+            Op::Set => {
+                self.set(reg, inst.args[0]);
+                0
+            }
+            Op::Bitcast => wide(0),
+            Op::Load => {
+                let addr = wide(0) as u64;
+                self.machine.load_vector(addr, access)?
+            }
+            Op::Store => {
+                let (addr, value) = (wide(0) as u64, wide(1));
+                self.machine.store_vector(addr, value, access)?;
+                0
+            }
+            Op::CallVector => {
+                let args = [wide(0), wide(1), wide(2)];
+                self.machine.call_vector(HelperId(inst.imm as u16), inst.imm >> 16, args)
+            }
+            op => unreachable!("{} moves no vector", op.name()),
+        })
+    }
+
+    fn scalar(&mut self, inst: &Inst) -> Result<u64, Stop> {
         let ty = inst.ty;
-        let arg = |n: usize| self.values[inst.args[n].0 as usize];
+        let arg = |n: usize| self.values[inst.args[n].0 as usize] as u64;
         let from = |n: usize| self.region.inst(inst.args[n]).result();
         Ok(match inst.op {
             Op::Nop | Op::Mark | Op::Param => 0,
             Op::Const | Op::CodeAddr => inst.imm,
             Op::Get => self.machine.get(RegId(inst.imm as u16)) & ty.mask(),
-            Op::Set => {
-                let value = arg(0);
-                self.machine.set(RegId(inst.imm as u16), value);
-                0
-            }
-            Op::Select => arg(if arg(0) != 0 { 1 } else { 2 }),
             Op::Load => {
                 let addr = arg(0);
                 self.machine.load(addr, MemOp::unpack(inst.imm), ty)?

@@ -53,7 +53,7 @@ pub struct Inst {
     pub ty: Ty,
     /// Operands; the first [`Op::arg_count`] are in use.
     pub args: [Value; 3],
-    /// Immediate, as the operation's row says.
+    /// Immediate, as the operation's row says; for vector constants an index into [`Region::vectors`].
     pub imm: u64,
     /// The guest state to leave with, for operations with [`Effect::Memory`], and for [`Op::Mark`].
     pub snap: SnapId,
@@ -64,6 +64,8 @@ impl Inst {
     pub fn result(&self) -> Ty {
         match self.op {
             Op::Nop | Op::Mark | Op::Count | Op::Set | Op::Store | Op::Fence => Ty::None,
+            Op::AnyBit => Ty::Bool,
+            _ if self.ty.is_vector() => Ty::V128,
             Op::Eq | Op::Ne | Op::LtU | Op::LtS => Ty::Bool,
             Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => Ty::Bool,
             Op::Cond | Op::CondSub | Op::CondFloat => Ty::Bool,
@@ -72,6 +74,24 @@ impl Inst {
             Op::SextW => Ty::I64,
             _ => self.ty,
         }
+    }
+
+    /// Whether it is one that [`crate::eval::vector`] carries out.
+    pub fn on_lanes(&self) -> bool {
+        let structural = matches!(
+            self.op,
+            Op::Nop
+                | Op::Param
+                | Op::Const
+                | Op::Mark
+                | Op::Get
+                | Op::Set
+                | Op::Bitcast
+                | Op::Select
+                | Op::CallVector
+        );
+        let memory = matches!(self.op, Op::Load | Op::Store);
+        (self.ty.is_vector() || self.op == Op::Extract) && !structural && !memory
     }
 
     /// The operands in use.
@@ -197,18 +217,35 @@ pub struct Region {
     pub insts: Vec<Inst>,
     /// All snapshots, indexed by [`SnapId`].
     pub snaps: Vec<Snapshot>,
+    /// Vector constants: the immediate of a constant of type V128 is an index.
+    pub vectors: Vec<u128>,
 }
 
 impl Region {
     /// An empty region: one block without instructions, to be ended by the caller.
     pub fn new(pc: u64, rm: Rm) -> Self {
         let entry = Block { params: Vec::new(), insts: Vec::new(), term: Term::Goto { pc, check: true } };
-        Self { pc, rm, blocks: vec![entry], insts: Vec::new(), snaps: Vec::new() }
+        Self { pc, rm, blocks: vec![entry], insts: Vec::new(), snaps: Vec::new(), vectors: Vec::new() }
     }
 
     /// The instruction that gives `v`.
     pub fn inst(&self, v: Value) -> &Inst {
         &self.insts[v.0 as usize]
+    }
+
+    /// The immediate that stands for vector constant `value`.
+    pub fn vector(&mut self, value: u128) -> u64 {
+        let known = self.vectors.iter().position(|v| *v == value);
+        known.unwrap_or_else(|| {
+            self.vectors.push(value);
+            self.vectors.len() - 1
+        }) as u64
+    }
+
+    /// The vector constant that `v` is.
+    pub fn constant_vector(&self, v: Value) -> Option<u128> {
+        let inst = self.inst(v);
+        (inst.op == Op::Const && inst.ty == Ty::V128).then(|| self.vectors[inst.imm as usize])
     }
 
     /// Appends `inst` to `block`.

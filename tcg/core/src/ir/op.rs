@@ -1,8 +1,9 @@
 //! The operations of the IR: one row each.
 //!
 //! An operation is polymorphic over the type of its instruction ([`crate::ir::Inst::ty`]): the type of the result,
-//! or, where there is none or it is a truth value, of the operands. Integer arithmetic wraps. What a row leaves
-//! open, `eval.rs` says: it is the reference.
+//! or, where there is none or it is a truth value, of the operands. With a type of lanes ([`crate::ty::Ty::I8x16`] and
+//! so on) it works on each lane of vectors; comparisons then give lanes of ones or zeros. Integer arithmetic wraps. What
+//! a row leaves open, `eval.rs` says: it is the reference.
 
 /// What an operation does besides giving a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +91,8 @@ ops! {
     Or "or" 2 Pure;
     /// Bitwise exclusive or.
     Xor "xor" 2 Pure;
-    /// Shift left by the second argument modulo the width.
+    /// Shift left by the second argument modulo the width. Lanes of vectors: by the lane of the second argument as an
+    /// unsigned number, and a shift by the width or more shifts everything out. So for the other two.
     Shl "shl" 2 Pure;
     /// Logical shift right by the second argument modulo the width.
     ShrU "shru" 2 Pure;
@@ -123,7 +125,7 @@ ops! {
     /// The same bits as another type of the same width.
     Bitcast "bitcast" 1 Pure;
 
-    /// Equal; gives a Bool, as do all comparisons. `ty` is that of the operands.
+    /// Equal; gives a Bool, as do all comparisons of scalars. `ty` is that of the operands.
     Eq "eq" 2 Pure;
     /// Not equal.
     Ne "ne" 2 Pure;
@@ -194,7 +196,7 @@ ops! {
     FlagsFloat "flagsfloat" 2 Flags;
     /// Whether condition `imm >> 8` holds in the flags of a quiet float comparison.
     CondFloat "condfloat" 2 Flags;
-    /// Between float types.
+    /// Between float types. F64x2 takes the lower two lanes of singles; F32x4 gives two lanes and zeros above.
     FToF "ftof" 1 Flags;
     /// Float to signed integer, saturating, NaN to the largest or, with bit 8 of `imm`, to zero.
     FToS "ftos" 1 Flags;
@@ -206,4 +208,55 @@ ops! {
     UToF "utof" 1 Flags;
     /// To an integral value in the float type; bit 8 of `imm` set: raise inexact.
     FRound "fround" 1 Flags;
+
+    /// A vector whose every lane is the low bits of the argument.
+    Splat "splat" 1 Pure;
+    /// The first argument with lane `imm` replaced by the low bits of the second.
+    Insert "insert" 2 Pure;
+    /// The lane that `imm` ([`crate::sem::Lane`]) names, as a scalar of type `ty`.
+    Extract "extract" 1 Pure;
+    /// Whether any bit is set, as a Bool.
+    AnyBit "any" 1 Pure;
+    /// Byte i of the result is the byte of the arguments, one after the other, that byte i of constant `imm` names;
+    /// zero where that is 32 or more.
+    Shuffle "shuffle" 2 Pure;
+    /// Byte i of the result is the byte of the first argument that byte i of the second names; zero where that is 16 or
+    /// more.
+    Table "table" 2 Pure;
+    /// The first argument without the bits of the second.
+    AndNot "andnot" 2 Pure;
+    /// Bits of the second argument where the first has ones, else of the third.
+    BitSelect "bitselect" 3 Pure;
+    /// Absolute value; that of the least number is itself.
+    Abs "abs" 1 Pure;
+    /// Signed sum, saturating.
+    AddSatS "addsats" 2 Pure;
+    /// Unsigned sum, saturating.
+    AddSatU "addsatu" 2 Pure;
+    /// Signed difference, saturating.
+    SubSatS "subsats" 2 Pure;
+    /// Unsigned difference, saturating.
+    SubSatU "subsatu" 2 Pure;
+    /// Signed minimum.
+    MinS "mins" 2 Pure;
+    /// Signed maximum.
+    MaxS "maxs" 2 Pure;
+    /// Unsigned minimum.
+    MinU "minu" 2 Pure;
+    /// Unsigned maximum.
+    MaxU "maxu" 2 Pure;
+    /// Unsigned mean, halves rounded up.
+    AvgU "avgu" 2 Pure;
+    /// Lanes of half the width of `ty` widened; `imm` is of [`crate::sem::widen`].
+    Widen "widen" 1 Pure;
+    /// Lanes of twice the width of `ty`, those of the first argument below those of the second, made to fit as `imm`
+    /// ([`crate::sem::Narrow`]) says.
+    Narrow "narrow" 2 Pure;
+    /// Carry-less product of a doubleword of each argument: `imm` bits 0 and 1 choose the upper ones.
+    ClmulWide "clmulwide" 2 Pure;
+    /// The step `imm` ([`crate::sem::Aes`]) of an AES round.
+    Aes "aes" 1 Pure;
+    /// Vector helper `imm` (low 16 bits) with parameter `imm >> 16` and up to three arguments (missing ones are like the
+    /// first). It may raise float flags, and touches no other state.
+    CallVector "callvector" 3 Flags;
 }

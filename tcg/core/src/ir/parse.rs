@@ -3,10 +3,12 @@
 //! The result is well-formed enough to walk (every value and block that is named exists); whether it makes sense is
 //! for [`super::verify`] to say.
 
-use super::text::{CONDITIONS, EXITS, FENCE_SIDES, HINTS, Names, RMW, ROUNDING, TYPES};
+use super::text::{
+    AES, CONDITIONS, EXITS, FENCE_SIDES, HALVES, HINTS, NARROW, Names, RMW, ROUNDING, SIGNS, TYPES,
+};
 use super::{BlockId, Edge, Imm, Inst, Op, Region, SnapId, Snapshot, Term, Value};
 use crate::cpu::RegId;
-use crate::sem::{MemOp, Order, Rm};
+use crate::sem::{Lane, MemOp, Order, Rm, widen};
 use crate::ty::Ty;
 use std::collections::HashMap;
 
@@ -141,6 +143,16 @@ impl<'a> Cursor<'a> {
         parsed.or_else(|_| place.error(format!("`{word}` is no number of 64 bits")))
     }
 
+    fn wide_number(&mut self) -> Result<u128> {
+        let place = self.place();
+        let word = self.word();
+        let parsed = match word.strip_prefix("0x") {
+            Some(hex) => u128::from_str_radix(hex, 16),
+            None => word.parse(),
+        };
+        parsed.or_else(|_| place.error(format!("`{word}` is no number of 128 bits")))
+    }
+
     /// A word of a table.
     fn named<T: Copy>(&mut self, table: &[(&str, T)], kind: &str) -> Result<T> {
         let place = self.place();
@@ -177,12 +189,13 @@ impl<'a> Cursor<'a> {
             Some("2") => 1,
             Some("4") => 2,
             Some("8") => 3,
-            _ => return place.error(format!("`{word}` is no access: s or u, then 1, 2, 4 or 8")),
+            Some("16") => 4,
+            _ => return place.error(format!("`{word}` is no access: s or u, then 1, 2, 4, 8 or 16")),
         };
         let op = match &word[..1] {
             "s" => MemOp::new(size).signed(),
             "u" => MemOp::new(size),
-            _ => return place.error(format!("`{word}` is no access: s or u, then 1, 2, 4 or 8")),
+            _ => return place.error(format!("`{word}` is no access: s or u, then 1, 2, 4, 8 or 16")),
         };
         Ok(if self.eat_word("aligned") { op.aligned() } else { op })
     }
@@ -410,7 +423,8 @@ impl Parser<'_> {
     fn operands(&mut self, c: &mut Cursor<'_>, imm: Imm, inst: &mut Inst) -> Result<Vec<Value>> {
         match imm {
             Imm::None => {}
-            Imm::Const => inst.imm = c.number()?,
+            Imm::Const if inst.ty == Ty::V128 => inst.imm = self.region.vector(c.wide_number()?),
+            Imm::Const | Imm::Index => inst.imm = c.number()?,
             Imm::Reg => {
                 inst.imm = self.reg(c)?.0.into();
                 return if c.eat(",") { Ok(vec![self.value(c)?]) } else { Ok(Vec::new()) };
@@ -428,16 +442,31 @@ impl Parser<'_> {
             Imm::Order => inst.imm = c.order()?.pack(),
             Imm::Insns => inst.imm = c.number()?,
             Imm::Helper => {
-                let place = c.place();
-                let name = c.word();
-                let Some(id) = self.names.helpers.iter().position(|h| h.name == name) else {
-                    return place.error(format!("`{name}` is no helper"));
-                };
-                inst.imm = id as u64;
+                inst.imm = self.helper(c)?;
                 c.expect("(")?;
                 return self.values_to(c, ")");
             }
             Imm::Cond => inst.imm = c.named(&CONDITIONS, "condition")? as u64,
+            Imm::Lane => {
+                let access = c.access()?;
+                let place = c.place();
+                let index = c.number()?;
+                let Ok(index) = u8::try_from(index) else { return place.error("there is no such lane") };
+                inst.imm = Lane { size: access.size, signed: access.signed, index }.pack();
+            }
+            Imm::Vector => inst.imm = self.region.vector(c.wide_number()?),
+            Imm::Widen => {
+                let (signed, high) = (c.named(&SIGNS, "extension")?, c.named(&HALVES, "half")?);
+                let bit = |set: bool, bit: u64| if set { bit } else { 0 };
+                inst.imm = bit(signed, widen::SIGNED) | bit(high, widen::HIGH);
+            }
+            Imm::Narrow => inst.imm = c.named(&NARROW, "way to narrow")? as u64,
+            Imm::Halves => {
+                let (a, b) = (c.named(&HALVES, "half")?, c.named(&HALVES, "half")?);
+                inst.imm = u64::from(a) | u64::from(b) << 1;
+            }
+            Imm::Aes => inst.imm = c.named(&AES, "step of AES")? as u64,
+            Imm::VectorHelper => inst.imm = self.helper(c)? | c.number()? << 16,
             _ => {
                 if imm == Imm::CondFloat {
                     inst.imm = (c.named(&CONDITIONS, "condition")? as u64) << 8;
@@ -460,6 +489,15 @@ impl Parser<'_> {
             }
         }
         Ok(args)
+    }
+
+    fn helper(&self, c: &mut Cursor<'_>) -> Result<u64> {
+        let place = c.place();
+        let name = c.word();
+        match self.names.helpers.iter().position(|h| h.name == name) {
+            Some(id) => Ok(id as u64),
+            None => place.error(format!("`{name}` is no helper")),
+        }
     }
 
     fn address_and_rest(&mut self, c: &mut Cursor<'_>) -> Result<Vec<Value>> {

@@ -15,10 +15,16 @@ pub enum Class {
     Int,
     /// F16, F32 or F64.
     Float,
-    /// I32, I64, F32 or F64: what memory and registers hold.
+    /// I32, I64, F32, F64 or V128: what memory and registers hold.
     Plain,
     /// Any that a value can have.
     Any,
+    /// Lanes of integers.
+    IntLanes,
+    /// Lanes of integers or floats.
+    Lanes,
+    /// One of these.
+    OneOf(&'static [Ty]),
 }
 
 impl Class {
@@ -27,9 +33,12 @@ impl Class {
         match self {
             Self::Is(only) => ty == only,
             Self::Int => matches!(ty, Ty::I32 | Ty::I64),
-            Self::Float => matches!(ty, Ty::F16 | Ty::F32 | Ty::F64),
-            Self::Plain => matches!(ty, Ty::I32 | Ty::I64 | Ty::F32 | Ty::F64),
-            Self::Any => ty != Ty::None,
+            Self::Float => FLOATS.contains(&ty),
+            Self::Plain => matches!(ty, Ty::I32 | Ty::I64 | Ty::F32 | Ty::F64 | Ty::V128),
+            Self::Any => matches!(ty, Ty::Bool | Ty::F16) || Self::Plain.contains(ty),
+            Self::IntLanes => matches!(ty, Ty::I8x16 | Ty::I16x8 | Ty::I32x4 | Ty::I64x2),
+            Self::Lanes => ty.is_vector() && ty != Ty::V128,
+            Self::OneOf(types) => types.contains(&ty),
         }
     }
 }
@@ -37,7 +46,7 @@ impl Class {
 /// What an operand has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arg {
-    /// The type of the instruction.
+    /// The type of the instruction; a vector if that is one of lanes.
     Same,
     /// One of these.
     In(Class),
@@ -45,22 +54,33 @@ pub enum Arg {
     Narrower,
     /// A plain type of the width of the instruction's type; F16 goes with I32.
     SameWidth,
-    /// Another float type.
+    /// Another float type; for lanes, a vector.
     OtherFloat,
+    /// An integer; for lanes, a vector.
+    Int,
+    /// A float; for lanes, a vector.
+    Float,
+    /// A scalar that has at least the bits of a lane: a float for lanes of floats.
+    Lane,
 }
 
 impl Arg {
     /// Whether an operand of type `arg` fits an instruction of type `ty`.
     pub fn accepts(self, ty: Ty, arg: Ty) -> bool {
         match self {
-            Self::Same => arg == ty,
+            Self::Same => arg == ty.value(),
             Self::In(class) => class.contains(arg),
             Self::Narrower => arg == Ty::Bool || (arg == Ty::I32 && ty == Ty::I64),
             Self::SameWidth if ty == Ty::F16 || arg == Ty::F16 => {
                 matches!((ty, arg), (Ty::F16 | Ty::I32, Ty::F16) | (Ty::F16, Ty::I32))
             }
             Self::SameWidth => Class::Plain.contains(arg) && arg.bits() == ty.bits(),
+            Self::OtherFloat | Self::Int | Self::Float if ty.is_vector() => arg == Ty::V128,
             Self::OtherFloat => Class::Float.contains(arg) && arg != ty,
+            Self::Int => Class::Int.contains(arg),
+            Self::Float => Class::Float.contains(arg),
+            Self::Lane if FLOAT.contains(ty) => arg == ty.float_lane(),
+            Self::Lane => Class::Int.contains(arg) && arg.bits() >= ty.lane_bits(),
         }
     }
 }
@@ -102,6 +122,22 @@ pub enum Imm {
     Cond,
     /// A condition above a float mode with nothing to round.
     CondFloat,
+    /// The number of a lane of the instruction's type.
+    Index,
+    /// A [`crate::sem::Lane`].
+    Lane,
+    /// A vector constant of the region.
+    Vector,
+    /// Bits of [`crate::sem::widen`].
+    Widen,
+    /// A [`crate::sem::Narrow`].
+    Narrow,
+    /// Bits 0 and 1: the upper doubleword of the first and of the second argument.
+    Halves,
+    /// A [`crate::sem::Aes`].
+    Aes,
+    /// A guest's vector helper, and above 16 bits its parameter.
+    VectorHelper,
 }
 
 impl Imm {
@@ -148,6 +184,17 @@ const NO_TY: Class = Class::Is(Ty::None);
 const BOOL: Arg = Arg::In(Class::Is(Ty::Bool));
 const I32: Arg = Arg::In(Class::Is(Ty::I32));
 const I64: Arg = Arg::In(Class::Is(Ty::I64));
+const V128: Arg = Arg::In(VECTOR);
+const VECTOR: Class = Class::Is(Ty::V128);
+/// I32, I64 or lanes of integers.
+const INTS: Class = Class::OneOf(&[Ty::I32, Ty::I64, Ty::I8x16, Ty::I16x8, Ty::I32x4, Ty::I64x2]);
+/// What has bits but no lanes.
+const BITS: Class = Class::OneOf(&[Ty::I32, Ty::I64, Ty::V128]);
+/// Integers as wide as floats are.
+const WORDS: Class = Class::OneOf(&[Ty::I32, Ty::I64, Ty::I32x4, Ty::I64x2]);
+const FLOATS: [Ty; 3] = [Ty::F16, Ty::F32, Ty::F64];
+/// Floats or lanes of them.
+const FLOAT: Class = Class::OneOf(&[Ty::F16, Ty::F32, Ty::F64, Ty::F32x4, Ty::F64x2]);
 
 impl Op {
     /// What the operation takes.
@@ -165,12 +212,16 @@ impl Op {
             Op::CodeAddr => row(Class::Is(Ty::I64), &[], Imm::Const),
             Op::Get => row(Class::Plain, &[], Imm::Reg),
             Op::Set => row(Class::Plain, &[Same], Imm::Reg),
-            Op::Add | Op::Sub | Op::Mul | Op::MulHU | Op::MulHS => row(Class::Int, &[Same, Same], Imm::None),
+            Op::Add | Op::Sub | Op::Mul | Op::MulHU | Op::MulHS => row(INTS, &[Same, Same], Imm::None),
             Op::DivU | Op::DivS | Op::RemU | Op::RemS => row(Class::Int, &[Same, Same], Imm::None),
-            Op::And | Op::Or | Op::Xor | Op::Clmul | Op::ClmulH => row(Class::Int, &[Same, Same], Imm::None),
-            Op::Shl | Op::ShrU | Op::ShrS | Op::Rotr => row(Class::Int, &[Same, Same], Imm::None),
-            Op::Eq | Op::Ne | Op::LtU | Op::LtS => row(Class::Int, &[Same, Same], Imm::None),
-            Op::Clz | Op::Ctz | Op::Popcnt | Op::Bswap => row(Class::Int, &[Same], Imm::None),
+            Op::And | Op::Or | Op::Xor => row(BITS, &[Same, Same], Imm::None),
+            Op::Clmul | Op::ClmulH => row(Class::Int, &[Same, Same], Imm::None),
+            Op::Shl | Op::ShrU | Op::ShrS => row(INTS, &[Same, Same], Imm::None),
+            Op::Rotr => row(Class::Int, &[Same, Same], Imm::None),
+            Op::Eq | Op::LtU | Op::LtS => row(INTS, &[Same, Same], Imm::None),
+            Op::Ne => row(Class::Int, &[Same, Same], Imm::None),
+            Op::Clz | Op::Popcnt => row(INTS, &[Same], Imm::None),
+            Op::Ctz | Op::Bswap => row(Class::Int, &[Same], Imm::None),
             Op::Sext => row(Class::Int, &[Same], Imm::Bits),
             Op::Trunc => row(Class::Is(Ty::I32), &[I64], Imm::None),
             Op::Zext => row(Class::Int, &[Arg::Narrower], Imm::None),
@@ -187,19 +238,35 @@ impl Op {
             Op::AtomicRmw => row(Class::Int, &[I64, Same], Imm::Rmw),
             Op::AtomicCas => row(Class::Int, &[I64, Same, Same], Imm::Mem),
             Op::Call => row(Class::Is(Ty::I64), &[I64, I64, I64], Imm::Helper),
-            Op::FAdd | Op::FSub | Op::FMul | Op::FDiv => row(Class::Float, &[Same, Same], Imm::Rounding),
-            Op::FMin | Op::FMax => row(Class::Float, &[Same, Same], Imm::MinMax),
-            Op::FSqrt => row(Class::Float, &[Same], Imm::Rounding),
-            Op::FMulAdd => row(Class::Float, &[Same, Same, Same], Imm::Rounding),
-            Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => {
-                row(Class::Float, &[Same, Same], Imm::Compare)
-            }
+            Op::FAdd | Op::FSub | Op::FMul | Op::FDiv => row(FLOAT, &[Same, Same], Imm::Rounding),
+            Op::FMin | Op::FMax => row(FLOAT, &[Same, Same], Imm::MinMax),
+            Op::FSqrt => row(FLOAT, &[Same], Imm::Rounding),
+            Op::FMulAdd => row(FLOAT, &[Same, Same, Same], Imm::Rounding),
+            Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => row(FLOAT, &[Same, Same], Imm::Compare),
             Op::FlagsFloat => row(Class::Float, &[Same, Same], Imm::Signal),
             Op::CondFloat => row(Class::Float, &[Same, Same], Imm::CondFloat),
-            Op::FToF => row(Class::Float, &[Arg::OtherFloat], Imm::Rounding),
-            Op::FToS | Op::FToU => row(Class::Int, &[Arg::In(Class::Float)], Imm::ToInt),
-            Op::SToF | Op::UToF => row(Class::Float, &[Arg::In(Class::Int)], Imm::Rounding),
-            Op::FRound => row(Class::Float, &[Same], Imm::Round),
+            Op::FToF => row(FLOAT, &[Arg::OtherFloat], Imm::Rounding),
+            Op::FToS | Op::FToU => row(WORDS, &[Arg::Float], Imm::ToInt),
+            Op::SToF | Op::UToF => row(FLOAT, &[Arg::Int], Imm::Rounding),
+            Op::FRound => row(FLOAT, &[Same], Imm::Round),
+            Op::Splat => row(Class::Lanes, &[Arg::Lane], Imm::None),
+            Op::Insert => row(Class::Lanes, &[Same, Arg::Lane], Imm::Index),
+            Op::Extract => row(Class::OneOf(&[Ty::I32, Ty::I64, Ty::F32, Ty::F64]), &[V128], Imm::Lane),
+            Op::AnyBit => row(VECTOR, &[Same], Imm::None),
+            Op::Shuffle => row(VECTOR, &[Same, Same], Imm::Vector),
+            Op::Table | Op::AndNot => row(VECTOR, &[Same, Same], Imm::None),
+            Op::BitSelect => row(VECTOR, &[Same, Same, Same], Imm::None),
+            Op::Abs => row(Class::IntLanes, &[Same], Imm::None),
+            Op::AddSatS | Op::AddSatU | Op::SubSatS | Op::SubSatU => {
+                row(Class::IntLanes, &[Same, Same], Imm::None)
+            }
+            Op::MinS | Op::MaxS | Op::MinU | Op::MaxU => row(Class::IntLanes, &[Same, Same], Imm::None),
+            Op::AvgU => row(Class::IntLanes, &[Same, Same], Imm::None),
+            Op::Widen => row(Class::OneOf(&[Ty::I16x8, Ty::I32x4, Ty::I64x2]), &[Same], Imm::Widen),
+            Op::Narrow => row(Class::OneOf(&[Ty::I8x16, Ty::I16x8, Ty::I32x4]), &[Same, Same], Imm::Narrow),
+            Op::ClmulWide => row(VECTOR, &[Same, Same], Imm::Halves),
+            Op::Aes => row(VECTOR, &[Same], Imm::Aes),
+            Op::CallVector => row(VECTOR, &[Same, Same, Same], Imm::VectorHelper),
         }
     }
 

@@ -39,7 +39,7 @@ fn parse_errors_name_the_place() {
         ),
         ("region 0x1000 rne\nb0:\n", "line 2, column 1: the region stops in the middle"),
         ("region 0x1000 rne\nb0:\n  v0 = frob.i64 v1", "line 3, column 8: `frob` is no operation"),
-        ("region 0x1000 rne\nb0:\n  v0 = get.i64 q7", "line 3, column 16: `q7` is no register of the guest"),
+        ("region 0x1000 rne\nb0:\n  v0 = get.i64 y7", "line 3, column 16: `y7` is no register of the guest"),
         ("region 0x1000 rne\nb0:\n  jump b3", "line 3, column 8: there is no block b3"),
         ("region 0x1000 rne\nb0:\n  indirect v9 jump", "line 3, column 12: v9 is not defined"),
         ("region 0x1000 rne\nb0:\n  v0 = fence ls:l", "line 3, column 3: fence gives no value"),
@@ -59,7 +59,7 @@ fn parse_errors_name_the_place() {
         ),
         (
             "region 0x1000 rne\nb0:\n  v0 = const.i64 1\n  v1 = load.i64 x4 [v0] @ 0",
-            "line 4, column 17: `x4` is no access: s or u, then 1, 2, 4 or 8",
+            "line 4, column 17: `x4` is no access: s or u, then 1, 2, 4, 8 or 16",
         ),
         (
             "region 0x1000 rne\nb0:\n  v99999999999 = const.i64 1",

@@ -15,6 +15,7 @@
 //!   exit 0x100c halt
 //! ```
 //!
+//! Operations on vectors say what lanes they work on: `v3 = add.i8x16 v1, v2`, of values of type v128.
 //! `s4` and `u4` are accesses of 4 bytes, the first sign-extending; `@` gives the snapshot: the guest pc and the
 //! registers whose value in the state is out of date, and how many instructions are not counted yet. `fence s:l` orders
 //! stores before later loads. [`super::parse`] reads the form back. Value numbers are kept;
@@ -22,7 +23,7 @@
 
 use super::{Block, BlockId, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::{Helper, RegDesc, RegId, exit};
-use crate::sem::{Cc, FloatMode, Hint, MemOp, Order, Rm, Rmw};
+use crate::sem::{Aes, Cc, FloatMode, Hint, Lane, MemOp, Narrow, Order, Rm, Rmw, widen};
 use crate::ty::Ty;
 use std::fmt::{self, Display, Formatter};
 
@@ -86,17 +87,43 @@ fn order(imm: u64) -> String {
     format!("{}:{}", side(before), side(after))
 }
 
+/// Names of ways to narrow.
+pub(super) const NARROW: [(&str, Narrow); 4] = [
+    ("trunc", Narrow::Truncate),
+    ("ss", Narrow::SignedToSigned),
+    ("su", Narrow::SignedToUnsigned),
+    ("uu", Narrow::UnsignedToUnsigned),
+];
+
+/// Names of steps of AES.
+pub(super) const AES: [(&str, Aes); 4] =
+    [("sub", Aes::Sub), ("invsub", Aes::InvSub), ("mix", Aes::Mix), ("invmix", Aes::InvMix)];
+
+/// Names of halves of a vector.
+pub(super) const HALVES: [(&str, bool); 2] = [("low", false), ("high", true)];
+
+/// Names of kinds of extension.
+pub(super) const SIGNS: [(&str, bool); 2] = [("u", false), ("s", true)];
+
 /// Names of hints.
 pub(super) const HINTS: [(&str, Hint); 2] = [("jump", Hint::Jump), ("resync", Hint::Resync)];
 
-/// Every value type.
-pub(super) const TYPES: [Ty; 6] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::F16];
+/// Every type of an operation that has one.
+pub(super) const TYPES: [Ty; 13] = {
+    let [_, types @ ..] = Ty::ALL;
+    types
+};
 
 /// Names of conditions.
 pub(super) const CONDITIONS: [(&str, Cc); 14] = Cc::NAMES;
 
 fn name_of<T: PartialEq + Copy>(table: &[(&'static str, T)], key: T) -> Option<&'static str> {
     table.iter().find(|(_, value)| *value == key).map(|(name, _)| *name)
+}
+
+/// The name of `key`, which has one.
+fn name<T: PartialEq + Copy>(table: &[(&'static str, T)], key: T) -> &'static str {
+    name_of(table, key).expect("every one is in the table")
 }
 
 impl Display for Value {
@@ -113,7 +140,13 @@ impl Display for BlockId {
 
 impl Display for Rm {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(name_of(&ROUNDING, *self).expect("every mode is in the table"))
+        f.write_str(name(&ROUNDING, *self))
+    }
+}
+
+impl Display for Lane {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{} {}", if self.signed { 's' } else { 'u' }, 1 << self.size, self.index)
     }
 }
 
@@ -153,7 +186,7 @@ impl Display for Term {
             Self::Branch { cond, then, other } => write!(f, "branch {cond}, {then}, {other}"),
             Self::Goto { pc, check } => write!(f, "goto {pc:#x}{}", if *check { " check" } else { "" }),
             Self::Indirect { target, hint } => {
-                write!(f, "indirect {target} {}", name_of(&HINTS, *hint).expect("every hint is in the table"))
+                write!(f, "indirect {target} {}", name(&HINTS, *hint))
             }
             Self::Trap { pc, code, value } => write!(f, "trap {pc:#x} code {code} value {value:#x}"),
             Self::Exit { pc, code } => match name_of(&EXITS, *code) {
@@ -207,6 +240,7 @@ impl Printer<'_> {
         let args = inst.args();
         match shape.imm {
             Imm::None => self.args(f, args)?,
+            Imm::Const if inst.ty == Ty::V128 => write!(f, " {:#x}", self.vector(inst.imm))?,
             Imm::Const => write!(f, " {:#x}", inst.imm)?,
             Imm::Reg => {
                 write!(f, " {}", self.reg(RegId(inst.imm as u16)))?;
@@ -219,7 +253,7 @@ impl Printer<'_> {
             Imm::Bits => write!(f, " {} {}", inst.imm, List(args))?,
             Imm::Mem => self.access(f, inst)?,
             Imm::Rmw => {
-                let kind = name_of(&RMW, Rmw::unpack(inst.imm)).expect("every kind is in the table");
+                let kind = name(&RMW, Rmw::unpack(inst.imm));
                 write!(f, " {kind}")?;
                 self.access(f, inst)?;
             }
@@ -231,6 +265,23 @@ impl Printer<'_> {
             }
             Imm::Rounding | Imm::Round | Imm::MinMax | Imm::ToInt | Imm::Compare | Imm::Signal => {
                 self.float(f, inst, shape.imm)?;
+            }
+            Imm::Index => write!(f, " {} {}", inst.imm, List(args))?,
+            Imm::Lane => write!(f, " {} {}", Lane::unpack(inst.imm), List(args))?,
+            Imm::Vector => write!(f, " {:#x} {}", self.vector(inst.imm), List(args))?,
+            Imm::Widen => {
+                let (sign, half) = (inst.imm & widen::SIGNED != 0, inst.imm & widen::HIGH != 0);
+                write!(f, " {} {} {}", name(&SIGNS, sign), name(&HALVES, half), List(args))?;
+            }
+            Imm::Narrow => write!(f, " {} {}", name(&NARROW, Narrow::unpack(inst.imm)), List(args))?,
+            Imm::Halves => {
+                let [a, b] = [inst.imm & 1 != 0, inst.imm & 2 != 0].map(|high| name(&HALVES, high));
+                write!(f, " {a} {b} {}", List(args))?;
+            }
+            Imm::Aes => write!(f, " {} {}", name(&AES, Aes::unpack(inst.imm)), List(args))?,
+            Imm::VectorHelper => {
+                let (helper, param) = (self.helper(inst.imm & 0xffff), inst.imm >> 16);
+                write!(f, " {helper} {param:#x} {}", List(args))?;
             }
         }
         match inst.op {
@@ -288,6 +339,10 @@ impl Printer<'_> {
 
     fn reg(&self, reg: RegId) -> String {
         self.names.regs.get(reg.0 as usize).map_or_else(|| format!("r{}?", reg.0), |r| r.name.to_string())
+    }
+
+    fn vector(&self, imm: u64) -> u128 {
+        self.region.vectors.get(imm as usize).copied().unwrap_or_default()
     }
 
     fn helper(&self, id: u64) -> String {

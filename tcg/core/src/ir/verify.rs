@@ -6,7 +6,7 @@
 
 use super::{Block, BlockId, Class, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::{Helper, RegDesc, RegId};
-use crate::sem::{Cc, MemOp, Rm, Rmw};
+use crate::sem::{Cc, Lane, MemOp, Rm, Rmw};
 use crate::ty::Ty;
 
 /// A rule that a region breaks.
@@ -162,8 +162,8 @@ impl Verify<'_> {
     fn block(&self, id: BlockId) -> Result<(), VerifyError> {
         let block = &self.region.blocks[id.0 as usize];
         for v in &block.params {
-            if self.region.inst(*v).ty == Ty::None {
-                return self.fail(id, v, "a parameter has a type");
+            if !Class::Any.contains(self.region.inst(*v).ty) {
+                return self.fail(id, v, "a parameter has the type of a value");
             }
         }
         for (i, &v) in block.insts.iter().enumerate() {
@@ -198,6 +198,7 @@ impl Verify<'_> {
         let value = inst.imm;
         let holds = match imm {
             Imm::None => value == 0,
+            Imm::Const if inst.ty == Ty::V128 => (value as usize) < self.region.vectors.len(),
             Imm::Const => value & !inst.ty.mask() == 0,
             Imm::Reg => {
                 let reg = RegId(value as u16);
@@ -205,11 +206,19 @@ impl Verify<'_> {
                 return if known { self.reg(reg, inst.ty) } else { Err(format!("no register {value}")) };
             }
             Imm::Bits => matches!(value, 8 | 16 | 32) && value <= u64::from(inst.ty.bits()),
-            Imm::Mem => value >> 4 == 0 && fits(inst, MemOp::unpack(value)),
-            Imm::Rmw => (value >> 4) < Rmw::ALL.len() as u64 && fits(inst, MemOp::unpack(value)),
+            Imm::Mem => value >> MemOp::PACKED_BITS == 0 && fits(inst, MemOp::unpack(value)),
+            Imm::Rmw => {
+                let kind = value >> MemOp::PACKED_BITS;
+                kind < Rmw::ALL.len() as u64 && fits(inst, MemOp::unpack(value))
+            }
             Imm::Order => value >> 4 == 0,
             Imm::Insns => value > 0 && value <= i32::MAX as u64,
-            Imm::Helper => (value as usize) < self.helpers.len(),
+            Imm::Helper => self.helpers.get(value as usize).is_some_and(|h| !h.vectors),
+            Imm::Index => value < inst.ty.lanes().into(),
+            Imm::Lane => extracts(inst.ty, value),
+            Imm::Vector => (value as usize) < self.region.vectors.len(),
+            Imm::Widen | Imm::Narrow | Imm::Halves | Imm::Aes => value < 4,
+            Imm::VectorHelper => self.helpers.get((value & 0xffff) as usize).is_some_and(|h| h.vectors),
             Imm::Cond => value < Cc::NAMES.len() as u64,
             _ => {
                 let words = imm.words().iter().fold(0, |all, (_, bit)| all | bit);
@@ -283,13 +292,21 @@ impl Verify<'_> {
     }
 }
 
+/// Whether `imm` names a lane that can become a scalar of type `ty`.
+fn extracts(ty: Ty, imm: u64) -> bool {
+    let lane = Lane::unpack(imm);
+    let bits = 8 << lane.size;
+    let fits = if ty.is_float() { bits == ty.bits() && !lane.signed } else { bits <= ty.bits() };
+    lane.pack() == imm && fits && u32::from(lane.index) * bits < 128
+}
+
 /// Whether the access `op` goes with the type of `inst`.
 fn fits(inst: &Inst, op: MemOp) -> bool {
-    let bits = 8 << op.size;
+    let bits = 8u32.checked_shl(op.size.into()).unwrap_or(0);
     let whole = bits == inst.ty.bits();
     match inst.op {
-        Op::Store => !op.signed && (whole || (!inst.ty.is_float() && bits < inst.ty.bits())),
-        _ if inst.ty.is_float() => whole && !op.signed,
+        _ if inst.ty.in_float_register() => whole && !op.signed,
+        Op::Store => !op.signed && bits <= inst.ty.bits(),
         _ => bits <= inst.ty.bits(),
     }
 }

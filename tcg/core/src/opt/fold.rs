@@ -1,5 +1,7 @@
 //! Constant folding and identities, one instruction at a time.
 
+mod vector;
+
 use crate::eval;
 use crate::ir::{Effect, Inst, Op, Region, Value};
 use crate::sem::{Cc, FloatMode};
@@ -13,6 +15,8 @@ pub enum Folded {
     Const(u64),
     /// The code address.
     CodeAddr(u64),
+    /// A vector constant.
+    Vector(u128),
     /// Another value.
     Value(Value),
     /// Another instruction.
@@ -35,6 +39,9 @@ pub fn fold(region: &Region, inst: &Inst) -> Folded {
     if inst.op.effect() != Effect::Pure {
         return Folded::Same;
     }
+    if inst.on_lanes() {
+        return vector::fold(region, inst);
+    }
     match inst.op.arg_count() {
         1 => fold1(region, inst),
         2 if inst.op == Op::Add => fold_code_addr(region, inst).unwrap_or_else(|| fold2(region, inst)),
@@ -47,7 +54,7 @@ pub fn fold(region: &Region, inst: &Inst) -> Folded {
 fn fold1(region: &Region, inst: &Inst) -> Folded {
     let from = region.inst(inst.args[0]);
     let from_ty = from.result();
-    if from.op == Op::Const {
+    if from.op == Op::Const && inst.ty != Ty::V128 {
         return Folded::Const(eval::int1(inst.op, from_ty, inst.result(), inst.imm, from.imm));
     }
     match (inst.op, from.op) {

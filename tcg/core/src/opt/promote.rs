@@ -29,6 +29,10 @@ struct Promote<'a> {
     out: Vec<Value>,
 }
 
+fn constant(ty: Ty, imm: u64) -> Inst {
+    Inst { op: Op::Const, ty, args: [Value::NONE; 3], imm, snap: SnapId::NONE }
+}
+
 /// Promotes guest registers in every block of `region`.
 pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper]) {
     let unknown = Slot { value: Value::NONE, dirty: false };
@@ -94,19 +98,9 @@ impl Promote<'_> {
                     let zero = self.zero(other.ty);
                     inst = Inst { args: [other.args[0], zero, Value::NONE], ..other };
                 }
-                Folded::Const(imm) => {
-                    let ty = inst.result();
-                    inst = Inst { op: Op::Const, ty, args: [Value::NONE; 3], imm, snap: SnapId::NONE };
-                }
-                Folded::CodeAddr(imm) => {
-                    inst = Inst {
-                        op: Op::CodeAddr,
-                        ty: Ty::I64,
-                        args: [Value::NONE; 3],
-                        imm,
-                        snap: SnapId::NONE,
-                    };
-                }
+                Folded::Const(imm) => inst = constant(inst.result(), imm),
+                Folded::Vector(value) => inst = constant(Ty::V128, self.region.vector(value)),
+                Folded::CodeAddr(imm) => inst = Inst { op: Op::CodeAddr, ..constant(Ty::I64, imm) },
             },
         }
         self.keep(v, inst);
@@ -147,8 +141,12 @@ impl Promote<'_> {
         let cast = Inst { op: Op::Bitcast, args: [known, Value::NONE, Value::NONE], imm: 0, ..inst };
         match fold(self.region, &cast) {
             Folded::Value(other) => self.same_as[v.0 as usize] = other,
-            Folded::Const(imm) => self.keep(v, Inst { op: Op::Const, args: [Value::NONE; 3], imm, ..cast }),
-            Folded::Same | Folded::CodeAddr(_) | Folded::Inst(_) | Folded::AgainstZero(_) => self.keep(v, cast),
+            Folded::Const(imm) => self.keep(v, constant(cast.ty, imm)),
+            Folded::Same
+            | Folded::Vector(_)
+            | Folded::CodeAddr(_)
+            | Folded::Inst(_)
+            | Folded::AgainstZero(_) => self.keep(v, cast),
         }
     }
 

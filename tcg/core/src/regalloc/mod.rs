@@ -16,7 +16,7 @@ pub enum Loc {
     Gpr(u8),
     /// Float register.
     Xmm(u8),
-    /// Stack slot.
+    /// Stack slot of 8 bytes; vectors have the next one too, and an even number.
     Slot(u16),
 }
 
@@ -59,6 +59,7 @@ pub struct Scratch {
     last: Vec<u32>,
     active: Vec<Value>,
     free_slots: Vec<u16>,
+    free_pairs: Vec<u16>,
     start: Vec<u32>,
     end: Vec<u32>,
 }
@@ -87,6 +88,7 @@ pub fn allocate(region: &Region, pool: &Pool, fused: &dyn Fusion, s: &mut Scratc
     s.last.resize(n, 0);
     s.active.clear();
     s.free_slots.clear();
+    s.free_pairs.clear();
     out.loc.clear();
     out.loc.resize(n, Loc::None);
     out.live_after.clear();
@@ -208,14 +210,15 @@ impl Scan<'_> {
 
     /// Frees the places of lives that end at or before `at`.
     fn expire(&mut self, at: u32) {
-        let (last, loc) = (&self.s.last, &self.out.loc);
-        let (free, free_slots) = (&mut self.free, &mut self.s.free_slots);
+        let (last, loc, region) = (&self.s.last, &self.out.loc, self.region);
+        let (free, s) = (&mut self.free, (&mut self.s.free_slots, &mut self.s.free_pairs));
         self.s.active.retain(|v| {
             if last[v.0 as usize] > at {
                 return true;
             }
             match loc[v.0 as usize] {
-                Loc::Slot(slot) => free_slots.push(slot),
+                Loc::Slot(slot) if region.inst(*v).result().is_vector() => s.1.push(slot),
+                Loc::Slot(slot) => s.0.push(slot),
                 place => *free |= bit(place),
             }
             false
@@ -223,7 +226,7 @@ impl Scan<'_> {
     }
 
     fn define(&mut self, v: Value, hint: Loc) {
-        let float = self.region.inst(v).result().is_float();
+        let float = self.region.inst(v).result().in_float_register();
         let hinted = bit(hint) & self.free != 0 && matches!(hint, Loc::Xmm(_)) == float;
         let place = if hinted { Some(hint) } else { self.take(float) };
         let place = place.unwrap_or_else(|| self.evict(v, float));
@@ -242,7 +245,7 @@ impl Scan<'_> {
     /// Sends the life that ends last to the stack: that of `v`, or one whose register `v` then gets. Nothing is emitted
     /// yet, so a life that has begun can still move as a whole; its slot must then be one that nobody had before.
     fn evict(&mut self, v: Value, float: bool) -> Loc {
-        let (loc, last) = (&mut self.out.loc, &self.s.last);
+        let (loc, last) = (&self.out.loc, &self.s.last);
         let same_class = |u: &&Value| match loc[u.0 as usize] {
             Loc::Gpr(_) => !float,
             Loc::Xmm(_) => float,
@@ -251,14 +254,26 @@ impl Scan<'_> {
         let longest = self.s.active.iter().filter(same_class).max_by_key(|u| last[u.0 as usize]).copied();
         match longest.filter(|u| last[u.0 as usize] > last[v.0 as usize]) {
             Some(victim) => {
-                let slot = Loc::Slot(self.out.slots);
-                self.out.slots += 1;
-                std::mem::replace(&mut loc[victim.0 as usize], slot)
+                let slot = self.new_slot(victim);
+                std::mem::replace(&mut self.out.loc[victim.0 as usize], slot)
             }
-            None => Loc::Slot(self.s.free_slots.pop().unwrap_or_else(|| {
-                self.out.slots += 1;
-                self.out.slots - 1
-            })),
+            None => {
+                let wide = self.region.inst(v).result().is_vector();
+                let free = if wide { &mut self.s.free_pairs } else { &mut self.s.free_slots };
+                free.pop().map_or_else(|| self.new_slot(v), Loc::Slot)
+            }
         }
+    }
+
+    /// A slot for `v` that nobody had before.
+    fn new_slot(&mut self, v: Value) -> Loc {
+        let slots = &mut self.out.slots;
+        if !self.region.inst(v).result().is_vector() {
+            *slots += 1;
+            return Loc::Slot(*slots - 1);
+        }
+        let first = slots.next_multiple_of(2);
+        *slots = first + 2;
+        Loc::Slot(first)
     }
 }

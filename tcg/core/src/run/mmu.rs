@@ -4,6 +4,8 @@
 //! next access hits in generated code; device pages and pages that hold translated code are entered as slow, and come
 //! here each time.
 
+mod vector;
+
 use super::direct::Direct;
 use super::float;
 use super::log;

@@ -418,7 +418,14 @@ pub(crate) fn helper_table<G: Guest>() -> Box<[HelperFn]> {
 }
 
 fn memory_helpers<G: Guest>() -> host::MemoryHelpers {
-    host::MemoryHelpers { load: load::<G>, store: store::<G>, rmw: rmw::<G>, cas: cas::<G> }
+    host::MemoryHelpers {
+        load: load::<G>,
+        store: store::<G>,
+        rmw: rmw::<G>,
+        cas: cas::<G>,
+        load_vector: load_vector::<G>,
+        store_vector: store_vector::<G>,
+    }
 }
 
 fn result<G: Guest>(cpu: &mut G::Cpu, value: Result<u64, Fault>) -> HelperResult {
@@ -483,4 +490,34 @@ unsafe extern "C" fn cas<G: Guest>(
     let (cpu, mmu) = unsafe { parts::<G>(head) };
     let old = mmu.cas::<G>(cpu, addr, [expected, new], MemOp::unpack(imm), Ty::I64);
     result::<G>(cpu, old)
+}
+
+unsafe extern "C" fn load_vector<G: Guest>(
+    head: *mut CpuHeader,
+    addr: u64,
+    imm: u64,
+    _: u64,
+    _: u64,
+) -> HelperResult {
+    // SAFETY: generated code passes its own header.
+    let (cpu, mmu) = unsafe { parts::<G>(head) };
+    let loaded = mmu.load_vector::<G>(cpu, addr, MemOp::unpack(imm)).map(|value| {
+        cpu.as_mut().vectors[0] = value;
+        0
+    });
+    result::<G>(cpu, loaded)
+}
+
+unsafe extern "C" fn store_vector<G: Guest>(
+    head: *mut CpuHeader,
+    addr: u64,
+    imm: u64,
+    _: u64,
+    _: u64,
+) -> HelperResult {
+    // SAFETY: generated code passes its own header.
+    let (cpu, mmu) = unsafe { parts::<G>(head) };
+    let value = cpu.as_ref().vectors[0];
+    let done = mmu.store_vector::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0);
+    result::<G>(cpu, done)
 }

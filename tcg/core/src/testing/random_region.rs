@@ -8,11 +8,12 @@ use super::Rng;
 use crate::cpu::{RegId, exit};
 use crate::guest::Guest;
 use crate::ir::{Arg, BlockId, Class, Edge, Imm, Inst, Op, Region, SnapId, Snapshot, Term, Value};
-use crate::sem::{Hint, MemOp, Rm, Rmw};
+use crate::sem::{Hint, Lane, MemOp, Rm, Rmw, splat_bits};
 use crate::ty::Ty;
 use std::ops::Range;
 
-const TYPES: [Ty; 6] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::F16];
+/// Types of values.
+const TYPES: [Ty; 7] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::F16, Ty::V128];
 /// Deepest nesting of loops and conditions.
 const MAX_DEPTH: usize = 3;
 /// About how many instructions a region has.
@@ -127,8 +128,41 @@ impl<G: Guest> Maker<'_, G> {
     }
 
     fn constant(&mut self, ty: Ty) -> Value {
-        let value = self.rng.value(ty);
-        self.add(Op::Const, ty, value, &[])
+        let imm = self.constant_imm(ty);
+        self.add(Op::Const, ty, imm, &[])
+    }
+
+    fn constant_imm(&mut self, ty: Ty) -> u64 {
+        if ty == Ty::V128 {
+            let value = if self.rng.chance(25) { self.shift_amounts() } else { self.rng.vector() };
+            return self.region.vector(value);
+        }
+        self.rng.value(ty)
+    }
+
+    /// A vector with the same small number in every lane.
+    fn shift_amounts(&mut self) -> u128 {
+        let ty = Ty::int_lanes(self.rng.below(4) as u8);
+        splat_bits(ty, self.rng.below(u64::from(ty.lane_bits()) + 4))
+    }
+
+    /// The control of a shuffle: bytes at random, whole lanes, or one lane everywhere.
+    fn shuffle_control(&mut self) -> u128 {
+        let size = self.rng.below(4) as u8;
+        let (bytes, limit) = (1 << size, 32 >> size);
+        let same = self.rng.chance(20).then(|| self.rng.below(limit));
+        let (step, start) = (self.rng.pick(&[1, 1, 2]), self.rng.below(limit));
+        let regular = self.rng.chance(50);
+        let mut control = [0; 16];
+        for (n, lane) in control.chunks_mut(bytes).enumerate() {
+            let from = match same {
+                Some(lane) => lane,
+                None if regular => (start + step * n as u64) % limit,
+                None => self.rng.below(limit + 1),
+            };
+            lane.iter_mut().enumerate().for_each(|(i, byte)| *byte = (from << size) as u8 + i as u8);
+        }
+        u128::from_le_bytes(control)
     }
 
     /// Some value of type `ty`.
@@ -143,7 +177,7 @@ impl<G: Guest> Maker<'_, G> {
     }
 
     fn class(&mut self, class: Class) -> Ty {
-        let types: Vec<Ty> = TYPES.into_iter().filter(|ty| class.contains(*ty)).collect();
+        let types: Vec<Ty> = Ty::ALL.into_iter().filter(|ty| class.contains(*ty)).collect();
         match class {
             Class::Is(ty) => ty,
             _ => self.rng.pick(&types),
@@ -218,14 +252,22 @@ impl<G: Guest> Maker<'_, G> {
     fn imm(&mut self, op: Op, ty: Ty, imm: Imm) -> u64 {
         match imm {
             Imm::None | Imm::Reg => 0,
-            Imm::Const => self.rng.value(ty),
+            Imm::Const => self.constant_imm(ty),
+            Imm::Index => self.rng.below(ty.lanes().into()),
+            Imm::Lane => self.lane(ty).pack(),
+            Imm::Vector => {
+                let control = self.shuffle_control();
+                self.region.vector(control)
+            }
+            Imm::Widen | Imm::Narrow | Imm::Halves | Imm::Aes => self.rng.below(4),
+            Imm::VectorHelper => self.helper(true) | self.rng.below(256) << 16,
             Imm::Bits => self.rng.pick(if ty == Ty::I64 { &[8, 16, 32] } else { &[8, 16] }),
             Imm::Mem if op == Op::AtomicCas => self.atomic(ty).pack(),
             Imm::Mem => self.access(op, ty).pack(),
             Imm::Rmw => self.rng.pick(&Rmw::ALL).pack(self.atomic(ty)),
             Imm::Order => self.rng.below(16),
             Imm::Insns => 1 + self.rng.below(100),
-            Imm::Helper => self.rng.below(G::helpers().len() as u64),
+            Imm::Helper => self.helper(false),
             // What a helper-less unit cannot do has to come up, but not most of the time.
             Imm::Cond => self.rng.below(14),
             _ => {
@@ -233,16 +275,32 @@ impl<G: Guest> Maker<'_, G> {
                 let rm = if same { self.region.rm } else { random_rounding(self.rng) };
                 let cc = if imm == Imm::CondFloat { self.rng.below(14) << 8 } else { 0 };
                 let start = cc | if imm.rounds() { rm as u64 } else { 0 };
-                let words = imm.words().iter().filter(|_| self.rng.chance(30));
+                let chance = if ty.is_vector() && self.rng.chance(60) { 0 } else { 30 };
+                let words = imm.words().iter().filter(|_| self.rng.chance(chance));
                 words.fold(start, |all, (_, bit)| all | bit)
             }
         }
     }
 
-    fn access(&mut self, op: Op, ty: Ty) -> MemOp {
-        let whole = if ty.bits() == 64 { 3 } else { 2 };
+    /// One of the guest's helpers that are vector helpers or that are not.
+    fn helper(&mut self, vectors: bool) -> u64 {
+        let fits = |id: &u64| G::helpers()[*id as usize].vectors == vectors;
+        let all: Vec<u64> = (0..G::helpers().len() as u64).filter(fits).collect();
+        self.rng.pick(&all)
+    }
+
+    /// A lane that can become a scalar of type `ty`.
+    fn lane(&mut self, ty: Ty) -> Lane {
+        let whole = u64::from(ty.bits().trailing_zeros() - 3);
         let size = if ty.is_float() { whole } else { self.rng.below(whole + 1) };
-        let signed = op == Op::Load && !ty.is_float() && self.rng.chance(50);
+        let lane = Lane::new(size as u8, self.rng.below(16 >> size) as u8);
+        if !ty.is_float() && self.rng.chance(50) { lane.signed() } else { lane }
+    }
+
+    fn access(&mut self, op: Op, ty: Ty) -> MemOp {
+        let whole = u64::from(ty.bits().trailing_zeros() - 3);
+        let size = if ty.in_float_register() { whole } else { self.rng.below(whole + 1) };
+        let signed = op == Op::Load && !ty.in_float_register() && self.rng.chance(50);
         MemOp { size: size as u8, signed, aligned: self.rng.chance(20) }
     }
 

@@ -7,6 +7,7 @@ use crate::host::{CodeBuffer, Env, disassemble};
 use crate::interp::{Interp, Step, run_insn};
 use crate::ir::{Left, Region, evaluate};
 use crate::run::{CodeWatch, Mmu, Tables, VcpuFetch, helper_table, with_guest_mode};
+use crate::ty::Ty;
 use base::AddressSpace;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -34,8 +35,8 @@ pub struct Seen {
     pub flags: u32,
     /// Guest instructions counted.
     pub insns: u64,
-    /// Guest registers in table order.
-    pub regs: Vec<u64>,
+    /// Guest registers in table order, scalars in the low bits.
+    pub regs: Vec<u128>,
     /// All RAM.
     pub memory: Vec<u8>,
 }
@@ -126,16 +127,30 @@ impl<G: Guest> Rig<G> {
         unsafe { self.cpu.cast::<u8>().add(G::regs()[n].offset as usize).cast() }
     }
 
-    /// Gives guest register `reg` a value.
+    /// Gives guest register `reg` a value; the lower half of a vector, and zeros above.
     pub fn set_reg(&mut self, reg: RegId, value: u64) {
+        if G::regs()[reg.0 as usize].ty == Ty::V128 {
+            return self.set_vector(reg, value.into());
+        }
         // SAFETY: `slot` is a field of the state that `self` owns.
         unsafe { *self.slot(reg.0.into()) = value };
     }
 
-    /// All guest registers in table order.
-    pub fn regs(&mut self) -> Vec<u64> {
-        // SAFETY: `slot` is a field of the state that `self` owns.
-        (0..G::regs().len()).map(|n| unsafe { *self.slot(n) }).collect()
+    /// Gives vector register `reg` a value.
+    pub fn set_vector(&mut self, reg: RegId, value: u128) {
+        // SAFETY: `slot` is a field of 16 bytes of the state that `self` owns.
+        unsafe { self.slot(reg.0.into()).cast::<u128>().write(value) };
+    }
+
+    /// All guest registers in table order, scalars in the low bits.
+    pub fn regs(&mut self) -> Vec<u128> {
+        let regs = G::regs().iter().enumerate();
+        regs.map(|(n, desc)| {
+            let slot = self.slot(n);
+            // SAFETY: `slot` is a field of the state that `self` owns, of 16 bytes for vectors.
+            unsafe { if desc.ty == Ty::V128 { slot.cast::<u128>().read() } else { slot.read().into() } }
+        })
+        .collect()
     }
 
     /// Writes RAM at physical `addr`.
@@ -154,8 +169,12 @@ impl<G: Guest> Rig<G> {
     pub fn fill(&mut self, seed: u64) {
         let mut rng = Rng::new(seed);
         for (n, desc) in G::regs().iter().enumerate() {
-            let value = rng.value(desc.ty);
-            self.set_reg(RegId(n as u16), value);
+            let reg = RegId(n as u16);
+            if desc.ty == Ty::V128 {
+                self.set_vector(reg, rng.vector());
+            } else {
+                self.set_reg(reg, rng.value(desc.ty));
+            }
         }
         let bytes: Vec<u8> = (0..self.ram.1 / 8).flat_map(|_| rng.bits().to_le_bytes()).collect();
         self.write(self.ram.0, &bytes);

@@ -1,5 +1,6 @@
 //! Repeatable random numbers, with a liking for values that break things.
 
+use crate::eval::from_lanes;
 use crate::ty::Ty;
 
 /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators).
@@ -36,7 +37,7 @@ impl Rng {
         items[self.below(items.len() as u64) as usize]
     }
 
-    /// A value of type `ty`: often one at an edge.
+    /// A scalar of type `ty`: often one at an edge.
     pub fn value(&mut self, ty: Ty) -> u64 {
         let bits = match ty {
             Ty::F32 => self.float(8, 23),
@@ -45,6 +46,21 @@ impl Rng {
             _ => self.int(ty.bits()),
         };
         bits & ty.mask()
+    }
+
+    /// A vector: of lanes of one type that [`Self::value`] gives, of few different ones now and then.
+    pub fn vector(&mut self) -> u128 {
+        let ty = self.pick(&[Ty::I8x16, Ty::I16x8, Ty::I32x4, Ty::I64x2, Ty::F32x4, Ty::F64x2]);
+        let same = self.chance(20).then(|| self.lane(ty));
+        from_lanes(ty.lane_bits(), |_| same.unwrap_or_else(|| self.lane(ty)))
+    }
+
+    fn lane(&mut self, ty: Ty) -> u64 {
+        match ty {
+            Ty::F32x4 => self.float(8, 23),
+            Ty::F64x2 => self.float(11, 52),
+            _ => self.int(ty.lane_bits()),
+        }
     }
 
     fn int(&mut self, width: u32) -> u64 {

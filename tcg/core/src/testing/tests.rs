@@ -137,7 +137,7 @@ impl Source for ToySource {
     fn insn(&self, rng: &mut Rng) -> Vec<u8> {
         let bits = rng.bits() as u32 & !63;
         // Mostly not the ends of blocks.
-        let limit = if rng.chance(90) { 11 } else { u64::from(toy::OPERATIONS) + 1 };
+        let limit = if rng.chance(90) { 17 } else { u64::from(toy::OPERATIONS) + 1 };
         (bits | rng.below(limit) as u32).to_le_bytes().into()
     }
 

@@ -6,7 +6,7 @@
 use crate::cpu::{CpuHeader, Helper, HelperId, HelperResult, RegDesc, RegId, exit};
 use crate::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Trap, Wait};
 use crate::ir::Op;
-use crate::sem::{Flow, Hint, MemOp, Next, Rm, Sem};
+use crate::sem::{Flow, Hint, Lane, MemOp, Next, Rm, Sem};
 use crate::ty::{F64, I64, Ty};
 use base::PAGE_SIZE;
 use std::fmt;
@@ -33,6 +33,7 @@ pub struct Cpu {
     d: [u64; 8],
     w: [u64; 4],
     s: [u64; 4],
+    v: [u128; 8],
     /// The rounding mode, which translations depend on.
     pub rm: u64,
 }
@@ -58,7 +59,11 @@ const D: usize = offset_of!(Cpu, d);
 const W: usize = offset_of!(Cpu, w);
 const S: usize = offset_of!(Cpu, s);
 
-static REGS: [RegDesc; 32] = [
+const fn q_reg(name: &'static str, n: u32) -> RegDesc {
+    RegDesc { name, ty: Ty::V128, offset: offset_of!(Cpu, v) as u32 + 16 * n }
+}
+
+static REGS: [RegDesc; 40] = [
     reg("x0", Ty::I64, X, 0),
     reg("x1", Ty::I64, X, 1),
     reg("x2", Ty::I64, X, 2),
@@ -91,6 +96,14 @@ static REGS: [RegDesc; 32] = [
     reg("s1", Ty::F32, S, 1),
     reg("s2", Ty::F32, S, 2),
     reg("s3", Ty::F32, S, 3),
+    q_reg("q0", 0),
+    q_reg("q1", 1),
+    q_reg("q2", 2),
+    q_reg("q3", 3),
+    q_reg("q4", 4),
+    q_reg("q5", 5),
+    q_reg("q6", 6),
+    q_reg("q7", 7),
 ];
 
 /// What helpers do to the state, if they may.
@@ -127,12 +140,26 @@ unsafe extern "C" fn pause_odd(head: *mut CpuHeader, a: u64, _: u64, _: u64, _: 
     HelperResult::leave(exit::YIELD)
 }
 
-static HELPERS: [Helper; 4] = [
-    Helper { name: "mix", func: mix, touches_regs: false },
-    Helper { name: "accumulate", func: accumulate, touches_regs: true },
-    Helper { name: "refuse_odd", func: refuse_odd, touches_regs: false },
-    Helper { name: "pause_odd", func: pause_odd, touches_regs: true },
+/// A vector helper: raises inexact if the parameter is odd.
+unsafe extern "C" fn blend(head: *mut CpuHeader, param: u64, _: u64, _: u64, _: u64) -> HelperResult {
+    // SAFETY: the header of the running vCPU.
+    let head = unsafe { &mut *head };
+    let [a, b, c] = head.vectors;
+    head.vectors[0] = a.wrapping_add(b) ^ c.rotate_left(param as u32 & 127);
+    head.fp_flags |= param as u32 & crate::sem::flags::NX;
+    HelperResult::ok(0)
+}
+
+static HELPERS: [Helper; 5] = [
+    Helper { name: "mix", func: mix, touches_regs: false, vectors: false },
+    Helper { name: "accumulate", func: accumulate, touches_regs: true, vectors: false },
+    Helper { name: "refuse_odd", func: refuse_odd, touches_regs: false, vectors: false },
+    Helper { name: "pause_odd", func: pause_odd, touches_regs: true, vectors: false },
+    Helper { name: "blend", func: blend, touches_regs: false, vectors: true },
 ];
+
+/// The helper "blend".
+const BLEND: HelperId = HelperId(4);
 
 /// An instruction: operation in bits 5:0, then three register fields of 4 bits, then a signed immediate of 14 bits.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +182,7 @@ const INTEGER: [Op; 12] = [
 const FLOAT: [Op; 6] = [Op::FAdd, Op::FSub, Op::FMul, Op::FDiv, Op::FMin, Op::FMax];
 
 /// Operation numbers that are instructions.
-pub const OPERATIONS: u32 = 16;
+pub const OPERATIONS: u32 = 22;
 
 impl Insn {
     fn imm(self) -> i64 {
@@ -169,7 +196,8 @@ impl Insn {
     fn name(self) -> &'static str {
         const NAMES: [&str; OPERATIONS as usize] = [
             "alu", "addi", "load", "store", "falu", "mix", "accum", "refuse", "max", "fload", "swap",
-            "branch", "jump", "indirect", "halt", "trap",
+            "vload", "vstore", "vint", "vfloat", "vmove", "blend", "branch", "jump", "indirect", "halt",
+            "trap",
         ];
         NAMES.get((self.0 & 63) as usize).copied().unwrap_or("illegal")
     }
@@ -177,6 +205,59 @@ impl Insn {
 
 fn d(n: u16) -> RegId {
     RegId(16 + (n & 7))
+}
+
+fn q(n: u16) -> RegId {
+    RegId(32 + (n & 7))
+}
+
+const VECTOR: [Op; 8] = [Op::Add, Op::Sub, Op::Mul, Op::Eq, Op::LtS, Op::MinU, Op::AddSatS, Op::ShrU];
+
+/// The instruction on vectors `insn`.
+fn vector<S: Sem>(s: &mut S, insn: Insn, rm: Rm) -> Result<(), S::Stop> {
+    let (rd, ra, rb) = (insn.field(6), insn.field(10), insn.field(14));
+    let imm = insn.imm();
+    let access = MemOp { size: 4, signed: false, aligned: imm & 1 != 0 };
+    let lanes = Ty::int_lanes((imm & 3) as u8);
+    match insn.name() {
+        "vload" => {
+            let base = s.get::<I64>(RegId(ra));
+            let addr = s.add_imm(base, imm >> 4 & !7);
+            let value = s.load_vector(addr, access)?;
+            s.set_vector(q(rd), value);
+        }
+        "vstore" => {
+            let (base, value) = (s.get::<I64>(RegId(ra)), s.get_vector(q(rb)));
+            let addr = s.add_imm(base, imm >> 4);
+            s.store_vector(addr, value, access)?;
+        }
+        "vint" => {
+            let (a, b) = (s.get_vector(q(ra)), s.get_vector(q(rb)));
+            let value = s.v2(VECTOR[(imm >> 2) as usize % VECTOR.len()], lanes, a, b);
+            s.set_vector(q(rd), value);
+        }
+        "vfloat" => {
+            let (a, b) = (s.get_vector(q(ra)), s.get_vector(q(rb)));
+            let ty = if imm & 1 != 0 { Ty::F32x4 } else { Ty::F64x2 };
+            let value = s.lanes(FLOAT[imm as usize % FLOAT.len()], ty, rm as u64, &[a, b]);
+            s.set_vector(q(rd), value);
+        }
+        "vmove" => {
+            // The lower doubleword of one register is added to a scalar, and goes to the other.
+            let (a, b) = (s.get_vector(q(ra)), s.get::<I64>(RegId(rb)));
+            let low = s.extract::<I64>(Lane::new(3, 0), a);
+            let sum = s.add(low, b);
+            let zero = s.vector(0);
+            let value = s.insert(Ty::I64x2, 0, zero, sum);
+            s.set_vector(q(rd), value);
+        }
+        _ => {
+            let (a, b) = (s.get_vector(q(ra)), s.get_vector(q(rb)));
+            let value = s.call_vector(BLEND, imm as u64 & 0xff, &[a, b]);
+            s.set_vector(q(rd), value);
+        }
+    }
+    Ok(())
 }
 
 impl Guest for Toy {
@@ -260,6 +341,7 @@ impl Guest for Toy {
                 let old = s.rmw(crate::sem::Rmw::Swap, addr, value, MemOp::new(size).signed())?;
                 s.set(rd, old);
             }
+            "vload" | "vstore" | "vint" | "vfloat" | "vmove" | "blend" => vector(s, insn, rm)?,
             "branch" => {
                 let (a, b) = (s.get::<I64>(ra), s.get::<I64>(rb));
                 return Ok(Next::Branch { cond: s.ltu(a, b), taken: target, not: cx.next_pc() });

@@ -19,13 +19,14 @@ impl Frame {
     /// Slots that values may have.
     pub const SLOTS: u16 = 200;
     /// Room to save caller-saved registers around calls: sixteen general, sixteen float.
-    const SAVE: i32 = 32 * 8;
+    const SAVE: i32 = 16 * 8 + 16 * 16;
     /// Size; with six pushes and the return address it keeps the stack 16-aligned.
     pub const BYTES: i32 = Self::SAVE + Self::SLOTS as i32 * 8 + 8;
 
-    /// Where register `n` (float registers from 16) is saved.
+    /// Where register `n` (float registers from 16, 16-aligned) is saved.
     pub fn save(n: u8) -> i32 {
-        i32::from(n) * 8
+        let n = i32::from(n);
+        if n < 16 { n * 8 } else { 16 * 8 + (n - 16) * 16 }
     }
 
     /// Where slot `n` is.
@@ -76,6 +77,7 @@ impl Fusion for Uses {
 /// A comparison whose outcome is one condition on the host's flags.
 fn is_compare(region: &Region, inst: &Inst) -> bool {
     match inst.op {
+        _ if inst.ty.is_vector() => false,
         Op::Eq | Op::Ne | Op::LtU | Op::LtS | Op::Cond | Op::CondSub => true,
         Op::CondFloat => super::float::is_one_condition(inst, region),
         _ => false,
@@ -179,6 +181,7 @@ impl Compiler {
             epilogue,
             labels: Vec::new(),
             stubs: Vec::new(),
+            pool: Vec::new(),
             sites: Vec::new(),
             accesses: Vec::new(),
         };
@@ -221,6 +224,8 @@ pub struct Emit<'a> {
     pub epilogue: u32,
     pub labels: Vec<DynamicLabel>,
     pub stubs: Vec<Stub>,
+    /// Vector constants that stand behind the code.
+    pub pool: Vec<(u128, DynamicLabel)>,
     pub sites: Vec<Site>,
     /// Code that may fault.
     pub accesses: Vec<Access>,
@@ -240,6 +245,30 @@ impl<'a> Emit<'a> {
             self.terminator(BlockId(n as u32), &block.term);
         }
         self.emit_stubs();
+        self.emit_pool();
+    }
+
+    /// Where vector constant `value` stands, 16-aligned.
+    pub fn pooled(&mut self, value: u128) -> DynamicLabel {
+        if let Some((_, label)) = self.pool.iter().find(|(known, _)| *known == value) {
+            return *label;
+        }
+        let label = self.ops.new_dynamic_label();
+        self.pool.push((value, label));
+        label
+    }
+
+    fn emit_pool(&mut self) {
+        if self.pool.is_empty() {
+            return;
+        }
+        while !self.here().is_multiple_of(16) {
+            self.ops.push(0x90);
+        }
+        for (value, label) in std::mem::take(&mut self.pool) {
+            self.ops.dynamic_label(label);
+            self.ops.extend(&value.to_le_bytes());
+        }
     }
 
     fn instruction(&mut self, v: Value) {
@@ -263,6 +292,8 @@ impl<'a> Emit<'a> {
         match inst.op {
             Op::Nop | Op::Param | Op::Const | Op::Mark => {}
             Op::CodeAddr => self.code_addr(v, inst.imm),
+            _ if inst.on_lanes() => self.lanes(v, &inst),
+            Op::CallVector => self.call_vector(v, &inst),
             Op::Get => self.get(v, &inst),
             Op::Set => self.set(&inst),
             Op::Load => self.load(v, &inst),
@@ -282,10 +313,10 @@ impl<'a> Emit<'a> {
         self.allocation.loc[v.0 as usize]
     }
 
-    /// The constant that `v` is.
+    /// The scalar constant that `v` is.
     pub fn constant(&self, v: Value) -> Option<u64> {
         let inst = self.region.inst(v);
-        (inst.op == Op::Const).then_some(inst.imm)
+        (inst.op == Op::Const && inst.ty != Ty::V128).then_some(inst.imm)
     }
 
     /// The constant that `v` is, if it is an immediate operand in an operation of type `ty`.

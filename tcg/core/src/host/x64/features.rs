@@ -13,8 +13,12 @@ pub struct HostFeatures {
     pub clmul: bool,
     /// FMA3.
     pub fma: bool,
-    /// ROUNDSS, ROUNDSD.
-    pub sse41: bool,
+    /// SSSE3, SSE4.1 and SSE4.2.
+    pub sse4: bool,
+    /// AVX2, whose 128-bit forms are used.
+    pub avx2: bool,
+    /// AES-NI.
+    pub aes: bool,
 }
 
 impl HostFeatures {
@@ -30,7 +34,9 @@ impl HostFeatures {
             popcnt: is_x86_feature_detected!("popcnt"),
             clmul: is_x86_feature_detected!("pclmulqdq"),
             fma: is_x86_feature_detected!("fma"),
-            sse41: is_x86_feature_detected!("sse4.1"),
+            sse4: is_x86_feature_detected!("sse4.2"),
+            avx2: is_x86_feature_detected!("avx2"),
+            aes: is_x86_feature_detected!("aes"),
         }
     }
 
@@ -43,7 +49,9 @@ impl HostFeatures {
             popcnt: kept(self.popcnt, 2),
             clmul: kept(self.clmul, 3),
             fma: kept(self.fma, 4),
-            sse41: kept(self.sse41, 5),
+            sse4: kept(self.sse4, 5),
+            avx2: kept(self.avx2, 6) && kept(self.sse4, 5),
+            aes: kept(self.aes, 7),
         }
     }
 }

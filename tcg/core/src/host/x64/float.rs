@@ -99,7 +99,7 @@ impl Emit<'_> {
             Op::CondFloat => self.float_condition(v, inst),
             Op::FToS | Op::FToU if self.can_convert(rm) => self.float_to_integer(v, inst, rm),
             Op::SToF | Op::UToF if current => self.integer_to_float(v, inst),
-            Op::FRound if self.features.sse41 && round_field(rm).is_some() => self.round(v, inst, rm),
+            Op::FRound if self.features.sse4 && round_field(rm).is_some() => self.round(v, inst, rm),
             _ => self.soft(v, inst),
         }
     }
@@ -307,7 +307,7 @@ impl Emit<'_> {
     }
 
     fn can_convert(&self, rm: Rm) -> bool {
-        rm == Rm::Rtz || rm != Rm::Rmm && (rm == self.region.rm || self.features.sse41)
+        rm == Rm::Rtz || rm != Rm::Rmm && (rm == self.region.rm || self.features.sse4)
     }
 
     fn float_to_integer(&mut self, v: Value, inst: &Inst, rm: Rm) {

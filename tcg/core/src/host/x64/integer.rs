@@ -363,9 +363,9 @@ impl Emit<'_> {
     }
 
     fn bitcast(&mut self, v: Value, inst: &Inst) {
-        if inst.ty.is_float() {
+        if inst.ty.in_float_register() {
             let from = inst.args[0];
-            if self.ty(from).is_float() {
+            if self.ty(from).in_float_register() {
                 let x = self.xmm(from, 0);
                 return self.write_xmm(x, v);
             }
@@ -442,6 +442,9 @@ impl Emit<'_> {
 
     fn select(&mut self, v: Value, inst: &Inst) {
         let [cond, yes, no] = inst.args;
+        if inst.ty == Ty::V128 {
+            return self.select_vector(v, inst);
+        }
         if inst.ty.is_float() {
             return self.select_float(v, inst);
         }
@@ -463,5 +466,17 @@ impl Emit<'_> {
         self.read_gpr(no, RDX);
         self.ops.dynamic_label(over);
         self.write_gpr(RDX, v);
+    }
+
+    fn select_vector(&mut self, v: Value, inst: &Inst) {
+        let [cond, yes, no] = inst.args;
+        let over = self.ops.new_dynamic_label();
+        let cond = self.test(cond);
+        // Moves leave the flags alone.
+        self.read_xmm(yes, 0);
+        self.jump_if(cond, over);
+        self.read_xmm(no, 0);
+        self.ops.dynamic_label(over);
+        self.write_xmm(0, v);
     }
 }

@@ -66,8 +66,13 @@ impl Emit<'_> {
             let ops = &mut self.ops;
             match op.size {
                 2 => dynasm!(ops ; .arch x64 ; movss Rx(n), [rax]),
+                4 => dynasm!(ops ; .arch x64 ; movups Rx(n), [rax]),
                 _ => dynasm!(ops ; .arch x64 ; movsd Rx(n), [rax]),
             }
+        } else if op.size == 4 {
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; movups xmm0, [rax]);
+            self.write_xmm(0, v);
         } else {
             let to = self.target(v, RAX);
             let ops = &mut self.ops;
@@ -102,6 +107,11 @@ impl Emit<'_> {
             (Loc::Xmm(n), 3) => {
                 let ops = &mut self.ops;
                 dynasm!(ops ; .arch x64 ; movsd [rax], Rx(n));
+            }
+            (_, 4) => {
+                let from = self.xmm(value, 0);
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; movups [rax], Rx(from));
             }
             _ => {
                 let from = self.gpr(value, RCX);

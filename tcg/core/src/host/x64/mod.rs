@@ -1,8 +1,9 @@
-//! The x86-64 host: System V calling convention, SSE4.1; BMI, LZCNT, POPCNT, PCLMULQDQ and FMA3 where the CPU has them.
+//! The x86-64 host: System V calling convention, SSE2; SSE4, BMI, LZCNT, POPCNT, PCLMULQDQ, AES-NI, FMA3 and AVX2 where
+//! the CPU has them.
 //!
 //! In generated code rbx is the CPU header; rax, rcx, rdx and xmm0, xmm1 belong to the emitter of the current
 //! operation, so that shifts, multiplications, TLB probes and helper results need no register allocation; the other
-//! eleven general and fourteen float registers hold values. I32 and Bool values keep the upper half of their register
+//! eleven general and fourteen float registers hold values, vectors in the latter. I32 and Bool values keep the upper half of their register
 //! zero. What is rarely needed stands behind the region's code, in stubs.
 
 #![allow(clippy::useless_conversion)] // `dynasm!` converts register numbers that are bytes already.
@@ -21,6 +22,7 @@ mod memory;
 mod moves;
 mod stubs;
 mod terminators;
+mod vector;
 
 pub use access::{Outcome, cas, copy, load, store, unpack_fault};
 pub use buffer::{CodeBuffer, Runner};

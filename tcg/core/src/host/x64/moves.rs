@@ -6,7 +6,7 @@ use crate::ir::{Edge, Inst, Value};
 use crate::regalloc::Loc;
 use crate::ty::Ty;
 use base::PAGE_SIZE;
-use dynasmrt::{DynasmApi, dynasm};
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::offset_of;
 
 /// rax, rcx, rdx.
@@ -87,8 +87,11 @@ impl Emit<'_> {
         scratch
     }
 
-    /// Puts float `v` into register `to`; may use rax for a constant.
+    /// Puts float or vector `v` into register `to`; may use rax for a scalar constant.
     pub fn read_xmm(&mut self, v: Value, to: u8) {
+        if let Some(value) = self.region.constant_vector(v) {
+            return self.constant_to_xmm(value, to);
+        }
         if let Some(k) = self.constant(v) {
             self.constant_to_gpr(k, RAX);
             let ops = &mut self.ops;
@@ -99,8 +102,34 @@ impl Emit<'_> {
             Loc::Xmm(n) if n == to => {}
             Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movaps Rx(to), Rx(n)),
             Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; movq Rx(to), Rq(n)),
+            Loc::Slot(n) if self.region.inst(v).result() == Ty::V128 => {
+                dynasm!(ops ; .arch x64 ; movaps Rx(to), [rsp + Frame::slot(n)]);
+            }
             Loc::Slot(n) => dynasm!(ops ; .arch x64 ; movsd Rx(to), [rsp + Frame::slot(n)]),
             Loc::None => unreachable!("a value that is used has a place"),
+        }
+    }
+
+    /// Puts a vector constant into register `to`.
+    pub fn constant_to_xmm(&mut self, value: u128, to: u8) {
+        if value == 0 {
+            let ops = &mut self.ops;
+            return dynasm!(ops ; .arch x64 ; pxor Rx(to), Rx(to));
+        }
+        if value == u128::MAX {
+            let ops = &mut self.ops;
+            return dynasm!(ops ; .arch x64 ; pcmpeqd Rx(to), Rx(to));
+        }
+        let at = self.pooled(value);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; movaps Rx(to), [=>at]);
+    }
+
+    /// The float register to make `v` in: its own, or `scratch` (then [`Self::write_xmm`] stores it).
+    pub fn target_xmm(&self, v: Value, scratch: u8) -> u8 {
+        match self.loc(v) {
+            Loc::Xmm(n) => n,
+            _ => scratch,
         }
     }
 
@@ -111,6 +140,9 @@ impl Emit<'_> {
             Loc::Xmm(n) if n == from => {}
             Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movaps Rx(n), Rx(from)),
             Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; movq Rq(n), Rx(from)),
+            Loc::Slot(n) if self.region.inst(v).result() == Ty::V128 => {
+                dynasm!(ops ; .arch x64 ; movaps [rsp + Frame::slot(n)], Rx(from));
+            }
             Loc::Slot(n) => dynasm!(ops ; .arch x64 ; movsd [rsp + Frame::slot(n)], Rx(from)),
             Loc::None => {}
         }
@@ -147,6 +179,12 @@ impl Emit<'_> {
         let at = self.env.regs[inst.imm as usize].offset as i32;
         let ops = &mut self.ops;
         match (self.allocation.loc[v.0 as usize], inst.ty) {
+            (_, Ty::V128) => {
+                let to = self.target_xmm(v, 0);
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; movups Rx(to), [rbx + at]);
+                self.write_xmm(to, v);
+            }
             (Loc::Xmm(n), Ty::F32) => dynasm!(ops ; .arch x64 ; movss Rx(n), [rbx + at]),
             (Loc::Xmm(n), _) => dynasm!(ops ; .arch x64 ; movsd Rx(n), [rbx + at]),
             (_, ty) => {
@@ -166,10 +204,15 @@ impl Emit<'_> {
         self.store_reg(RegId(inst.imm as u16), inst.args[0]);
     }
 
-    /// Writes the bits of `v`, with zeros above them, to a guest register. Uses rax.
+    /// Writes the bits of `v`, with zeros above them, to a guest register. Uses rax and xmm0.
     pub fn store_reg(&mut self, reg: RegId, v: Value) {
         let at = self.env.regs[reg.0 as usize].offset as i32;
         let ty = self.ty(v);
+        if ty == Ty::V128 {
+            let from = self.xmm(v, 0);
+            let ops = &mut self.ops;
+            return dynasm!(ops ; .arch x64 ; movups [rbx + at], Rx(from));
+        }
         if let Some(k) = self.constant(v).and_then(|k| i32::try_from(k as i64).ok()) {
             let ops = &mut self.ops;
             return dynasm!(ops ; .arch x64 ; mov QWORD [rbx + at], k);
@@ -186,32 +229,36 @@ impl Emit<'_> {
     /// Moves the arguments of an edge to the parameters of its block, as if all at once.
     pub fn edge_moves(&mut self, edge: &Edge) {
         let params = &self.region.blocks[edge.to.0 as usize].params;
-        let mut pending: Vec<(Source, Loc)> = edge
+        let mut pending: Vec<Move> = edge
             .args
             .iter()
             .zip(params)
-            .map(|(arg, param)| (self.source(*arg), self.loc(*param)))
-            .filter(|(from, to)| *to != Loc::None && *from != Source::At(*to))
+            .map(|(arg, param)| Move {
+                from: self.source(*arg),
+                to: self.loc(*param),
+                wide: self.ty(*param) == Ty::V128,
+            })
+            .filter(|m| m.to != Loc::None && m.from != Source::At(m.to))
             .collect();
         while !pending.is_empty() {
-            let blocked =
-                |to: Loc, list: &[(Source, Loc)]| list.iter().any(|(from, _)| *from == Source::At(to));
-            match pending.iter().position(|(_, to)| !blocked(*to, &pending)) {
+            let blocked = |to: Loc| pending.iter().any(|m| m.from == Source::At(to));
+            match pending.iter().position(|m| !blocked(m.to)) {
                 Some(at) => {
-                    let (from, to) = pending.swap_remove(at);
-                    self.place(from, to);
+                    let ready = pending.swap_remove(at);
+                    self.place(ready);
                 }
                 None => {
                     // A cycle: one of its sources goes aside.
-                    let from = pending[0].0;
+                    let Move { from, wide, .. } = pending[0];
                     let aside = match from {
                         Source::At(Loc::Xmm(_)) => Loc::Xmm(1),
+                        _ if wide => Loc::Xmm(1),
                         _ => Loc::Gpr(RDX),
                     };
-                    self.place(from, aside);
-                    for (source, _) in &mut pending {
-                        if *source == from {
-                            *source = Source::At(aside);
+                    self.place(Move { from, to: aside, wide });
+                    for waiting in &mut pending {
+                        if waiting.from == from {
+                            waiting.from = Source::At(aside);
                         }
                     }
                 }
@@ -220,18 +267,23 @@ impl Emit<'_> {
     }
 
     fn source(&self, v: Value) -> Source {
-        match self.constant(v) {
-            Some(k) => Source::Constant(k),
-            None => Source::At(self.loc(v)),
+        match (self.constant(v), self.region.constant_vector(v)) {
+            (Some(k), _) => Source::Constant(k),
+            (None, Some(value)) => Source::Vector(value),
+            (None, None) => Source::At(self.loc(v)),
         }
     }
 
-    /// One move between places; uses rax where both are in memory.
-    fn place(&mut self, from: Source, to: Loc) {
+    /// One move between places; uses rax or xmm0 where both are in memory.
+    fn place(&mut self, Move { from, to, wide }: Move) {
         let from = match from {
             Source::Constant(k) => {
                 self.constant_to_gpr(k, RAX);
                 Loc::Gpr(RAX)
+            }
+            Source::Vector(value) => {
+                self.constant_to_xmm(value, 0);
+                Loc::Xmm(0)
             }
             Source::At(loc) => loc,
         };
@@ -242,9 +294,20 @@ impl Emit<'_> {
             (Loc::Gpr(a), Loc::Slot(b)) => dynasm!(ops ; .arch x64 ; mov [rsp + Frame::slot(b)], Rq(a)),
             (Loc::Xmm(a), Loc::Gpr(b)) => dynasm!(ops ; .arch x64 ; movq Rq(b), Rx(a)),
             (Loc::Xmm(a), Loc::Xmm(b)) => dynasm!(ops ; .arch x64 ; movaps Rx(b), Rx(a)),
+            (Loc::Xmm(a), Loc::Slot(b)) if wide => {
+                dynasm!(ops ; .arch x64 ; movaps [rsp + Frame::slot(b)], Rx(a));
+            }
             (Loc::Xmm(a), Loc::Slot(b)) => dynasm!(ops ; .arch x64 ; movsd [rsp + Frame::slot(b)], Rx(a)),
             (Loc::Slot(a), Loc::Gpr(b)) => dynasm!(ops ; .arch x64 ; mov Rq(b), [rsp + Frame::slot(a)]),
+            (Loc::Slot(a), Loc::Xmm(b)) if wide => {
+                dynasm!(ops ; .arch x64 ; movaps Rx(b), [rsp + Frame::slot(a)]);
+            }
             (Loc::Slot(a), Loc::Xmm(b)) => dynasm!(ops ; .arch x64 ; movsd Rx(b), [rsp + Frame::slot(a)]),
+            (Loc::Slot(a), Loc::Slot(b)) if wide => dynasm!(ops
+                ; .arch x64
+                ; movaps xmm0, [rsp + Frame::slot(a)]
+                ; movaps [rsp + Frame::slot(b)], xmm0
+            ),
             (Loc::Slot(a), Loc::Slot(b)) => dynasm!(ops
                 ; .arch x64
                 ; mov rax, [rsp + Frame::slot(a)]
@@ -255,8 +318,17 @@ impl Emit<'_> {
     }
 }
 
+/// A move between places, of 16 bytes if `wide`.
+#[derive(Clone, Copy)]
+struct Move {
+    from: Source,
+    to: Loc,
+    wide: bool,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Constant(u64),
+    Vector(u128),
     At(Loc),
 }

@@ -4,7 +4,7 @@ use super::compile::{Emit, Frame};
 use super::moves::{RAX, RCX, RDX};
 use crate::cpu::CpuHeader;
 use crate::host::helpers::{CORE_HELPERS, CoreHelper, pack_soft};
-use crate::ir::{Inst, SnapId, Value};
+use crate::ir::{Inst, Op, SnapId, Value};
 use crate::regalloc::RegSet;
 use crate::ty::Ty;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -53,6 +53,7 @@ impl Emit<'_> {
             let inst = *self.region.inst(stub.value);
             match stub.slow {
                 Slow::Memory(helper) => self.memory_call(stub.value, &inst, helper),
+                Slow::Soft if inst.on_lanes() => self.soft_lanes(stub.value, &inst),
                 Slow::Soft => self.soft(stub.value, &inst),
                 Slow::Tiny(fine) => {
                     self.look_closer(&inst, fine);
@@ -70,6 +71,9 @@ impl Emit<'_> {
 
     /// The slow path of a memory access whose address is in rax.
     fn memory_call(&mut self, v: Value, inst: &Inst, helper: CoreHelper) {
+        if inst.ty == Ty::V128 {
+            return self.vector_memory_call(v, inst);
+        }
         let kept = self.kept(v, inst);
         self.save(kept);
         let [_, second, third] = inst.args;
@@ -96,6 +100,85 @@ impl Emit<'_> {
             dynasm!(ops ; .arch x64 ; mov eax, eax);
         }
         self.write_gpr(RAX, v);
+    }
+
+    /// The slow path of a load or store of 16 bytes whose address is in rax.
+    fn vector_memory_call(&mut self, v: Value, inst: &Inst) {
+        let kept = self.kept(v, inst);
+        self.save(kept);
+        let helper = if inst.op == Op::Store {
+            self.pass_vector(0, inst.args[1]);
+            CoreHelper::StoreVector
+        } else {
+            CoreHelper::LoadVector
+        };
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov rsi, rax);
+        self.constant_to_gpr(inst.imm, RDX);
+        self.call_helper(helper as u16);
+        self.restore(kept);
+        self.leave_on_status(inst.snap);
+        if inst.op == Op::Load {
+            self.take_vector(v);
+        }
+    }
+
+    /// Stores `v` to place `n` of [`CpuHeader::vectors`]; a scalar to the low bits. Uses rcx and xmm1.
+    fn pass_vector(&mut self, n: usize, v: Value) {
+        let at = Self::passed(n);
+        if self.ty(v) == Ty::V128 {
+            let from = self.xmm(v, 1);
+            let ops = &mut self.ops;
+            return dynasm!(ops ; .arch x64 ; movups [rbx + at], Rx(from));
+        }
+        let from = self.gpr(v, RCX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov [rbx + at], Rq(from) ; mov QWORD [rbx + at + 8], 0);
+    }
+
+    fn passed(n: usize) -> i32 {
+        (offset_of!(CpuHeader, vectors) + 16 * n) as i32
+    }
+
+    /// Puts the first of [`CpuHeader::vectors`] where `v` lives.
+    fn take_vector(&mut self, v: Value) {
+        let to = self.target_xmm(v, 0);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; movups Rx(to), [rbx + Self::passed(0)]);
+        self.write_xmm(to, v);
+    }
+
+    /// A vector helper of the guest.
+    pub fn call_vector(&mut self, v: Value, inst: &Inst) {
+        let kept = self.kept(v, inst);
+        self.save(kept);
+        inst.args().iter().enumerate().for_each(|(n, arg)| self.pass_vector(n, *arg));
+        self.constant_to_gpr(inst.imm >> 16, 6);
+        self.call_helper(CORE_HELPERS + (inst.imm & 0xffff) as u16);
+        self.restore(kept);
+        self.take_vector(v);
+    }
+
+    /// The operation on lanes in software, here and now.
+    pub fn soft_lanes(&mut self, v: Value, inst: &Inst) {
+        let kept = self.kept(v, inst);
+        self.save(kept);
+        inst.args().iter().enumerate().for_each(|(n, arg)| self.pass_vector(n, *arg));
+        if inst.op == Op::Shuffle {
+            let control = self.pooled(self.region.vectors[inst.imm as usize]);
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; movaps xmm1, [=>control] ; movups [rbx + Self::passed(2)], xmm1);
+        }
+        let operation = Inst { imm: 0, ..*inst };
+        self.constant_to_gpr(pack_soft(&operation, Ty::None), 6);
+        self.constant_to_gpr(inst.imm, RDX);
+        self.call_helper(CoreHelper::SoftVector as u16);
+        self.restore(kept);
+        if inst.result() == Ty::V128 {
+            self.take_vector(v);
+        } else {
+            self.write_gpr(RAX, v);
+        }
     }
 
     /// A helper of the guest.
@@ -149,7 +232,7 @@ impl Emit<'_> {
             if n < 16 {
                 dynasm!(ops ; .arch x64 ; mov [rsp + Frame::save(n)], Rq(n));
             } else {
-                dynasm!(ops ; .arch x64 ; movsd [rsp + Frame::save(n)], Rx(n - 16));
+                dynasm!(ops ; .arch x64 ; movaps [rsp + Frame::save(n)], Rx(n - 16));
             }
         }
     }
@@ -161,7 +244,7 @@ impl Emit<'_> {
             if n < 16 {
                 dynasm!(ops ; .arch x64 ; mov Rq(n), [rsp + Frame::save(n)]);
             } else {
-                dynasm!(ops ; .arch x64 ; movsd Rx(n - 16), [rsp + Frame::save(n)]);
+                dynasm!(ops ; .arch x64 ; movaps Rx(n - 16), [rsp + Frame::save(n)]);
             }
         }
     }

@@ -10,8 +10,9 @@
 //! ...
 //! ```
 //!
-//! A `run` names registers and 64-bit words of memory before (all others are zero) and after, and how the region is
-//! left: `goto PC`, `trap PC CODE VALUE` or `exit PC CODE`; `flags` and `insns` are what was raised and counted. Evaluator and generated code run both forms, and have to
+//! A `run` names registers (vectors as `HIGH:LOW` or in hexadecimal) and 64-bit words of memory before (all others are
+//! zero) and after, and how the region is left: `goto PC`, `trap PC CODE VALUE` or `exit PC CODE`; `flags` and `insns`
+//! are what was raised and counted. Evaluator and generated code run both forms, and have to
 //! agree in all registers and all memory. `MIMIC_BLESS=1` writes the optimised forms anew.
 
 use super::names;
@@ -21,6 +22,7 @@ use crate::ir::{Left, Region, verify};
 use crate::opt::optimise;
 use crate::testing::toy::{Cpu, RAM, RAM_END, Toy};
 use crate::testing::{Rig, Seen};
+use crate::ty::Ty;
 use std::fs;
 use std::path::Path;
 
@@ -75,6 +77,15 @@ fn number(text: &str) -> u64 {
     if negative { value.wrapping_neg() } else { value }
 }
 
+/// A number of 128 bits: hexadecimal, or two of 64 bits as `high:low`.
+fn wide_number(text: &str) -> u128 {
+    if let Some((high, low)) = text.split_once(':') {
+        return u128::from(number(high)) << 64 | u128::from(number(low));
+    }
+    let hex = text.strip_prefix("0x").unwrap_or(text).replace('_', "");
+    u128::from_str_radix(&hex, 16).unwrap_or_else(|_| panic!("`{text}` is no number"))
+}
+
 fn register(name: &str) -> usize {
     Toy::regs().iter().position(|r| r.name == name).unwrap_or_else(|| panic!("no register {name}"))
 }
@@ -92,6 +103,9 @@ fn prepare(rig: &mut Rig<Toy>, before: &str) {
         let (name, value) = item.split_once('=').expect("`run` has NAME=VALUE before `->`");
         match address(name) {
             Some(addr) => rig.write(addr, &number(value).to_le_bytes()),
+            None if Toy::regs()[register(name)].ty == Ty::V128 => {
+                rig.set_vector(RegId(register(name) as u16), wide_number(value));
+            }
             None => rig.set_reg(RegId(register(name) as u16), number(value)),
         }
     }
@@ -105,16 +119,17 @@ fn expect(seen: &Seen, after: &str) {
             assert_eq!(seen.left, left(word, &rest), "how it was left");
             return;
         };
-        let value = number(value);
-        let found = if let Some(addr) = address(name) {
+        let (found, value): (u128, u128) = if let Some(addr) = address(name) {
             let at = (addr - RAM) as usize;
-            u64::from_le_bytes(seen.memory[at..at + 8].try_into().expect("eight bytes"))
+            let word = u64::from_le_bytes(seen.memory[at..at + 8].try_into().expect("eight bytes"));
+            (word.into(), number(value).into())
         } else if name == "flags" {
-            seen.flags.into()
+            (seen.flags.into(), number(value).into())
         } else if name == "insns" {
-            seen.insns
+            (seen.insns.into(), number(value).into())
         } else {
-            seen.regs[register(name)]
+            let wide = Toy::regs()[register(name)].ty == Ty::V128;
+            (seen.regs[register(name)], if wide { wide_number(value) } else { number(value).into() })
         };
         assert!(found == value, "{name} is {found:#x}, not {value:#x}");
     }

@@ -1,0 +1,74 @@
+//! Accesses of 16 bytes: two of eight where the address is a multiple of eight, else sixteen of one.
+
+use super::{Fault, Mmu, Place, float, read_host, write_host};
+use crate::guest::{Access, Guest};
+use crate::sem::MemOp;
+use base::Width;
+
+/// A vector's size in bytes.
+const BYTES: u64 = 16;
+
+impl Mmu {
+    /// Loads 16 bytes.
+    pub fn load_vector<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp) -> Result<u128, Fault> {
+        let size = part_size::<G>(addr, op, Access::Read)?;
+        let mut value = 0;
+        for offset in (0..BYTES).step_by(1 << size) {
+            let at = addr.wrapping_add(offset);
+            let part = match self.place::<G>(cpu, at, Access::Read)? {
+                // SAFETY: `place` gives an address with the whole aligned part inside one page of guest memory.
+                Place::Host { host, .. } => unsafe { read_host(host, size) },
+                Place::Bus { phys } if size == 3 => {
+                    let read = float::with_host_mode(cpu.as_ref(), || self.space.read(phys, Width::B8));
+                    read.ok_or_else(|| G::bus_fault(at, Access::Read))?
+                }
+                // Devices take no unaligned accesses.
+                Place::Bus { .. } => return Err(G::bus_fault(addr, Access::Read).into()),
+            };
+            value |= u128::from(part) << (8 * offset);
+        }
+        Ok(value)
+    }
+
+    /// Stores 16 bytes; memory is not touched before both pages are known to take it.
+    pub fn store_vector<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        value: u128,
+        op: MemOp,
+    ) -> Result<(), Fault> {
+        let size = part_size::<G>(addr, op, Access::Write)?;
+        let mut places = [const { None }; BYTES as usize];
+        for (n, offset) in (0..BYTES).step_by(1 << size).enumerate() {
+            let place = self.place::<G>(cpu, addr.wrapping_add(offset), Access::Write)?;
+            match place {
+                Place::Host { phys, watched, .. } => self.check_code(phys, 1 << size, watched)?,
+                Place::Bus { .. } if size == 3 => {}
+                Place::Bus { .. } => return Err(G::bus_fault(addr, Access::Write).into()),
+            }
+            places[n] = Some(place);
+        }
+        for (n, place) in places.iter().flatten().enumerate() {
+            let part = (value >> (n << (3 + size))) as u64;
+            match *place {
+                // SAFETY: an aligned part of RAM that `place` found; nothing was unmapped since (RAM never is).
+                Place::Host { host, .. } => unsafe { write_host(host, part, size) },
+                Place::Bus { phys } => {
+                    if !float::with_host_mode(cpu.as_ref(), || self.space.write(phys, Width::B8, part)) {
+                        return Err(G::bus_fault(addr.wrapping_add((n as u64) << size), Access::Write).into());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// log2 of the size of the parts that an access at `addr` is made of.
+fn part_size<G: Guest>(addr: u64, op: MemOp, access: Access) -> Result<u8, Fault> {
+    if op.aligned && addr % BYTES != 0 {
+        return Err(G::misaligned(addr, access).into());
+    }
+    Ok(if addr % 8 == 0 { 3 } else { 0 })
+}

@@ -10,7 +10,7 @@ mod rng;
 pub mod toy;
 pub mod triangle;
 
-pub use random_region::random_region;
+pub use random_region::{random_operation, random_region};
 pub use rig::{Rig, Seen};
 pub use rng::Rng;
 

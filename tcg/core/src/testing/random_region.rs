@@ -43,6 +43,39 @@ pub fn random_region<G: Guest>(rng: &mut Rng, window: Range<u64>) -> Region {
     maker.region
 }
 
+/// A region that does just `op` with type `ty`, of registers and constants, into a register. The operation takes values
+/// of types that registers of `G` have, and gives one of them or a Bool.
+pub fn random_operation<G: Guest>(rng: &mut Rng, op: Op, ty: Ty) -> Region {
+    let rm = random_rounding(rng);
+    let known = TYPES.map(|_| Vec::new());
+    let mut maker = Maker::<'_, G> {
+        rng,
+        region: Region::new(0x1000, rm),
+        block: BlockId(0),
+        known,
+        pc: 0x1000,
+        snap: SnapId::NONE,
+        window: 0..0,
+        budget: 1,
+        guest: std::marker::PhantomData,
+    };
+    for (n, desc) in G::regs().iter().enumerate() {
+        maker.add(Op::Get, desc.ty, n as u64, &[]);
+    }
+    let shape = op.shape();
+    let args: Vec<Value> = shape.args.iter().map(|arg| maker.arg(*arg, ty)).collect();
+    let imm = maker.imm(op, ty, shape.imm);
+    let mut result = maker.add(op, ty, imm, &args);
+    if maker.region.inst(result).result() == Ty::Bool {
+        result = maker.add(Op::Zext, Ty::I64, 0, &[result]);
+    }
+    let ty = maker.region.inst(result).result();
+    let reg = G::regs().iter().position(|desc| desc.ty == ty).expect("there are registers of that type");
+    maker.add(Op::Set, ty, reg as u64, &[result]);
+    maker.end(Term::Goto { pc: 0x1004, check: false });
+    maker.region
+}
+
 fn random_rounding(rng: &mut Rng) -> Rm {
     rng.pick(&[Rm::Rne, Rm::Rne, Rm::Rtz, Rm::Rdn, Rm::Rup, Rm::Rmm])
 }

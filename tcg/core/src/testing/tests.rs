@@ -2,10 +2,11 @@
 
 use super::toy::{self, Toy};
 use super::triangle::{Amount, Source, run};
-use super::{Rig, Rng, random_region};
+use super::{Rig, Rng, random_operation, random_region};
 use crate::guest::Guest;
-use crate::ir::{Names, Op, Region, verify};
+use crate::ir::{Inst, Names, Op, Region, SnapId, Value, verify};
 use crate::opt::optimise;
+use crate::ty::Ty;
 
 /// More than any random region needs: loops nest three deep and run at most four times.
 const FUEL: usize = 100_000;
@@ -119,6 +120,46 @@ fn generated_code_equals_the_evaluator() {
         }
     }
     assert!(compiled > 2 * seeds().end, "only {compiled} regions were compiled");
+}
+
+/// The operations on lanes, with each type that they can have.
+fn lane_operations() -> impl Iterator<Item = (Op, Ty)> {
+    let pairs = Op::ALL.iter().flat_map(|op| Ty::ALL.map(|ty| (*op, ty)));
+    let args = [Value::NONE; 3];
+    let on_lanes = move |op, ty| Inst { op, ty, args, imm: 0, snap: SnapId::NONE }.on_lanes();
+    pairs.filter(move |(op, ty)| op.shape().ty.contains(*ty) && (on_lanes(*op, *ty) || *op == Op::CallVector))
+}
+
+#[test]
+fn every_operation_on_lanes_with_every_set_of_features() {
+    let mut rig = Rig::<Toy>::new(toy::Cpu::default(), (toy::RAM, toy::RAM_END - toy::RAM), 4);
+    let count = seeds().end / 4;
+    let mut operations = 0;
+    for (op, ty) in lane_operations() {
+        operations += 1;
+        for seed in 0..count {
+            let mut rng = Rng::new(seed << 16 | (op as u64) << 8 | ty as u64);
+            let region = random_operation::<Toy>(&mut rng, op, ty);
+            check(&region, op.name());
+            rig.cpu().rm = region.rm as u64;
+            rig.sync();
+            // Bits 7 to 0 choose among the features.
+            let random = (seed % 3 != 0).then(|| rng.bits() << 8 | seed & 0xff);
+            let state = rng.bits();
+            rig.fill(state);
+            let truth = rig.evaluate(&region, FUEL).expect("it has one block");
+            rig.fill(state);
+            let seen = rig.run_host(&region, random).expect("few values are live");
+            assert!(
+                seen == truth,
+                "seed {seed}, registers {random:x?}:\n{}\n{}\n{}",
+                truth.difference::<Toy>(&seen),
+                names().print(&region),
+                rig.list_host(&region, random),
+            );
+        }
+    }
+    assert!(operations > 100, "only {operations} operations");
 }
 
 struct ToySource;

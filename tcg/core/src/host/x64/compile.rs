@@ -37,7 +37,7 @@ impl Frame {
 
 /// Registers for values: not rbx, rsp, and the emitters' own.
 const GPR: [u8; 11] = [6, 7, 5, 8, 9, 10, 11, 12, 13, 14, 15];
-const XMM: [u8; 14] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+const XMM: [u8; 13] = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 /// Registers that calls do not preserve: rsi, rdi, r8-r11 and all float registers.
 pub const CALLER_SAVED: RegSet = 0xffff_0fc0;
 

@@ -26,7 +26,7 @@ macro_rules! by_width {
 }
 
 /// The rounding field of ROUNDSD; `None` for the mode the host lacks.
-fn round_field(rm: Rm) -> Option<i8> {
+pub fn round_field(rm: Rm) -> Option<i8> {
     Some(match rm {
         Rm::Rne => 0,
         Rm::Rdn => 1,

@@ -1,10 +1,10 @@
 //! The x86-64 host: System V calling convention, SSE2; SSE4, BMI, LZCNT, POPCNT, PCLMULQDQ, AES-NI, FMA3 and AVX2 where
 //! the CPU has them.
 //!
-//! In generated code rbx is the CPU header; rax, rcx, rdx and xmm0, xmm1 belong to the emitter of the current
+//! In generated code rbx is the CPU header; rax, rcx, rdx and xmm0 to xmm2 belong to the emitter of the current
 //! operation, so that shifts, multiplications, TLB probes and helper results need no register allocation; the other
-//! eleven general and fourteen float registers hold values, vectors in the latter. I32 and Bool values keep the upper half of their register
-//! zero. What is rarely needed stands behind the region's code, in stubs.
+//! eleven general and thirteen float registers hold values, vectors in the latter. I32 and Bool values keep the upper
+//! half of their register zero. What is rarely needed stands behind the region's code, in stubs; vector constants follow.
 
 #![allow(clippy::useless_conversion)] // `dynasm!` converts register numbers that are bytes already.
 
@@ -23,6 +23,9 @@ mod moves;
 mod stubs;
 mod terminators;
 mod vector;
+mod vector_float;
+mod vector_integer;
+mod vector_shuffle;
 
 pub use access::{Outcome, cas, copy, load, store, unpack_fault};
 pub use buffer::{CodeBuffer, Runner};

@@ -71,9 +71,9 @@ impl Emit<'_> {
             }
             Op::FMin | Op::FMax => self.min_max_lanes(v, inst, double),
             Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => self.compare_lanes(v, inst, double),
-            Op::FToS if current || rm == Rm::Rtz => self.to_integers(v, inst, rm == Rm::Rtz),
-            Op::SToF if current => self.from_integers(v, inst),
-            Op::UToF if current && !double && self.features.sse4 => self.from_unsigned_words(v, inst),
+            Op::FToS if current || rm == Rm::Rtz => self.float_to_integer_lanes(v, inst, rm == Rm::Rtz),
+            Op::SToF if current => self.integer_to_float_lanes(v, inst),
+            Op::UToF if current && !double && self.features.sse4 => self.unsigned_words_to_floats(v, inst),
             _ => self.soft_lanes(v, inst),
         }
     }
@@ -151,7 +151,7 @@ impl Emit<'_> {
         }
     }
 
-    fn to_integers(&mut self, v: Value, inst: &Inst, truncate: bool) {
+    fn float_to_integer_lanes(&mut self, v: Value, inst: &Inst, truncate: bool) {
         let stub = self.stub(v, Slow::Soft);
         let a = self.xmm(inst.args[0], X2);
         if inst.ty == Ty::I32x4 {
@@ -179,7 +179,7 @@ impl Emit<'_> {
         self.ops.dynamic_label(stub.resume);
     }
 
-    fn from_integers(&mut self, v: Value, inst: &Inst) {
+    fn integer_to_float_lanes(&mut self, v: Value, inst: &Inst) {
         let a = self.xmm(inst.args[0], X2);
         if inst.ty == Ty::F32x4 {
             sse!(self, cvtdq2ps X0, a);
@@ -193,7 +193,7 @@ impl Emit<'_> {
     }
 
     /// Words as doublewords, which have a sign to spare.
-    fn from_unsigned_words(&mut self, v: Value, inst: &Inst) {
+    fn unsigned_words_to_floats(&mut self, v: Value, inst: &Inst) {
         let a = self.xmm(inst.args[0], X2);
         for n in 0..4i8 {
             let ops = &mut self.ops;

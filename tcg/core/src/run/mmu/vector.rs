@@ -67,8 +67,8 @@ impl Mmu {
 
 /// log2 of the size of the parts that an access at `addr` is made of.
 fn part_size<G: Guest>(addr: u64, op: MemOp, access: Access) -> Result<u8, Fault> {
-    if op.aligned && addr % BYTES != 0 {
+    if op.aligned && !addr.is_multiple_of(BYTES) {
         return Err(G::misaligned(addr, access).into());
     }
-    Ok(if addr % 8 == 0 { 3 } else { 0 })
+    Ok(if addr.is_multiple_of(8) { 3 } else { 0 })
 }

@@ -4,6 +4,7 @@
 //! CSRs, which stand in [`Csrs`].
 
 use crate::csr::Csrs;
+use crate::vector::VLENB;
 use std::mem::offset_of;
 use tcg_core::cpu::{CpuHeader, RegDesc, RegId};
 use tcg_core::ty::Ty;
@@ -17,12 +18,37 @@ pub struct Hart {
     pub x: [u64; 32],
     /// Float registers, narrower values NaN-boxed.
     pub f: [u64; 32],
+    /// Vector registers.
+    pub v: VectorFile,
     /// Address of the reservation that LR made; all ones for none.
     pub reservation: u64,
     /// The value that LR loaded.
     pub reserved_value: u64,
     /// Everything else.
     pub csr: Csrs,
+}
+
+/// The 32 vector registers, one after the other.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+pub struct VectorFile([u8; 32 * VLENB]);
+
+impl Default for VectorFile {
+    fn default() -> Self {
+        Self([0; 32 * VLENB])
+    }
+}
+
+impl VectorFile {
+    /// All bytes, those of v0 first.
+    pub fn bytes(&self) -> &[u8; 32 * VLENB] {
+        &self.0
+    }
+
+    /// The same, to change them.
+    pub fn bytes_mut(&mut self) -> &mut [u8; 32 * VLENB] {
+        &mut self.0
+    }
 }
 
 impl AsRef<CpuHeader> for Hart {
@@ -52,6 +78,16 @@ pub const RESERVATION: RegId = RegId(64);
 /// [`Hart::reserved_value`].
 pub const RESERVED_VALUE: RegId = RegId(65);
 
+/// Register `v[n]`.
+pub const fn v(n: u8) -> RegId {
+    RegId(66 + n as u16)
+}
+
+const V_NAMES: [&str; 32] = [
+    "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",
+    "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
+    "v31",
+];
 /// The assembler's names of the integer registers.
 pub const X_NAMES: [&str; 32] = [
     "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6",
@@ -64,13 +100,15 @@ pub const F_NAMES: [&str; 32] = [
     "ft9", "ft10", "ft11",
 ];
 
-const fn table() -> [RegDesc; 66] {
-    let mut regs = [RegDesc { name: "", ty: Ty::I64, offset: 0 }; 66];
+const fn table() -> [RegDesc; 98] {
+    let mut regs = [RegDesc { name: "", ty: Ty::I64, offset: 0 }; 98];
     let mut n = 0;
     while n < 32 {
         let at = (n * 8) as u32;
         regs[n] = RegDesc { name: X_NAMES[n], ty: Ty::I64, offset: offset_of!(Hart, x) as u32 + at };
         regs[32 + n] = RegDesc { name: F_NAMES[n], ty: Ty::F64, offset: offset_of!(Hart, f) as u32 + at };
+        let at = offset_of!(Hart, v) + n * VLENB;
+        regs[66 + n] = RegDesc { name: V_NAMES[n], ty: Ty::V128, offset: at as u32 };
         n += 1;
     }
     regs[64] = RegDesc { name: "reservation", ty: Ty::I64, offset: offset_of!(Hart, reservation) as u32 };
@@ -80,4 +118,4 @@ const fn table() -> [RegDesc; 66] {
 }
 
 /// Registers that semantics functions get and set.
-pub static REGS: [RegDesc; 66] = table();
+pub static REGS: [RegDesc; 98] = table();

@@ -29,7 +29,9 @@ pub fn fetch_insn(fetch: &mut impl Fetch, pc: u64, mode: u64) -> Result<(Insn, u
 
 /// Decodes `bits`: 16 of them if the lowest two are not both set.
 pub fn decode(bits: u32, mode: u64) -> Insn {
-    let on = |ext| mode::has(mode, ext) && (mode::fs(mode) != Fs::Off || !uses_float(ext));
+    let float_off = mode::fs(mode) == Fs::Off;
+    let vector_off = mode::vs(mode) == Fs::Off;
+    let on = |ext| mode::has(mode, ext) && !(float_off && uses_float(ext)) && !(vector_off && ext == Ext::V);
     let op = if bits & 3 == 3 { isa::decode32(bits, on) } else { isa::decode16(bits, on) };
     Insn { op, bits }
 }

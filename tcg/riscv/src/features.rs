@@ -1,7 +1,7 @@
 //! The table of extensions: what `-cpu` names, what decoding, CSRs and MMU ask for, what the device tree says.
 //!
 //! Names and dependencies: RISC-V Unprivileged ISA 20240411, chapter 36, the extensions' own chapters, and RVA23
-//! for the names of properties (`ziccif` and its like). Defaults of the model `rv64` are QEMU 10's. V, H and
+//! for the names of properties (`ziccif` and its like). Defaults of the model `rv64` are QEMU 10's. H and
 //! cryptography are not there yet.
 
 use std::fmt::Write;
@@ -68,6 +68,7 @@ extensions! {
     Zbc "zbc" On, needs [];
     Zbs "zbs" On, needs [];
     Svinval "svinval" Max, needs [];
+    V "v" Max, needs [D, Zve64d];
 
     B "b" Max, needs [Zba, Zbb, Zbs];
     Zic64b "zic64b" With(&[Ext::Zicbom, Ext::Zicbop, Ext::Zicboz]), needs [];
@@ -93,11 +94,19 @@ extensions! {
     Svnapot "svnapot" Max, needs [];
     Svpbmt "svpbmt" Max, needs [];
     Svvptc "svvptc" Always, needs [];
+    Zve32f "zve32f" With(&[Ext::V]), needs [Zve32x, F];
+    Zve32x "zve32x" With(&[Ext::V]), needs [Zicsr];
+    Zve64d "zve64d" With(&[Ext::V]), needs [Zve64f, D];
+    Zve64f "zve64f" With(&[Ext::V]), needs [Zve32f, Zve64x];
+    Zve64x "zve64x" With(&[Ext::V]), needs [Zve32x];
+    Zvl128b "zvl128b" With(&[Ext::V]), needs [Zvl64b];
+    Zvl32b "zvl32b" With(&[Ext::V]), needs [];
+    Zvl64b "zvl64b" With(&[Ext::V]), needs [Zvl32b];
 }
 
 impl Ext {
     /// How many of the table's first rows instructions depend on.
-    pub const INSTRUCTION_EXTS: u32 = Ext::Svinval as u32 + 1;
+    pub const INSTRUCTION_EXTS: u32 = Ext::V as u32 + 1;
 
     /// The name as `-cpu` and the device tree have it.
     pub fn name(self) -> &'static str {

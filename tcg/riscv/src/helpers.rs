@@ -9,6 +9,7 @@ use crate::cpu::Hart;
 use crate::csr::bits::{cause, mstatus};
 use crate::csr::{Access, Illegal, Refused, Update};
 use crate::sys::{self, Cbo};
+use crate::vector;
 use tcg_core::cpu::{CpuHeader, Helper, HelperId, HelperResult, exit};
 use tcg_core::fp;
 use tcg_core::guest::{self, Trap};
@@ -68,6 +69,16 @@ helpers! {
     CBO_ZERO "cbo_zero" |hart, [bits, ..]| refuse(sys::cbo_allowed(hart, Cbo::Zero), bits).map(|()| 0);
     /// A jump to an address that is not a multiple of four, without Zca: target.
     MISALIGNED_JUMP "misaligned_jump" |_, [target, ..]| Err(Stop::Trap(Trap { code: cause::FETCH_MISALIGNED, value: target }));
+    /// `mstatus.VS` becomes Dirty.
+    SET_VS_DIRTY "set_vs_dirty" |hart, _| {
+        hart.csr.mstatus |= mstatus::VS;
+        sys::settle(hart);
+        Ok(0)
+    };
+    /// `vset`: length asked for, `vtype`, whether the present length is to be kept. Gives the length.
+    VSET "vset" |hart, [avl, vtype, keep]| Ok(vector::configure(hart, (keep == 0).then_some(avl), vtype));
+    /// Any other instruction of V: bits.
+    VECTOR "vector" touches registers |hart, [bits, ..]| vector::execute(hart, bits as u32).map(|()| 0).map_err(Stop::Trap);
     /// binary16 to binary32.
     HALF_TO_SINGLE "half_to_single" |hart, [a, ..]| Ok(fp::convert((Ty::F16, Ty::F32), a, Rm::Rne.into(), &mut hart.head.fp_flags));
     /// binary16 to binary64.

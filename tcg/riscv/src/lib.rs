@@ -18,6 +18,7 @@ pub mod sem;
 mod show;
 pub mod sys;
 pub mod trap;
+pub mod vector;
 
 pub use guest::Riscv;
 pub use print::print;

@@ -6,25 +6,30 @@
 //! | 0..=1 | privilege |
 //! | 2..=3 | `mstatus.FS`, Initial counted as Clean |
 //! | 4..=6 | `frm` |
+//! | 7..=8 | `mstatus.VS`, Initial counted as Clean |
+//! | 9..=13 | whether vector instructions work on whole registers, all of them; then SEW and LMUL ([`whole_vectors`]) |
 //! | 15 | instructions are counted |
 //! | 16..=63 | extensions that instructions depend on, by number ([`Ext::INSTRUCTION_EXTS`]) |
 
 use crate::csr::bits::mstatus;
 use crate::csr::{Csrs, Priv};
 use crate::features::Ext;
+use crate::vector;
 use tcg_core::sem::Rm;
 
 const FS_SHIFT: u32 = 2;
 const FRM_SHIFT: u32 = 4;
 const COUNTING_SHIFT: u32 = 15;
+const VS_SHIFT: u32 = 7;
+const VECTOR_SHIFT: u32 = 9;
 const EXT_SHIFT: u32 = 16;
 
 const _: () = assert!(Ext::INSTRUCTION_EXTS <= u64::BITS - EXT_SHIFT, "mode has a bit for each");
 
-/// State of the float unit, `mstatus.FS`.
+/// State of the float unit, `mstatus.FS`, or of the vector unit, `mstatus.VS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fs {
-    /// Float instructions are illegal.
+    /// Its instructions are illegal.
     Off,
     /// As memory has it.
     Clean,
@@ -39,11 +44,36 @@ pub fn of(csr: &Csrs) -> u64 {
         fs => fs,
     };
     let counting = u64::from(csr.counters.counting()) << COUNTING_SHIFT;
+    let vs = match (csr.mstatus & mstatus::VS) >> mstatus::VS_SHIFT {
+        1 => 2,
+        vs => vs,
+    };
+    let vector = vs << VS_SHIFT | vector_shape(csr) << VECTOR_SHIFT;
     (csr.features.bits() as u64) << EXT_SHIFT
         | counting
+        | vector
         | csr.frm << FRM_SHIFT
         | fs << FS_SHIFT
         | csr.privilege as u64
+}
+
+/// SEW and LMUL if every element that they have room for takes part, and LMUL is no fraction.
+fn vector_shape(csr: &Csrs) -> u64 {
+    let v = &csr.vector;
+    let (sew, lmul) = (v.vtype >> 3 & 3, v.vtype & 7);
+    let whole = v.vstart == 0 && lmul < 4 && v.vl != 0 && v.vl == vector::vlmax(v.vtype);
+    if whole { 1 | sew << 1 | lmul << 3 } else { 0 }
+}
+
+/// log2 of SEW in bytes and of LMUL, if vector instructions work on whole registers.
+pub fn whole_vectors(mode: u64) -> Option<(u8, u8)> {
+    let shape = mode >> VECTOR_SHIFT;
+    (shape & 1 != 0).then_some(((shape >> 1 & 3) as u8, (shape >> 3 & 3) as u8))
+}
+
+/// State of the vector unit.
+pub fn vs(mode: u64) -> Fs {
+    state(mode >> VS_SHIFT)
 }
 
 /// Privilege.
@@ -53,7 +83,11 @@ pub fn privilege(mode: u64) -> Priv {
 
 /// State of the float unit.
 pub fn fs(mode: u64) -> Fs {
-    match mode >> FS_SHIFT & 3 {
+    state(mode >> FS_SHIFT)
+}
+
+fn state(field: u64) -> Fs {
+    match field & 3 {
         0 => Fs::Off,
         3 => Fs::Dirty,
         _ => Fs::Clean,

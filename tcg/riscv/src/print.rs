@@ -69,6 +69,75 @@ pub mod show {
         FLI_TEXT[n as usize & 31]
     }
 
+    /// A vector register.
+    pub fn v(n: i64, _: u64) -> &'static str {
+        register(crate::cpu::v(n as u8))
+    }
+
+    /// What says that v0 is the mask.
+    pub fn vm(unmasked: i64, _: u64) -> &'static str {
+        if unmasked != 0 { "" } else { ", v0.t" }
+    }
+
+    /// A vector type.
+    pub fn vtype(bits: i64, _: u64) -> String {
+        let policy = |bit: i64, letter: char| format!("{letter}{}", if bits & bit != 0 { 'a' } else { 'u' });
+        let lmul = ["m1", "m2", "m4", "m8", "?", "mf8", "mf4", "mf2"][bits as usize & 7];
+        format!("e{}, {lmul}, t{}, m{}", 8 << (bits >> 3 & 7), &policy(64, ' ')[1..], &policy(128, ' ')[1..])
+    }
+
+    fn fields_of(nf: i64, prefix: &str, bits: u32, suffix: &str) -> String {
+        match nf {
+            0 => format!("{prefix}{bits}{suffix}.v"),
+            n => format!("seg{}{prefix}{bits}{suffix}.v", n + 1),
+        }
+    }
+
+    /// Fields and elements of a vector load or store.
+    pub fn fields(nf: i64, w: i64, _: u64) -> String {
+        fields_of(nf, "e", 8 << w, "")
+    }
+
+    /// The same for elements of 8 bits.
+    pub fn fields8(nf: i64, _: u64) -> String {
+        fields_of(nf, "e", 8, "")
+    }
+
+    /// Of a fault-only-first load.
+    pub fn fields_ff(nf: i64, w: i64, _: u64) -> String {
+        fields_of(nf, "e", 8 << w, "ff")
+    }
+
+    /// Of a fault-only-first load of 8 bits.
+    pub fn fields_ff8(nf: i64, _: u64) -> String {
+        fields_of(nf, "e", 8, "ff")
+    }
+
+    /// Fields and indices.
+    pub fn fields_i(nf: i64, w: i64, _: u64) -> String {
+        fields_of(nf, "ei", 8 << w, "")
+    }
+
+    /// The same for indices of 8 bits.
+    pub fn fields_i8(nf: i64, _: u64) -> String {
+        fields_of(nf, "ei", 8, "")
+    }
+
+    /// Registers of a load of whole ones.
+    pub fn whole(nf: i64, w: i64, _: u64) -> String {
+        format!("{}re{}.v", nf + 1, 8 << w)
+    }
+
+    /// The same for elements of 8 bits.
+    pub fn whole8(nf: i64, pc: u64) -> String {
+        whole(nf, 0, pc)
+    }
+
+    /// Registers of a store of whole ones.
+    pub fn whole_store(nf: i64, _: u64) -> String {
+        format!("{}r.v", nf + 1)
+    }
+
     /// A control and status register.
     pub fn csr(number: i64, _: u64) -> String {
         csr::name(number as u16).unwrap_or_else(|| format!("{number:#x}"))

@@ -46,10 +46,18 @@ fn ours(program: &Program, tiers: Tiers) -> Vec<u8> {
     let space = Arc::new(base::AddressSpace::new(ram));
     space.ram().write_slice(&program.image, GuestAddress(BASE)).expect("it fits");
     let mut csr = Csrs::new(Features::max(), 0);
-    csr.mstatus |= 1 << mstatus::FS_SHIFT;
+    csr.mstatus |= 1 << mstatus::FS_SHIFT | 1 << mstatus::VS_SHIFT;
     let mut head = CpuHeader::new();
     head.pc = BASE;
-    let hart = Hart { head, x: [0; 32], f: [0; 32], reservation: u64::MAX, reserved_value: 0, csr };
+    let hart = Hart {
+        head,
+        x: [0; 32],
+        f: [0; 32],
+        v: Default::default(),
+        reservation: u64::MAX,
+        reserved_value: 0,
+        csr,
+    };
     let code = CodeCache::new(space.clone(), CodeConfig::default()).expect("code memory");
     let config = VcpuConfig { tiers, ..VcpuConfig::default() };
     let mut vcpu = Vcpu::<Riscv>::new(hart, Arc::new(CpuLines::default()), &code, config);
@@ -90,13 +98,14 @@ fn report(program: &Program, ours: &[u8], theirs: &[u8]) -> Option<String> {
     for at in (0..case).step_by(8) {
         let name = match at / 8 {
             n @ 0..64 => REGS[n].name.to_string(),
-            64 => "fcsr".into(),
+            n @ 64..68 => ["fcsr", "vcsr", "vl", "vtype"][n - 64].into(),
+            n @ 136.. => format!("v{}, {}", (n - 136) / 2, if n % 2 == 0 { "lower" } else { "upper" }),
             _ => format!("window {:+}", at as i64 - 576 - 256),
         };
         let [before, a, b] = [before, ours, theirs].map(|data| word(data, at));
         if a != b {
             writeln!(text, "  {name}: before {before:#x}, here {a:#x}, there {b:#x}").expect("a string");
-        } else if at < 65 * 8 {
+        } else if at < 68 * 8 || at >= 136 * 8 {
             writeln!(text, "  {name}: before {before:#x}, after {a:#x}").expect("a string");
         }
     }
@@ -170,6 +179,20 @@ fn half_and_additional() {
 #[test]
 fn compressed() {
     agree("c", |row| row.width == 16);
+}
+
+#[test]
+fn vector_integer() {
+    agree("vi", |row| of(row, &[Ext::V]) && !vector_float(row));
+}
+
+#[test]
+fn vector_floats() {
+    agree("vf", |row| of(row, &[Ext::V]) && (vector_float(row) || row.name.starts_with("vset")));
+}
+
+fn vector_float(row: &Row) -> bool {
+    ["vf", "vmf"].iter().any(|start| row.name.starts_with(start)) && row.name != "vfirst.m"
 }
 
 #[test]

@@ -37,6 +37,7 @@ impl Source for Family {
             head: CpuHeader::new(),
             x: [0; 32],
             f: [0; 32],
+            v: Default::default(),
             reservation: u64::MAX,
             reserved_value: 0,
             csr: Csrs::new(Features::max(), 0),
@@ -71,6 +72,14 @@ impl Source for Family {
     fn prepare(&self, cpu: &mut Hart, rng: &mut Rng) {
         cpu.csr = Csrs::new(Features::max(), 0);
         cpu.csr.mstatus |= rng.pick(&[1, 2, 3, 3, 3]) << mstatus::FS_SHIFT;
+        cpu.csr.mstatus |= rng.pick(&[1, 2, 3, 3]) << mstatus::VS_SHIFT;
+        let vtype = rng.below(4) << 3 | rng.pick(&[0, 0, 1, 2, 3, 7]);
+        let max = tcg_riscv::vector::vlmax(vtype);
+        if max != 0 {
+            cpu.csr.vector.vtype = vtype;
+            cpu.csr.vector.vl = if rng.chance(70) { max } else { rng.below(max + 1) };
+        }
+        (cpu.csr.vector.vxrm, cpu.csr.vector.vxsat) = (rng.below(4), rng.below(2));
         cpu.csr.frm = rng.pick(&[0, 0, 0, 1, 2, 3, 4, 5]);
         if rng.chance(50) {
             cpu.count_instructions();
@@ -90,7 +99,7 @@ impl Source for Family {
             let csr = &hart.csr;
             let machine = [csr.mstatus, csr.mie, csr.mtvec, csr.mscratch, csr.mepc, csr.mcause, csr.mtval];
             let supervisor = [csr.stvec, csr.sscratch, csr.sepc, csr.scause, csr.stval, csr.satp, csr.frm];
-            (csr.privilege, machine, supervisor)
+            (csr.privilege, machine, supervisor, csr.vector)
         };
         (state(a) != state(b)).then(|| format!("CSRs {:x?} and {:x?}\n", state(a), state(b)))
     }

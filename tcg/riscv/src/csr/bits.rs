@@ -12,6 +12,10 @@ pub mod mstatus {
     pub const MPIE: u64 = 1 << 7;
     /// Privilege before the trap into S-mode.
     pub const SPP: u64 = 1 << 8;
+    /// State of the vector unit: shift of the 2-bit field.
+    pub const VS_SHIFT: u32 = 9;
+    /// The VS field.
+    pub const VS: u64 = 3 << VS_SHIFT;
     /// Privilege before the trap into M-mode: shift of the 2-bit field.
     pub const MPP_SHIFT: u32 = 11;
     /// The MPP field.
@@ -39,9 +43,10 @@ pub mod mstatus {
     /// Some extension's state is dirty, read-only summary.
     pub const SD: u64 = 1 << 63;
     /// What `sstatus` shows of it besides SD.
-    pub const SSTATUS: u64 = SIE | SPIE | SPP | FS | SUM | MXR | UXL64;
+    pub const SSTATUS: u64 = SIE | SPIE | SPP | VS | FS | SUM | MXR | UXL64;
     /// What software may change.
-    pub const WRITABLE: u64 = SIE | MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW | TSR;
+    pub const WRITABLE: u64 =
+        SIE | MIE | SPIE | MPIE | SPP | VS | MPP | FS | MPRV | SUM | MXR | TVM | TW | TSR;
 }
 
 /// `mip`, `mie` and the CPU's input lines, which have the same numbers.

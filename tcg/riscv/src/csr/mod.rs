@@ -15,6 +15,7 @@ pub use triggers::Triggers;
 use crate::cpu::Hart;
 use crate::features::{Ext, Features};
 use crate::pmp::Pmp;
+use crate::vector::VILL;
 use base::{CpuLines, IrqSink, Ns, TimeBase, Timer};
 use bits::{cause, envcfg, irq, mstatus};
 use std::sync::Arc;
@@ -55,6 +56,23 @@ pub struct Wiring {
     overflow: Box<dyn Timer>,
 }
 
+/// The CSRs of the vector unit: Unprivileged ISA, 31.3. `vlenb` follows from VLEN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the manual's")]
+pub struct VectorCsrs {
+    pub vstart: u64,
+    pub vxsat: u64,
+    pub vxrm: u64,
+    pub vl: u64,
+    pub vtype: u64,
+}
+
+impl Default for VectorCsrs {
+    fn default() -> Self {
+        Self { vstart: 0, vxsat: 0, vxrm: 0, vl: 0, vtype: VILL }
+    }
+}
+
 /// All CSR state of a hart. Fields are named as the registers.
 #[expect(missing_docs, reason = "the names are the manual's")]
 pub struct Csrs {
@@ -86,6 +104,7 @@ pub struct Csrs {
     pub stimecmp: u64,
     /// Dynamic rounding mode, 0..=7.
     pub frm: u64,
+    pub vector: VectorCsrs,
     pub pmp: Pmp,
     pub counters: Counters,
     pub triggers: Triggers,
@@ -123,6 +142,7 @@ impl Csrs {
             satp: 0,
             stimecmp: u64::MAX,
             frm: 0,
+            vector: VectorCsrs::default(),
             pmp: Pmp::default(),
             counters: Counters::new(features.has(Ext::Sscofpmf)),
             triggers: Triggers::default(),
@@ -220,14 +240,15 @@ impl Csrs {
 
     /// `sstatus` is this much of `mstatus`.
     pub fn status_with_summary(&self) -> u64 {
-        let dirty = self.mstatus & mstatus::FS == mstatus::FS;
+        let dirty = [mstatus::FS, mstatus::VS].iter().any(|field| self.mstatus & field == *field);
         self.mstatus | if dirty { mstatus::SD } else { 0 }
     }
 
     /// Writes the `mask` bits of `mstatus`, as far as they can be written.
     pub fn write_status(&mut self, value: u64, mask: u64) {
         let mask = mask & mstatus::WRITABLE;
-        let mut new = self.mstatus & !mask | value & mask;
+        let vector = if self.features.has(Ext::V) { 0 } else { mstatus::VS };
+        let mut new = self.mstatus & !mask | value & mask & !vector;
         if new >> mstatus::MPP_SHIFT & 3 == 2 {
             new = new & !mstatus::MPP | self.mstatus & mstatus::MPP;
         }

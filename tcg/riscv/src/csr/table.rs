@@ -4,7 +4,7 @@ use super::bits::{cause, envcfg, irq, mstatus};
 use super::{Csrs, Priv, triggers};
 use crate::cpu::Hart;
 use crate::features::Ext;
-use crate::{mmu, pmp};
+use crate::{mmu, pmp, vector};
 use tcg_core::run::collect_flags;
 
 /// One register, or several alike.
@@ -42,6 +42,20 @@ fn ignore(_: &mut Hart, _: u16, _: u64) {}
 
 fn always(_: &Hart, _: u16) -> bool {
     true
+}
+
+fn vector_on(hart: &Hart, _: u16) -> bool {
+    hart.csr.features.has(Ext::V) && hart.csr.mstatus & mstatus::VS != 0
+}
+
+fn set_vstart(hart: &mut Hart, value: u64) {
+    hart.csr.vector.vstart = value & (vector::VLEN - 1);
+    hart.csr.mstatus |= mstatus::VS;
+}
+
+fn set_vcsr(hart: &mut Hart, vxsat: u64, vxrm: u64) {
+    (hart.csr.vector.vxsat, hart.csr.vector.vxrm) = (vxsat & 1, vxrm & 3);
+    hart.csr.mstatus |= mstatus::VS;
 }
 
 fn float_on(hart: &Hart, _: u16) -> bool {
@@ -217,6 +231,10 @@ rows! {
     0x001 fflags float_on |h, _| fflags(h), |h, _, v| set_fflags(h, v);
     0x002 frm float_on |h, _| h.csr.frm, |h, _, v| set_frm(h, v);
     0x003 fcsr float_on |h, _| fflags(h) | h.csr.frm << 5, |h, _, v| { set_fflags(h, v); set_frm(h, v >> 5) };
+    0x008 vstart vector_on |h, _| h.csr.vector.vstart, |h, _, v| set_vstart(h, v);
+    0x009 vxsat vector_on |h, _| h.csr.vector.vxsat, |h, _, v| set_vcsr(h, v, h.csr.vector.vxrm);
+    0x00a vxrm vector_on |h, _| h.csr.vector.vxrm, |h, _, v| set_vcsr(h, h.csr.vector.vxsat, v);
+    0x00f vcsr vector_on |h, _| h.csr.vector.vxsat | h.csr.vector.vxrm << 1, |h, _, v| set_vcsr(h, v, v >> 1);
     0x100 sstatus always |h, _| h.csr.status_with_summary() & (mstatus::SSTATUS | mstatus::SD),
         |h, _, v| h.csr.write_status(v, mstatus::SSTATUS);
     0x104 sie always |h, _| h.csr.mie & h.csr.mideleg,
@@ -261,6 +279,9 @@ rows! {
     0xc01 time counter_enabled |h, n| read_counter(h, n), ignore;
     0xc02 instret counter_enabled |h, n| read_counter(h, n), ignore;
     0xc03 ..= 0xc1f hpmcounter3 counter_enabled |h, n| read_counter(h, n), ignore;
+    0xc20 vl vector_on |h, _| h.csr.vector.vl, ignore;
+    0xc21 vtype vector_on |h, _| h.csr.vector.vtype, ignore;
+    0xc22 vlenb vector_on |_, _| vector::VLENB as u64, ignore;
     0xda0 scountovf scountovf_allowed |h, _| read_overflows(h), ignore;
     0xf11 mvendorid always |_, _| 0, ignore;
     0xf12 marchid always |_, _| 0, ignore;

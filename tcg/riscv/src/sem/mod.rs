@@ -10,6 +10,7 @@ mod float;
 mod i;
 mod m;
 mod privileged;
+mod v;
 mod zf;
 mod zicsr;
 
@@ -20,6 +21,7 @@ pub use f::*;
 pub use i::*;
 pub use m::*;
 pub use privileged::*;
+pub use v::*;
 pub use zf::*;
 pub use zicsr::*;
 

@@ -48,7 +48,7 @@ pub fn mode(features: Features, frm: u64) -> u64 {
 pub fn mode_with_fs(features: Features, frm: u64, fs: u64) -> u64 {
     let mut csr = Csrs::new(features, 0);
     csr.frm = frm;
-    csr.mstatus = csr.mstatus & !mstatus::FS | fs << mstatus::FS_SHIFT;
+    csr.mstatus = csr.mstatus & !mstatus::FS | mstatus::VS | fs << mstatus::FS_SHIFT;
     mode::of(&csr)
 }
 

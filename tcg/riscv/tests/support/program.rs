@@ -6,18 +6,29 @@
 
 use super::Rng;
 use std::ops::Range;
+use tcg_core::cpu::CpuHeader;
+use tcg_riscv::cpu::Hart;
+use tcg_riscv::csr::Csrs;
+use tcg_riscv::csr::bits::{cause, mstatus};
+use tcg_riscv::features::{Ext, Features};
 use tcg_riscv::isa::{ROWS, Row};
+use tcg_riscv::vector;
 
 /// Where the program stands.
 pub const BASE: u64 = 0x1_0000;
 /// Bytes of code, and where the data begins.
 pub const CODE: u64 = 0x8_0000;
-/// Bytes of a case's data: x0 to x31, f0 to f31, fcsr, and the window.
-pub const CASE: u64 = FCSR + 64 + WINDOW;
+/// Bytes of a case's data: x0 to x31, f0 to f31, fcsr, vcsr, vl, vtype, the window, and v0 to v31.
+pub const CASE: u64 = V + 512;
 const F: u64 = 256;
 const FCSR: u64 = 512;
 const WINDOW_AT: u64 = 576;
 const WINDOW: u64 = 512;
+const V: u64 = WINDOW_AT + WINDOW;
+
+const VCSR: u32 = 0x00f;
+const VL: u32 = 0xc20;
+const VTYPE: u32 = 0xc21;
 
 const SP: u32 = 2;
 const S0: u32 = 8;
@@ -45,8 +56,10 @@ impl Program {
 
 /// A program of `cases` cases of up to `insns` random instructions each, of rows that `choose` allows.
 pub fn random(rng: &mut Rng, cases: usize, insns: u64, choose: impl Fn(&Row) -> bool) -> Program {
-    let rows: Vec<&Row> = ROWS.iter().filter(|row| runs(row) && choose(row)).collect();
-    let mut maker = Maker { rng, rows, code: Vec::new(), used: Vec::new() };
+    // The lengths of vectors are set where a case begins: what follows has to be legal with them.
+    let sets = |row: &&Row| row.name.starts_with("vset");
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| runs(row) && choose(row) && !sets(row)).collect();
+    let mut maker = Maker { rng, rows, code: Vec::new(), used: Vec::new(), vectors: hart() };
     let mut data = Vec::new();
     let mut ranges = Vec::new();
     for n in 0..cases {
@@ -96,6 +109,16 @@ struct Maker<'a> {
     rows: Vec<&'static Row>,
     code: Vec<u8>,
     used: Vec<&'static str>,
+    /// Knows what is legal with the present `vtype`.
+    vectors: Box<Hart>,
+}
+
+/// A hart that no memory belongs to, with the float and vector units on.
+fn hart() -> Box<Hart> {
+    let mut csr = Csrs::new(Features::max(), 0);
+    csr.mstatus |= mstatus::FS | mstatus::VS;
+    let (x, f, v) = ([0; 32], [0; 32], Default::default());
+    Box::new(Hart { head: CpuHeader::new(), x, f, v, reservation: 0, reserved_value: 0, csr })
 }
 
 fn row(name: &str) -> &'static Row {
@@ -128,9 +151,103 @@ impl Maker<'_> {
         for n in 0..32 {
             self.with("fld", &[("rd", n), ("rs1", T6), ("imm", F as u32 + 8 * n)]);
         }
+        self.with("ld", &[("rd", 1), ("rs1", T6), ("imm", FCSR as u32 + 8)]);
+        self.with("csrrw", &[("csr", VCSR), ("rs1", 1)]);
+        for n in 0..4 {
+            self.with("addi", &[("rd", 1), ("rs1", T6), ("imm", V as u32 + 128 * n)]);
+            self.with("vl/whole8", &[("vd", 8 * n), ("rs1", 1), ("nf", 7)]);
+        }
+        self.configure();
         for n in 1..32 {
             self.with("ld", &[("rd", n), ("rs1", T6), ("imm", 8 * n)]);
         }
+    }
+
+    /// A `vtype` for the case, and a length: all there is room for, or any.
+    fn configure(&mut self) {
+        let vtype = loop {
+            let vtype = self.rng.pick(&[0, 0, 1, 1, 2, 3, 5, 6, 7])
+                | self.rng.pick(&[0, 1, 2, 2, 3]) << 3
+                | self.rng.below(4) << 6;
+            if vector::vlmax(vtype) != 0 {
+                break vtype;
+            }
+        };
+        let max = vector::vlmax(vtype);
+        let avl = if self.rng.below(2) == 0 { max } else { self.rng.below(max + 1) };
+        vector::configure(&mut self.vectors, Some(avl), vtype);
+        let vtype = vtype as u32;
+        let name = match self.rng.below(3) {
+            _ if avl == max && self.rng.below(2) == 0 => {
+                self.with("vsetvli", &[("rd", 1), ("vtype", vtype)]);
+                "vsetvli"
+            }
+            0 if avl < 32 => {
+                self.with("vsetivli", &[("avl", avl as u32), ("vtype", vtype)]);
+                "vsetivli"
+            }
+            1 => {
+                self.with("addi", &[("rd", 1), ("imm", vtype)]);
+                self.with("addi", &[("rd", 2), ("imm", avl as u32)]);
+                self.with("vsetvl", &[("rd", 3), ("rs1", 2), ("rs2", 1)]);
+                "vsetvl"
+            }
+            _ => {
+                self.with("addi", &[("rd", 2), ("imm", avl as u32)]);
+                self.with("vsetvli", &[("rs1", 2), ("vtype", vtype)]);
+                "vsetvli"
+            }
+        };
+        self.used.push(name);
+    }
+
+    /// A vector instruction that is legal now; false if none of `row` was found.
+    fn vector(&mut self, row: &'static Row) -> bool {
+        for _ in 0..400 {
+            let mut word = self.word(row);
+            // Registers that are more likely to be where groups begin.
+            for operand in ["vd", "vs1", "vs2"] {
+                if row.has(operand) && self.rng.below(2) == 0 {
+                    word = row.with(word, operand, self.rng.below(8) as u32 * 4);
+                }
+            }
+            if row.name.starts_with("vl") || row.name.starts_with("vs/") {
+                word =
+                    row.with(word, "nf", if self.rng.below(2) == 0 { 0 } else { self.rng.below(8) as u32 });
+            }
+            let index_eew = if row.has("w") { word >> 12 & 3 } else { 0 };
+            let sew = self.vectors.csr.vector.vtype as u32 >> 3 & 7;
+            let indexed = row.name.contains("ux/") || row.name.contains("ox/");
+            if row.encode(word) != Some(word) || indexed && index_eew != 0 && index_eew != sew {
+                continue;
+            }
+            let illegal =
+                vector::execute(&mut self.vectors, word).is_err_and(|trap| trap.code == cause::ILLEGAL);
+            let indices = row.with(0, "vs2", word >> 20 & 31) >> 20;
+            let narrow = [("vd", indices), ("vs2", indices), ("imm", 15), ("vm", 1)];
+            if indexed && index_eew != 0 {
+                let vand = super::program::row("vand.vi");
+                let bits =
+                    narrow.iter().fold(vand.value, |word, (operand, bits)| vand.with(word, operand, *bits));
+                if vector::execute(&mut self.vectors, bits).is_err() {
+                    continue;
+                }
+            }
+            if illegal {
+                continue;
+            }
+            if indexed && index_eew != 0 {
+                self.with("vand.vi", &narrow);
+            }
+            if row.has("rs2") {
+                let stride = self.rng.pick(&[0, 1, 2, 0xfff, 0xffe]);
+                self.with("addi", &[("rd", 5), ("imm", stride)]);
+                word = row.with(word, "rs2", 5);
+            }
+            self.emit(word);
+            return true;
+        }
+        false
     }
 
     fn store_state(&mut self, at: u64) {
@@ -141,8 +258,14 @@ impl Maker<'_> {
         for n in 0..32 {
             self.with("fsd", &[("rs2", n), ("rs1", T6), ("imm", F as u32 + 8 * n)]);
         }
-        self.with("csrrs", &[("rd", 1), ("csr", 3)]);
-        self.with("sd", &[("rs2", 1), ("rs1", T6), ("imm", FCSR as u32)]);
+        for (n, csr) in [3, VCSR, VL, VTYPE].into_iter().enumerate() {
+            self.with("csrrs", &[("rd", 1), ("csr", csr)]);
+            self.with("sd", &[("rs2", 1), ("rs1", T6), ("imm", FCSR as u32 + 8 * n as u32)]);
+        }
+        for n in 0..4 {
+            self.with("addi", &[("rd", 1), ("rs1", T6), ("imm", V as u32 + 128 * n)]);
+            self.with("vs/whole", &[("vd", 8 * n), ("rs1", 1), ("nf", 7)]);
+        }
     }
 
     /// write(1, data, bytes); exit(0).
@@ -168,10 +291,17 @@ impl Maker<'_> {
             words[n as usize] = at + WINDOW_AT + offset;
         }
         words.extend((0..32).map(|_| self.float()));
-        words.extend([self.rng.below(5) << 5 | self.rng.below(32), 0, 0, 0, 0, 0, 0, 0]);
+        let (fcsr, vcsr) = (self.rng.below(5) << 5 | self.rng.below(32), self.rng.below(8));
+        words.extend([fcsr, vcsr, 0, 0, 0, 0, 0, 0]);
         words.extend(
             (0..WINDOW / 8).map(|_| if self.rng.below(2) == 0 { self.integer() } else { self.float() }),
         );
+        words.extend((0..512 / 8).map(|_| match self.rng.below(4) {
+            0 => self.integer(),
+            1 => self.float(),
+            2 => self.rng.next() & 0x0f07_1f03_0f07_1f03,
+            _ => self.float() & 0xffff_ffff | self.float() << 32,
+        }));
         words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
 
@@ -235,6 +365,12 @@ impl Maker<'_> {
     /// One random instruction, or a few that belong together.
     fn insn(&mut self) {
         let row = self.rng.pick(&self.rows);
+        if row.extensions.contains(&Ext::V) {
+            if self.vector(row) {
+                self.used.push(row.name);
+            }
+            return;
+        }
         self.used.push(row.name);
         match row.name {
             "jal" | "c.j" => self.over(row),
@@ -349,5 +485,6 @@ fn accesses_memory(name: &str) -> bool {
         "fsw", "fsd",
     ];
     let name = name.trim_start_matches("c.");
-    PLAIN.contains(&name) || ["amo", "sc.", "cbo."].iter().any(|start| name.starts_with(start))
+    let vector = name == "vlm.v" || name == "vsm.v" || name.starts_with('v') && name.contains('/');
+    vector || PLAIN.contains(&name) || ["amo", "sc.", "cbo."].iter().any(|start| name.starts_with(start))
 }

@@ -1,0 +1,134 @@
+//! Loads and stores, 31.7. An element that faults leaves its number in `vstart`, those before it done.
+
+use super::{Done, Group, Stop, Unit, VLENB};
+use crate::Riscv;
+use tcg_core::guest::Trap;
+use tcg_core::run::{Fault, with_mmu};
+use tcg_core::sem::MemOp;
+use tcg_core::ty::Ty;
+
+/// Where an element's fields are.
+enum Places {
+    /// This far apart.
+    Stride(u64),
+    /// At offsets in a group of registers.
+    Index(Group),
+}
+
+impl Unit<'_> {
+    fn is_store(&self) -> bool {
+        self.f.at(0, 7) == 0x27
+    }
+
+    /// One element between memory and register.
+    fn transfer(&mut self, addr: u64, (reg, i, eew): (usize, usize, u32)) -> Result<(), Trap> {
+        let op = MemOp::new(eew as u8);
+        if !self.is_store() {
+            let value =
+                with_mmu::<Riscv, _>(self.hart, |hart, mmu| mmu.load::<Riscv>(hart, addr, op, Ty::I64));
+            match value {
+                Some(Ok(value)) => self.set(reg, i, eew, value),
+                Some(Err(Fault::Trap(trap))) => return Err(trap),
+                Some(Err(Fault::CodeChanged)) | None => {}
+            }
+            return Ok(());
+        }
+        let value = self.get(reg, i, eew);
+        loop {
+            match with_mmu::<Riscv, _>(self.hart, |hart, mmu| mmu.store::<Riscv>(hart, addr, value, op)) {
+                Some(Err(Fault::Trap(trap))) => return Err(trap),
+                // What was translated from there is gone: once more.
+                Some(Err(Fault::CodeChanged)) => {}
+                Some(Ok(())) | None => return Ok(()),
+            }
+        }
+    }
+
+    pub(super) fn memory(&mut self, vill: bool) -> Done {
+        let fields = self.f.at(29, 3) as usize + 1;
+        let eew = match self.f.funct3() {
+            0 => 0,
+            n => n - 4,
+        };
+        let base = self.x(self.f.first());
+        let (mop, kind) = (self.f.at(26, 2), self.f.vs2());
+        if (mop, kind) == (0, 8) {
+            return self.whole(base, fields);
+        }
+        if vill {
+            return Err(Stop::Illegal);
+        }
+        if (mop, kind) == (0, 11) {
+            self.vl = self.vl.div_ceil(8);
+            return self.elements(base, Places::Stride(1), (1, 0, 0), false);
+        }
+        // Indexed: EEW is that of the indices.
+        let (places, data) = match mop {
+            0 => (Places::Stride((fields << eew) as u64), eew),
+            2 => (Places::Stride(self.x(kind)), eew),
+            _ => (Places::Index(self.group(kind, eew)?), self.sew),
+        };
+        let group = self.group(self.f.vd(), data)?;
+        let registers = group.registers() * fields;
+        let in_the_way = match places {
+            Places::Index(index) if !self.is_store() => {
+                let touched = group.reg..group.reg + registers;
+                let overlaps = touched.start < index.reg + index.registers() && index.reg < touched.end;
+                if fields > 1 { overlaps } else { self.check_overlap(group, index).is_err() }
+            }
+            Places::Index(index) => index.eew != group.eew && index.overlaps(Group { emul: 3, ..group }),
+            _ => false,
+        };
+        if registers > 8 || group.reg + registers > 32 || in_the_way {
+            return Err(Stop::Illegal);
+        }
+        let first_only = mop == 0 && kind == 16;
+        self.elements(base, places, (fields, data, group.registers()), first_only)
+    }
+
+    /// All active elements: (fields, log2 of an element's bytes, registers a field).
+    fn elements(
+        &mut self,
+        base: u64,
+        places: Places,
+        (fields, eew, registers): (usize, u32, usize),
+        first_only: bool,
+    ) -> Done {
+        let vd = self.f.vd();
+        let mask_transfer = self.f.vs2() == 11 && self.f.at(26, 2) == 0;
+        for i in self.vstart..self.vl {
+            if !mask_transfer && !self.active(i) {
+                continue;
+            }
+            let offset = match &places {
+                Places::Stride(stride) => stride.wrapping_mul(i as u64),
+                Places::Index(index) => self.get(index.reg, i, index.eew),
+            };
+            for field in 0..fields {
+                let addr = base.wrapping_add(offset).wrapping_add((field << eew) as u64);
+                match self.transfer(addr, (vd + field * registers, i, eew)) {
+                    Ok(()) => {}
+                    Err(_) if first_only && i > 0 => {
+                        self.hart.csr.vector.vl = i as u64;
+                        return Ok(());
+                    }
+                    Err(trap) => {
+                        self.hart.csr.vector.vstart = i as u64;
+                        return Err(Stop::Trap(trap));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whole registers, whatever `vtype` says.
+    fn whole(&mut self, base: u64, count: usize) -> Done {
+        if !count.is_power_of_two() || !self.f.vd().is_multiple_of(count) || self.f.masked() {
+            return Err(Stop::Illegal);
+        }
+        let eew = if self.is_store() { 0 } else { self.f.funct3().saturating_sub(4) };
+        self.vl = (count * VLENB) >> eew;
+        self.elements(base, Places::Stride(1 << eew), (1, eew, count), false)
+    }
+}

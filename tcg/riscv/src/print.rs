@@ -81,9 +81,9 @@ pub mod show {
 
     /// A vector type.
     pub fn vtype(bits: i64, _: u64) -> String {
-        let policy = |bit: i64, letter: char| format!("{letter}{}", if bits & bit != 0 { 'a' } else { 'u' });
+        let policy = |bit: i64| if bits & bit != 0 { 'a' } else { 'u' };
         let lmul = ["m1", "m2", "m4", "m8", "?", "mf8", "mf4", "mf2"][bits as usize & 7];
-        format!("e{}, {lmul}, t{}, m{}", 8 << (bits >> 3 & 7), &policy(64, ' ')[1..], &policy(128, ' ')[1..])
+        format!("e{}, {lmul}, t{}, m{}", 8 << (bits >> 3 & 7), policy(64), policy(128))
     }
 
     fn fields_of(nf: i64, prefix: &str, bits: u32, suffix: &str) -> String {

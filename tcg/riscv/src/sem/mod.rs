@@ -11,6 +11,7 @@ mod i;
 mod m;
 mod privileged;
 mod v;
+mod v_whole;
 mod zf;
 mod zicsr;
 
@@ -22,6 +23,7 @@ pub use i::*;
 pub use m::*;
 pub use privileged::*;
 pub use v::*;
+pub use v_whole::*;
 pub use zf::*;
 pub use zicsr::*;
 

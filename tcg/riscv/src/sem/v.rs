@@ -44,7 +44,7 @@ pub fn vsetvl<S: Sem>(s: &mut S, _: &Cx, a: R) -> Flow<S> {
 }
 
 /// Leaves the instruction to the helper.
-fn by_element<S: Sem>(s: &mut S, cx: &Cx) -> Flow<S> {
+pub(super) fn by_element<S: Sem>(s: &mut S, cx: &Cx) -> Flow<S> {
     let bits = cx.bits_value(s);
     s.call(helpers::VECTOR, &[bits])?;
     fall::<S>()
@@ -71,12 +71,6 @@ instructions! { first_fault:
 }
 
 instructions! { by_element:
-    VMem8 {
-        vl_unit8 vs_unit8
-    }
-    VMem {
-        vl_unit vs_unit
-    }
     VStr8 {
         vls_8 vss_8
     }
@@ -99,39 +93,29 @@ instructions! { by_element:
         vl_whole
     }
     VV {
-        vadd_vv vsub_vv vminu_vv vmin_vv vmaxu_vv vmax_vv vand_vv vor_vv vxor_vv vsll_vv vsrl_vv vsra_vv
         vnsrl_wv vnsra_wv vmseq_vv vmsne_vv vmsltu_vv vmslt_vv vmsleu_vv vmsle_vv vdivu_vv vdiv_vv vremu_vv
-        vrem_vv vmulhu_vv vmul_vv vmulhsu_vv vmulh_vv vmadd_vv vnmsub_vv vmacc_vv vnmsac_vv vwaddu_vv
-        vwadd_vv vwsubu_vv vwsub_vv vwaddu_wv vwadd_wv vwsubu_wv vwsub_wv vwmulu_vv vwmulsu_vv vwmul_vv
-        vwmaccu_vv vwmacc_vv vwmaccsu_vv vsaddu_vv vsadd_vv vssubu_vv vssub_vv vsmul_vv vaaddu_vv vaadd_vv
-        vasubu_vv vasub_vv vssrl_vv vssra_vv vnclipu_wv vnclip_wv vfadd_vv vfsub_vv vfmin_vv vfmax_vv
-        vfsgnj_vv vfsgnjn_vv vfsgnjx_vv vfdiv_vv vfmul_vv vmfeq_vv vmfle_vv vmflt_vv vmfne_vv vfmadd_vv
-        vfnmadd_vv vfmsub_vv vfnmsub_vv vfmacc_vv vfnmacc_vv vfmsac_vv vfnmsac_vv vfwadd_vv vfwsub_vv
-        vfwmul_vv vfwadd_wv vfwsub_wv vfwmacc_vv vfwnmacc_vv vfwmsac_vv vfwnmsac_vv vredsum_vs vredand_vs
-        vredor_vs vredxor_vs vredminu_vs vredmin_vs vredmaxu_vs vredmax_vs vwredsumu_vs vwredsum_vs
-        vfredusum_vs vfredosum_vs vfredmin_vs vfredmax_vs vfwredusum_vs vfwredosum_vs vrgather_vv
-        vrgatherei16_vv
+        vrem_vv vmulhsu_vv vwaddu_vv vwadd_vv vwsubu_vv vwsub_vv vwaddu_wv vwadd_wv vwsubu_wv vwsub_wv
+        vwmulu_vv vwmulsu_vv vwmul_vv vwmaccu_vv vwmacc_vv vwmaccsu_vv vsaddu_vv vsadd_vv vssubu_vv vssub_vv
+        vsmul_vv vaaddu_vv vaadd_vv vasubu_vv vasub_vv vssrl_vv vssra_vv vnclipu_wv vnclip_wv vmfeq_vv
+        vmfle_vv vmflt_vv vmfne_vv vfwadd_vv vfwsub_vv vfwmul_vv vfwadd_wv vfwsub_wv vfwmacc_vv vfwnmacc_vv
+        vfwmsac_vv vfwnmsac_vv vredsum_vs vredand_vs vredor_vs vredxor_vs vredminu_vs vredmin_vs vredmaxu_vs
+        vredmax_vs vwredsumu_vs vwredsum_vs vfredusum_vs vfredosum_vs vfredmin_vs vfredmax_vs vfwredusum_vs
+        vfwredosum_vs vrgather_vv vrgatherei16_vv
     }
     VX {
-        vadd_vx vsub_vx vrsub_vx vminu_vx vmin_vx vmaxu_vx vmax_vx vand_vx vor_vx vxor_vx vsll_vx vsrl_vx
-        vsra_vx vnsrl_wx vnsra_wx vmseq_vx vmsne_vx vmsltu_vx vmslt_vx vmsleu_vx vmsle_vx vmsgtu_vx vmsgt_vx
-        vdivu_vx vdiv_vx vremu_vx vrem_vx vmulhu_vx vmul_vx vmulhsu_vx vmulh_vx vmadd_vx vnmsub_vx vmacc_vx
-        vnmsac_vx vwaddu_vx vwadd_vx vwsubu_vx vwsub_vx vwaddu_wx vwadd_wx vwsubu_wx vwsub_wx vwmulu_vx
-        vwmulsu_vx vwmul_vx vwmaccu_vx vwmacc_vx vwmaccus_vx vwmaccsu_vx vsaddu_vx vsadd_vx vssubu_vx
-        vssub_vx vsmul_vx vaaddu_vx vaadd_vx vasubu_vx vasub_vx vssrl_vx vssra_vx vnclipu_wx vnclip_wx
-        vfadd_vf vfsub_vf vfmin_vf vfmax_vf vfsgnj_vf vfsgnjn_vf vfsgnjx_vf vfdiv_vf vfrdiv_vf vfmul_vf
-        vfrsub_vf vmfeq_vf vmfle_vf vmflt_vf vmfne_vf vmfgt_vf vmfge_vf vfmadd_vf vfnmadd_vf vfmsub_vf
-        vfnmsub_vf vfmacc_vf vfnmacc_vf vfmsac_vf vfnmsac_vf vfwadd_vf vfwsub_vf vfwmul_vf vfwadd_wf
-        vfwsub_wf vfwmacc_vf vfwnmacc_vf vfwmsac_vf vfwnmsac_vf vslideup_vx vslidedown_vx vslide1up_vx
-        vslide1down_vx vfslide1up_vf vfslide1down_vf vrgather_vx
+        vnsrl_wx vnsra_wx vmseq_vx vmsne_vx vmsltu_vx vmslt_vx vmsleu_vx vmsle_vx vmsgtu_vx vmsgt_vx
+        vdivu_vx vdiv_vx vremu_vx vrem_vx vmulhsu_vx vwaddu_vx vwadd_vx vwsubu_vx vwsub_vx vwaddu_wx
+        vwadd_wx vwsubu_wx vwsub_wx vwmulu_vx vwmulsu_vx vwmul_vx vwmaccu_vx vwmacc_vx vwmaccus_vx
+        vwmaccsu_vx vsaddu_vx vsadd_vx vssubu_vx vssub_vx vsmul_vx vaaddu_vx vaadd_vx vasubu_vx vasub_vx
+        vssrl_vx vssra_vx vnclipu_wx vnclip_wx vmfeq_vf vmfle_vf vmflt_vf vmfne_vf vmfgt_vf vmfge_vf
+        vfwadd_vf vfwsub_vf vfwmul_vf vfwadd_wf vfwsub_wf vfwmacc_vf vfwnmacc_vf vfwmsac_vf vfwnmsac_vf
+        vslideup_vx vslidedown_vx vslide1up_vx vslide1down_vx vfslide1up_vf vfslide1down_vf vrgather_vx
     }
     VI {
-        vadd_vi vrsub_vi vand_vi vor_vi vxor_vi vmseq_vi vmsne_vi vmsleu_vi vmsle_vi vmsgtu_vi vmsgt_vi
-        vsaddu_vi vsadd_vi
+        vmseq_vi vmsne_vi vmsleu_vi vmsle_vi vmsgtu_vi vmsgt_vi vsaddu_vi vsadd_vi
     }
     VU {
-        vsll_vi vsrl_vi vsra_vi vnsrl_wi vnsra_wi vssrl_vi vssra_vi vnclipu_wi vnclip_wi vslideup_vi
-        vslidedown_vi vrgather_vi
+        vnsrl_wi vnsra_wi vssrl_vi vssra_vi vnclipu_wi vnclip_wi vslideup_vi vslidedown_vi vrgather_vi
     }
     VVM {
         vadc_vvm vmadc_vvm vsbc_vvm vmsbc_vvm vmadc_vv vmsbc_vv vmerge_vvm vmandn_mm vmand_mm vmor_mm
@@ -143,21 +127,14 @@ instructions! { by_element:
     VIM {
         vadc_vim vmadc_vim vmadc_vi vmerge_vim
     }
-    V2V {
-        vmv_v_v
-    }
     V2X {
-        vmv_v_x vfmv_v_f vmv_s_x vfmv_s_f
-    }
-    V2I {
-        vmv_v_i
+        vmv_s_x vfmv_s_f
     }
     V1 {
-        vzext_vf8 vsext_vf8 vzext_vf4 vsext_vf4 vzext_vf2 vsext_vf2 vfcvt_xu_f_v vfcvt_x_f_v vfcvt_f_xu_v
-        vfcvt_f_x_v vfcvt_rtz_xu_f_v vfcvt_rtz_x_f_v vfwcvt_xu_f_v vfwcvt_x_f_v vfwcvt_f_xu_v vfwcvt_f_x_v
-        vfwcvt_f_f_v vfwcvt_rtz_xu_f_v vfwcvt_rtz_x_f_v vfncvt_xu_f_w vfncvt_x_f_w vfncvt_f_xu_w
-        vfncvt_f_x_w vfncvt_f_f_w vfncvt_rod_f_f_w vfncvt_rtz_xu_f_w vfncvt_rtz_x_f_w vfsqrt_v vfrsqrt7_v
-        vfrec7_v vfclass_v vmsbf_m vmsof_m vmsif_m viota_m
+        vzext_vf8 vsext_vf8 vzext_vf4 vsext_vf4 vzext_vf2 vsext_vf2 vfwcvt_xu_f_v vfwcvt_x_f_v vfwcvt_f_xu_v
+        vfwcvt_f_x_v vfwcvt_f_f_v vfwcvt_rtz_xu_f_v vfwcvt_rtz_x_f_v vfncvt_xu_f_w vfncvt_x_f_w
+        vfncvt_f_xu_w vfncvt_f_x_w vfncvt_f_f_w vfncvt_rod_f_f_w vfncvt_rtz_xu_f_w vfncvt_rtz_x_f_w
+        vfrsqrt7_v vfrec7_v vfclass_v vmsbf_m vmsof_m vmsif_m viota_m
     }
     VToX {
         vcpop_m vfirst_m

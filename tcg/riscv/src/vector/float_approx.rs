@@ -23,9 +23,20 @@ fn unpack(ty: Ty, a: u64) -> (u64, i64, u64) {
     (sign, 1 - i64::from(shift), fraction << shift & ((1 << fraction_bits) - 1))
 }
 
-/// Rounds `(value - 1) * 128` to an integer, of a value from 1 to 2.
-fn seven_bits(value: f64) -> u64 {
-    ((value - 1.0) * 128.0).round() as u64
+// By integers alone: the flags of the host's float unit are the guest's.
+
+/// The seven bits below the leading one of twice the reciprocal of 1 + (top + 1/2) / 128.
+fn reciprocal(top: u64) -> u64 {
+    let (numerator, denominator) = (128 * (255 - 2 * top), 257 + 2 * top);
+    (2 * numerator + denominator) / (2 * denominator)
+}
+
+/// The seven bits below the leading one of 2 / sqrt(x), x being `scale` times 1 + (top + 1/2) / 64.
+fn reciprocal_root(top: u64, scale: u64) -> u64 {
+    // The nearest integer to 256 / sqrt(x).
+    let below = |m: u64| (2 * m - 1).pow(2) * (129 + 2 * top) * scale <= 4 << 23;
+    let nearest = (128..=256).rev().find(|m| below(*m)).unwrap_or(128);
+    nearest.min(255) - 128
 }
 
 /// An estimate of the reciprocal square root.
@@ -47,11 +58,8 @@ pub fn rsqrt7(ty: Ty, a: u64, raised: &mut u32) -> u64 {
         return 0;
     }
     let bias = (1i64 << (exponent_bits - 1)) - 1;
-    let top = (fraction >> (fraction_bits - 6)) as f64;
     // An even exponent stands for twice an even power.
-    let value = 1.0 + (top + 0.5) / 64.0;
-    let value = if exponent & 1 != 0 { value } else { 2.0 * value };
-    let bits = seven_bits(2.0 / value.sqrt());
+    let bits = reciprocal_root(fraction >> (fraction_bits - 6), if exponent & 1 != 0 { 1 } else { 2 });
     let result = (3 * bias - 1 - exponent).div_euclid(2) as u64;
     result << fraction_bits | bits << (fraction_bits - 7)
 }
@@ -87,8 +95,7 @@ pub fn rec7(ty: Ty, a: u64, rm: Rm, raised: &mut u32) -> u64 {
         };
         return sign | if largest { infinity - 1 } else { infinity };
     }
-    let top = (fraction >> (fraction_bits - 7)) as f64;
-    let bits = seven_bits(2.0 / (1.0 + (top + 0.5) / 128.0));
+    let bits = reciprocal(fraction >> (fraction_bits - 7));
     let result = 2 * bias - 1 - exponent;
     let fraction = bits << (fraction_bits - 7);
     if result > 0 {

@@ -52,6 +52,14 @@ impl Model {
     pub fn hart(&self, number: u64, time: &Arc<TimeBase>, lines: &Arc<CpuLines>) -> Hart {
         let mut csr = Csrs::new(self.features, number);
         csr.wire(time.clone(), lines.clone());
-        Hart { head: CpuHeader::new(), x: [0; 32], f: [0; 32], v: Default::default(), reservation: u64::MAX, reserved_value: 0, csr }
+        Hart {
+            head: CpuHeader::new(),
+            x: [0; 32],
+            f: [0; 32],
+            v: Default::default(),
+            reservation: u64::MAX,
+            reserved_value: 0,
+            csr,
+        }
     }
 }

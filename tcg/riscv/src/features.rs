@@ -94,14 +94,15 @@ extensions! {
     Svnapot "svnapot" Max, needs [];
     Svpbmt "svpbmt" Max, needs [];
     Svvptc "svvptc" Always, needs [];
-    Zve32f "zve32f" With(&[Ext::V]), needs [Zve32x, F];
-    Zve32x "zve32x" With(&[Ext::V]), needs [Zicsr];
-    Zve64d "zve64d" With(&[Ext::V]), needs [Zve64f, D];
-    Zve64f "zve64f" With(&[Ext::V]), needs [Zve32f, Zve64x];
-    Zve64x "zve64x" With(&[Ext::V]), needs [Zve32x];
-    Zvl128b "zvl128b" With(&[Ext::V]), needs [Zvl64b];
+    // What V implies, each after what it needs.
     Zvl32b "zvl32b" With(&[Ext::V]), needs [];
     Zvl64b "zvl64b" With(&[Ext::V]), needs [Zvl32b];
+    Zvl128b "zvl128b" With(&[Ext::V]), needs [Zvl64b];
+    Zve32x "zve32x" With(&[Ext::V]), needs [Zicsr];
+    Zve32f "zve32f" With(&[Ext::V]), needs [Zve32x, F];
+    Zve64x "zve64x" With(&[Ext::V]), needs [Zve32x];
+    Zve64f "zve64f" With(&[Ext::V]), needs [Zve32f, Zve64x];
+    Zve64d "zve64d" With(&[Ext::V]), needs [Zve64f, D];
 }
 
 impl Ext {

@@ -105,7 +105,7 @@ fn report(program: &Program, ours: &[u8], theirs: &[u8]) -> Option<String> {
         let [before, a, b] = [before, ours, theirs].map(|data| word(data, at));
         if a != b {
             writeln!(text, "  {name}: before {before:#x}, here {a:#x}, there {b:#x}").expect("a string");
-        } else if at < 68 * 8 || at >= 136 * 8 {
+        } else if !(68 * 8..136 * 8).contains(&at) {
             writeln!(text, "  {name}: before {before:#x}, after {a:#x}").expect("a string");
         }
     }

@@ -51,10 +51,8 @@ fn mistakes_are_named() {
 #[test]
 fn help_lists_models_and_switches() {
     let help = Features::help();
+    let words: Vec<&str> = help.split_whitespace().collect();
     assert!(
-        help.contains("  rv64 ")
-            && help.contains("*zba ")
-            && help.contains(" zicond ")
-            && !help.contains("ziccif")
+        ["rv64", "*zba", "zicond", "v"].iter().all(|word| words.contains(word)) && !help.contains("ziccif")
     );
 }

@@ -96,7 +96,7 @@ impl Unit<'_> {
                     }
                     0x10 => {
                         let value = self.scalar_float(ty);
-                        self.from_scalar(value)
+                        self.set_first(value)
                     }
                     0x13 => self.unary_float(ty, rm),
                     0x17 => self.merge_float(ty),

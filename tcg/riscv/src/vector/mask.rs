@@ -24,7 +24,7 @@ impl Unit<'_> {
     }
 
     /// `vmv.x.s`, `vcpop.m`, `vfirst.m`.
-    pub(super) fn to_scalar(&mut self) -> Done {
+    pub(super) fn scalar_result(&mut self) -> Done {
         let (rd, vs2) = (self.f.vd(), self.f.vs2());
         let form = self.f.first();
         if form != 0 && self.vstart != 0 {
@@ -43,7 +43,7 @@ impl Unit<'_> {
     }
 
     /// `vmv.s.x`, `vfmv.s.f`.
-    pub(super) fn from_scalar(&mut self, value: u64) -> Done {
+    pub(super) fn set_first(&mut self, value: u64) -> Done {
         if self.vstart < self.vl {
             self.set(self.f.vd(), 0, self.sew, value);
         }

@@ -206,10 +206,10 @@ impl Unit<'_> {
                 let value = self.x(self.f.first());
                 self.slide_one(value)
             }
-            (0x10, true) => self.to_scalar(),
+            (0x10, true) => self.scalar_result(),
             (0x10, false) => {
                 let value = self.x(self.f.first());
-                self.from_scalar(value)
+                self.set_first(value)
             }
             (0x12, true) => self.extend(),
             (0x14, true) => self.mask_unary(),

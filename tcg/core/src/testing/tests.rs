@@ -207,6 +207,7 @@ fn code_addresses_move_with_the_page() {
     for by in [0, 0x5000, 0xffff_ffff_8000_0000] {
         let seen = rig.run_host_moved(&region, None, by).expect("a frame is large enough");
         let moved = |addr: u64| addr.wrapping_add(by);
-        assert_eq!((seen.left.pc, seen.regs[1], seen.regs[2]), (moved(0x1008), moved(0x1ffc), moved(0x2000)));
+        let found = [seen.left.pc.into(), seen.regs[1], seen.regs[2]];
+        assert_eq!(found, [0x1008, 0x1ffc, 0x2000].map(|addr| u128::from(moved(addr))));
     }
 }

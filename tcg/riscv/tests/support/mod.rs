@@ -44,11 +44,13 @@ pub fn mode(features: Features, frm: u64) -> u64 {
     mode_with_fs(features, frm, 3)
 }
 
-/// The mode in M with the float unit in state `fs`.
+/// The mode in M with the float unit in state `fs`, and vectors of whole registers of words.
 pub fn mode_with_fs(features: Features, frm: u64, fs: u64) -> u64 {
     let mut csr = Csrs::new(features, 0);
     csr.frm = frm;
     csr.mstatus = csr.mstatus & !mstatus::FS | mstatus::VS | fs << mstatus::FS_SHIFT;
+    // Four words in each register, all of them.
+    (csr.vector.vtype, csr.vector.vl) = (2 << 3, 4);
     mode::of(&csr)
 }
 

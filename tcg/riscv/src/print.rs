@@ -79,8 +79,11 @@ pub mod show {
         if unmasked != 0 { "" } else { ", v0.t" }
     }
 
-    /// A vector type.
+    /// A vector type; one that is reserved as a number.
     pub fn vtype(bits: i64, _: u64) -> String {
+        if bits >> 8 != 0 || bits & 7 == 4 || bits >> 3 & 7 > 3 {
+            return bits.to_string();
+        }
         let policy = |bit: i64| if bits & bit != 0 { 'a' } else { 'u' };
         let lmul = ["m1", "m2", "m4", "m8", "?", "mf8", "mf4", "mf2"][bits as usize & 7];
         format!("e{}, {lmul}, t{}, m{}", 8 << (bits >> 3 & 7), policy(64), policy(128))

@@ -92,7 +92,7 @@ fn float_instructions_are_illegal_while_the_unit_is_off() {
 /// What binutils 2.40 does not know.
 const UNKNOWN_TO_BINUTILS: &str = "max,zicond=off,zfa=off,zihintntl=off";
 const MARCH: &str =
-    "-march=rv64gc_zicsr_zifencei_zba_zbb_zbc_zbs_zicbom_zicboz_zicbop_zawrs_zfhmin_svinval_zihintpause";
+    "-march=rv64gcv_zicsr_zifencei_zba_zbb_zbc_zbs_zicbom_zicboz_zicbop_zawrs_zfhmin_svinval_zihintpause";
 
 /// Listings by binutils, one a word; `None` where it is not installed.
 fn objdump(words: &[u32]) -> Option<Vec<String>> {

@@ -250,8 +250,13 @@ fn fences_cost_what_they_order() {
         let mut rig = Rig::<Riscv>::new(hart("rv64"), (BASE, 0x1000), 1);
         rig.write(BASE, &insn("fence", &[("pred", pred), ("succ", succ)]).to_le_bytes());
         let mode = tcg_riscv::mode::of(&rig.cpu().csr);
-        let block =
-            tcg_core::build::guest_block::<Riscv>(&mut rig.fetch(), BASE, mode, 1).expect("it is there");
+        let block = tcg_core::build::guest_block::<Riscv>(
+            &mut rig.fetch(),
+            BASE,
+            mode,
+            tcg_core::build::Limits::new(1),
+        )
+        .expect("it is there");
         rig.list_host(&block.region, None).contains("lock")
     };
     let (r, w, i, o) = (2, 1, 8, 4);

@@ -80,7 +80,15 @@ impl Arch for Riscv {
         csr.menvcfg |= caches;
         csr.senvcfg |= caches;
         let head = CpuHeader::new();
-        Ok(Hart { head, x: [0; 32], f: [0; 32], reservation: u64::MAX, reserved_value: 0, csr })
+        Ok(Hart {
+            head,
+            x: [0; 32],
+            f: [0; 32],
+            v: Default::default(),
+            reservation: u64::MAX,
+            reserved_value: 0,
+            csr,
+        })
     }
 
     fn cpu_help() -> String {

@@ -28,7 +28,15 @@ pub fn hart(cpu: &str) -> Hart {
     csr.pmp.set_cfg(0, 0x1f);
     let mut head = CpuHeader::new();
     head.pc = BASE;
-    Hart { head, x: [0; 32], f: [0; 32], reservation: u64::MAX, reserved_value: 0, csr }
+    Hart {
+        head,
+        x: [0; 32],
+        f: [0; 32],
+        v: Default::default(),
+        reservation: u64::MAX,
+        reserved_value: 0,
+        csr,
+    }
 }
 
 /// A hart with code, and nothing to do behind it, at [`BASE`] and its trap handler at [`HANDLER`].

@@ -187,6 +187,7 @@ impl Compiler {
         };
         emit.region();
         let faults = emit.fault_stubs();
+        emit.emit_pool();
         let sites = emit.sites;
         self.code = emit.ops.finalize().expect("every label of a region is placed");
         Ok(Code { bytes: &self.code, sites, faults })
@@ -245,7 +246,6 @@ impl<'a> Emit<'a> {
             self.terminator(BlockId(n as u32), &block.term);
         }
         self.emit_stubs();
-        self.emit_pool();
     }
 
     /// Where vector constant `value` stands, 16-aligned.

@@ -60,8 +60,14 @@ impl Emit<'_> {
             let ops = &mut self.ops;
             return match op.size {
                 2 => dynasm!(ops ; .arch x64 ; movss Rx(n), [Rq(base) + at]),
+                4 => dynasm!(ops ; .arch x64 ; movups Rx(n), [Rq(base) + at]),
                 _ => dynasm!(ops ; .arch x64 ; movsd Rx(n), [Rq(base) + at]),
             };
+        }
+        if op.size == 4 {
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; movups xmm0, [Rq(base) + at]);
+            return self.write_xmm(0, v);
         }
         let to = self.target(v, RAX);
         let ops = &mut self.ops;
@@ -90,6 +96,11 @@ impl Emit<'_> {
                 2 => dynasm!(ops ; .arch x64 ; movss [Rq(base) + at], Rx(n)),
                 _ => dynasm!(ops ; .arch x64 ; movsd [Rq(base) + at], Rx(n)),
             };
+        }
+        if op.size == 4 {
+            let from = self.xmm(value, 0);
+            let ops = &mut self.ops;
+            return dynasm!(ops ; .arch x64 ; movups [Rq(base) + at], Rx(from));
         }
         let from = self.gpr(value, RCX);
         let ops = &mut self.ops;

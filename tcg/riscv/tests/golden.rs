@@ -33,6 +33,7 @@ fn canonical(row: &Row) -> u32 {
             "rm" => 7,
             "imm" if row.name.ends_with("lui") || row.name == "auipc" => 0x1_2000,
             "imm" => 16,
+            "nf" => u32::from(row.name.contains("whole")),
             "pred" | "succ" => 3,
             "aqrl" | "fm" => 0,
             _ => 5,

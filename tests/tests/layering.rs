@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tcg-core", &["base"]),
     ("tcg-riscv", &["base", "tcg-core", "tcg-decodegen"]),
     ("tcg-user", &["base", "tcg-core", "tcg-riscv"]),
+    ("tcg-aarch64", &["base", "tcg-core", "tcg-decodegen"]),
     ("devices", &["base"]),
     ("firmware", &["base"]),
     ("guest-images", &[]),
@@ -40,6 +41,7 @@ const FORBIDDEN_WORDS: &[(&str, &[&str])] = &[
     ("devices/src", &["tcg_core", "tcg_riscv", "kvm_ioctls"]),
     ("machines/src", &["tcg_core", "tcg_riscv", "kvm_ioctls"]),
     ("tcg/riscv/src", &["dynasm", "x86_64", "devices::", "machines::"]),
+    ("tcg/aarch64/src", &["dynasm", "x86_64", "tcg_riscv", "devices::", "machines::"]),
 ];
 
 fn metadata() -> serde_json::Value {

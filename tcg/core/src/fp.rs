@@ -353,6 +353,121 @@ pub fn from_int((from, to): (Ty, Ty), signed: bool, a: u64, mode: FloatMode, rai
     })
 }
 
+/// A fixed-point number: an integer with so many (0..=64) of its bits behind the point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    /// Bits behind the point.
+    pub fraction_bits: u32,
+    /// Whether it has a sign.
+    pub signed: bool,
+}
+
+/// `a` of type `ty` as binary128, exactly; `a` is not a NaN.
+fn widest(ty: Ty, a: u64) -> sf::float128_t {
+    match ty {
+        // SAFETY: a pure function of its argument.
+        Ty::F16 => unsafe { sf::f16_to_f128(f16(a)) },
+        // SAFETY: as above.
+        Ty::F32 => unsafe { sf::f32_to_f128(f32(a)) },
+        // SAFETY: as above.
+        _ => unsafe { sf::f64_to_f128(f64(a)) },
+    }
+}
+
+/// `v` times two to the power of `by`, exactly: the exponents of narrower formats leave room enough.
+fn scaled(v: sf::float128_t, by: i64) -> sf::float128_t {
+    let exponent = v.v[1] >> 48 & 0x7fff;
+    if exponent == 0 || exponent == 0x7fff {
+        return v;
+    }
+    sf::float128_t { v: [v.v[0], v.v[1].wrapping_add((by << 48) as u64)] }
+}
+
+/// From float type `from` to a fixed-point number in an integer of type `to`, saturating, NaN to zero.
+pub fn to_fixed((from, to): (Ty, Ty), a: u64, fixed: Fixed, mode: FloatMode, raised: &mut u32) -> u64 {
+    let a = flush_input(from, a, mode, raised);
+    if is_nan(from, a) {
+        *raised |= flags::NV;
+        return 0;
+    }
+    let v = scaled(widest(from, a), fixed.fraction_bits.into());
+    let rm = mode.rm() as u8;
+    let value = with_mode(mode, raised, || match (to, fixed.signed) {
+        // SAFETY: a pure function of its arguments.
+        (Ty::I32, true) => unsafe { sf::f128_to_i32(v, rm, true) as u64 },
+        // SAFETY: as above.
+        (Ty::I32, false) => unsafe { sf::f128_to_ui32(v, rm, true) as u64 },
+        // SAFETY: as above.
+        (_, true) => unsafe { sf::f128_to_i64(v, rm, true) as u64 },
+        // SAFETY: as above.
+        (_, false) => unsafe { sf::f128_to_ui64(v, rm, true) },
+    });
+    value & to.mask()
+}
+
+/// From a fixed-point number in an integer of type `from` to float type `to`.
+pub fn from_fixed((from, to): (Ty, Ty), a: u64, fixed: Fixed, mode: FloatMode, raised: &mut u32) -> u64 {
+    let wide = if from == Ty::I32 && fixed.signed { a as u32 as i32 as i64 as u64 } else { a & from.mask() };
+    // SAFETY: pure functions of their arguments.
+    let v = if fixed.signed {
+        unsafe { sf::i64_to_f128(wide as i64) }
+    } else {
+        unsafe { sf::ui64_to_f128(wide) }
+    };
+    let v = scaled(v, -i64::from(fixed.fraction_bits));
+    flushed(to, mode, raised, || match to {
+        // SAFETY: a pure function of its argument and the thread-local mode.
+        Ty::F16 => unsafe { sf::f128_to_f16(v).v.into() },
+        // SAFETY: as above.
+        Ty::F32 => unsafe { sf::f128_to_f32(v).v.into() },
+        // SAFETY: as above.
+        _ => unsafe { sf::f128_to_f64(v).v },
+    })
+}
+
+/// As [`convert`] with the alternative half-precision format, which has numbers where binary16 has infinities and NaNs.
+pub fn convert_alternative((from, to): (Ty, Ty), a: u64, mode: FloatMode, raised: &mut u32) -> u64 {
+    const LARGEST: u64 = 0x7fff;
+    const MAX_EXPONENT: u64 = 0x1f;
+    if from == Ty::F16 {
+        if a >> 10 & MAX_EXPONENT != MAX_EXPONENT {
+            return convert((from, to), a, mode, raised);
+        }
+        // One binade up from what binary16 has below.
+        let half = convert((from, to), a & !(1 << 10), mode, raised);
+        return half + (1 << fraction_bits(to));
+    }
+    let a = flush_input(from, a, mode, raised);
+    let sign = if a & sign_bit(from) != 0 { sign_bit(Ty::F16) } else { 0 };
+    if is_nan(from, a) {
+        *raised |= flags::NV;
+        return sign;
+    }
+    if a & (sign_bit(from) - 1) == infinity(from) {
+        *raised |= flags::NV;
+        return sign | LARGEST;
+    }
+    // Halved it fits binary16 if it fits at all; small numbers convert as they are.
+    let mode = mode.keeping_subnormals();
+    let v = widest(from, a);
+    // SAFETY: a pure function of its argument and the thread-local mode.
+    let narrow = |v, own: &mut u32| with_mode(mode, own, || u64::from(unsafe { sf::f128_to_f16(v) }.v));
+    let mut own = 0;
+    let plain = narrow(v, &mut own);
+    if own & flags::OF == 0 && plain >> 10 & MAX_EXPONENT != MAX_EXPONENT {
+        *raised |= own;
+        return plain;
+    }
+    own = 0;
+    let half = narrow(scaled(v, -1), &mut own);
+    if own & flags::OF != 0 || half >> 10 & MAX_EXPONENT == MAX_EXPONENT {
+        *raised |= flags::NV;
+        return sign | LARGEST;
+    }
+    *raised |= own;
+    half + (1 << 10)
+}
+
 /// To an integral value of the same type; `exact` raises inexact if that changes it.
 pub fn round(ty: Ty, a: u64, mode: FloatMode, exact: bool, raised: &mut u32) -> u64 {
     let rm: Rm = mode.rm();

@@ -319,6 +319,18 @@ impl Mmu {
         Ok(eval::extend(op, ty, old))
     }
 
+    /// Atomic compare and swap of 16 aligned bytes; gives the old value.
+    pub fn cas_128<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        [expected, new]: [u128; 2],
+    ) -> Result<u128, Fault> {
+        let host = self.atomic_place::<G>(cpu, addr, MemOp::new(4))?;
+        // SAFETY: aligned RAM, see `atomic_place`.
+        Ok(unsafe { cas_host_128(host.cast(), expected, new) })
+    }
+
     /// The guest-physical address of the code at `pc`.
     pub fn fetch_phys<G: Guest>(&mut self, cpu: &mut G::Cpu, pc: u64) -> Result<u64, Trap> {
         if let Some(direct) = &mut self.direct {
@@ -464,6 +476,31 @@ unsafe fn cas_host(host: *mut u8, old: u64, new: u64, size: u8) -> Result<u64, u
         2 => cas!(AtomicU32, u32),
         _ => cas!(AtomicU64, u64),
     }
+}
+
+/// Gives the value that was there, which is replaced if it is `expected`.
+///
+/// # Safety
+/// `host` is valid for reads and writes of 16 bytes and aligned for them.
+#[cfg(target_arch = "x86_64")]
+unsafe fn cas_host_128(host: *mut u128, expected: u128, new: u128) -> u128 {
+    let (low, high): (u64, u64);
+    // SAFETY: the caller's promise. Every x86-64 CPU but the very first has the instruction. rbx, which the compiler keeps for
+    // itself, is put back.
+    unsafe {
+        std::arch::asm!(
+            "xchg rsi, rbx",
+            "lock cmpxchg16b [rdi]",
+            "mov rbx, rsi",
+            in("rdi") host,
+            inout("rsi") new as u64 => _,
+            in("rcx") (new >> 64) as u64,
+            inout("rax") expected as u64 => low,
+            inout("rdx") (expected >> 64) as u64 => high,
+            options(nostack),
+        );
+    }
+    u128::from(low) | u128::from(high) << 64
 }
 
 /// Runs `f` with the memory view of the vCPU whose state `cpu` is; `None` if the state belongs to no vCPU yet.

@@ -1,0 +1,114 @@
+//! Fetching and decoding, and what the rows of the tables leave unallocated.
+
+use crate::esr::{self, class};
+use crate::features::Ext;
+use crate::isa::{self, Op};
+use crate::mode;
+use crate::sem::Cx;
+use tcg_core::guest::{Ctx, Fetch, Trap};
+use tcg_core::sem::{Flow, Sem};
+
+/// A decoded instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Insn {
+    /// What it is; `None`: undefined.
+    pub op: Option<Op>,
+    /// Its 32 bits.
+    pub bits: u32,
+}
+
+/// Decodes the instruction at `pc`; also gives its length in bytes.
+pub fn fetch_insn(fetch: &mut impl Fetch, pc: u64, mode: u64) -> Result<(Insn, u64), Trap> {
+    if pc & 3 != 0 {
+        return Err(Trap { code: esr::syndrome(class::PC_ALIGNMENT, 0), value: pc });
+    }
+    let low = u32::from(fetch.u16(pc)?);
+    let high = u32::from(fetch.u16(pc + 2)?);
+    Ok((decode(high << 16 | low, mode), 4))
+}
+
+/// Decodes `bits`.
+pub fn decode(bits: u32, mode: u64) -> Insn {
+    let on = |ext| mode::has(mode, ext) && (mode::fp_on(mode) || !uses_float(ext));
+    let op = isa::decode32(bits, on).filter(|op| !is_unallocated(*op));
+    // The scalar float instructions with the type half in their `ftype` field.
+    let half = bits & 0x5ec0_0000 == 0x1ec0_0000 && !matches!(op, Some(Op::Fcvt(_)));
+    Insn { op: op.filter(|_| !half || on(Ext::Fp16)), bits }
+}
+
+fn uses_float(ext: Ext) -> bool {
+    matches!(ext, Ext::Fp | Ext::AdvSimd | Ext::Fp16 | Ext::FrintTs | Ext::Jscvt)
+}
+
+/// Values of fields that the manual's pages of these instructions reserve.
+pub fn is_unallocated(op: Op) -> bool {
+    match op {
+        Op::AndImm(a) | Op::OrrImm(a) | Op::EorImm(a) => bitmask(a.sf, a.n, a.immr, a.imms).is_none(),
+        Op::AndsImm(a) => bitmask(a.sf, a.n, a.immr, a.imms).is_none(),
+        Op::Movn(a) | Op::Movz(a) | Op::Movk(a) => a.sf == 0 && a.hw > 1,
+        Op::Sbfm(a) | Op::Bfm(a) | Op::Ubfm(a) => a.n != a.sf || a.sf == 0 && (a.immr | a.imms) > 31,
+        Op::Extr(a) => a.n != a.sf || a.sf == 0 && a.imms > 31,
+        Op::And(a) | Op::Bic(a) | Op::Orr(a) | Op::Orn(a) => a.sf == 0 && a.imm > 31,
+        Op::Eor(a) | Op::Eon(a) | Op::Ands(a) | Op::Bics(a) => a.sf == 0 && a.imm > 31,
+        Op::Add(a) | Op::Adds(a) | Op::Sub(a) | Op::Subs(a) => a.shift == 3 || a.sf == 0 && a.imm > 31,
+        Op::AddExt(a) | Op::AddsExt(a) | Op::SubExt(a) | Op::SubsExt(a) => a.imm > 4,
+        Op::StrR(a) | Op::LdrR(a) | Op::LdrsRS(a) | Op::LdrsRSw(a) => a.option & 2 == 0,
+        Op::StrRV(a) | Op::LdrRV(a) => a.option & 2 == 0,
+        Op::StrRQ(a) | Op::LdrRQ(a) | Op::PrfmR(a) => a.option & 2 == 0,
+        Op::Fcvt(a) => a.ftype == a.opc,
+        Op::ScvtfFix(a) | Op::UcvtfFix(a) => a.sf == 0 && a.scale < 32,
+        Op::FcvtzsFix(a) | Op::FcvtzuFix(a) => a.sf == 0 && a.scale < 32,
+        Op::Casp(a) => (a.rs | a.rt) & 1 != 0,
+        _ => is_unallocated_memory(op),
+    }
+}
+
+/// Of memory copy and set instructions: registers that must differ, and must not be number 31.
+fn is_unallocated_memory(op: Op) -> bool {
+    match op {
+        Op::Cpyfp(a) | Op::Cpyfm(a) | Op::Cpyfe(a) | Op::Cpyp(a) | Op::Cpym(a) | Op::Cpye(a) => {
+            a.rd == a.rs || a.rs == a.rn || a.rd == a.rn || [a.rd, a.rs, a.rn].contains(&31)
+        }
+        Op::Setp(a) | Op::Setm(a) | Op::Sete(a) => {
+            a.rd == a.rs || a.rs == a.rn || a.rd == a.rn || [a.rd, a.rn].contains(&31)
+        }
+        _ => false,
+    }
+}
+
+/// The constant of a logical instruction: DecodeBitMasks of the manual, J1.1.3. `None` if it is reserved.
+pub fn bitmask(sf: u8, n: u8, immr: u8, imms: u8) -> Option<u64> {
+    if n == 1 && sf == 0 {
+        return None;
+    }
+    let key = u32::from(n) << 6 | u32::from(!imms & 63);
+    let len = 31 - key.leading_zeros().min(31);
+    if key < 2 {
+        return None;
+    }
+    let size = 1u32 << len;
+    let (ones, rotate) = (u32::from(imms) & (size - 1), u32::from(immr) & (size - 1));
+    if ones == size - 1 {
+        return None;
+    }
+    let element = u64::MAX >> (63 - ones);
+    let mask = u64::MAX >> (64 - size);
+    let rotated = if rotate == 0 { element } else { (element >> rotate | element << (size - rotate)) & mask };
+    let mut all = rotated;
+    let mut width = size;
+    while width < 64 {
+        all |= all << width;
+        width *= 2;
+    }
+    Some(if sf == 0 { all & 0xffff_ffff } else { all })
+}
+
+/// The meaning of an instruction.
+#[inline]
+pub fn exec<S: Sem>(s: &mut S, at: &Ctx, insn: Insn) -> Flow<S> {
+    let cx = Cx { at: *at, bits: insn.bits };
+    match insn.op {
+        Some(op) => isa::exec(s, &cx, op),
+        None => cx.undefined::<S>(),
+    }
+}

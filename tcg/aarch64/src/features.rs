@@ -1,0 +1,281 @@
+//! The table of extensions and CPU models: what `-cpu` names, what decoding asks for, what the identification registers
+//! say. Names and fields: A2.3 and D17.2 of the manual. Models: the cores' technical reference manuals.
+
+use std::fmt::Write;
+
+macro_rules! identification {
+    ($($reg:ident $name:literal;)*) => {
+        /// An identification register that extensions have fields in.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum IdReg { $(#[doc = concat!("`", $name, "`.")] $reg,)* }
+        impl IdReg {
+            /// How many there are.
+            pub const COUNT: usize = [$($name),*].len();
+        }
+    };
+}
+
+identification! {
+    Pfr0 "ID_AA64PFR0_EL1";
+    Pfr1 "ID_AA64PFR1_EL1";
+    Isar0 "ID_AA64ISAR0_EL1";
+    Isar1 "ID_AA64ISAR1_EL1";
+    Isar2 "ID_AA64ISAR2_EL1";
+    Mmfr0 "ID_AA64MMFR0_EL1";
+    Mmfr1 "ID_AA64MMFR1_EL1";
+    Mmfr2 "ID_AA64MMFR2_EL1";
+    Dfr0 "ID_AA64DFR0_EL1";
+}
+
+struct Row {
+    ext: Ext,
+    name: &'static str,
+    /// Register, lowest bit, value; the highest value of a field wins.
+    field: (IdReg, u32, u64),
+}
+
+macro_rules! extensions {
+    ($($ext:ident $name:literal $reg:ident[$at:literal] = $value:literal;)*) => {
+        /// An extension.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Ext { $(#[doc = concat!("`FEAT_", $name, "`.")] $ext,)* }
+
+        static TABLE: &[Row] = &[$(Row { ext: Ext::$ext, name: $name, field: (IdReg::$reg, $at, $value) },)*];
+    };
+}
+
+// Those that instructions depend on come first: they have a bit in the mode of translations.
+extensions! {
+    Base "A64" Pfr0[0] = 1;
+    Fp "FP" Pfr0[16] = 0;
+    AdvSimd "AdvSIMD" Pfr0[20] = 0;
+    Fp16 "FP16" Pfr0[16] = 1;
+    Crc32 "CRC32" Isar0[16] = 1;
+    Lse "LSE" Isar0[20] = 2;
+    Lor "LOR" Mmfr1[16] = 1;
+    Rcpc "LRCPC" Isar1[20] = 1;
+    Rcpc2 "LRCPC2" Isar1[20] = 2;
+    FlagM "FlagM" Isar0[52] = 1;
+    FlagM2 "FlagM2" Isar0[52] = 2;
+    FrintTs "FRINTTS" Isar1[32] = 1;
+    Jscvt "JSCVT" Isar1[12] = 1;
+    Pauth "PAuth" Isar1[4] = 5;
+    Mops "MOPS" Isar2[16] = 1;
+    Hbc "HBC" Isar2[20] = 1;
+    Sb "SB" Isar1[36] = 1;
+    Wfxt "WFxT" Isar2[0] = 2;
+    Dpb "DPB" Isar1[0] = 1;
+    Dpb2 "DPB2" Isar1[0] = 2;
+
+    PauthGeneric "PACQARMA5" Isar1[24] = 1;
+    Bti "BTI" Pfr1[0] = 1;
+    Ssbs "SSBS2" Pfr1[4] = 2;
+    Dit "DIT" Pfr0[48] = 1;
+    Dgh "DGH" Isar1[48] = 1;
+    Lse2 "LSE2" Mmfr2[32] = 1;
+}
+
+impl Ext {
+    /// How many of the table's first rows instructions depend on.
+    pub const INSTRUCTION_EXTS: u32 = Ext::Dpb2 as u32 + 1;
+
+    /// The name as `-cpu` has it: the manual's without `FEAT_`, in lower case.
+    pub fn name(self) -> String {
+        TABLE[self as usize].name.to_lowercase()
+    }
+}
+
+struct Model {
+    name: &'static str,
+    midr: u64,
+    /// `None`: all.
+    extensions: Option<&'static [Ext]>,
+    ctr: u64,
+    dczid: u64,
+}
+
+const V8_0: &[Ext] = &[Ext::Base, Ext::Fp, Ext::AdvSimd, Ext::Crc32];
+const V8_2: &[Ext] = &[
+    Ext::Base,
+    Ext::Fp,
+    Ext::AdvSimd,
+    Ext::Fp16,
+    Ext::Crc32,
+    Ext::Lse,
+    Ext::Lor,
+    Ext::Rcpc,
+    Ext::Dpb,
+    Ext::Ssbs,
+];
+
+static MODELS: [Model; 6] = [
+    Model { name: "max", midr: 0x000f_0510, extensions: None, ctr: 0x8003_8003, dczid: 7 },
+    Model { name: "cortex-a53", midr: 0x410f_d034, extensions: Some(V8_0), ctr: 0x8444_8004, dczid: 4 },
+    Model { name: "cortex-a57", midr: 0x411f_d070, extensions: Some(V8_0), ctr: 0x8444_c004, dczid: 4 },
+    Model { name: "cortex-a72", midr: 0x410f_d083, extensions: Some(V8_0), ctr: 0x8444_c004, dczid: 4 },
+    Model { name: "cortex-a76", midr: 0x414f_d0b1, extensions: Some(V8_2), ctr: 0x8444_c004, dczid: 4 },
+    Model { name: "neoverse-n1", midr: 0x414f_d0c1, extensions: Some(V8_2), ctr: 0x8444_c004, dczid: 4 },
+];
+
+/// A CPU model and its set of extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Features {
+    model: usize,
+    extensions: u64,
+}
+
+/// Why a `-cpu` value is not one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CpuError {
+    /// No such model.
+    #[error(
+        "unable to find CPU model '{0}'; there are max, cortex-a53, cortex-a57, cortex-a72, cortex-a76, neoverse-n1"
+    )]
+    Model(String),
+    /// No such extension.
+    #[error("CPU model '{model}' has no property '{name}'; -cpu help lists them")]
+    Property {
+        /// The model.
+        model: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// Neither on nor off.
+    #[error("CPU property '{name}' is 'on' or 'off', not '{value}'")]
+    Value {
+        /// The property.
+        name: String,
+        /// What it was to be.
+        value: String,
+    },
+}
+
+impl Features {
+    /// Everything there is.
+    pub fn max() -> Self {
+        Self::model(0)
+    }
+
+    fn model(model: usize) -> Self {
+        let has = |row: &&Row| MODELS[model].extensions.is_none_or(|list| list.contains(&row.ext));
+        Self { model, extensions: TABLE.iter().filter(has).fold(0, |bits, row| bits | 1 << row.ext as u32) }
+    }
+
+    /// The set that `-cpu` names: a model and switches, as `max,pauth=off`.
+    ///
+    /// # Errors
+    /// Names the model or property that is not there.
+    pub fn parse(cpu: &str) -> Result<Self, CpuError> {
+        let mut items = cpu.split(',');
+        let name = items.next().unwrap_or_default();
+        let Some(n) = MODELS.iter().position(|model| model.name == name) else {
+            return Err(CpuError::Model(name.into()));
+        };
+        let mut set = Self::model(n);
+        for item in items {
+            let (name, value) = item.split_once('=').unwrap_or((item, "on"));
+            let switchable = |row: &&Row| row.ext != Ext::Base && row.name.eq_ignore_ascii_case(name);
+            let Some(row) = TABLE.iter().find(switchable) else {
+                return Err(CpuError::Property { model: MODELS[n].name, name: name.into() });
+            };
+            match value {
+                "on" | "true" | "yes" => set.extensions |= 1 << row.ext as u32,
+                "off" | "false" | "no" => set.extensions &= !(1 << row.ext as u32),
+                _ => return Err(CpuError::Value { name: name.into(), value: value.into() }),
+            }
+        }
+        Ok(set)
+    }
+
+    /// Whether an extension is there.
+    pub fn has(self, ext: Ext) -> bool {
+        self.extensions >> ext as u32 & 1 != 0
+    }
+
+    /// One bit an extension, by its number.
+    pub fn bits(self) -> u64 {
+        self.extensions
+    }
+
+    /// Name of the model.
+    pub fn model_name(self) -> &'static str {
+        MODELS[self.model].name
+    }
+
+    /// MIDR_EL1.
+    pub fn midr(self) -> u64 {
+        MODELS[self.model].midr
+    }
+
+    /// CTR_EL0.
+    pub fn ctr(self) -> u64 {
+        MODELS[self.model].ctr
+    }
+
+    /// DCZID_EL0: log2 of the words that DC ZVA clears.
+    pub fn dczid(self) -> u64 {
+        MODELS[self.model].dczid
+    }
+
+    /// An identification register: the fields of the extensions that are there, and what says that one is not.
+    pub fn id(self, reg: IdReg) -> u64 {
+        let mut value = match reg {
+            // Without floating point the fields say so by all ones.
+            IdReg::Pfr0 => 0x11 | if self.has(Ext::Fp) { 0 } else { 0xff << 16 },
+            IdReg::Mmfr0 => 0xff00_0000,
+            IdReg::Dfr0 => 6,
+            IdReg::Isar0 => 0,
+            _ => 0,
+        };
+        for row in TABLE.iter().filter(|row| self.has(row.ext) && row.field.0 == reg) {
+            let (_, at, field) = row.field;
+            if value >> at & 15 < field {
+                value = value & !(15 << at) | field << at;
+            }
+        }
+        // The two fields of floating point agree.
+        if reg == IdReg::Pfr0 { value & !(15 << 20) | (value >> 16 & 15) << 20 } else { value }
+    }
+
+    /// What `-cpu help` prints.
+    pub fn help() -> String {
+        let mut text = String::from("Available CPUs:\n");
+        for model in &MODELS {
+            writeln!(text, "  {}", model.name).expect("a string takes everything");
+        }
+        text.push_str("\nProperties, as in -cpu max,pauth=off:\n");
+        let rows: Vec<_> = TABLE.iter().filter(|row| row.ext != Ext::Base).collect();
+        for line in rows.chunks(6) {
+            let cells: Vec<_> = line.iter().map(|row| format!("{:<12}", row.ext.name())).collect();
+            writeln!(text, "  {}", cells.concat().trim_end()).expect("a string takes everything");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_found_and_switched() {
+        let a57 = Features::parse("cortex-a57").expect("a model");
+        assert!(!a57.has(Ext::Lse) && a57.has(Ext::Crc32));
+        assert_eq!(a57.id(IdReg::Isar0), 1 << 16);
+        assert_eq!(a57.id(IdReg::Pfr0), 0x11);
+        let n1 = Features::parse("neoverse-n1,lse=off,fp16=on").expect("a model");
+        assert_eq!(n1.id(IdReg::Isar0), 1 << 16);
+        assert_eq!(n1.id(IdReg::Pfr0), 0x11_0011);
+        assert_eq!(n1.midr(), 0x414f_d0c1);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let message = |cpu| Features::parse(cpu).map(|_| ()).expect_err("a mistake").to_string();
+        assert!(message("cortex-a99").contains("'cortex-a99'"));
+        assert!(message("max,zba=on").contains("'zba'"));
+        assert!(message("max,lse=maybe").contains("'maybe'"));
+    }
+}

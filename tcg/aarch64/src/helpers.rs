@@ -1,0 +1,213 @@
+//! What translations call: one row a helper, in [`HelperId`] order.
+
+use crate::Aarch64;
+use crate::cpu::Cpu;
+use crate::sysreg::{self, Place};
+use crate::{crc, mops, pauth};
+use tcg_core::cpu::{CpuHeader, Helper, HelperId, HelperResult, exit};
+use tcg_core::fp;
+use tcg_core::guest::Trap;
+use tcg_core::run::{Fault, with_mmu};
+use tcg_core::sem::{FloatMode, MemOp, flags};
+use tcg_core::ty::Ty;
+
+/// How a helper ends other than well.
+enum Stop {
+    Trap(Trap),
+    Leave(u32),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Trap(trap) => Self::Trap(trap),
+            Fault::CodeChanged => Self::Leave(exit::RETRY),
+        }
+    }
+}
+
+macro_rules! helpers {
+    ($($(#[$doc:meta])* $id:ident $name:literal $(touches $regs:ident)? |$cpu:pat_param, $args:pat_param| $body:expr;)*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Number { $($id,)* }
+        $($(#[$doc])* pub const $id: HelperId = HelperId(Number::$id as u16);)*
+
+        /// The helpers, in number order.
+        pub static HELPERS: &[Helper] = &[$({
+            unsafe extern "C" fn shim(head: *mut CpuHeader, a: u64, b: u64, c: u64, _: u64) -> HelperResult {
+                let body: fn(&mut Cpu, [u64; 3]) -> Result<u64, Stop> = |$cpu, $args| $body;
+                // SAFETY: the header is the first field of the running PE, which nobody else uses meanwhile.
+                let cpu = unsafe { &mut *head.cast::<Cpu>() };
+                finish(cpu, body, [a, b, c])
+            }
+            Helper { name: $name, func: shim, touches_regs: helpers!(@touches $($regs)?) }
+        },)*];
+    };
+    (@touches) => { false };
+    (@touches registers) => { true };
+}
+
+helpers! {
+    /// CRC-32: value so far, data, log2 of its bytes and in bit 2 whether Castagnoli's.
+    CRC32 "crc32" |_, [crc, data, kind]| Ok(crc::update(crc as u32, data, kind as u32 & 3, kind & 4 != 0).into());
+    /// Signs a pointer: pointer, modifier, key.
+    PAC_ADD "pac_add" |cpu, [ptr, modifier, key]| Ok(pauth::add(ptr, modifier, cpu.system.keys[key as usize & 3]));
+    /// Checks a pointer and strips it: pointer, modifier, key.
+    PAC_CHECK "pac_check" |cpu, [ptr, modifier, key]| {
+        let key = key as usize & 3;
+        pauth::authenticate(ptr, modifier, cpu.system.keys[key]).ok_or(Stop::Trap(pauth::failure(key)))
+    };
+    /// Strips a pointer.
+    PAC_STRIP "pac_strip" |_, [ptr, ..]| Ok(pauth::strip(ptr));
+    /// Code of data: data, modifier.
+    PAC_GENERIC "pac_generic" |cpu, [data, modifier, _]| Ok(pauth::generic(data, modifier, cpu.system.keys[4]));
+    /// Compares 128 bits at an address with scratch registers 0 and 1 and swaps them with 2 and 3; the old value comes in 0
+    /// and 1.
+    CAS_128 "cas_128" touches registers |cpu, [addr, ..]| cas_128(cpu, addr);
+    /// Zeros the block that an address is in.
+    ZERO_BLOCK "zero_block" |cpu, [addr, ..]| zero_block(cpu, addr);
+    /// Memory copy and set: see [`mops::pack`].
+    MEMORY_COPY_SET "memory_copy_set" touches registers |cpu, [what, ..]| match mops::run(cpu, what) {
+        Ok(()) => Ok(0),
+        Err(mops::Stop::Fault(fault)) => Err(fault.into()),
+        Err(mops::Stop::More) => Err(Stop::Leave(exit::RETRY)),
+    };
+    /// Reads a system register: its encoding.
+    READ_SYSTEM "read_system" |cpu, [reg, ..]| Ok(read_system(cpu, reg as u16));
+    /// Writes a system register: its encoding, the value.
+    WRITE_SYSTEM "write_system" |cpu, [reg, value, _]| {
+        write_system(cpu, reg as u16, value);
+        Ok(0)
+    };
+    /// To an integral value within so many bits: value, mode with the bits in 8..=15 and the type in 16..=23.
+    ROUND_WITHIN "round_within" |cpu, [a, kind, _]| Ok(round_within(cpu, a, kind));
+    /// To fixed point: value, kind.
+    TO_FIXED "to_fixed" |cpu, [a, kind, _]| {
+        let types = (ty(kind >> 16), if kind >> 25 & 1 != 0 { Ty::I64 } else { Ty::I32 });
+        let fixed = fp::Fixed { fraction_bits: (kind >> 8 & 127) as u32, signed: kind >> 24 & 1 != 0 };
+        Ok(fp::to_fixed(types, a, fixed, FloatMode::from_bits(kind & 0xff), &mut cpu.head.fp_flags))
+    };
+    /// From fixed point: value, kind.
+    OF_FIXED "of_fixed" |cpu, [a, kind, _]| {
+        let types = (if kind >> 25 & 1 != 0 { Ty::I64 } else { Ty::I32 }, ty(kind >> 16));
+        let fixed = fp::Fixed { fraction_bits: (kind >> 8 & 127) as u32, signed: kind >> 24 & 1 != 0 };
+        Ok(fp::from_fixed(types, a, fixed, FloatMode::from_bits(kind & 0xff), &mut cpu.head.fp_flags))
+    };
+    /// To or from the alternative half-precision format: value, mode with the types in 8..=15 and 16..=23.
+    CONVERT_ALTERNATIVE "convert_alternative" |cpu, [a, kind, _]| {
+        let mode = FloatMode::from_bits(kind & 0xff);
+        Ok(fp::convert_alternative((ty(kind >> 8), ty(kind >> 16)), a, mode, &mut cpu.head.fp_flags))
+    };
+    /// JavaScript's conversion of a double: value, mode. Gives the integer, and in bit 32 whether it is exact.
+    JAVASCRIPT_TO_INT "javascript_to_int" |cpu, [a, kind, _]| Ok(javascript_to_int(cpu, a, FloatMode::from_bits(kind)));
+}
+
+fn finish(cpu: &mut Cpu, body: fn(&mut Cpu, [u64; 3]) -> Result<u64, Stop>, args: [u64; 3]) -> HelperResult {
+    match body(cpu, args) {
+        Ok(value) => HelperResult::ok(value),
+        Err(Stop::Trap(trap)) => {
+            (cpu.head.trap_code, cpu.head.trap_value) = (trap.code, trap.value);
+            HelperResult::leave(exit::TRAP)
+        }
+        Err(Stop::Leave(code)) => HelperResult::leave(code),
+    }
+}
+
+fn ty(n: u64) -> Ty {
+    [Ty::F32, Ty::F64, Ty::F16].into_iter().find(|ty| *ty as u64 == n & 0xff).unwrap_or(Ty::F64)
+}
+
+fn cas_128(cpu: &mut Cpu, addr: u64) -> Result<u64, Stop> {
+    let pair = |low: u64, high: u64| u128::from(low) | u128::from(high) << 64;
+    let [a, b, c, d] = cpu.scratch;
+    let done =
+        with_mmu::<Aarch64, _>(cpu, |cpu, mmu| mmu.cas_128::<Aarch64>(cpu, addr, [pair(a, b), pair(c, d)]));
+    if let Some(old) = done {
+        let old = old?;
+        (cpu.scratch[0], cpu.scratch[1]) = (old as u64, (old >> 64) as u64);
+    }
+    Ok(0)
+}
+
+fn zero_block(cpu: &mut Cpu, addr: u64) -> Result<u64, Stop> {
+    let size = 4u64 << (cpu.system.features.dczid() & 15);
+    let start = addr & !(size - 1);
+    let done = with_mmu::<Aarch64, _>(cpu, |cpu, mmu| {
+        (0..size / 8).try_for_each(|n| mmu.store::<Aarch64>(cpu, start + n * 8, 0, MemOp::new(3)))
+    });
+    done.unwrap_or(Ok(()))?;
+    Ok(0)
+}
+
+fn read_system(cpu: &mut Cpu, reg: u16) -> u64 {
+    match sysreg::find(reg).map(|row| row.place) {
+        Some(Place::Functions(read, _) | Place::Mode(read, _)) => read(cpu),
+        Some(Place::Stored(n, _)) => cpu.system.stored[n as usize],
+        _ => 0,
+    }
+}
+
+fn write_system(cpu: &mut Cpu, reg: u16, value: u64) {
+    match sysreg::find(reg).map(|row| row.place) {
+        Some(Place::Functions(_, write)) => write(cpu, value),
+        Some(Place::Mode(_, write)) => {
+            write(cpu, value);
+            with_mmu::<Aarch64, _>(cpu, |cpu, mmu| mmu.sync::<Aarch64>(cpu));
+        }
+        Some(Place::Stored(n, mask)) => cpu.system.stored[n as usize] = value & mask,
+        _ => {}
+    }
+}
+
+/// FRINT32 and FRINT64: NaNs and what does not fit become the least integer, and are invalid.
+fn round_within(cpu: &mut Cpu, a: u64, kind: u64) -> u64 {
+    let (ty, bits, mode) = (ty(kind >> 16), kind >> 8 & 0xff, FloatMode::from_bits(kind & 0xff));
+    let raised = &mut cpu.head.fp_flags;
+    let a = fp::flush_input(ty, a, mode, raised);
+    let mut own = 0;
+    let rounded = fp::round(ty, a, mode, true, &mut own);
+    let mut outside = 0;
+    let to = if bits == 32 { Ty::I32 } else { Ty::I64 };
+    fp::to_int((ty, to), true, rounded, mode.bits(), &mut outside);
+    if outside & flags::NV != 0 || fp::is_nan(ty, a) {
+        *raised |= flags::NV;
+        // -2^31 or -2^63: sign, exponent of that, no fraction.
+        let (bias, fraction) = if ty == Ty::F32 { (127, 23) } else { (1023, 52) };
+        return 1 << (ty.bits() - 1) | (bias + bits - 1) << fraction;
+    }
+    *raised |= own;
+    rounded
+}
+
+fn javascript_to_int(cpu: &mut Cpu, a: u64, mode: FloatMode) -> u64 {
+    const EXACT: u64 = 1 << 32;
+    let raised = &mut cpu.head.fp_flags;
+    let flushed = fp::flush_input(Ty::F64, a, mode, raised);
+    let a = flushed;
+    let exponent = (a >> 52 & 0x7ff) as i64 - 1023;
+    let fraction = a & ((1 << 52) - 1) | 1 << 52;
+    if exponent == 1024 {
+        *raised |= flags::NV;
+        return 0;
+    }
+    if exponent < 0 {
+        let zero = a << 1 == 0;
+        if !zero {
+            *raised |= flags::NX;
+        }
+        return if a == 0 { EXACT } else { 0 };
+    }
+    let (size, inexact) = match exponent {
+        0..=51 => (fraction >> (52 - exponent), fraction << (12 + exponent) != 0),
+        52..=83 => (fraction << (exponent - 52), false),
+        _ => (0, false),
+    };
+    let value = if a >> 63 != 0 { size.wrapping_neg() } else { size };
+    let fits = exponent < 31 || exponent == 31 && a >> 63 != 0 && size == 1 << 31;
+    if !fits {
+        *raised |= flags::NV;
+    } else if inexact {
+        *raised |= flags::NX;
+    }
+    value & 0xffff_ffff | if fits && !inexact { EXACT } else { 0 }
+}

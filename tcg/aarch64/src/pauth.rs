@@ -1,0 +1,173 @@
+//! Pointer authentication: D8.10. The code is QARMA5 (Avanzi, "The QARMA Block Cipher Family", with S-box sigma 2), its use
+//! that of FEAT_PAuth2 with FEAT_FPAC. Addresses have 48 bits and a tag above (as Linux sets EL0 up).
+
+use crate::esr::{self, class};
+use crate::sysreg::Key;
+use tcg_core::guest::Trap;
+
+const ALPHA: u64 = 0xc0ac_29b7_c97c_50dd;
+const ROUND_CONSTANTS: [u64; 5] =
+    [0, 0x1319_8a2e_0370_7344, 0xa409_3822_299f_31d0, 0x082e_fa98_ec4e_6c89, 0x4528_21e6_38d0_1377];
+/// Cell `n` of the shuffled state is cell `SHUFFLE[n]`; cell 0 is the highest nibble.
+const SHUFFLE: [usize; 16] = [0, 11, 6, 13, 10, 1, 12, 7, 5, 14, 3, 8, 15, 4, 9, 2];
+const TWEAK_SHUFFLE: [usize; 16] = [6, 5, 14, 15, 0, 1, 2, 3, 7, 12, 13, 4, 8, 9, 10, 11];
+/// Cells of the tweak that step their shift register.
+const TWEAK_STEPS: [usize; 7] = [0, 1, 3, 4, 8, 11, 13];
+const SUB: [u8; 16] = [11, 6, 8, 15, 12, 0, 9, 14, 3, 7, 4, 5, 13, 2, 1, 10];
+
+type Cells = [u8; 16];
+
+fn cells(v: u64) -> Cells {
+    std::array::from_fn(|n| (v >> (60 - 4 * n) & 15) as u8)
+}
+
+fn joined(cells: Cells) -> u64 {
+    cells.iter().fold(0, |v, cell| v << 4 | u64::from(*cell))
+}
+
+fn permute(v: u64, by: &[usize; 16]) -> u64 {
+    let from = cells(v);
+    joined(std::array::from_fn(|n| from[by[n]]))
+}
+
+fn permute_back(v: u64, by: &[usize; 16]) -> u64 {
+    let from = cells(v);
+    let mut to = [0; 16];
+    by.iter().enumerate().for_each(|(n, at)| to[*at] = from[n]);
+    joined(to)
+}
+
+fn rotated(cell: u8, by: u32) -> u8 {
+    (cell << by | cell >> (4 - by)) & 15
+}
+
+/// Multiplies each column by the circulant matrix (0, rotate 1, rotate 2, rotate 1).
+fn mix(v: u64) -> u64 {
+    let from = cells(v);
+    joined(std::array::from_fn(|n| {
+        let (row, column) = (n / 4, n % 4);
+        let cell = |step: usize| from[(row + step) % 4 * 4 + column];
+        rotated(cell(1), 1) ^ rotated(cell(2), 2) ^ rotated(cell(3), 1)
+    }))
+}
+
+fn substitute(v: u64) -> u64 {
+    joined(cells(v).map(|cell| SUB[usize::from(cell)]))
+}
+
+fn substitute_back(v: u64) -> u64 {
+    joined(cells(v).map(|cell| SUB.iter().position(|to| *to == cell).unwrap_or_default() as u8))
+}
+
+fn next_tweak(tweak: u64) -> u64 {
+    let mut all = cells(permute(tweak, &TWEAK_SHUFFLE));
+    for n in TWEAK_STEPS {
+        let b = all[n];
+        all[n] = b >> 1 | ((b ^ b >> 1) & 1) << 3;
+    }
+    joined(all)
+}
+
+fn previous_tweak(tweak: u64) -> u64 {
+    let mut all = cells(tweak);
+    for n in TWEAK_STEPS {
+        let b = all[n];
+        all[n] = b << 1 & 15 | (b >> 3 ^ b) & 1;
+    }
+    permute_back(joined(all), &TWEAK_SHUFFLE)
+}
+
+fn forward(v: u64) -> u64 {
+    mix(permute(v, &SHUFFLE))
+}
+
+fn backward(v: u64) -> u64 {
+    permute_back(mix(v), &SHUFFLE)
+}
+
+/// QARMA5 of `data` under `tweak`. The key's high half whitens.
+pub fn qarma5(data: u64, tweak: u64, [core, white]: Key) -> u64 {
+    let white_after = white.rotate_right(1) ^ white >> 63;
+    let mut tweak = tweak;
+    let mut v = data ^ white;
+    for (n, constant) in ROUND_CONSTANTS.into_iter().enumerate() {
+        v ^= core ^ tweak ^ constant;
+        if n > 0 {
+            v = forward(v);
+        }
+        v = substitute(v);
+        tweak = next_tweak(tweak);
+    }
+    v = substitute(forward(v ^ white_after ^ tweak));
+    v = permute_back(mix(permute(v, &SHUFFLE)) ^ core, &SHUFFLE);
+    v = backward(substitute_back(v)) ^ white ^ tweak;
+    for (n, constant) in ROUND_CONSTANTS.into_iter().enumerate().rev() {
+        v = substitute_back(v);
+        if n > 0 {
+            v = backward(v);
+        }
+        tweak = previous_tweak(tweak);
+        v ^= core ^ tweak ^ constant ^ ALPHA;
+    }
+    v ^ white_after
+}
+
+/// The code's place in a pointer: above the address, below bit 55, which says which half of the space it is in.
+const FIELD: u64 = ((1 << 55) - 1) & !((1 << 48) - 1);
+
+/// `ptr` without a code.
+pub fn strip(ptr: u64) -> u64 {
+    if ptr >> 55 & 1 != 0 { ptr | FIELD } else { ptr & !FIELD }
+}
+
+/// `ptr` with a code.
+pub fn add(ptr: u64, modifier: u64, key: Key) -> u64 {
+    ptr ^ qarma5(strip(ptr), modifier, key) & FIELD
+}
+
+/// `ptr` without its code, if it is the right one.
+pub fn authenticate(ptr: u64, modifier: u64, key: Key) -> Option<u64> {
+    let stripped = strip(ptr);
+    (ptr ^ qarma5(stripped, modifier, key) & FIELD == stripped).then_some(stripped)
+}
+
+/// A code of 32 bits for any data.
+pub fn generic(data: u64, modifier: u64, key: Key) -> u64 {
+    qarma5(data, modifier, key) & !0xffff_ffff
+}
+
+/// What a wrong code of key `key` (IA, IB, DA, DB) leads to.
+pub fn failure(key: usize) -> Trap {
+    esr::trap(class::PAC, key as u32 & 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Test vector of the QARMA paper, appendix: r = 5, sigma 2.
+    #[test]
+    fn published_vector() {
+        let key = [0xec28_02d4_e0a4_88e9, 0x84be_85ce_9804_e94b];
+        assert_eq!(qarma5(0xfb62_3599_da6e_8127, 0x477d_469d_ec0b_8762, key), 0xc003_b939_99b3_3765);
+    }
+
+    #[test]
+    fn tweak_steps_back() {
+        for n in 0..64 {
+            let tweak = 0x0123_4567_89ab_cdefu64.rotate_left(n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            assert_eq!(previous_tweak(next_tweak(tweak)), tweak);
+        }
+    }
+
+    #[test]
+    fn signed_pointers_come_back() {
+        let key = [1, 2];
+        for ptr in [0x0000_7fff_1234_5678, 0xffff_8000_1234_5678, 0x5a00_0000_0000_1000] {
+            let signed = add(ptr, 7, key);
+            assert_eq!(strip(signed), ptr);
+            assert_eq!(authenticate(signed, 7, key), Some(ptr));
+            assert_eq!(authenticate(signed ^ 1 << 50, 7, key), None);
+        }
+    }
+}

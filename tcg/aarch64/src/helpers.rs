@@ -183,7 +183,9 @@ fn javascript_to_int(cpu: &mut Cpu, a: u64, mode: FloatMode) -> u64 {
     const EXACT: u64 = 1 << 32;
     let raised = &mut cpu.head.fp_flags;
     let flushed = fp::flush_input(Ty::F64, a, mode, raised);
-    let a = flushed;
+    if flushed != a {
+        return 0;
+    }
     let exponent = (a >> 52 & 0x7ff) as i64 - 1023;
     let fraction = a & ((1 << 52) - 1) | 1 << 52;
     if exponent == 1024 {

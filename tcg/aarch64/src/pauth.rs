@@ -112,23 +112,29 @@ pub fn qarma5(data: u64, tweak: u64, [core, white]: Key) -> u64 {
     v ^ white_after
 }
 
-/// The code's place in a pointer: above the address, below bit 55, which says which half of the space it is in.
-const FIELD: u64 = ((1 << 55) - 1) & !((1 << 48) - 1);
+/// Which half of the space a pointer is in.
+const HALF: u64 = 1 << 55;
+
+/// The code's place in a pointer: above the address but for bit 55. In the lower half, whose pointers have tags, below it.
+fn field(ptr: u64) -> u64 {
+    let above = u64::MAX << 48;
+    if ptr & HALF != 0 { above & !HALF } else { above & (HALF - 1) }
+}
 
 /// `ptr` without a code.
 pub fn strip(ptr: u64) -> u64 {
-    if ptr >> 55 & 1 != 0 { ptr | FIELD } else { ptr & !FIELD }
+    if ptr & HALF != 0 { ptr | field(ptr) } else { ptr & !field(ptr) }
 }
 
 /// `ptr` with a code.
 pub fn add(ptr: u64, modifier: u64, key: Key) -> u64 {
-    ptr ^ qarma5(strip(ptr), modifier, key) & FIELD
+    ptr ^ qarma5(strip(ptr), modifier, key) & field(ptr)
 }
 
 /// `ptr` without its code, if it is the right one.
 pub fn authenticate(ptr: u64, modifier: u64, key: Key) -> Option<u64> {
     let stripped = strip(ptr);
-    (ptr ^ qarma5(stripped, modifier, key) & FIELD == stripped).then_some(stripped)
+    (ptr ^ qarma5(stripped, modifier, key) & field(ptr) == stripped).then_some(stripped)
 }
 
 /// A code of 32 bits for any data.

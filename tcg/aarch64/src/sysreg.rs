@@ -21,11 +21,13 @@ pub mod fpcr {
     /// Alternative half precision.
     pub const AHP: u64 = 1 << 26;
     /// What can be written. Stride and Len are kept, and mean nothing in AArch64 state.
-    pub const WRITABLE: u64 = 0x7f7 << 16;
+    pub const WRITABLE: u64 = 0x7ff << 16;
 }
 
 /// FPSR.QC.
 pub const FPSR_QC: u64 = 1 << 27;
+/// FPSR.QC, and the flags of AArch32 comparisons above it.
+const FPSR_STORED: u64 = 0x1f << 27;
 /// FPSR bits and the flags they are.
 const FPSR: [(u64, u32); 6] = [
     (1, flags::NV),
@@ -49,8 +51,8 @@ pub struct System {
     pub features: Features,
     /// FPCR.
     pub fpcr: u64,
-    /// FPSR.QC; the other flags are the translator's.
-    pub saturated: bool,
+    /// FPSR.QC and above; the other flags are the translator's.
+    pub fpsr: u64,
     /// Keys IA, IB, DA, DB, GA.
     pub keys: [Key; 5],
     /// PSTATE.DIT.
@@ -73,7 +75,7 @@ impl System {
             user_ids: true,
             features,
             fpcr: 0,
-            saturated: false,
+            fpsr: 0,
             keys: [[0; 2]; 5],
             dit: false,
             ssbs: false,
@@ -188,14 +190,14 @@ pub fn fpsr(cpu: &mut Cpu) -> u64 {
     collect_flags(&mut cpu.head);
     let accrued =
         FPSR.iter().filter(|(_, flag)| cpu.head.fp_flags & flag != 0).fold(0, |all, (bit, _)| all | bit);
-    accrued | if cpu.system.saturated { FPSR_QC } else { 0 }
+    accrued | cpu.system.fpsr
 }
 
 /// FPSR becomes `value`.
 pub fn set_fpsr(cpu: &mut Cpu, value: u64) {
     collect_flags(&mut cpu.head);
     cpu.head.fp_flags = FPSR.iter().filter(|(bit, _)| value & bit != 0).fold(0, |all, (_, flag)| all | flag);
-    cpu.system.saturated = value & FPSR_QC != 0;
+    cpu.system.fpsr = value & FPSR_STORED;
 }
 
 /// FPCR becomes `value`. The caller sees to it that translations for the new mode are used.
@@ -372,6 +374,6 @@ mod tests {
     fn fpsr_keeps_what_is_written() {
         let mut cpu = Cpu::new(Features::max());
         set_fpsr(&mut cpu, u64::MAX);
-        assert_eq!(fpsr(&mut cpu), 0x0800_009f);
+        assert_eq!(fpsr(&mut cpu), 0xf800_009f);
     }
 }

@@ -85,6 +85,12 @@ fn plain(text: &str) -> String {
 /// Numbers in decimal.
 fn number(text: &str) -> String {
     let (hash, digits) = text.strip_prefix('#').map_or(("", text), |digits| ("#", digits));
+    // Addresses: only their listings have no hash.
+    if hash.is_empty()
+        && let Some(address) = digits.strip_prefix("0x")
+    {
+        return address.to_string();
+    }
     if let Some(value) = digits.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok()) {
         return format!("{hash}{}", value as i64);
     }

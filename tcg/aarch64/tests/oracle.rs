@@ -98,11 +98,20 @@ fn report(program: &Program, ours: &[u8], theirs: &[u8]) -> Option<String> {
         let name = name_of(at);
         if a != b {
             writeln!(text, "  {name}: before {before:#x}, here {a:#x}, there {b:#x}").expect("a string");
-        } else if at < 99 * 8 {
+        } else if at < 99 * 8 && (a != before || uses(program, n, at)) {
             writeln!(text, "  {name}: before {before:#x}, after {a:#x}").expect("a string");
         }
     }
     Some(text)
+}
+
+/// Whether an instruction of case `n` may read the register at `at` of the case's data, going by the usual fields.
+fn uses(program: &Program, n: usize, at: usize) -> bool {
+    let number = if at < 256 { at / 8 } else { (at - 256) / 16 % 32 } as u32;
+    program.cases[n].clone().step_by(4).any(|at| {
+        let bits = u32::from_le_bytes(program.image[at..at + 4].try_into().expect("four bytes"));
+        [5, 10, 16].iter().any(|shift| bits >> shift & 31 == number)
+    })
 }
 
 fn setting(name: &str, default: u64) -> u64 {

@@ -92,7 +92,7 @@ impl Source for Family {
     fn difference(&self, a: &Cpu, b: &Cpu) -> Option<String> {
         let state = |cpu: &Cpu| {
             let system = &cpu.system;
-            (system.fpcr, system.saturated, system.dit, system.ssbs, system.stored)
+            (system.fpcr, system.fpsr, system.dit, system.ssbs, system.stored)
         };
         (state(a) != state(b)).then(|| format!("system {:x?} and {:x?}\n", state(a), state(b)))
     }

@@ -17,6 +17,8 @@ pub enum Class {
     Float,
     /// I32, I64, F32, F64 or V128: what memory and registers hold.
     Plain,
+    /// An integer or a float.
+    Number,
     /// Any that a value can have.
     Any,
     /// Lanes of integers.
@@ -35,6 +37,7 @@ impl Class {
             Self::Int => matches!(ty, Ty::I32 | Ty::I64),
             Self::Float => FLOATS.contains(&ty),
             Self::Plain => matches!(ty, Ty::I32 | Ty::I64 | Ty::F32 | Ty::F64 | Ty::V128),
+            Self::Number => Self::Int.contains(ty) || Self::Float.contains(ty),
             Self::Any => matches!(ty, Ty::Bool | Ty::F16) || Self::Plain.contains(ty),
             Self::IntLanes => matches!(ty, Ty::I8x16 | Ty::I16x8 | Ty::I32x4 | Ty::I64x2),
             Self::Lanes => ty.is_vector() && ty != Ty::V128,
@@ -226,7 +229,7 @@ impl Op {
             Op::Trunc => row(Class::Is(Ty::I32), &[I64], Imm::None),
             Op::Zext => row(Class::Int, &[Arg::Narrower], Imm::None),
             Op::SextW => row(Class::Is(Ty::I64), &[I32], Imm::None),
-            Op::Bitcast => row(Class::Plain, &[Arg::SameWidth], Imm::None),
+            Op::Bitcast => row(Class::Number, &[Arg::SameWidth], Imm::None),
             Op::FlagsAdd | Op::FlagsSub => row(Class::Int, &[Same, Same], Imm::None),
             Op::FlagsAdc => row(Class::Int, &[Same, Same, BOOL], Imm::None),
             Op::FlagsLogic => row(Class::Int, &[Same], Imm::None),

@@ -146,9 +146,8 @@ pub mod show {
     const EXTENSIONS: [&str; 8] = ["uxtb", "uxth", "uxtw", "uxtx", "sxtb", "sxth", "sxtw", "sxtx"];
 
     fn extension(rm: i64, sf: i64, option: i64, amount: i64, shifts: bool) -> String {
-        let wide = i64::from(option & 3 == 3);
+        let wide = i64::from(option & 3 == 3 && sf != 0);
         let name = if shifts { "lsl" } else { EXTENSIONS[option as usize & 7] };
-        let _ = sf;
         let reg = r(rm, wide, 0);
         match (shifts, amount) {
             (true, 0) => reg,
@@ -297,6 +296,11 @@ pub mod show {
     /// Nothing for the only barrier of its kind there is.
     pub fn barrier_isb(n: i64, _: u64) -> String {
         if n == 15 { String::new() } else { format!("#{n:#x}") }
+    }
+
+    /// Where a return goes, if not where the link register says.
+    pub fn ret(n: i64, pc: u64) -> String {
+        if n == 30 { String::new() } else { format!(" {}", x(n, pc)) }
     }
 
     /// A field of PSTATE.

@@ -15,8 +15,8 @@ pub struct Cpu {
     pub x: [u64; 31],
     /// The stack pointer in use.
     pub sp: u64,
-    /// SIMD and float registers, the low half first.
-    pub v: [[u64; 2]; 32],
+    /// SIMD and float registers.
+    pub v: [u128; 32],
     /// PSTATE.{N,Z,C,V}, as [`tcg_core::sem::packed`].
     pub flags: u64,
     /// Address that the local exclusive monitor holds; all ones for none.
@@ -40,7 +40,7 @@ impl Cpu {
             head: CpuHeader::new(),
             x: [0; 31],
             sp: 0,
-            v: [[0; 2]; 32],
+            v: [0; 32],
             flags: 0,
             exclusive_addr: u64::MAX,
             exclusive: [0; 2],
@@ -72,52 +72,41 @@ pub const fn x(n: u8) -> RegId {
 /// The stack pointer.
 pub const SP: RegId = RegId(31);
 
-/// The low half of `v[n]`.
+/// Register `v[n]`.
 pub const fn v(n: u8) -> RegId {
     RegId(32 + n as u16)
 }
 
-/// The high half of `v[n]`.
-pub const fn v_high(n: u8) -> RegId {
-    RegId(64 + n as u16)
-}
-
 /// [`Cpu::flags`].
-pub const FLAGS: RegId = RegId(96);
+pub const FLAGS: RegId = RegId(64);
 /// [`Cpu::exclusive_addr`].
-pub const EXCLUSIVE_ADDR: RegId = RegId(97);
+pub const EXCLUSIVE_ADDR: RegId = RegId(65);
 /// [`Cpu::exclusive`], low half.
-pub const EXCLUSIVE_LOW: RegId = RegId(98);
+pub const EXCLUSIVE_LOW: RegId = RegId(66);
 /// [`Cpu::exclusive`], high half.
-pub const EXCLUSIVE_HIGH: RegId = RegId(99);
+pub const EXCLUSIVE_HIGH: RegId = RegId(67);
 /// [`Cpu::tpidr_el0`].
-pub const TPIDR_EL0: RegId = RegId(100);
+pub const TPIDR_EL0: RegId = RegId(68);
 /// [`Cpu::tpidrro_el0`].
-pub const TPIDRRO_EL0: RegId = RegId(101);
+pub const TPIDRRO_EL0: RegId = RegId(69);
 
 /// [`Cpu::scratch`], word `n`.
 pub const fn scratch(n: u8) -> RegId {
-    RegId(102 + n as u16)
+    RegId(70 + n as u16)
 }
 
-const COUNT: usize = 106;
+const COUNT: usize = 74;
 
 const X_NAMES: [&str; 31] = [
     "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
     "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30",
 ];
-const D_NAMES: [&str; 32] = [
-    "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15",
-    "d16", "d17", "d18", "d19", "d20", "d21", "d22", "d23", "d24", "d25", "d26", "d27", "d28", "d29", "d30",
-    "d31",
+const V_NAMES: [&str; 32] = [
+    "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",
+    "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
+    "v31",
 ];
-const HIGH_NAMES: [&str; 32] = [
-    "v0.d1", "v1.d1", "v2.d1", "v3.d1", "v4.d1", "v5.d1", "v6.d1", "v7.d1", "v8.d1", "v9.d1", "v10.d1",
-    "v11.d1", "v12.d1", "v13.d1", "v14.d1", "v15.d1", "v16.d1", "v17.d1", "v18.d1", "v19.d1", "v20.d1",
-    "v21.d1", "v22.d1", "v23.d1", "v24.d1", "v25.d1", "v26.d1", "v27.d1", "v28.d1", "v29.d1", "v30.d1",
-    "v31.d1",
-];
-const OTHERS: [(&str, Ty, usize); COUNT - 96] = [
+const OTHERS: [(&str, Ty, usize); COUNT - 64] = [
     ("nzcv", Ty::I32, offset_of!(Cpu, flags)),
     ("exclusive_addr", Ty::I64, offset_of!(Cpu, exclusive_addr)),
     ("exclusive_low", Ty::I64, offset_of!(Cpu, exclusive)),
@@ -137,9 +126,8 @@ const fn table() -> [RegDesc; COUNT] {
         let (name, ty, offset) = match n {
             0..31 => (X_NAMES[n], Ty::I64, offset_of!(Cpu, x) + n * 8),
             31 => ("sp", Ty::I64, offset_of!(Cpu, sp)),
-            32..64 => (D_NAMES[n - 32], Ty::F64, offset_of!(Cpu, v) + (n - 32) * 16),
-            64..96 => (HIGH_NAMES[n - 64], Ty::I64, offset_of!(Cpu, v) + (n - 64) * 16 + 8),
-            _ => OTHERS[n - 96],
+            32..64 => (V_NAMES[n - 32], Ty::V128, offset_of!(Cpu, v) + (n - 32) * 16),
+            _ => OTHERS[n - 64],
         };
         regs[n] = RegDesc { name, ty, offset: offset as u32 };
         n += 1;

@@ -59,7 +59,7 @@ pub fn is_unallocated(op: Op) -> bool {
         Op::ScvtfFix(a) | Op::UcvtfFix(a) => a.sf == 0 && a.scale < 32,
         Op::FcvtzsFix(a) | Op::FcvtzuFix(a) => a.sf == 0 && a.scale < 32,
         Op::Casp(a) => (a.rs | a.rt) & 1 != 0,
-        _ => is_unallocated_memory(op),
+        _ => is_unallocated_memory(op) || is_unallocated_simd(op),
     }
 }
 
@@ -73,6 +73,170 @@ fn is_unallocated_memory(op: Op) -> bool {
             a.rd == a.rs || a.rs == a.rn || a.rd == a.rn || [a.rd, a.rn].contains(&31)
         }
         _ => false,
+    }
+}
+
+/// Of Advanced SIMD: lanes that are as wide as half a register has bits, and element sizes that there are not.
+fn is_unallocated_simd(op: Op) -> bool {
+    let row = op.row();
+    if !row.extensions.contains(&Ext::AdvSimd) {
+        return false;
+    }
+    let doubles_of_half = |q: u8, size: u8| q == 0 && size == 3;
+    match op {
+        // Whether lanes are doublewords stands in `size` or in `sz`.
+        Op::AddV(a)
+        | Op::SubV(a)
+        | Op::CmgtV(a)
+        | Op::CmhiV(a)
+        | Op::CmgeV(a)
+        | Op::CmhsV(a)
+        | Op::CmtstV(a)
+        | Op::CmeqV(a)
+        | Op::AddpV(a)
+        | Op::SqaddV(a)
+        | Op::UqaddV(a)
+        | Op::SqsubV(a)
+        | Op::UqsubV(a)
+        | Op::SshlV(a)
+        | Op::UshlV(a)
+        | Op::SqshlV(a)
+        | Op::UqshlV(a)
+        | Op::SrshlV(a)
+        | Op::UrshlV(a)
+        | Op::SqrshlV(a)
+        | Op::UqrshlV(a)
+        | Op::Uzp1(a)
+        | Op::Uzp2(a)
+        | Op::Zip1(a)
+        | Op::Zip2(a)
+        | Op::Trn1(a)
+        | Op::Trn2(a) => doubles_of_half(a.q, a.size),
+        Op::AbsV(a)
+        | Op::NegV(a)
+        | Op::SqabsV(a)
+        | Op::SqnegV(a)
+        | Op::CmgtVz(a)
+        | Op::CmeqVz(a)
+        | Op::CmltVz(a)
+        | Op::CmgeVz(a)
+        | Op::CmleVz(a) => doubles_of_half(a.q, a.size),
+        Op::Addv(a)
+        | Op::Smaxv(a)
+        | Op::Sminv(a)
+        | Op::Umaxv(a)
+        | Op::Uminv(a)
+        | Op::Saddlv(a)
+        | Op::Uaddlv(a) => a.q == 0 && a.size == 2,
+        Op::DupElement(a) | Op::DupGeneral(a) => a.imm5 & 15 == 0 || a.q == 0 && a.imm5.trailing_zeros() == 3,
+        Op::Umov(a) => a.imm5 & 15 == 0 || (a.q == 1) != (a.imm5.trailing_zeros() == 3),
+        Op::Smov(a) => a.imm5 & 7 == 0 || a.q == 0 && a.imm5.trailing_zeros() == 2,
+        Op::InsGeneral(a) | Op::DupScalar(a) => a.imm5 & 15 == 0,
+        Op::InsElement(a) => a.imm5 & 15 == 0,
+        Op::ExtV(a) => a.q == 0 && a.imm4 > 7,
+        Op::MoviV(a) => a.cmode == 15 && a.op == 1 && a.q == 0,
+        Op::SshrV(a)
+        | Op::SsraV(a)
+        | Op::SrshrV(a)
+        | Op::SrsraV(a)
+        | Op::UshrV(a)
+        | Op::UsraV(a)
+        | Op::UrshrV(a)
+        | Op::UrsraV(a)
+        | Op::SriV(a)
+        | Op::ShlV(a)
+        | Op::SliV(a) => a.imm >> 3 == 0 || a.q == 0 && a.imm >> 6 == 1,
+        Op::ShrnV(a) | Op::RshrnV(a) | Op::SshllV(a) | Op::UshllV(a) => a.imm >> 3 == 0 || a.imm >> 6 == 1,
+        Op::FmlaE(a) | Op::FmlsE(a) | Op::FmulE(a) => a.sz == 1 && (a.l == 1 || a.q == 0),
+        Op::StMultiple(a) | Op::LdMultiple(a) => !is_multiple(a.opcode, a.size, a.q),
+        Op::StMultiPost(a) | Op::LdMultiPost(a) => !is_multiple(a.opcode, a.size, a.q),
+        Op::StSingle(a) => !is_single(a.opcode, a.s, a.size, false),
+        Op::LdSingle(a) => !is_single(a.opcode, a.s, a.size, true),
+        Op::StSinglePost(a) => !is_single(a.opcode, a.s, a.size, false),
+        Op::LdSinglePost(a) => !is_single(a.opcode, a.s, a.size, true),
+        _ => is_half_of_doubles(op),
+    }
+}
+
+/// Float instructions on the one double that half a register holds.
+fn is_half_of_doubles(op: Op) -> bool {
+    match op {
+        Op::FmaxnmV(a)
+        | Op::FmlaV(a)
+        | Op::FaddV(a)
+        | Op::FcmeqV(a)
+        | Op::FmaxV(a)
+        | Op::FminnmV(a)
+        | Op::FmlsV(a)
+        | Op::FsubV(a)
+        | Op::FminV(a)
+        | Op::FmulV(a)
+        | Op::FcmgeV(a)
+        | Op::FacgeV(a)
+        | Op::FdivV(a)
+        | Op::FabdV(a)
+        | Op::FcmgtV(a)
+        | Op::FacgtV(a)
+        | Op::FmaxnmpV(a)
+        | Op::FaddpV(a)
+        | Op::FmaxpV(a)
+        | Op::FminnmpV(a)
+        | Op::FminpV(a) => a.q == 0 && a.sz == 1,
+        Op::FabsV(a)
+        | Op::FnegV(a)
+        | Op::FsqrtV(a)
+        | Op::FrintnV(a)
+        | Op::FrintmV(a)
+        | Op::FrintpV(a)
+        | Op::FrintzV(a)
+        | Op::FrintaV(a)
+        | Op::FrintxV(a)
+        | Op::FrintiV(a)
+        | Op::FcvtnsV(a)
+        | Op::FcvtmsV(a)
+        | Op::FcvtasV(a)
+        | Op::ScvtfV(a)
+        | Op::FcvtpsV(a)
+        | Op::FcvtzsV(a)
+        | Op::FcvtnuV(a)
+        | Op::FcvtmuV(a)
+        | Op::FcvtauV(a)
+        | Op::UcvtfV(a)
+        | Op::FcvtpuV(a)
+        | Op::FcvtzuV(a)
+        | Op::FcmgtVz(a)
+        | Op::FcmeqVz(a)
+        | Op::FcmltVz(a)
+        | Op::FcmgeVz(a)
+        | Op::FcmleVz(a) => a.q == 0 && a.sz == 1,
+        _ => false,
+    }
+}
+
+/// Registers of a load or store of multiple structures, and elements of a structure.
+pub fn multiple(opcode: u8) -> Option<(u8, u8)> {
+    Some(match opcode {
+        0b0000 => (4, 4),
+        0b0010 => (4, 1),
+        0b0100 => (3, 3),
+        0b0110 => (3, 1),
+        0b0111 => (1, 1),
+        0b1000 => (2, 2),
+        0b1010 => (2, 1),
+        _ => return None,
+    })
+}
+
+fn is_multiple(opcode: u8, size: u8, q: u8) -> bool {
+    multiple(opcode).is_some_and(|(_, elements)| elements == 1 || size != 3 || q == 1)
+}
+
+fn is_single(opcode: u8, s: u8, size: u8, load: bool) -> bool {
+    match opcode >> 1 {
+        0 => true,
+        1 => size & 1 == 0,
+        2 => size == 0 || size == 1 && s == 0,
+        _ => load && s == 0,
     }
 }
 

@@ -68,6 +68,8 @@ extensions! {
     Wfxt "WFxT" Isar2[0] = 2;
     Dpb "DPB" Isar1[0] = 1;
     Dpb2 "DPB2" Isar1[0] = 2;
+    Aes "AES" Isar0[4] = 1;
+    Pmull "PMULL" Isar0[4] = 2;
 
     PauthGeneric "PACQARMA5" Isar1[24] = 1;
     Bti "BTI" Pfr1[0] = 1;
@@ -79,7 +81,7 @@ extensions! {
 
 impl Ext {
     /// How many of the table's first rows instructions depend on.
-    pub const INSTRUCTION_EXTS: u32 = Ext::Dpb2 as u32 + 1;
+    pub const INSTRUCTION_EXTS: u32 = Ext::Pmull as u32 + 1;
 
     /// The name as `-cpu` has it: the manual's without `FEAT_`, in lower case.
     pub fn name(self) -> String {
@@ -96,7 +98,7 @@ struct Model {
     dczid: u64,
 }
 
-const V8_0: &[Ext] = &[Ext::Base, Ext::Fp, Ext::AdvSimd, Ext::Crc32];
+const V8_0: &[Ext] = &[Ext::Base, Ext::Fp, Ext::AdvSimd, Ext::Crc32, Ext::Aes, Ext::Pmull];
 const V8_2: &[Ext] = &[
     Ext::Base,
     Ext::Fp,
@@ -108,6 +110,8 @@ const V8_2: &[Ext] = &[
     Ext::Rcpc,
     Ext::Dpb,
     Ext::Ssbs,
+    Ext::Aes,
+    Ext::Pmull,
 ];
 
 static MODELS: [Model; 6] = [
@@ -263,10 +267,10 @@ mod tests {
     fn models_are_found_and_switched() {
         let a57 = Features::parse("cortex-a57").expect("a model");
         assert!(!a57.has(Ext::Lse) && a57.has(Ext::Crc32));
-        assert_eq!(a57.id(IdReg::Isar0), 1 << 16);
+        assert_eq!(a57.id(IdReg::Isar0), 0x1_0020);
         assert_eq!(a57.id(IdReg::Pfr0), 0x11);
         let n1 = Features::parse("neoverse-n1,lse=off,fp16=on").expect("a model");
-        assert_eq!(n1.id(IdReg::Isar0), 1 << 16);
+        assert_eq!(n1.id(IdReg::Isar0), 0x1_0020);
         assert_eq!(n1.id(IdReg::Pfr0), 0x11_0011);
         assert_eq!(n1.midr(), 0x414f_d0c1);
     }

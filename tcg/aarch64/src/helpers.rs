@@ -29,7 +29,7 @@ impl From<Fault> for Stop {
 macro_rules! helpers {
     ($($(#[$doc:meta])* $id:ident $name:literal $(touches $regs:ident)? |$cpu:pat_param, $args:pat_param| $body:expr;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
-        enum Number { $($id,)* }
+        enum Number { $($id,)* SIMD }
         $($(#[$doc])* pub const $id: HelperId = HelperId(Number::$id as u16);)*
 
         /// The helpers, in number order.
@@ -40,8 +40,8 @@ macro_rules! helpers {
                 let cpu = unsafe { &mut *head.cast::<Cpu>() };
                 finish(cpu, body, [a, b, c])
             }
-            Helper { name: $name, func: shim, touches_regs: helpers!(@touches $($regs)?) }
-        },)*];
+            Helper { name: $name, func: shim, touches_regs: helpers!(@touches $($regs)?), vectors: false }
+        },)* SIMD_HELPER];
     };
     (@touches) => { false };
     (@touches registers) => { true };
@@ -100,6 +100,22 @@ helpers! {
     };
     /// JavaScript's conversion of a double: value, mode. Gives the integer, and in bit 32 whether it is exact.
     JAVASCRIPT_TO_INT "javascript_to_int" |cpu, [a, kind, _]| Ok(javascript_to_int(cpu, a, FloatMode::from_bits(kind)));
+}
+
+/// Operations on lanes in software: a vector helper, whose parameter [`crate::simd::Soft::pack`] makes.
+pub const SIMD: HelperId = HelperId(Number::SIMD as u16);
+
+const SIMD_HELPER: Helper = Helper { name: "simd", func: simd_shim, touches_regs: false, vectors: true };
+
+unsafe extern "C" fn simd_shim(head: *mut CpuHeader, param: u64, _: u64, _: u64, _: u64) -> HelperResult {
+    // SAFETY: the running PE's header, which nobody else uses meanwhile.
+    let head = unsafe { &mut *head };
+    let (value, saturated) = crate::simd::run(param, head.vectors);
+    head.vectors[0] = value;
+    if saturated {
+        head.fp_flags |= flags::SAT;
+    }
+    HelperResult::ok(0)
 }
 
 fn finish(cpu: &mut Cpu, body: fn(&mut Cpu, [u64; 3]) -> Result<u64, Stop>, args: [u64; 3]) -> HelperResult {

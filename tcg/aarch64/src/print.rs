@@ -3,6 +3,8 @@
 use crate::decode::Insn;
 use crate::isa;
 
+mod simd;
+
 /// The listing of an instruction that stands at `pc`.
 pub fn print(insn: Insn, pc: u64) -> String {
     match insn.op {
@@ -14,6 +16,8 @@ pub fn print(insn: Insn, pc: u64) -> String {
 /// How operands are printed: the functions that the tables name.
 pub mod show {
     use crate::{decode, sysreg};
+
+    pub use super::simd::*;
 
     /// A register of 32 or, with `sf`, 64 bits.
     pub fn r(n: i64, sf: i64, _: u64) -> String {

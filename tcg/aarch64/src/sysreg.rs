@@ -24,18 +24,17 @@ pub mod fpcr {
     pub const WRITABLE: u64 = 0x7ff << 16;
 }
 
-/// FPSR.QC.
-pub const FPSR_QC: u64 = 1 << 27;
-/// FPSR.QC, and the flags of AArch32 comparisons above it.
-const FPSR_STORED: u64 = 0x1f << 27;
+/// FPSR's flags of AArch32 comparisons.
+const FPSR_STORED: u64 = 0xf << 28;
 /// FPSR bits and the flags they are.
-const FPSR: [(u64, u32); 6] = [
+const FPSR: [(u64, u32); 7] = [
     (1, flags::NV),
     (1 << 1, flags::DZ),
     (1 << 2, flags::OF),
     (1 << 3, flags::UF),
     (1 << 4, flags::NX),
     (1 << 7, flags::ID),
+    (1 << 27, flags::SAT),
 ];
 
 /// A pointer authentication key, low half first.
@@ -51,7 +50,7 @@ pub struct System {
     pub features: Features,
     /// FPCR.
     pub fpcr: u64,
-    /// FPSR.QC and above; the other flags are the translator's.
+    /// FPSR's highest bits; the flags are the translator's.
     pub fpsr: u64,
     /// Keys IA, IB, DA, DB, GA.
     pub keys: [Key; 5],

@@ -104,8 +104,9 @@ fn number(text: &str) -> String {
 
 /// Rows whose listings name what binutils writes otherwise: system registers and instructions, hints, barriers.
 fn is_spelled_otherwise(row: &Row) -> bool {
-    const NAMES: [&str; 19] = [
+    const NAMES: [&str; 20] = [
         "nop/hint",
+        "movi/v",
         "yield/hint",
         "wfe",
         "wfi",

@@ -204,6 +204,22 @@ fn float_flushing() {
 }
 
 #[test]
+fn simd() {
+    agree("simd", PLAIN, |row| !is_memory(row) && of(row, &[Ext::AdvSimd, Ext::Aes, Ext::Pmull]));
+}
+
+#[test]
+fn simd_rounding() {
+    let control = Control { rounding: true, bits: fpcr::DN | fpcr::FZ };
+    agree("simd-rounding", control, |row| !is_memory(row) && of(row, &[Ext::AdvSimd]) && row.has("sz"));
+}
+
+#[test]
+fn simd_memory() {
+    agree("simd-memory", PLAIN, |row| is_memory(row) && of(row, &[Ext::AdvSimd]));
+}
+
+#[test]
 fn everything() {
     agree("all", PLAIN, |_| true);
 }

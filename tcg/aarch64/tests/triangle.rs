@@ -75,11 +75,13 @@ impl Source for Family {
             if rng.chance(50) { 0 } else { rng.bits() & (fpcr::FZ | fpcr::DN | fpcr::FZ16 | fpcr::AHP) };
         cpu.system.fpcr = rounding | rest;
         for n in 0..32 {
-            cpu.v[n][0] = match rng.below(4) {
+            let low = match rng.below(4) {
                 0 => rng.value(tcg_core::ty::Ty::F32),
                 1 => rng.value(tcg_core::ty::Ty::F16),
-                _ => cpu.v[n][0],
+                2 => rng.value(tcg_core::ty::Ty::F64),
+                _ => continue,
             };
+            cpu.v[n] = cpu.v[n] >> 64 << 64 | u128::from(low);
         }
         // Sizes of memory copies, and something that is reserved now and then.
         for n in 0..31 {

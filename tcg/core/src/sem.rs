@@ -241,6 +241,8 @@ pub mod flags {
     pub const NV: u32 = 16;
     /// A subnormal operand counted as zero.
     pub const ID: u32 = 32;
+    /// An integer operation saturated.
+    pub const SAT: u32 = 64;
 }
 
 /// Size and manner of a memory access.

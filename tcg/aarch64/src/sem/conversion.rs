@@ -1,15 +1,15 @@
 //! Conversions between float formats, integers and fixed-point numbers, and moves between registers: C4.1.96.
 
 use super::float::{Kind, by_type, dynamic, rounding_by};
-use super::{Cx, Width, fall, set_flags, set_x, x};
+use super::{Cx, Width, fall, set_flags, set_v_low, set_x, x};
 use crate::cpu;
 use crate::helpers;
 use crate::isa::{FToI, Fcvt, FixToI, MoveH, MoveX};
 use crate::mode;
 use tcg_core::fp::NAN_TO_ZERO;
 use tcg_core::ir::Op;
-use tcg_core::sem::{Flow, Rm, Sem, packed};
-use tcg_core::ty::{F16, F32, F64, I32, I64, Scalar};
+use tcg_core::sem::{Flow, Lane, Rm, Sem, packed};
+use tcg_core::ty::{F16, F32, F64, I32, I64, Scalar, Ty};
 
 fn to_integer<K: Kind, S: Sem>(s: &mut S, cx: &Cx, a: FToI, rm: Rm, signed: bool) -> Flow<S> {
     if a.sf != 0 {
@@ -105,9 +105,7 @@ fn of_fixed<K: Kind, S: Sem>(s: &mut S, cx: &Cx, a: FixToI, signed: bool) -> Flo
     let kind = s.k(fixed_kind::<K>(cx, a, mode::rounding(cx.at.mode), signed));
     let v = x(s, a.rn);
     let v = s.call(helpers::OF_FIXED, &[v, kind])?;
-    let zero = s.k::<I64>(0);
-    s.set(cpu::v(a.rd), v);
-    s.set(cpu::v_high(a.rd), zero);
+    set_v_low(s, a.rd, v);
     fall::<S>()
 }
 
@@ -138,9 +136,7 @@ fn convert<K: Kind, L: Kind, S: Sem>(s: &mut S, cx: &Cx, a: Fcvt) -> Flow<S> {
         let v = K::bits(s, a.rn);
         let (v, kind) = (K::widen(s, v), s.k(imm | (K::TY as u64) << 8 | (L::TY as u64) << 16));
         let v = s.call(helpers::CONVERT_ALTERNATIVE, &[v, kind])?;
-        let zero = s.k::<I64>(0);
-        s.set(cpu::v(a.rd), v);
-        s.set(cpu::v_high(a.rd), zero);
+        set_v_low(s, a.rd, v);
         return fall::<S>();
     }
     let v = K::get(s, a.rn);
@@ -164,7 +160,7 @@ pub fn fcvt<S: Sem>(s: &mut S, cx: &Cx, a: Fcvt) -> Flow<S> {
 
 /// JavaScript's conversion to a 32-bit integer: modulo 2^32; Z says that it was exact.
 pub fn fjcvtzs<S: Sem>(s: &mut S, cx: &Cx, a: MoveX) -> Flow<S> {
-    let (v, kind) = (s.get(cpu::v(a.rn)), s.k(rounding_by::<F64>(cx, Rm::Rtz).bits()));
+    let (v, kind) = (F64::bits(s, a.rn), s.k(rounding_by::<F64>(cx, Rm::Rtz).bits()));
     let v = s.call(helpers::JAVASCRIPT_TO_INT, &[v, kind])?;
     // The helper says in bit 32 that it was exact.
     let (low, by, z) =
@@ -193,7 +189,8 @@ pub fn fmov_to_x<S: Sem>(s: &mut S, _: &Cx, a: MoveX) -> Flow<S> {
 
 /// The high half to a general register.
 pub fn fmov_top_to_x<S: Sem>(s: &mut S, _: &Cx, a: MoveX) -> Flow<S> {
-    let v = s.get(cpu::v_high(a.rn));
+    let v = s.get_vector(cpu::v(a.rn));
+    let v = s.extract(Lane::new(3, 1), v);
     set_x(s, a.rd, v);
     fall::<S>()
 }
@@ -214,8 +211,9 @@ pub fn fmov_of_x<S: Sem>(s: &mut S, _: &Cx, a: MoveX) -> Flow<S> {
 
 /// A doubleword from a general register to the high half.
 pub fn fmov_x_to_top<S: Sem>(s: &mut S, _: &Cx, a: MoveX) -> Flow<S> {
-    let v = x(s, a.rn);
-    s.set(cpu::v_high(a.rd), v);
+    let (v, old) = (x(s, a.rn), s.get_vector(cpu::v(a.rd)));
+    let v = s.insert(Ty::I64x2, 1, old, v);
+    s.set_vector(cpu::v(a.rd), v);
     fall::<S>()
 }
 

@@ -1,6 +1,6 @@
 //! Scalar floating point: C4.1.96. What FPCR says of NaNs and subnormal numbers is known when an instruction is translated.
 
-use super::{Cx, choose, condition, fall, set_flags};
+use super::{Cx, choose, condition, fall, set_flags, set_v_low};
 use crate::cpu;
 use crate::helpers;
 use crate::isa::{F2, F3, F4, FCCmp, FCSel, FCmp, FCmpZ, FImm};
@@ -8,7 +8,7 @@ use crate::mode;
 use crate::sysreg::packed_flags;
 use tcg_core::fp::min_max;
 use tcg_core::ir::Op;
-use tcg_core::sem::{FloatMode, Flow, Rm, Sem, V};
+use tcg_core::sem::{FloatMode, Flow, Lane, Rm, Sem, V};
 use tcg_core::ty::{F16, F32, F64, Float, I32, I64, Scalar, Ty};
 
 /// A float format as SIMD registers hold it, zeros above. Constants are bit patterns.
@@ -20,38 +20,50 @@ pub trait Kind: Float {
     fn bits<S: Sem>(s: &mut S, n: u8) -> V<S, Self::Bits>;
     /// An integer that holds the format's bits as one of 64 bits.
     fn widen<S: Sem>(s: &mut S, bits: V<S, Self::Bits>) -> V<S, I64>;
-
-    /// The float in `v[n]`.
-    fn get<S: Sem>(s: &mut S, n: u8) -> V<S, Self> {
-        let bits = Self::bits(s, n);
-        s.bits_to_float(bits)
-    }
-
     /// `v[n]` becomes the float of these bits.
-    fn set_bits<S: Sem>(s: &mut S, n: u8, bits: V<S, Self::Bits>) {
-        let (low, zero) = (Self::widen(s, bits), s.k::<I64>(0));
-        s.set(cpu::v(n), low);
-        s.set(cpu::v_high(n), zero);
-    }
-
+    fn set_bits<S: Sem>(s: &mut S, n: u8, bits: V<S, Self::Bits>);
+    /// The float in `v[n]`.
+    fn get<S: Sem>(s: &mut S, n: u8) -> V<S, Self>;
     /// `v[n]` becomes `value`.
-    fn set<S: Sem>(s: &mut S, n: u8, value: V<S, Self>) {
-        let bits = s.float_to_bits(value);
-        Self::set_bits(s, n, bits);
-    }
+    fn set<S: Sem>(s: &mut S, n: u8, value: V<S, Self>);
+}
+
+/// `v[n]` becomes a scalar in its lowest lane of `lanes`, zeros above.
+fn set_lowest<T: Scalar, S: Sem>(s: &mut S, n: u8, lanes: Ty, value: V<S, T>) {
+    let zero = s.vector(0);
+    let v = s.insert(lanes, 0, zero, value);
+    s.set_vector(cpu::v(n), v);
+}
+
+/// The lowest `1 << size` bytes of `v[n]`.
+fn lowest<T: Scalar, S: Sem>(s: &mut S, n: u8, size: u8) -> V<S, T> {
+    let v = s.get_vector(cpu::v(n));
+    s.extract(Lane::new(size, 0), v)
 }
 
 impl Kind for F16 {
     const SIGN: u64 = 1 << 15;
 
     fn bits<S: Sem>(s: &mut S, n: u8) -> V<S, I32> {
-        let v = s.get(cpu::v(n));
-        let v = s.trunc(v);
-        s.zext(v, 16)
+        lowest(s, n, 1)
     }
 
     fn widen<S: Sem>(s: &mut S, bits: V<S, I32>) -> V<S, I64> {
         s.zextw(bits)
+    }
+
+    fn set_bits<S: Sem>(s: &mut S, n: u8, bits: V<S, I32>) {
+        set_lowest(s, n, Ty::I16x8, bits);
+    }
+
+    fn get<S: Sem>(s: &mut S, n: u8) -> V<S, F16> {
+        let bits = Self::bits(s, n);
+        s.bits_to_float(bits)
+    }
+
+    fn set<S: Sem>(s: &mut S, n: u8, value: V<S, F16>) {
+        let bits = s.float_to_bits(value);
+        Self::set_bits(s, n, bits);
     }
 }
 
@@ -59,12 +71,23 @@ impl Kind for F32 {
     const SIGN: u64 = 1 << 31;
 
     fn bits<S: Sem>(s: &mut S, n: u8) -> V<S, I32> {
-        let v = s.get(cpu::v(n));
-        s.trunc(v)
+        lowest(s, n, 2)
     }
 
     fn widen<S: Sem>(s: &mut S, bits: V<S, I32>) -> V<S, I64> {
         s.zextw(bits)
+    }
+
+    fn set_bits<S: Sem>(s: &mut S, n: u8, bits: V<S, I32>) {
+        set_lowest(s, n, Ty::I32x4, bits);
+    }
+
+    fn get<S: Sem>(s: &mut S, n: u8) -> V<S, F32> {
+        lowest(s, n, 2)
+    }
+
+    fn set<S: Sem>(s: &mut S, n: u8, value: V<S, F32>) {
+        set_lowest(s, n, Ty::F32x4, value);
     }
 }
 
@@ -72,21 +95,23 @@ impl Kind for F64 {
     const SIGN: u64 = 1 << 63;
 
     fn bits<S: Sem>(s: &mut S, n: u8) -> V<S, I64> {
-        s.get(cpu::v(n))
+        lowest(s, n, 3)
     }
 
     fn widen<S: Sem>(_: &mut S, bits: V<S, I64>) -> V<S, I64> {
         bits
     }
 
+    fn set_bits<S: Sem>(s: &mut S, n: u8, bits: V<S, I64>) {
+        set_lowest(s, n, Ty::I64x2, bits);
+    }
+
     fn get<S: Sem>(s: &mut S, n: u8) -> V<S, F64> {
-        s.get(cpu::v(n))
+        lowest(s, n, 3)
     }
 
     fn set<S: Sem>(s: &mut S, n: u8, value: V<S, F64>) {
-        let zero = s.k::<I64>(0);
-        s.set(cpu::v(n), value);
-        s.set(cpu::v_high(n), zero);
+        set_lowest(s, n, Ty::F64x2, value);
     }
 }
 
@@ -320,9 +345,7 @@ fn round_within<K: Kind, S: Sem>(s: &mut S, cx: &Cx, a: F2, rm: Rm, bits: u64) -
     let v = K::widen(s, v);
     let kind = s.k(rounding_by::<K>(cx, rm).bits() | bits << 8 | (K::TY as u64) << 16);
     let v = s.call(helpers::ROUND_WITHIN, &[v, kind])?;
-    let zero = s.k::<I64>(0);
-    s.set(cpu::v(a.rd), v);
-    s.set(cpu::v_high(a.rd), zero);
+    set_v_low(s, a.rd, v);
     fall::<S>()
 }
 

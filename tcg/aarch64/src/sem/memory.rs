@@ -3,8 +3,8 @@
 use super::{Cx, Width, fall, set_x, set_x_sp, x, x_sp};
 use crate::cpu;
 use crate::isa::{LdI, LdIQ, LdR, LdRQ, LdU, LdUQ, Literal, LiteralV, Pair, PairS, PairV};
-use tcg_core::sem::{Flow, MemOp, Sem, V};
-use tcg_core::ty::{I32, I64};
+use tcg_core::sem::{Flow, Lane, MemOp, Sem, V};
+use tcg_core::ty::{F32, F64, I32, I64, Ty};
 
 /// What an instruction moves, and how.
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ impl Access {
 /// A value on its way to a register.
 enum Loaded<S: Sem> {
     General(V<S, I64>),
-    Simd(V<S, I64>, V<S, I64>),
+    Simd(S::W),
     Nothing,
 }
 
@@ -58,38 +58,63 @@ fn access<S: Sem>(s: &mut S, rt: u8, addr: V<S, I64>, access: Access) -> Result<
             s.store(addr, v, MemOp::new(size))?;
             Loaded::Nothing
         }
-        Access::LoadV(size) => {
-            let low = s.load(addr, MemOp::new(size))?;
-            Loaded::Simd(low, s.k(0))
-        }
+        Access::LoadV(size) => Loaded::Simd(load_lowest(s, addr, size)?),
         Access::StoreV(size) => {
-            let v = s.get::<I64>(cpu::v(rt));
-            s.store(addr, v, MemOp::new(size))?;
+            store_lowest(s, rt, addr, size)?;
             Loaded::Nothing
         }
-        Access::LoadQ => {
-            let low = s.load(addr, MemOp::new(3))?;
-            let above = s.add_imm(addr, 8);
-            Loaded::Simd(low, s.load(above, MemOp::new(3))?)
-        }
+        Access::LoadQ => Loaded::Simd(s.load_vector(addr, MemOp::new(4))?),
         Access::StoreQ => {
-            let (low, high) = (s.get::<I64>(cpu::v(rt)), s.get::<I64>(cpu::v_high(rt)));
-            let above = s.add_imm(addr, 8);
-            s.store(addr, low, MemOp::new(3))?;
-            s.store(above, high, MemOp::new(3))?;
+            let v = s.get_vector(cpu::v(rt));
+            s.store_vector(addr, v, MemOp::new(4))?;
             Loaded::Nothing
         }
     })
+}
+
+/// `1 << size` bytes of memory with zeros above, as a vector.
+fn load_lowest<S: Sem>(s: &mut S, addr: V<S, I64>, size: u8) -> Result<S::W, S::Stop> {
+    let (op, zero) = (MemOp::new(size), s.vector(0));
+    Ok(match size {
+        3 => {
+            let v = s.load::<F64>(addr, op)?;
+            s.insert(Ty::F64x2, 0, zero, v)
+        }
+        2 => {
+            let v = s.load::<F32>(addr, op)?;
+            s.insert(Ty::F32x4, 0, zero, v)
+        }
+        _ => {
+            let v = s.load::<I32>(addr, op)?;
+            s.insert(Ty::I32x4, 0, zero, v)
+        }
+    })
+}
+
+/// Stores the lowest `1 << size` bytes of `v[rt]`.
+fn store_lowest<S: Sem>(s: &mut S, rt: u8, addr: V<S, I64>, size: u8) -> Result<(), S::Stop> {
+    let (op, v) = (MemOp::new(size), s.get_vector(cpu::v(rt)));
+    match size {
+        3 => {
+            let v = s.extract::<F64>(Lane::new(3, 0), v);
+            s.store(addr, v, op)
+        }
+        2 => {
+            let v = s.extract::<F32>(Lane::new(2, 0), v);
+            s.store(addr, v, op)
+        }
+        _ => {
+            let v = s.extract::<I32>(Lane::new(size, 0), v);
+            s.store(addr, v, op)
+        }
+    }
 }
 
 /// Register `rt` becomes what was loaded.
 fn put<S: Sem>(s: &mut S, rt: u8, loaded: Loaded<S>) {
     match loaded {
         Loaded::General(v) => set_x(s, rt, v),
-        Loaded::Simd(low, high) => {
-            s.set(cpu::v(rt), low);
-            s.set(cpu::v_high(rt), high);
-        }
+        Loaded::Simd(v) => s.set_vector(cpu::v(rt), v),
         Loaded::Nothing => {}
     }
 }

@@ -13,6 +13,10 @@ mod memory;
 mod mops;
 mod multiply;
 mod pauth;
+mod simd;
+mod simd_float;
+mod simd_memory;
+mod simd_move;
 mod system;
 
 pub use atomic::*;
@@ -26,6 +30,10 @@ pub use memory::*;
 pub use mops::*;
 pub use multiply::*;
 pub use pauth::*;
+pub use simd::*;
+pub use simd_float::*;
+pub use simd_memory::*;
+pub use simd_move::*;
 pub use system::*;
 
 use crate::cpu;
@@ -34,7 +42,7 @@ use crate::features::Ext;
 use crate::mode;
 use tcg_core::guest::{Ctx, Trap};
 use tcg_core::sem::{Cc, Flow, Next, Sem, V};
-use tcg_core::ty::{Bool, I32, I64, Int};
+use tcg_core::ty::{Bool, I32, I64, Int, Ty};
 
 /// Where an instruction stands, what is known about the PE, and its bits.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +174,13 @@ fn x_sp<S: Sem>(s: &mut S, n: u8) -> V<S, I64> {
 /// Register `n` or the stack pointer becomes `value`.
 fn set_x_sp<S: Sem>(s: &mut S, n: u8, value: V<S, I64>) {
     s.set(if n == 31 { cpu::SP } else { cpu::x(n) }, value);
+}
+
+/// `v[n]` becomes `value` with zeros above.
+fn set_v_low<S: Sem>(s: &mut S, n: u8, value: V<S, I64>) {
+    let zero = s.vector(0);
+    let v = s.insert(Ty::I64x2, 0, zero, value);
+    s.set_vector(cpu::v(n), v);
 }
 
 /// Goes on with the instruction that follows.

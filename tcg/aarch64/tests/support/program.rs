@@ -289,6 +289,11 @@ impl Maker<'_> {
                 self.reserved("ldxp", &[("sf", sf), ("rt", rt), ("rt2", rt + 1)], word);
             }
             "cpyfp" | "cpyp" | "setp" => self.copy(row, word),
+            // The base goes up by up to 64 bytes: the stack pointer is set back.
+            "ld/multi_post" | "st/multi_post" | "ld/single_post" | "st/single_post" => {
+                self.emit(word);
+                self.with("add/imm", &[("sf", 1), ("rd", SP), ("rn", BASE_REG), ("imm", 48)]);
+            }
             // 128 bytes are not set aside in the window.
             "sys" => {}
             _ => self.emit(word),
@@ -375,8 +380,10 @@ impl Maker<'_> {
             }
             _ => {}
         }
-        let simd =
-            row.extensions.iter().any(|ext| matches!(ext, Ext::Fp | Ext::Fp16 | Ext::FrintTs | Ext::Jscvt));
+        let simd = row
+            .extensions
+            .iter()
+            .any(|ext| matches!(ext, Ext::Fp | Ext::Fp16 | Ext::FrintTs | Ext::Jscvt | Ext::AdvSimd));
         let memory = is_memory(row);
         // Logical constants are mostly reserved otherwise.
         if row.has("immr") && row.name.ends_with("/imm") {
@@ -433,6 +440,11 @@ impl Maker<'_> {
         let exact = self.rng.below(16) as u32;
         match row.name {
             // Index registers: zero, or one of the pointers' differences would be luck.
+            "ld/multi_post" | "st/multi_post" | "ld/single_post" | "st/single_post" => {
+                put("rn", SP);
+                put("rm", 31);
+            }
+            "ld/multiple" | "st/multiple" | "ld/single" | "st/single" => put("rn", BASE_REG),
             name if name.ends_with("/r") || name.contains("/r_") => {
                 put("rm", 31);
             }

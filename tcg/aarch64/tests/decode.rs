@@ -127,7 +127,9 @@ fn is_spelled_otherwise(row: &Row) -> bool {
         "drps",
     ];
     // Of a `nv` condition and of prefetches that do not exist, and where branches go, nothing is to be learnt.
-    NAMES.contains(&row.name) || row.name.starts_with("prf")
+    // Hints that are instructions of an extension stand as numbers there.
+    let hint = row.value & 0xffff_f01f == 0xd503_201f;
+    NAMES.contains(&row.name) || row.name.starts_with("prf") || hint
 }
 
 #[test]
@@ -164,7 +166,14 @@ fn listings_are_those_of_binutils() {
 fn same(insn: Insn, theirs: &str, pc: u64) -> bool {
     let undefined = theirs.contains("undefined") || theirs.starts_with(".inst");
     if insn.op.is_none() || undefined {
-        return insn.op.is_none() == undefined;
+        return insn.op.is_none() == undefined || is_unpredictable(insn);
     }
     plain(&tcg_aarch64::print(insn, pc)) == plain(theirs)
+}
+
+/// Loads of a pair into one register, or with a base that is also loaded: binutils refuses some of what is unpredictable.
+fn is_unpredictable(insn: Insn) -> bool {
+    let [rt, rn, rt2] = [0, 5, 10].map(|at| insn.bits >> at & 31);
+    let pair = insn.op.is_some_and(|op| op.row().has("rt2"));
+    pair && (rt == rt2 || rt == rn || rt2 == rn)
 }

@@ -489,6 +489,9 @@ impl Maker<'_> {
 
 /// Whether `rd` is a SIMD register.
 fn writes_simd(row: &Row) -> bool {
+    if row.extensions.contains(&Ext::AdvSimd) {
+        return !["umov", "smov"].contains(&row.name);
+    }
     let general =
         ["fcvtn", "fcvta", "fcvtp", "fcvtm", "fcvtz", "fjcvtzs", "fmov/to_", "fmov/top_to", "fmov/half_to"];
     !general.iter().any(|start| row.name.starts_with(start))

@@ -1,7 +1,8 @@
 //! The aarch64 guest as the translator sees it.
 
 use crate::cpu::{Cpu, REGS};
-use crate::{decode, esr, helpers, mode, print};
+use crate::{decode, esr, helpers, mode, print, show};
+use std::fmt;
 use tcg_core::cpu::{Helper, RegDesc};
 use tcg_core::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Trap, Wait};
 use tcg_core::sem::{Flow, Rm, Sem};
@@ -36,6 +37,10 @@ impl Guest for Aarch64 {
 
     fn print(insn: Self::Insn, pc: u64) -> String {
         print::print(insn, pc)
+    }
+
+    fn show(cpu: &Cpu, float: bool, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show::registers(cpu, float, to)
     }
 
     fn rounding(mode: u64) -> Rm {

@@ -20,6 +20,7 @@ pub mod mops;
 pub mod pauth;
 mod print;
 pub mod sem;
+mod show;
 pub mod simd;
 pub mod sysreg;
 

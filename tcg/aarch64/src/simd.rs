@@ -170,10 +170,15 @@ fn shifted(v: i128, by: i128, bits: u32, rounds: bool) -> i128 {
     if by >= bits.into() { 0 } else { shifted_far(v, by, rounds) }
 }
 
-/// The same with nothing lost to the left (of 63 bits at most, which is as good as all of them).
+/// The same with nothing lost to the left; what goes very far there is the greatest or least number.
 fn shifted_far(v: i128, by: i128, rounds: bool) -> i128 {
     if by >= 0 {
-        return v << by.min(63);
+        return match by {
+            0..64 => v << by,
+            _ if v == 0 => 0,
+            _ if v > 0 => i128::MAX,
+            _ => i128::MIN,
+        };
     }
     let by = by.unsigned_abs().min(126) as u32;
     let half = if rounds { 1i128 << (by - 1) } else { 0 };
@@ -190,6 +195,7 @@ mod tests {
         let sum = |a, b| run(Soft::Sqadd.pack(0, 16), [a, b, 0]);
         assert_eq!(sum(0x7f, 1), (0x7f, true));
         assert_eq!(sum(0x7e, 1), (0x7f, false));
+        assert_eq!(run(Soft::Uqshl.pack(3, 8), [1, 64, 0]), (u64::MAX.into(), true));
         assert_eq!(run(Soft::Uqxtn.pack(0, 16), [0x0100_00ff, 0, 0]), (0xffff, true));
     }
 

@@ -149,7 +149,8 @@ fn listings_are_those_of_binutils() {
     let mut shown = std::collections::BTreeMap::new();
     for (n, (word, theirs)) in words.iter().zip(&theirs).enumerate() {
         let insn = decode::decode(*word, mode);
-        if !same(insn, theirs, 4 * n as u64) {
+        let skipped = insn.op.is_some_and(|op| is_spelled_otherwise(op.row()));
+        if !skipped && !same(insn, theirs, 4 * n as u64) {
             count += 1;
             let times: &mut u32 = shown.entry(insn.op.map(|op| op.row().name)).or_default();
             *times += 1;

@@ -12,7 +12,7 @@ const LR: u8 = 30;
 
 /// The link register becomes the address of the next instruction.
 pub(super) fn link<S: Sem>(s: &mut S, cx: &Cx) {
-    let next = s.k(cx.next_pc());
+    let next = s.code_addr(cx.next_pc());
     set_x(s, LR, next);
 }
 

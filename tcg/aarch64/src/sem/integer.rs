@@ -9,14 +9,14 @@ use tcg_core::ty::{I32, I64};
 
 /// PC-relative address.
 pub fn adr<S: Sem>(s: &mut S, cx: &Cx, a: Adr) -> Flow<S> {
-    let v = s.k(cx.relative(a.imm));
+    let v = s.code_addr(cx.relative(a.imm));
     set_x(s, a.rd, v);
     fall::<S>()
 }
 
 /// Address of a page relative to this one.
 pub fn adrp<S: Sem>(s: &mut S, cx: &Cx, a: Adr) -> Flow<S> {
-    let v = s.k((cx.at.pc & !0xfff).wrapping_add((i64::from(a.imm) << 12) as u64));
+    let v = s.code_addr((cx.at.pc & !0xfff).wrapping_add((i64::from(a.imm) << 12) as u64));
     set_x(s, a.rd, v);
     fall::<S>()
 }

@@ -296,7 +296,7 @@ indexed! {
 }
 
 fn literal<S: Sem>(s: &mut S, cx: &Cx, rt: u8, offset: i32, kind: Access) -> Flow<S> {
-    let addr = s.k(cx.relative(offset));
+    let addr = s.code_addr(cx.relative(offset));
     let loaded = access(s, rt, addr, kind)?;
     put(s, rt, loaded);
     fall::<S>()

@@ -40,7 +40,7 @@ pub fn of(system: &System) -> u64 {
     );
     let user = if system.user_ids { USER_IDS } else { 0 };
     let rounding = (control >> fpcr::RMODE_SHIFT & 3) << RMODE_SHIFT;
-    (system.features.bits() as u64) << EXT_SHIFT | FP_ON | user | float | rounding | u64::from(system.el)
+    system.features.bits() << EXT_SHIFT | FP_ON | user | float | rounding | u64::from(system.el)
 }
 
 /// Exception level.

@@ -36,7 +36,7 @@ fn canonical(row: &Row, mode: u64) -> Option<u32> {
                 "imm5" => 8,
                 "scale" => 40,
                 "opcode" => 0b0111,
-                "imm" if row.name.ends_with("/v") && row.has("q") => 0b0101_000,
+                "imm" if row.name.ends_with("/v") && row.has("q") => 0b10_1000,
                 "imm" => 16,
                 "reg" => 1 << 14 | 3 << 11 | 4 << 7 | 2 << 3,
                 _ => 1,

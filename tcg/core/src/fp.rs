@@ -408,10 +408,11 @@ pub fn to_fixed((from, to): (Ty, Ty), a: u64, fixed: Fixed, mode: FloatMode, rai
 /// From a fixed-point number in an integer of type `from` to float type `to`.
 pub fn from_fixed((from, to): (Ty, Ty), a: u64, fixed: Fixed, mode: FloatMode, raised: &mut u32) -> u64 {
     let wide = if from == Ty::I32 && fixed.signed { a as u32 as i32 as i64 as u64 } else { a & from.mask() };
-    // SAFETY: pure functions of their arguments.
     let v = if fixed.signed {
+        // SAFETY: a pure function of its argument.
         unsafe { sf::i64_to_f128(wide as i64) }
     } else {
+        // SAFETY: as above.
         unsafe { sf::ui64_to_f128(wide) }
     };
     let v = scaled(v, -i64::from(fixed.fraction_bits));

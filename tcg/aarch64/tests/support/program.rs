@@ -84,7 +84,7 @@ pub fn random(
             maker.insn();
         }
         ranges.push(start..maker.code.len());
-        maker.store_state(at);
+        maker.store_state();
         data.extend(maker.data(at));
     }
     maker.finish(data.len() as u64);
@@ -155,9 +155,8 @@ impl Maker<'_> {
         }
     }
 
-    fn store_state(&mut self, at: u64) {
-        // x28 is only read by instructions, so it still points to the data.
-        let _ = at;
+    /// x28 is only read by instructions, so it still points to the data.
+    fn store_state(&mut self) {
         for n in (0..31).filter(|n| *n != DATA_REG) {
             self.with("str/u", &[("size", 3), ("rt", n), ("rn", DATA_REG), ("imm", n)]);
         }
@@ -288,7 +287,7 @@ impl Maker<'_> {
                 let (sf, rt) = (word >> 30 & 1, self.rng.below(12) as u32 * 2);
                 self.reserved("ldxp", &[("sf", sf), ("rt", rt), ("rt2", rt + 1)], word);
             }
-            "cpyfp" | "cpyp" | "setp" => self.copy(row, word),
+            "cpyfp" | "cpyp" | "setp" => self.copy(row),
             // The base goes up by up to 64 bytes: the stack pointer is set back.
             "ld/multi_post" | "st/multi_post" | "ld/single_post" | "st/single_post" => {
                 self.emit(word);
@@ -321,7 +320,7 @@ impl Maker<'_> {
     }
 
     /// The three instructions of a memory copy or set: up to 63 bytes, from and to anywhere in the window.
-    fn copy(&mut self, first: &'static Row, word: u32) {
+    fn copy(&mut self, first: &'static Row) {
         let [rd, rs, rn] = [7, 8, 9];
         let offset = |rng: &mut Rng| 256 + rng.below(128) as u32;
         let (to, mut from, size) = (offset(self.rng), offset(self.rng), self.rng.below(64) as u32);
@@ -338,7 +337,6 @@ impl Maker<'_> {
             let word = row.with(row.with(row.with(row.value, "rd", rd), "rs", rs), "rn", rn);
             self.emit(word);
         }
-        let _ = word;
     }
 
     /// A register that instructions may change.
@@ -361,7 +359,6 @@ impl Maker<'_> {
 
     fn tame(&mut self, row: &Row, word: u32) -> u32 {
         let mut word = word;
-        let field = |word: u32, at: u32| word >> at & 31;
         if row.name.starts_with("prf") {
             return word;
         }
@@ -374,7 +371,6 @@ impl Maker<'_> {
                 let rt = self.destination();
                 return row.with(word, "rt", rt);
             }
-            // These write all of FPSR's bits, but they come from registers.
             "ldr/lit_w" | "ldr/lit_x" | "ldrsw/lit" | "ldr/lit_v" => {
                 word = row.with(word, "imm", (self.rng.below(64) as u32).wrapping_sub(32) << 2);
             }
@@ -414,7 +410,7 @@ impl Maker<'_> {
             let writes_back = row.name.contains("/pre") || row.name.contains("/post");
             // A base that changes is one that nothing else needs.
             put("rn", if writes_back { SP } else { base });
-            if row.has("rt") && !(simd && !row.name.starts_with("prf")) {
+            if row.has("rt") && !simd {
                 let n = self.destination();
                 put("rt", n);
             }
@@ -431,7 +427,6 @@ impl Maker<'_> {
             }
             self.tame_offset(row, &mut word);
         }
-        let _ = field;
         word
     }
 

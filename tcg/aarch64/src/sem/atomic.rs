@@ -1,20 +1,27 @@
 //! Exclusive, ordered and atomic accesses: C4.1.94, B2.12 (exclusives).
 //!
 //! An exclusive load notes the address and the value that it saw; an exclusive store compares and swaps. So it also succeeds
-//! when another PE has put the same value back, which no correct program can tell. A store-release is followed by a
-//! full barrier, which orders it before later load-acquires; a load-acquire is a plain load: hosts so far let nothing
-//! overtake loads.
+//! when another PE has put the same value back, which no correct program can tell. A store-release is ordered before later
+//! loads too, so that load-acquires do not overtake it.
 
 use super::{Cx, Width, fall, set_x, x, x_sp};
 use crate::cpu;
 use crate::helpers;
 use crate::isa::{Cas, CasP, Ex, LdExP, LdI, StEx, StExP};
-use tcg_core::sem::{Flow, MemOp, Rmw, Sem, V};
+use tcg_core::sem::{Flow, MemOp, Order, Rmw, Sem, V};
 use tcg_core::ty::{Bool, I32, I64};
 
-fn load_exclusive<S: Sem>(s: &mut S, a: Ex) -> Flow<S> {
+/// What comes before a store-release.
+const RELEASE: Order = Order { loads: true, stores: true, later_loads: false, later_stores: true };
+/// What comes after one.
+const BEFORE_LOADS: Order = Order { loads: false, stores: true, later_loads: true, later_stores: false };
+
+fn load_exclusive<S: Sem>(s: &mut S, a: Ex, acquires: bool) -> Flow<S> {
     let addr = x_sp(s, a.rn);
     let v = s.load(addr, MemOp::new(a.size).aligned())?;
+    if acquires {
+        s.fence(Order::ACQUIRE);
+    }
     s.set(cpu::EXCLUSIVE_ADDR, addr);
     s.set(cpu::EXCLUSIVE_LOW, v);
     set_x(s, a.rt, v);
@@ -23,12 +30,12 @@ fn load_exclusive<S: Sem>(s: &mut S, a: Ex) -> Flow<S> {
 
 /// Exclusive load.
 pub fn ldxr<S: Sem>(s: &mut S, _: &Cx, a: Ex) -> Flow<S> {
-    load_exclusive(s, a)
+    load_exclusive(s, a, false)
 }
 
 /// Exclusive load-acquire.
 pub fn ldaxr<S: Sem>(s: &mut S, _: &Cx, a: Ex) -> Flow<S> {
-    load_exclusive(s, a)
+    load_exclusive(s, a, true)
 }
 
 /// Ends the reservation and gives the status: 1 if the store did not happen.
@@ -120,7 +127,9 @@ pub fn ldxp<S: Sem>(s: &mut S, _: &Cx, a: LdExP) -> Flow<S> {
 
 /// Exclusive load-acquire of a pair.
 pub fn ldaxp<S: Sem>(s: &mut S, _: &Cx, a: LdExP) -> Flow<S> {
-    load_pair(s, a)
+    let flow = load_pair(s, a)?;
+    s.fence(Order::ACQUIRE);
+    Ok(flow)
 }
 
 /// Compares 128 bits with `expected` and swaps them with `new`; the old value is in the scratch registers 0 and 1.
@@ -168,14 +177,16 @@ pub fn stlxp<S: Sem>(s: &mut S, _: &Cx, a: StExP) -> Flow<S> {
 fn load_ordered<S: Sem>(s: &mut S, a: Ex) -> Flow<S> {
     let addr = x_sp(s, a.rn);
     let v = s.load(addr, MemOp::new(a.size).aligned())?;
+    s.fence(Order::ACQUIRE);
     set_x(s, a.rt, v);
     fall::<S>()
 }
 
 fn store_ordered<S: Sem>(s: &mut S, a: Ex) -> Flow<S> {
     let (addr, v) = (x_sp(s, a.rn), x(s, a.rt));
+    s.fence(RELEASE);
     s.store(addr, v, MemOp::new(a.size).aligned())?;
-    s.fence();
+    s.fence(BEFORE_LOADS);
     fall::<S>()
 }
 
@@ -208,8 +219,9 @@ pub fn stllr<S: Sem>(s: &mut S, _: &Cx, a: Ex) -> Flow<S> {
 pub fn stlur<S: Sem>(s: &mut S, _: &Cx, a: LdI) -> Flow<S> {
     let (base, v) = (x_sp(s, a.rn), x(s, a.rt));
     let addr = s.add_imm(base, a.imm.into());
+    s.fence(RELEASE);
     s.store(addr, v, MemOp::new(a.size).aligned())?;
-    s.fence();
+    s.fence(BEFORE_LOADS);
     fall::<S>()
 }
 
@@ -218,6 +230,7 @@ pub fn ldapur<S: Sem>(s: &mut S, _: &Cx, a: LdI) -> Flow<S> {
     let base = x_sp(s, a.rn);
     let addr = s.add_imm(base, a.imm.into());
     let v = s.load(addr, MemOp::new(a.size).aligned())?;
+    s.fence(Order::ACQUIRE);
     set_x(s, a.rt, v);
     fall::<S>()
 }
@@ -227,6 +240,7 @@ pub fn ldapurs_s<S: Sem>(s: &mut S, _: &Cx, a: LdI) -> Flow<S> {
     let base = x_sp(s, a.rn);
     let addr = s.add_imm(base, a.imm.into());
     let v = s.load(addr, MemOp::new(a.size).signed().aligned())?;
+    s.fence(Order::ACQUIRE);
     set_x(s, a.rt, v);
     fall::<S>()
 }
@@ -236,6 +250,7 @@ pub fn ldapurs_sw<S: Sem>(s: &mut S, _: &Cx, a: LdI) -> Flow<S> {
     let base = x_sp(s, a.rn);
     let addr = s.add_imm(base, a.imm.into());
     let v = s.load::<I32>(addr, MemOp::new(a.size).signed().aligned())?;
+    s.fence(Order::ACQUIRE);
     I32::set(s, a.rt, v);
     fall::<S>()
 }

@@ -8,7 +8,7 @@ use crate::isa::{Barrier, Hint, Msr, MsrImm, N, Sys, Wfxt};
 use crate::mode;
 use crate::sysreg::{self, Place, Row, encode};
 use tcg_core::cpu::exit;
-use tcg_core::sem::{Flow, Next, Sem, V, packed};
+use tcg_core::sem::{Flow, Next, Order, Sem, V, packed};
 use tcg_core::ty::{I32, I64};
 
 /// Does nothing.
@@ -63,12 +63,13 @@ pub fn clrex<S: Sem>(s: &mut S, _: &Cx, _: Barrier) -> Flow<S> {
     fall::<S>()
 }
 
-/// A barrier. Loads alone are in order on hosts so far.
+/// A barrier: CRm says whether of loads before everything, of stores among themselves, or of all.
 fn barrier<S: Sem>(s: &mut S, a: Barrier) -> Flow<S> {
-    const LOADS: u8 = 1;
-    if a.crm & 3 != LOADS {
-        s.fence();
-    }
+    s.fence(match a.crm & 3 {
+        1 => Order::ACQUIRE,
+        2 => Order { loads: false, stores: true, later_loads: false, later_stores: true },
+        _ => Order::FULL,
+    });
     fall::<S>()
 }
 

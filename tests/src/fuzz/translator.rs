@@ -17,9 +17,10 @@ const RAM_SIZE: u64 = 0x3000;
 const CODE: usize = 256;
 
 /// CSRs whose values depend on nothing but the program, and that change nothing the TLB keeps.
-const CSRS: [u32; 24] = [
-    0x001, 0x002, 0x003, 0x100, 0x104, 0x105, 0x106, 0x10a, 0x140, 0x141, 0x142, 0x143, 0x300, 0x301, 0x302,
-    0x303, 0x304, 0x305, 0x306, 0x340, 0x341, 0x342, 0x343, 0x7c0,
+const CSRS: [u32; 31] = [
+    0x001, 0x002, 0x003, 0x008, 0x009, 0x00a, 0x00f, 0x100, 0x104, 0x105, 0x106, 0x10a, 0x140, 0x141, 0x142,
+    0x143, 0x300, 0x301, 0x302, 0x303, 0x304, 0x305, 0x306, 0x340, 0x341, 0x342, 0x343, 0x7c0, 0xc20, 0xc21,
+    0xc22,
 ];
 
 /// Any bytes as code of a hart in M-mode.
@@ -33,6 +34,7 @@ impl Source for AnyBytes {
             head: CpuHeader::new(),
             x: [0; 32],
             f: [0; 32],
+            v: Default::default(),
             reservation: u64::MAX,
             reserved_value: 0,
             csr: Csrs::new(Features::max(), 0),
@@ -50,6 +52,7 @@ impl Source for AnyBytes {
     fn prepare(&self, cpu: &mut Hart, rng: &mut Rng) {
         cpu.csr = Csrs::new(Features::max(), 0);
         cpu.csr.mstatus |= rng.pick(&[0, 1, 3, 3]) << mstatus::FS_SHIFT;
+        cpu.csr.mstatus |= rng.pick(&[0, 1, 3, 3]) << mstatus::VS_SHIFT;
         cpu.csr.frm = rng.pick(&[0, 0, 1, 2, 3, 4, 5, 7]);
         cpu.x[0] = 0;
     }
@@ -60,7 +63,7 @@ impl Source for AnyBytes {
             let machine = [csr.mstatus, csr.mie, csr.mtvec, csr.mscratch, csr.mepc, csr.mcause, csr.mtval];
             let delegation = [csr.medeleg, csr.mideleg, csr.mcounteren, csr.scounteren, csr.senvcfg];
             let supervisor = [csr.stvec, csr.sscratch, csr.sepc, csr.scause, csr.stval, csr.satp, csr.frm];
-            (csr.privilege, machine, delegation, supervisor)
+            (csr.privilege, machine, delegation, supervisor, csr.vector)
         };
         (state(a) != state(b)).then(|| format!("CSRs {:x?} and {:x?}\n", state(a), state(b)))
     }

@@ -8,7 +8,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use tcg_aarch64::Aarch64;
 use tcg_aarch64::decode;
 use tcg_aarch64::features::Features;
@@ -71,58 +71,7 @@ fn files() -> BTreeMap<String, String> {
     files
 }
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-}
-
-/// The first line in which two texts differ.
-fn difference(old: &str, new: &str) -> Option<String> {
-    let (mut old, mut new) = (old.lines(), new.lines());
-    let mut entry = "";
-    for number in 1.. {
-        let pair = (old.next(), new.next());
-        match pair {
-            (None, None) => return None,
-            (a, b) if a == b => {
-                let line = a.unwrap_or("");
-                if !line.starts_with(' ') && !line.is_empty() {
-                    entry = line;
-                }
-            }
-            (a, b) => {
-                let show = |line: Option<&str>| line.unwrap_or("(end)").to_owned();
-                return Some(format!("line {number}, in {entry}\n  was {}\n  is  {}", show(a), show(b)));
-            }
-        }
-    }
-    None
-}
-
 #[test]
 fn host_code_is_as_it_was() {
-    let files = files();
-    if std::env::var_os("MIMIC_BLESS").is_some() {
-        std::fs::create_dir_all(folder()).expect("our own folder");
-        for old in std::fs::read_dir(folder()).expect("our own folder") {
-            std::fs::remove_file(old.expect("readable").path()).expect("our own file");
-        }
-        for (family, text) in &files {
-            std::fs::write(folder().join(format!("{family}.txt")), text).expect("our own folder");
-        }
-        return;
-    }
-    let mut differences = Vec::new();
-    for (family, text) in &files {
-        let path = folder().join(format!("{family}.txt"));
-        let old = std::fs::read_to_string(&path).unwrap_or_default();
-        differences.extend(difference(&old, text).map(|what| format!("{family}.txt, {what}")));
-    }
-    let kept = std::fs::read_dir(folder()).expect("our own folder").count();
-    assert!(
-        differences.is_empty() && kept == files.len(),
-        "{} of {} files differ, {kept} are kept:\n{}\nIf that is meant: {BLESS}",
-        differences.len(),
-        files.len(),
-        differences.join("\n"),
-    );
+    golden::check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"), &files(), BLESS);
 }

@@ -9,11 +9,9 @@ mod support;
 use base::CpuLines;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 use std::sync::Arc;
+use support::Rng;
 use support::program::{self, BASE, CASE, CODE, Control, Program};
-use support::{Rng, elf};
 use tcg_aarch64::Aarch64;
 use tcg_aarch64::cpu::Cpu;
 use tcg_aarch64::decode;
@@ -22,20 +20,19 @@ use tcg_aarch64::features::{Ext, Features};
 use tcg_aarch64::isa::{ROWS, Row};
 use tcg_aarch64::sysreg::fpcr;
 use tcg_core::run::{CodeCache, CodeConfig, Tiers, Vcpu, VcpuConfig};
+use tcg_core::testing::oracle;
 use vm_memory::{Bytes, GuestAddress};
+
+/// EM_AARCH64; no flags.
+const MACHINE: (u16, u32) = (183, 0);
 
 const CASES: usize = 100;
 const INSNS: u64 = 12;
 
 /// What the oracle makes of a program; `None` if it is not installed.
-fn oracle(program: &Program, name: &str) -> Option<Vec<u8>> {
+fn expected(program: &Program, name: &str) -> Option<Vec<u8>> {
     let file = support::scratch("oracle").join(name);
-    std::fs::write(&file, elf::executable(BASE, &program.image)).expect("a scratch file");
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).expect("a scratch file");
-    let run = Command::new("qemu-aarch64").args(["-cpu", "max"]).arg(&file).output().ok()?;
-    assert!(run.status.success(), "the oracle: {} of {}", run.status, file.display());
-    std::fs::remove_file(&file).expect("a scratch file");
-    Some(run.stdout)
+    oracle::output("qemu-aarch64", MACHINE, BASE, &program.image, &file)
 }
 
 /// What we make of it.
@@ -129,7 +126,7 @@ fn agree(family: &str, control: Control, choose: impl Fn(&Row) -> bool) {
     for (how, translate_after) in [("interpreted", u32::MAX), ("translated", 0)] {
         for seed in seeds.clone() {
             let program = random(seed);
-            let Some(theirs) = oracle(&program, &format!("{family}-{seed}")) else {
+            let Some(theirs) = expected(&program, &format!("{family}-{seed}")) else {
                 eprintln!("skipped: qemu-aarch64 is not installed");
                 return;
             };

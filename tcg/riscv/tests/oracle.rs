@@ -9,13 +9,12 @@ mod support;
 use base::CpuLines;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 use std::sync::Arc;
+use support::Rng;
 use support::program::{self, BASE, CASE, CODE, Program};
-use support::{Rng, elf};
 use tcg_core::cpu::CpuHeader;
 use tcg_core::run::{CodeCache, CodeConfig, Tiers, Vcpu, VcpuConfig};
+use tcg_core::testing::oracle;
 use tcg_riscv::Riscv;
 use tcg_riscv::cpu::{Hart, REGS};
 use tcg_riscv::csr::Csrs;
@@ -25,18 +24,16 @@ use tcg_riscv::features::{Ext, Features};
 use tcg_riscv::isa::{ROWS, Row};
 use vm_memory::{Bytes, GuestAddress};
 
+/// EM_RISCV; RVC, double-float ABI.
+const MACHINE: (u16, u32) = (243, 5);
+
 const CASES: usize = 100;
 const INSNS: u64 = 12;
 
 /// What the oracle makes of a program; `None` if it is not installed.
-fn oracle(program: &Program, name: &str) -> Option<Vec<u8>> {
+fn expected(program: &Program, name: &str) -> Option<Vec<u8>> {
     let file = support::scratch("oracle").join(name);
-    std::fs::write(&file, elf::executable(BASE, &program.image)).expect("a scratch file");
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).expect("a scratch file");
-    let run = Command::new("qemu-riscv64").args(["-cpu", "max"]).arg(&file).output().ok()?;
-    assert!(run.status.success(), "the oracle: {} of {}", run.status, file.display());
-    std::fs::remove_file(&file).expect("a scratch file");
-    Some(run.stdout)
+    oracle::output("qemu-riscv64", MACHINE, BASE, &program.image, &file)
 }
 
 /// What we make of it.
@@ -126,7 +123,7 @@ fn agree(family: &str, choose: impl Fn(&Row) -> bool) {
     let mut seen = BTreeSet::new();
     for seed in seeds {
         let program = random(seed);
-        let Some(theirs) = oracle(&program, &format!("{family}-{seed}")) else {
+        let Some(theirs) = expected(&program, &format!("{family}-{seed}")) else {
             eprintln!("skipped: qemu-riscv64 is not installed");
             return;
         };

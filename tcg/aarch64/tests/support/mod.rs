@@ -1,7 +1,6 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "each test uses some of it")]
 
-pub mod elf;
 pub mod program;
 
 use std::path::PathBuf;

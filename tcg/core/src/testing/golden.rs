@@ -6,7 +6,9 @@ use crate::guest::{Fetch, Guest, Trap};
 use crate::host::{CodeBuffer, Compiled, Env, HostFeatures, HostInsn, disassemble};
 use crate::ir::Names;
 use crate::opt::optimise;
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 /// Where the instruction stands: within a page, so that jumps nearby are linked.
 const PC: u64 = 0x1000_0100;
@@ -97,4 +99,58 @@ fn parts(compiled: &Compiled, listing: &[HostInsn]) -> Parts {
 fn local(text: &str, len: u32) -> String {
     let target = text.strip_prefix("jmp 0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
     if target.is_some_and(|at| at > len.into()) { "jmp leave".into() } else { text.into() }
+}
+
+/// Compares `files` (name without extension, text) with what `folder` keeps, and says how to accept the difference by
+/// `bless`, a command that sets `MIMIC_BLESS`; with that set, the folder is written anew.
+///
+/// # Panics
+/// If a file differs, or one is kept that there is no text for.
+pub fn check(folder: &Path, files: &BTreeMap<String, String>, bless: &str) {
+    if std::env::var_os("MIMIC_BLESS").is_some() {
+        std::fs::create_dir_all(folder).expect("our own folder");
+        for old in std::fs::read_dir(folder).expect("our own folder") {
+            std::fs::remove_file(old.expect("readable").path()).expect("our own file");
+        }
+        for (family, text) in files {
+            std::fs::write(folder.join(format!("{family}.txt")), text).expect("our own folder");
+        }
+        return;
+    }
+    let mut differences = Vec::new();
+    for (family, text) in files {
+        let old = std::fs::read_to_string(folder.join(format!("{family}.txt"))).unwrap_or_default();
+        differences.extend(difference(&old, text).map(|what| format!("{family}.txt, {what}")));
+    }
+    let kept = std::fs::read_dir(folder).expect("our own folder").count();
+    assert!(
+        differences.is_empty() && kept == files.len(),
+        "{} of {} files differ, {kept} are kept:\n{}\nIf that is meant: {bless}",
+        differences.len(),
+        files.len(),
+        differences.join("\n"),
+    );
+}
+
+/// The first line in which two texts differ.
+fn difference(old: &str, new: &str) -> Option<String> {
+    let (mut old, mut new) = (old.lines(), new.lines());
+    let mut entry = "";
+    for number in 1.. {
+        let pair = (old.next(), new.next());
+        match pair {
+            (None, None) => return None,
+            (a, b) if a == b => {
+                let line = a.unwrap_or("");
+                if !line.starts_with(' ') && !line.is_empty() {
+                    entry = line;
+                }
+            }
+            (a, b) => {
+                let show = |line: Option<&str>| line.unwrap_or("(end)").to_owned();
+                return Some(format!("line {number}, in {entry}\n  was {}\n  is  {}", show(a), show(b)));
+            }
+        }
+    }
+    None
 }

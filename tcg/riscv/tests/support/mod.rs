@@ -2,7 +2,6 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 pub mod bare;
-pub mod elf;
 pub mod program;
 
 use std::path::PathBuf;

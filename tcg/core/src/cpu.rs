@@ -41,6 +41,8 @@ pub mod exit {
     /// its trap is the interpreter's to take, or because it needs another mode than it was translated for; look at the
     /// state and run it again.
     pub const RETRY: u32 = 7;
+    /// The way back to `pc` was taken often; `link_site` is the exit that it is.
+    pub const HOT: u32 = 8;
     /// The guest spins in a wait loop and gives the host's time away; go on at `pc`.
     pub const YIELD: u32 = 6;
 }
@@ -135,6 +137,7 @@ impl CpuHeader {
             fp_control: 0,
             link_site: 0,
             request: std::ptr::null(),
+            heat: std::ptr::null(),
             helpers: std::ptr::null(),
             tlb: std::ptr::null(),
             tlb_mask: 0,
@@ -175,6 +178,8 @@ pub struct CpuHeader {
     pub link_site: u32,
     /// Not zero while somebody wants this vCPU's attention ([`base::CpuLines::request_word`]).
     pub request: *const AtomicU32,
+    /// Counts of ways back, [`crate::run::HEAT_SLOTS`] of them.
+    pub heat: *const AtomicU32,
     /// Table of helper functions, indexed by [`HelperId`].
     pub helpers: *const HelperFn,
     /// First entry of the TLB in use.

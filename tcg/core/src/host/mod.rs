@@ -25,6 +25,8 @@ pub struct Env<'a> {
     pub random_registers: Option<u64>,
     /// Guest addresses are host addresses, and faults are the host's.
     pub direct: bool,
+    /// Exits that jump backwards count down, and leave with [`crate::cpu::exit::HOT`] in the end.
+    pub heat: bool,
 }
 
 /// Why a region was not compiled.

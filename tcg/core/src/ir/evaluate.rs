@@ -244,6 +244,8 @@ impl<M: Machine> Run<'_, M> {
                 Order::unpack(inst.imm).fence();
                 0
             }
+            Op::Poll if self.machine.requested() => return Err(Stop::Leave(exit::REQUEST)),
+            Op::Poll => 0,
             Op::Call => {
                 let args = [arg(0), arg(1), arg(2)];
                 self.machine.call(HelperId(inst.imm as u16), args)?

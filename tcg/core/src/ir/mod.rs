@@ -6,6 +6,7 @@
 
 mod evaluate;
 mod op;
+mod order;
 mod parse;
 mod shape;
 mod text;
@@ -13,6 +14,7 @@ mod verify;
 
 pub use evaluate::{Left, Machine, evaluate};
 pub use op::{Effect, Op};
+pub use order::order_blocks;
 pub use parse::ParseError;
 pub use shape::{Arg, Class, Imm, Shape};
 pub use text::Names;
@@ -63,7 +65,7 @@ impl Inst {
     /// The type of the value that the instruction gives.
     pub fn result(&self) -> Ty {
         match self.op {
-            Op::Nop | Op::Mark | Op::Count | Op::Set | Op::Store | Op::Fence => Ty::None,
+            Op::Nop | Op::Mark | Op::Count | Op::Set | Op::Store | Op::Fence | Op::Poll => Ty::None,
             Op::AnyBit => Ty::Bool,
             _ if self.ty.is_vector() => Ty::V128,
             Op::Eq | Op::Ne | Op::LtU | Op::LtS => Ty::Bool,

@@ -164,6 +164,9 @@ ops! {
     /// Helper `imm` with up to three arguments (missing ones are any value).
     Call "call" 3 Memory;
 
+    /// Leaves with [`crate::cpu::exit::REQUEST`] if somebody wants attention: where a loop comes round.
+    Poll "poll" 0 Memory;
+
     /// Float sum. `imm` of float operations is a [`crate::sem::FloatMode`] and, above it, what the operation's row says.
     FAdd "fadd" 2 Flags;
     /// Float difference.

@@ -207,7 +207,7 @@ impl Op {
         }
         use Arg::Same;
         match self {
-            Op::Nop | Op::Mark => row(NO_TY, &[], Imm::None),
+            Op::Nop | Op::Mark | Op::Poll => row(NO_TY, &[], Imm::None),
             Op::Count => row(NO_TY, &[], Imm::Insns),
             Op::Fence => row(NO_TY, &[], Imm::Order),
             Op::Param => row(Class::Any, &[], Imm::None),
@@ -275,6 +275,6 @@ impl Op {
 
     /// Whether an instruction leaves through a snapshot, or marks one.
     pub const fn has_snapshot(self) -> bool {
-        matches!(self, Op::Mark | Op::Load | Op::Store | Op::AtomicRmw | Op::AtomicCas | Op::Call)
+        matches!(self, Op::Mark | Op::Load | Op::Store | Op::AtomicRmw | Op::AtomicCas | Op::Call | Op::Poll)
     }
 }

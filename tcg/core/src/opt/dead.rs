@@ -1,42 +1,91 @@
-//! Removal of instructions whose value nobody uses.
+//! Removal of instructions and parameters whose value nobody uses.
 
-use crate::ir::{Effect, Op, Region, Term, Value};
+use super::params::{edges_mut, retain};
+use crate::ir::{Effect, Op, Region, SnapId, Term, Value};
 
-/// Drops dead instructions from every block. What touches memory, raises float flags or sets a register stays.
+/// Drops dead instructions and parameters. What touches memory, raises float flags or sets a register stays.
 pub fn remove_dead(region: &mut Region) {
-    let mut used = vec![false; region.insts.len()];
-    for snap in &region.snaps {
-        for (_, value) in &snap.regs {
-            used[value.0 as usize] = true;
+    let used = Marks::of(region).used;
+    for n in 0..region.blocks.len() {
+        let kept: Vec<bool> = region.blocks[n].params.iter().map(|v| used[v.0 as usize]).collect();
+        if kept.iter().all(|kept| *kept) {
+            continue;
         }
+        retain(&mut region.blocks[n].params, &kept);
+        let edges = region.blocks.iter_mut().flat_map(|block| edges_mut(&mut block.term));
+        edges.filter(|edge| edge.to.0 as usize == n).for_each(|edge| retain(&mut edge.args, &kept));
     }
-    for block in &region.blocks {
-        let mut mark = |v: Value| used[v.0 as usize] = true;
-        match &block.term {
-            Term::Branch { cond, .. } => mark(*cond),
-            Term::Indirect { target, .. } => mark(*target),
-            _ => {}
-        }
-        block.term.edges().flat_map(|e| &e.args).for_each(|v| mark(*v));
+    let insts = &region.insts;
+    for block in &mut region.blocks {
+        block.insts.retain(|v| used[v.0 as usize] || !removable(insts[v.0 as usize].op));
     }
-    // A use stands after its definition in block order, except through parameters, which were marked above.
-    for block in region.blocks.iter_mut().rev() {
-        let insts = &region.insts;
-        let mut kept = Vec::with_capacity(block.insts.len());
-        for &v in block.insts.iter().rev() {
-            let inst = &insts[v.0 as usize];
-            let removable = match inst.op.effect() {
-                Effect::Pure | Effect::Mark => true,
-                Effect::State => inst.op == Op::Get,
-                Effect::Flags | Effect::Memory => false,
-            };
-            if removable && !used[v.0 as usize] {
-                continue;
+}
+
+fn removable(op: Op) -> bool {
+    match op.effect() {
+        Effect::Pure | Effect::Mark => true,
+        Effect::State => op == Op::Get,
+        Effect::Flags | Effect::Memory => false,
+    }
+}
+
+/// What is needed: by what has an effect, and by what is needed.
+struct Marks<'a> {
+    region: &'a Region,
+    used: Vec<bool>,
+    /// Needed, but what it needs is not marked yet.
+    open: Vec<Value>,
+    /// Arguments of each parameter; empty where there are no parameters.
+    args: Vec<Vec<Value>>,
+}
+
+impl<'a> Marks<'a> {
+    fn of(region: &'a Region) -> Self {
+        let count = region.insts.len();
+        let mut marks = Self { region, used: vec![false; count], open: Vec::new(), args: Vec::new() };
+        if region.blocks.iter().any(|block| !block.params.is_empty()) {
+            marks.args = vec![Vec::new(); count];
+            for edge in region.blocks.iter().flat_map(|block| block.term.edges()) {
+                for (param, arg) in region.blocks[edge.to.0 as usize].params.iter().zip(&edge.args) {
+                    marks.args[param.0 as usize].push(*arg);
+                }
             }
-            inst.args().iter().for_each(|a| used[a.0 as usize] = true);
-            kept.push(v);
         }
-        kept.reverse();
-        block.insts = kept;
+        // Uses come before definitions this way, so little stays open.
+        for block in region.blocks.iter().rev() {
+            match &block.term {
+                Term::Branch { cond, .. } => marks.mark(*cond),
+                Term::Indirect { target, .. } => marks.mark(*target),
+                _ => {}
+            }
+            for &v in block.insts.iter().rev() {
+                if !removable(region.inst(v).op) {
+                    marks.operands(v);
+                }
+            }
+        }
+        while let Some(v) = marks.open.pop() {
+            marks.operands(v);
+        }
+        marks
+    }
+
+    fn mark(&mut self, v: Value) {
+        if !std::mem::replace(&mut self.used[v.0 as usize], true) {
+            self.open.push(v);
+        }
+    }
+
+    /// Marks what `v` needs.
+    fn operands(&mut self, v: Value) {
+        let region = self.region;
+        let inst = region.inst(v);
+        inst.args().iter().for_each(|arg| self.mark(*arg));
+        if inst.op == Op::Param {
+            std::mem::take(&mut self.args[v.0 as usize]).into_iter().for_each(|arg| self.mark(arg));
+        }
+        if inst.snap != SnapId::NONE && inst.op != Op::Mark {
+            region.snaps[inst.snap.0 as usize].regs.iter().for_each(|(_, value)| self.mark(*value));
+        }
     }
 }

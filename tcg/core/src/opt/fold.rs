@@ -4,7 +4,7 @@ mod vector;
 
 use crate::eval;
 use crate::ir::{Effect, Inst, Op, Region, Value};
-use crate::sem::{Cc, FloatMode};
+use crate::sem::{Cc, FloatMode, MemOp};
 use crate::ty::Ty;
 
 /// What an instruction turns out to be.
@@ -75,6 +75,23 @@ fn fold1(region: &Region, inst: &Inst) -> Folded {
     }
 }
 
+/// A store with what is stored as it was before it was widened or became bits.
+pub fn fold_store(region: &Region, mut inst: Inst) -> Inst {
+    let size = MemOp::unpack(inst.imm).size;
+    let value = region.inst(inst.args[1]);
+    if let (2, Some((low, _))) = (size, boxed(region, value)) {
+        (inst.args[1], inst.ty) = (low, Ty::I32);
+    }
+    let value = region.inst(inst.args[1]);
+    if value.op == Op::Bitcast && value.ty == inst.ty {
+        let from = region.inst(value.args[0]).result();
+        if matches!((size, from), (2, Ty::F32) | (3, Ty::F64)) {
+            (inst.args[1], inst.ty) = (value.args[0], from);
+        }
+    }
+    inst
+}
+
 /// A constant added to a code address.
 fn fold_code_addr(region: &Region, inst: &Inst) -> Option<Folded> {
     let base = region.inst(inst.args[0]);
@@ -84,6 +101,9 @@ fn fold_code_addr(region: &Region, inst: &Inst) -> Option<Folded> {
 
 /// `low` and the constant above it, if `or` joins a widened 32-bit value with constant high bits.
 fn boxed(region: &Region, or: &Inst) -> Option<(Value, u64)> {
+    if or.op != Op::Or || or.ty != Ty::I64 {
+        return None;
+    }
     let high = constant(region, or.args[1]).filter(|k| *k as u32 == 0)?;
     let wide = region.inst(or.args[0]);
     let fits = wide.op == Op::Zext && region.inst(wide.args[0]).result() == Ty::I32;
@@ -112,6 +132,13 @@ fn fold2(region: &Region, inst: &Inst) -> Folded {
             match boxed(region, region.inst(a)) {
                 Some((_, high)) => Folded::Const(high >> 32),
                 None => Folded::Same,
+            }
+        }
+        // What is boxed is not below its box.
+        (Op::LtU, _, Some(k)) if inst.ty == Ty::I64 && region.inst(a).op == Op::Or => {
+            match boxed(region, region.inst(a)) {
+                Some((_, high)) if k <= high => Folded::Const(0),
+                _ => Folded::Same,
             }
         }
         // A truth value made an integer and tested again.

@@ -1,10 +1,13 @@
 //! The optimiser: passes over a region, cheap enough for code that runs a few times.
 //!
-//! [`promote`] turns guest-register operations into values within each block, folding as it goes (it sees every
-//! operand once it is known); [`dead`] removes what nobody needs. Both walk all blocks of a region, however many.
+//! [`promote`] turns guest-register operations into values, folding as it goes (it sees every operand once it is known);
+//! where ways meet it makes block parameters, of which [`params`] removes the needless; [`dead`] removes what nobody
+//! needs. All of them work on regions of one block and of many.
 
 mod dead;
+mod flow;
 mod fold;
+mod params;
 mod promote;
 
 use crate::cpu::{Helper, RegDesc};
@@ -14,8 +17,16 @@ use crate::ir::{Names, Region, verify};
 pub fn optimise(region: &mut Region, regs: &[RegDesc], helpers: &[Helper]) {
     let names = Names { regs, helpers };
     check(region, names, "build");
-    promote::promote(region, regs, helpers);
-    check(region, names, "promotion");
+    // Twice: parameters turn out to be values that fold.
+    for _ in 0..2 {
+        let joins = promote::promote(region, regs, helpers);
+        check(region, names, "promotion");
+        if !joins {
+            break;
+        }
+        params::remove_needless(region);
+        check(region, names, "removal of needless parameters");
+    }
     dead::remove_dead(region);
     check(region, names, "removal of dead code");
 }

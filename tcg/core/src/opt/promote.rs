@@ -1,13 +1,14 @@
 //! Guest registers become values.
 //!
-//! Within a block, the first [`Op::Get`] of a register reads the state and later ones reuse the value; a [`Op::Set`] only
-//! changes what the register's value is, and what is out of date in the state at the end of the block is written there
-//! once. What may leave in the middle gets a snapshot with the values of the registers that are out of date at that
-//! point. Arguments are replaced and folded on the way.
+//! The first [`Op::Get`] of a register reads the state and later ones reuse the value; a [`Op::Set`] only changes what the
+//! register's value is. What is out of date in the state is written there once, where the region is left. What may leave in
+//! the middle gets a snapshot with the values of the registers that are out of date at that point. Where ways meet, and
+//! around loops, values travel as block parameters. Arguments are replaced and folded on the way.
 
-use super::fold::{Folded, fold};
+use super::flow::{Flow, is_join};
+use super::fold::{Folded, fold, fold_store};
 use crate::cpu::{Helper, RegDesc, RegId};
-use crate::ir::{BlockId, Inst, Op, Region, SnapId, Snapshot, Term, Value};
+use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Snapshot, Term, Value};
 use crate::ty::Ty;
 
 /// What is known about one guest register at one point of a block.
@@ -20,7 +21,11 @@ struct Slot {
 
 struct Promote<'a> {
     region: &'a mut Region,
+    regs: &'a [RegDesc],
     helpers: &'a [Helper],
+    flow: Flow,
+    /// What is known at the end of each block that was walked.
+    ends: Vec<Vec<(RegId, Slot)>>,
     slots: Vec<Slot>,
     /// Registers whose slot is in use, to clear few.
     touched: Vec<RegId>,
@@ -33,38 +38,126 @@ fn constant(ty: Ty, imm: u64) -> Inst {
     Inst { op: Op::Const, ty, args: [Value::NONE; 3], imm, snap: SnapId::NONE }
 }
 
-/// Promotes guest registers in every block of `region`.
-pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper]) {
+/// Promotes guest registers in every block of `region`. True: it has parameters now that may be needless.
+pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper]) -> bool {
     let unknown = Slot { value: Value::NONE, dirty: false };
     let same_as = (0..region.insts.len() as u32).map(Value).collect();
-    let slots = vec![unknown; regs.len()];
-    let mut pass = Promote { region, helpers, slots, touched: Vec::new(), same_as, out: Vec::new() };
+    let flow = Flow::of(region, regs.len(), helpers);
+    let joins = (0..region.blocks.len()).any(|n| is_join(&flow.preds[n], n));
+    let mut pass = Promote {
+        regs,
+        helpers,
+        flow,
+        ends: vec![Vec::new(); region.blocks.len()],
+        slots: vec![unknown; regs.len()],
+        touched: Vec::new(),
+        same_as,
+        out: Vec::new(),
+        region,
+    };
     for block in 0..pass.region.blocks.len() as u32 {
         pass.block(BlockId(block));
     }
+    joins
 }
 
 impl Promote<'_> {
     fn block(&mut self, id: BlockId) {
+        self.start(id);
         let insts = std::mem::take(&mut self.region.blocks[id.0 as usize].insts);
         self.out = Vec::with_capacity(insts.len());
         for v in insts {
             self.inst(v);
         }
-        self.write_back();
+        let away = Term::Exit { pc: 0, code: 0 };
+        let mut term = std::mem::replace(&mut self.region.blocks[id.0 as usize].term, away);
+        self.end(&mut term);
+        self.ends[id.0 as usize] = self.touched.iter().map(|r| (*r, self.slots[r.0 as usize])).collect();
         self.forget();
         let block = &mut self.region.blocks[id.0 as usize];
+        block.term = term;
         block.insts = std::mem::take(&mut self.out);
-        let same_as = &self.same_as;
-        let resolve = |v: &mut Value| *v = same_as[v.0 as usize];
-        match &mut block.term {
-            Term::Jump(edge) => edge.args.iter_mut().for_each(resolve),
-            Term::Branch { cond, then, other } => {
-                resolve(cond);
-                then.args.iter_mut().chain(&mut other.args).for_each(resolve);
+    }
+
+    /// What is known at the start of a block.
+    fn start(&mut self, id: BlockId) {
+        let preds = &self.flow.preds[id.0 as usize];
+        if is_join(preds, id.0 as usize) {
+            let carried = std::mem::take(&mut self.flow.carried[id.0 as usize]);
+            for reg in carried.iter() {
+                let value = self.region.add_param(id, self.regs[reg.0 as usize].ty);
+                self.same_as.push(value);
+                let dirty = self.flow.dirty[id.0 as usize].contains(reg);
+                self.learn(reg, Slot { value, dirty });
             }
-            Term::Indirect { target, .. } => resolve(target),
-            Term::Goto { .. } | Term::Trap { .. } | Term::Exit { .. } => {}
+            self.flow.carried[id.0 as usize] = carried;
+        } else if let [from] = preds[..] {
+            for (reg, slot) in self.ends[from.0 as usize].clone() {
+                self.learn(reg, slot);
+            }
+        }
+    }
+
+    fn learn(&mut self, reg: RegId, slot: Slot) {
+        self.slots[reg.0 as usize] = slot;
+        self.touched.push(reg);
+    }
+
+    /// The end of a block: what leaves the region has the state up to date, edges take what their blocks carry.
+    fn end(&mut self, term: &mut Term) {
+        match term {
+            Term::Jump(edge) => self.edge(edge),
+            Term::Branch { cond, then, other } => {
+                *cond = self.same_as[cond.0 as usize];
+                let known = self.region.inst(*cond);
+                if known.op == Op::Const {
+                    let mut edge = if known.imm != 0 { then.clone() } else { other.clone() };
+                    self.edge(&mut edge);
+                    *term = Term::Jump(edge);
+                    return;
+                }
+                self.edge(then);
+                self.edge(other);
+            }
+            Term::Indirect { target, .. } => {
+                *target = self.same_as[target.0 as usize];
+                self.write_back();
+            }
+            Term::Goto { .. } | Term::Trap { .. } | Term::Exit { .. } => self.write_back(),
+        }
+    }
+
+    fn edge(&mut self, edge: &mut Edge) {
+        edge.args.iter_mut().for_each(|v| *v = self.same_as[v.0 as usize]);
+        let to = edge.to.0 as usize;
+        if !is_join(&self.flow.preds[to], to) {
+            return;
+        }
+        let carried = std::mem::take(&mut self.flow.carried[to]);
+        for reg in carried.iter() {
+            edge.args.push(self.value_of(reg));
+        }
+        self.flow.carried[to] = carried;
+    }
+
+    /// The value of `reg` here, in the register's own type.
+    fn value_of(&mut self, reg: RegId) -> Value {
+        let ty = self.regs[reg.0 as usize].ty;
+        let value = self.slots[reg.0 as usize].value;
+        let args = [value, Value::NONE, Value::NONE];
+        if value == Value::NONE {
+            let value = self.add(Inst { op: Op::Get, ty, args, imm: reg.0.into(), snap: SnapId::NONE });
+            self.learn(reg, Slot { value, dirty: false });
+            return value;
+        }
+        if self.region.inst(value).result() == ty {
+            return value;
+        }
+        let cast = Inst { op: Op::Bitcast, ty, args, imm: 0, snap: SnapId::NONE };
+        match fold(self.region, &cast) {
+            Folded::Value(other) => other,
+            Folded::Const(imm) => self.add(constant(ty, imm)),
+            _ => self.add(cast),
         }
     }
 
@@ -77,7 +170,11 @@ impl Promote<'_> {
             Op::Nop | Op::Mark => return,
             Op::Get => return self.get(v, inst),
             Op::Set => return self.set(RegId(inst.imm as u16), inst.args[0]),
-            Op::Load | Op::Store | Op::AtomicRmw | Op::AtomicCas => inst.snap = self.snapshot(inst.snap),
+            Op::Store => {
+                inst = fold_store(self.region, inst);
+                inst.snap = self.snapshot(inst.snap);
+            }
+            Op::Load | Op::AtomicRmw | Op::AtomicCas | Op::Poll => inst.snap = self.snapshot(inst.snap),
             Op::Call => {
                 if self.helpers[inst.imm as usize].touches_regs {
                     self.write_back();
@@ -108,14 +205,13 @@ impl Promote<'_> {
 
     /// A zero of type `ty`, put here.
     fn zero(&mut self, ty: Ty) -> Value {
+        self.add(constant(ty, 0))
+    }
+
+    /// A new instruction, put here.
+    fn add(&mut self, inst: Inst) -> Value {
         let v = Value(self.region.insts.len() as u32);
-        self.region.insts.push(Inst {
-            op: Op::Const,
-            ty,
-            args: [Value::NONE; 3],
-            imm: 0,
-            snap: SnapId::NONE,
-        });
+        self.region.insts.push(inst);
         self.same_as.push(v);
         self.out.push(v);
         v
@@ -130,8 +226,7 @@ impl Promote<'_> {
         let reg = RegId(inst.imm as u16);
         let known = self.slots[reg.0 as usize].value;
         if known == Value::NONE {
-            self.slots[reg.0 as usize] = Slot { value: v, dirty: false };
-            self.touched.push(reg);
+            self.learn(reg, Slot { value: v, dirty: false });
             return self.keep(v, inst);
         }
         if self.region.inst(known).result() == inst.ty {
@@ -190,11 +285,7 @@ impl Promote<'_> {
             let ty = self.region.inst(value).result();
             let ty = if ty == Ty::None { Ty::I64 } else { ty };
             let args = [value, Value::NONE, Value::NONE];
-            let v = Value(self.region.insts.len() as u32);
-            let inst = Inst { op: Op::Set, ty, args, imm: reg.0.into(), snap: SnapId::NONE };
-            self.region.insts.push(inst);
-            self.same_as.push(v);
-            self.out.push(v);
+            self.add(Inst { op: Op::Set, ty, args, imm: reg.0.into(), snap: SnapId::NONE });
         }
     }
 

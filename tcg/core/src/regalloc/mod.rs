@@ -2,10 +2,12 @@
 //!
 //! Every value has one place for its whole life: a host register, a stack slot, or nothing (constants, and values that
 //! their only user computes itself). A life runs from the definition to the last use in block order; around a loop it
-//! is stretched to the loop's end. When registers run out, the life that ends last goes to the stack.
+//! is stretched to the loop's end. When registers run out, the value goes to the stack that is used least in loops, and of
+//! those the one whose life ends last.
 
 use crate::ir::{Op, Region, SnapId, Term, Value};
 use crate::ty::Ty;
+use std::cmp::Reverse;
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,12 @@ pub struct Allocation {
 pub struct Scratch {
     first: Vec<u32>,
     last: Vec<u32>,
+    /// Uses in loops, deeper ones counting more.
+    score: Vec<u64>,
+    /// What a value should share its register with: a parameter and what it is given.
+    partner: Vec<Value>,
+    /// How many loops each block is in.
+    depth: Vec<u32>,
     active: Vec<Value>,
     free_slots: Vec<u16>,
     free_pairs: Vec<u16>,
@@ -86,6 +94,10 @@ pub fn allocate(region: &Region, pool: &Pool, fused: &dyn Fusion, s: &mut Scratc
     s.first.resize(n, u32::MAX);
     s.last.clear();
     s.last.resize(n, 0);
+    s.score.clear();
+    s.score.resize(n, 0);
+    s.partner.clear();
+    s.partner.resize(n, Value::NONE);
     s.active.clear();
     s.free_slots.clear();
     s.free_pairs.clear();
@@ -98,6 +110,7 @@ pub fn allocate(region: &Region, pool: &Pool, fused: &dyn Fusion, s: &mut Scratc
     pool.gpr.iter().for_each(|r| free |= bit(Loc::Gpr(*r)));
     pool.xmm.iter().for_each(|r| free |= bit(Loc::Xmm(*r)));
     let mut scan = Scan { region, fused, s, out, free, pool };
+    scan.depths();
     scan.lives();
     scan.walk();
 }
@@ -116,6 +129,36 @@ impl Scan<'_> {
         *last = (*last).max(at);
     }
 
+    /// A use of `v` that is carried out each time `block` is.
+    fn scored(&mut self, v: Value, block: usize) {
+        let depth = self.s.depth[block];
+        if depth == 0 {
+            return;
+        }
+        if self.fused.is_fused(v) {
+            let inst = *self.region.inst(v);
+            inst.args().iter().for_each(|arg| self.scored(*arg, block));
+            return;
+        }
+        let score = &mut self.s.score[v.0 as usize];
+        *score = score.saturating_add(1 << (4 * depth.min(12)));
+    }
+
+    /// Counts the loops around each block.
+    fn depths(&mut self) {
+        let region = self.region;
+        let depth = &mut self.s.depth;
+        depth.clear();
+        depth.resize(region.blocks.len(), 0);
+        for (head, _) in region.blocks.iter().enumerate() {
+            let back =
+                |from: &usize| region.blocks[*from].term.edges().any(|edge| edge.to.0 as usize == head);
+            if let Some(last) = (head..region.blocks.len()).rev().find(back) {
+                depth[head..=last].iter_mut().for_each(|d| *d += 1);
+            }
+        }
+    }
+
     fn snap_used(&mut self, snap: SnapId, at: u32) {
         if snap != SnapId::NONE {
             let region = self.region;
@@ -131,7 +174,7 @@ impl Scan<'_> {
         let mut at = 1;
         self.s.start.clear();
         self.s.end.clear();
-        for block in &region.blocks {
+        for (n, block) in region.blocks.iter().enumerate() {
             self.s.start.push(at);
             for v in &block.params {
                 self.s.first[v.0 as usize] = at;
@@ -142,21 +185,33 @@ impl Scan<'_> {
                 let inst = region.inst(v);
                 if !self.fused.is_fused(v) {
                     self.s.first[v.0 as usize] = at;
+                    self.scored(v, n);
                     for arg in inst.args() {
                         self.used(*arg, at);
+                        self.scored(*arg, n);
                     }
                 }
                 self.snap_used(inst.snap, at);
                 at += 1;
             }
             match &block.term {
-                Term::Branch { cond, .. } => self.used(*cond, at),
+                Term::Branch { cond, .. } => {
+                    self.used(*cond, at);
+                    self.scored(*cond, n);
+                }
                 Term::Indirect { target, .. } => self.used(*target, at),
                 _ => {}
             }
             for edge in block.term.edges() {
-                for arg in &edge.args {
+                let params = &region.blocks[edge.to.0 as usize].params;
+                for (arg, param) in edge.args.iter().zip(params) {
                     self.used(*arg, at);
+                    // Whichever gets its register first is asked by the other.
+                    let forward = edge.to.0 as usize > n;
+                    let (asks, asked) = if forward { (*param, *arg) } else { (*arg, *param) };
+                    if self.s.partner[asks.0 as usize] == Value::NONE {
+                        self.s.partner[asks.0 as usize] = asked;
+                    }
                 }
             }
             self.s.end.push(at);
@@ -227,8 +282,12 @@ impl Scan<'_> {
 
     fn define(&mut self, v: Value, hint: Loc) {
         let float = self.region.inst(v).result().in_float_register();
-        let hinted = bit(hint) & self.free != 0 && matches!(hint, Loc::Xmm(_)) == float;
-        let place = if hinted { Some(hint) } else { self.take(float) };
+        let partner = match self.s.partner[v.0 as usize] {
+            Value::NONE => Loc::None,
+            partner => self.out.loc[partner.0 as usize],
+        };
+        let fits = |loc: &Loc| bit(*loc) & self.free != 0 && matches!(loc, Loc::Xmm(_)) == float;
+        let place = [partner, hint].into_iter().find(fits).or_else(|| self.take(float));
         let place = place.unwrap_or_else(|| self.evict(v, float));
         self.free &= !bit(place);
         self.out.loc[v.0 as usize] = place;
@@ -242,17 +301,18 @@ impl Scan<'_> {
         if float { found(Loc::Xmm, &self.pool.xmm) } else { found(Loc::Gpr, &self.pool.gpr) }
     }
 
-    /// Sends the life that ends last to the stack: that of `v`, or one whose register `v` then gets. Nothing is emitted
-    /// yet, so a life that has begun can still move as a whole; its slot must then be one that nobody had before.
+    /// Sends a value to the stack: `v`, or one whose register `v` then gets. Nothing is emitted yet, so a life that has
+    /// begun can still move as a whole; its slot must then be one that nobody had before.
     fn evict(&mut self, v: Value, float: bool) -> Loc {
-        let (loc, last) = (&self.out.loc, &self.s.last);
+        let loc = &self.out.loc;
+        let cost = |u: &Value| (self.s.score[u.0 as usize], Reverse(self.s.last[u.0 as usize]));
         let same_class = |u: &&Value| match loc[u.0 as usize] {
             Loc::Gpr(_) => !float,
             Loc::Xmm(_) => float,
             Loc::None | Loc::Slot(_) => false,
         };
-        let longest = self.s.active.iter().filter(same_class).max_by_key(|u| last[u.0 as usize]).copied();
-        match longest.filter(|u| last[u.0 as usize] > last[v.0 as usize]) {
+        let cheapest = self.s.active.iter().filter(same_class).min_by_key(|u| cost(u)).copied();
+        match cheapest.filter(|u| cost(u) < cost(&v)) {
             Some(victim) => {
                 let slot = self.new_slot(victim);
                 std::mem::replace(&mut self.out.loc[victim.0 as usize], slot)

@@ -6,15 +6,17 @@
 //!
 //! Lock order: gate, then state. Neither is held while a device or a clock is called.
 
+use super::heat::Heat;
 use super::lock::{Mutex, RwLock};
 use super::log;
 use super::mmu::{CodeWatch, Mmu, VcpuFetch};
 use super::tlb::Tables;
 use super::user_space::UserSpace;
-use crate::build::{self, GuestBlock, Links};
+use crate::build::{self, GuestBlock, GuestRegion, Links};
 use crate::cpu::CpuHeader;
 use crate::guest::{Guest, Trap};
 use crate::host::{self, CodeBuffer, CompileError, Env, Runner};
+use crate::ir::Region;
 use crate::opt;
 use base::{AddressSpace, CpuLines, PAGE_SHIFT, PAGE_SIZE, WriteWatcher};
 use rustc_hash::FxHashMap;
@@ -46,6 +48,15 @@ pub struct CodeConfig {
     pub random_registers: Option<u64>,
     /// How translations reach each other.
     pub chaining: Chaining,
+    /// How often a way back is taken before the loop becomes a region of its own; `u32::MAX`: it never does.
+    pub hot_after: u32,
+}
+
+impl CodeConfig {
+    /// Whether hot loops become regions.
+    fn has_regions(&self) -> bool {
+        self.hot_after != u32::MAX && self.chaining == Chaining::All && self.max_insns > 1
+    }
 }
 
 impl Default for CodeConfig {
@@ -55,6 +66,7 @@ impl Default for CodeConfig {
             max_insns: build::MAX_INSNS,
             random_registers: None,
             chaining: Chaining::All,
+            hot_after: 2000,
         }
     }
 }
@@ -68,6 +80,8 @@ pub struct CodeStats {
     pub guest_insns: u64,
     /// Bytes of host code made.
     pub host_bytes: u64,
+    /// Those of them that are hot regions.
+    pub regions: u64,
     /// Translations dropped because guest code changed.
     pub dropped: u64,
     /// Times the cache was emptied because it was full.
@@ -83,11 +97,43 @@ struct Key {
     mode: u64,
 }
 
-struct Block {
+/// What a translation was made from.
+struct Source {
     key: Key,
-    len: u64,
-    /// Physical page of the end, if the code crosses into another page.
-    second_page: Option<u64>,
+    /// Physical addresses and lengths in bytes, no part crossing into another page.
+    parts: Vec<(u64, u64)>,
+    /// Distance to the last byte of the code, and its physical page, if the code crosses into another page.
+    second_page: Option<(u64, u64)>,
+    insns: u64,
+    /// It is the region of a hot loop.
+    hot: bool,
+}
+
+impl Source {
+    /// Adds `len` bytes at `phys`, page by page.
+    fn add(&mut self, mut phys: u64, mut len: u64) {
+        while len > 0 {
+            let here = len.min(PAGE_SIZE - phys % PAGE_SIZE);
+            self.parts.push((phys, here));
+            (phys, len) = (phys + here, len - here);
+        }
+    }
+
+    /// Physical pages that it is in.
+    fn pages(&self) -> Vec<u64> {
+        let mut pages: Vec<u64> = self.parts.iter().map(|(phys, _)| phys & !(PAGE_SIZE - 1)).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        pages
+    }
+
+    fn overlaps(&self, phys: u64, len: u64) -> bool {
+        self.parts.iter().any(|(start, bytes)| *start < phys + len && phys < start + bytes)
+    }
+}
+
+struct Block {
+    source: Source,
     entry: u32,
     /// Exits of other blocks that jump straight here.
     incoming: Vec<u32>,
@@ -138,6 +184,7 @@ pub struct CodeCache {
     /// Where code is if it is that of a process.
     process: Option<Arc<UserSpace>>,
     config: CodeConfig,
+    heat: Heat,
     generation: AtomicU64,
 }
 
@@ -189,6 +236,7 @@ impl CodeCache {
             members: RwLock::default(),
             space: space.clone(),
             process,
+            heat: Heat::new(config.hot_after),
             config,
             generation: AtomicU64::new(0),
         });
@@ -287,6 +335,11 @@ impl CodeCache {
         unsafe { self.runner.enter(cpu, code) }
     }
 
+    /// Where generated code counts ways back.
+    pub fn heat(&self) -> &Heat {
+        &self.heat
+    }
+
     /// How often the cache was emptied.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
@@ -312,17 +365,19 @@ impl CodeCache {
         let key = Key { phys, mode };
         let mut state = self.state.lock();
         let Some(mut block) = state.get(&key) else { return Ok(None) };
-        if let (Some(second), len) = (block.second_page, block.len) {
+        if let Some((last, second)) = block.source.second_page {
             // The walk may touch guest memory that is watched, so not under the lock.
             drop(state);
-            let now = mmu.fetch_phys::<G>(cpu, pc.wrapping_add(len - 1))? & !(PAGE_SIZE - 1);
+            let now = mmu.fetch_phys::<G>(cpu, pc.wrapping_add(last))? & !(PAGE_SIZE - 1);
             state = self.state.lock();
             match state.get(&key) {
-                Some(again) if now == second && again.second_page == Some(second) => block = again,
+                Some(again) if now == second && again.source.second_page == Some((last, second)) => {
+                    block = again
+                }
                 _ => return Ok(None),
             }
         }
-        let index = state.by_key[&block.key];
+        let index = state.by_key[&key];
         let code = state.buffer.entry_address(block.entry) as u64;
         // Under the lock: whoever drops the block afterwards finds the entry.
         if self.config.chaining == Chaining::All {
@@ -345,7 +400,8 @@ impl CodeCache {
         else {
             return;
         };
-        let from = &state.blocks[site.from as usize];
+        let valid = state.blocks[site.from as usize].valid && to.valid;
+        let (from, to, entry) = (&state.blocks[site.from as usize].source, &to.source, to.entry);
         let linkable = match self.process {
             Some(_) => site.site.pc == to.key.phys,
             None => {
@@ -354,8 +410,8 @@ impl CodeCache {
                 same_page && (site.site.pc ^ to.key.phys).is_multiple_of(PAGE_SIZE)
             }
         };
-        if linkable && from.key.mode == to.key.mode && from.valid && to.valid {
-            state.buffer.link(site.site, to.entry);
+        if linkable && from.key.mode == to.key.mode && valid {
+            state.buffer.link(site.site, entry);
             let number = state.first_site + number;
             state.blocks[target.index as usize].incoming.push(number);
         }
@@ -395,8 +451,68 @@ impl CodeCache {
             }
         };
         log::guest_code::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, block.insns);
+        let mut source = Source {
+            key: Key { phys, mode },
+            parts: Vec::new(),
+            second_page: second_page.map(|page| (block.len - 1, page)),
+            insns: block.insns as u64,
+            hot: false,
+        };
+        match second_page {
+            None => source.add(phys, block.len),
+            Some(page) => {
+                let first = PAGE_SIZE - phys % PAGE_SIZE;
+                source.add(phys, first);
+                source.add(page, block.len - first);
+            }
+        }
+        Ok(self.install::<G>(source, block.region, epoch))
+    }
+
+    /// Makes a region of the loop at `pc`, whose way back, exit `site`, is hot. Do not hold the gate.
+    pub fn promote<G: Guest>(
+        &self,
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        site: u32,
+        pc: u64,
+        mode: u64,
+    ) -> Result<(), Trap> {
+        self.heat.rest(site);
+        if mmu.points.in_code_page(pc) {
+            return Ok(());
+        }
+        let phys = mmu.fetch_phys::<G>(cpu, pc)?;
+        let place =
+            |to: u64| if self.process.is_some() { to } else { phys.wrapping_add(to.wrapping_sub(pc)) };
+        let epoch = {
+            let state = self.state.lock();
+            if state.get(&Key { phys, mode }).is_none_or(|block| block.source.hot) {
+                return Ok(());
+            }
+            state.epoch
+        };
+        // What is translated has run, and its page is watched.
+        let warm = |to: u64| {
+            let state = self.state.lock();
+            state.get(&Key { phys: place(to), mode }).is_some_and(|block| block.source.second_page.is_none())
+        };
+        let fetch = &mut VcpuFetch::<G> { mmu, cpu };
+        let Some(GuestRegion { region, parts, insns }) =
+            build::guest_region::<G>(fetch, pc, mode, self.links(), &warm)?
+        else {
+            return Ok(());
+        };
         let key = Key { phys, mode };
-        Ok(self.install::<G>(key, block, second_page, epoch))
+        let (insns, hot) = (insns as u64, true);
+        let mut source = Source { key, parts: Vec::new(), second_page: None, insns, hot };
+        parts.into_iter().for_each(|(at, len)| source.add(place(at), len));
+        self.install::<G>(source, region, epoch);
+        Ok(())
+    }
+
+    fn links(&self) -> Links {
+        if self.process.is_some() { Links::Anywhere } else { Links::WithinPage }
     }
 
     fn build<G: Guest>(
@@ -406,8 +522,7 @@ impl CodeCache {
         pc: u64,
         mode: u64,
     ) -> Result<GuestBlock, Trap> {
-        let links = if self.process.is_some() { Links::Anywhere } else { Links::WithinPage };
-        let limits = build::Limits { max_insns: self.config.max_insns, links };
+        let limits = build::Limits { max_insns: self.config.max_insns, links: self.links() };
         build::guest_block::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, limits)
     }
 
@@ -426,23 +541,18 @@ impl CodeCache {
         }
     }
 
-    /// Compiles and enters a block; false if it did not fit, and the cache was emptied to make room.
-    fn install<G: Guest>(
-        &self,
-        key: Key,
-        mut block: GuestBlock,
-        second_page: Option<u64>,
-        epoch: u64,
-    ) -> bool {
-        log::ir::<G>(&block.region);
-        opt::optimise(&mut block.region, G::regs(), G::helpers());
-        log::optimised::<G>(&block.region);
+    /// Compiles and enters a translation; false if it did not fit, and the cache was emptied to make room.
+    fn install<G: Guest>(&self, source: Source, mut region: Region, epoch: u64) -> bool {
+        log::ir::<G>(&region);
+        opt::optimise(&mut region, G::regs(), G::helpers());
+        log::optimised::<G>(&region);
         let mut guard = self.state.lock();
         let state = &mut *guard;
         if state.epoch != epoch {
             return false;
         }
-        if state.get(&key).is_some_and(|block| block.second_page == second_page) {
+        let known = state.get(&source.key).map(|block| &block.source);
+        if known.is_some_and(|known| known.second_page == source.second_page && (known.hot || !source.hot)) {
             return true;
         }
         let first_site = state.first_site + state.sites.len() as u32;
@@ -450,10 +560,11 @@ impl CodeCache {
             regs: G::regs(),
             helpers: G::helpers(),
             first_site,
-            random_registers: self.config.random_registers.map(|seed| seed ^ key.phys),
+            random_registers: self.config.random_registers.map(|seed| seed ^ source.key.phys),
             direct: self.process.is_some(),
+            heat: self.config.has_regions(),
         };
-        let compiled = match state.buffer.compile(&block.region, &env) {
+        let compiled = match state.buffer.compile(&region, &env) {
             Ok(compiled) => compiled,
             Err(CompileError::OutOfSpace) => {
                 drop(guard);
@@ -463,27 +574,37 @@ impl CodeCache {
             Err(CompileError::TooLarge) => return false,
         };
         let at = state.buffer.entry_address(compiled.entry) as u64;
-        log::host_code(block.region.pc, state.buffer.code(&compiled), at);
-        let index = state.blocks.len() as u32;
+        log::host_code(region.pc, state.buffer.code(&compiled), at);
         state.stats.translations += 1;
-        state.stats.guest_insns += block.insns as u64;
+        state.stats.regions += u64::from(source.hot);
+        state.stats.guest_insns += source.insns;
         state.stats.host_bytes += u64::from(compiled.len);
+        if env.heat {
+            (first_site..).zip(&compiled.sites).for_each(|(number, _)| self.heat.start(number));
+        }
+        let index = state.blocks.len() as u32;
         state.sites.extend(compiled.sites.iter().map(|site| Site { site: *site, from: index }));
-        state.by_page.entry(key.phys & !(PAGE_SIZE - 1)).or_default().push(index);
-        if let Some(page) = second_page {
+        let incoming = if source.hot { self.replace(state, &source.key, compiled.entry) } else { Vec::new() };
+        for page in source.pages() {
             state.by_page.entry(page).or_default().push(index);
         }
         // A block that crosses pages replaces one whose second page was elsewhere.
-        state.by_key.insert(key, index);
-        state.blocks.push(Block {
-            key,
-            len: block.len,
-            second_page,
-            entry: compiled.entry,
-            incoming: Vec::new(),
-            valid: true,
-        });
+        state.by_key.insert(source.key, index);
+        state.blocks.push(Block { source, entry: compiled.entry, incoming, valid: true });
         true
+    }
+
+    /// Has what leads to the translation of `key` lead to `entry`; drops that translation. Gives the exits that do.
+    fn replace(&self, state: &mut State, key: &Key, entry: u32) -> Vec<u32> {
+        let Some(old) = state.by_key.get(key).copied() else { return Vec::new() };
+        let incoming = std::mem::take(&mut state.blocks[old as usize].incoming);
+        for site in &incoming {
+            if let Some(site) = site.checked_sub(state.first_site) {
+                state.buffer.link(state.sites[site as usize].site, entry);
+            }
+        }
+        self.drop_block(state, old);
+        incoming
     }
 
     /// Empties the cache, with every vCPU out of generated code.
@@ -525,17 +646,11 @@ impl CodeCache {
     fn drop_range(&self, state: &mut State, phys: u64, len: u64) -> bool {
         let page = phys & !(PAGE_SIZE - 1);
         let Some(indices) = state.by_page.get(&page) else { return false };
-        let overlaps = |block: &Block| {
-            let first = if block.second_page == Some(page) { page } else { block.key.phys };
-            let in_first = (page + PAGE_SIZE - first).min(block.len);
-            let bytes = match block.second_page {
-                Some(second) if second == page => block.len - (PAGE_SIZE - block.key.phys % PAGE_SIZE),
-                _ => in_first,
-            };
-            first < phys + len && phys < first + bytes
-        };
-        let doomed: Vec<u32> =
-            indices.iter().copied().filter(|i| overlaps(&state.blocks[*i as usize])).collect();
+        let doomed: Vec<u32> = indices
+            .iter()
+            .copied()
+            .filter(|i| state.blocks[*i as usize].source.overlaps(phys, len))
+            .collect();
         for &index in &doomed {
             self.drop_block(state, index);
         }
@@ -550,7 +665,7 @@ impl CodeCache {
         block.valid = false;
         state.stats.dropped += 1;
         let incoming = std::mem::take(&mut block.incoming);
-        let (key, second_page, entry) = (block.key, block.second_page, block.entry);
+        let (key, pages, entry) = (block.source.key, block.source.pages(), block.entry);
         for site in incoming {
             if let Some(site) = site.checked_sub(state.first_site) {
                 state.buffer.unlink(state.sites[site as usize].site);
@@ -560,7 +675,7 @@ impl CodeCache {
         if state.by_key.get(&key) == Some(&index) {
             state.by_key.remove(&key);
         }
-        for page in [Some(key.phys & !(PAGE_SIZE - 1)), second_page].into_iter().flatten() {
+        for page in pages {
             if let Some(list) = state.by_page.get_mut(&page) {
                 list.retain(|i| *i != index);
                 if list.is_empty() {

@@ -3,6 +3,7 @@
 mod code;
 mod direct;
 mod float;
+mod heat;
 mod lock;
 mod log;
 mod mmu;
@@ -14,6 +15,7 @@ mod vcpu;
 pub use code::{Chaining, CodeCache, CodeConfig, CodeStats};
 pub use direct::{HostFault, copy_in, copy_out};
 pub use float::collect_flags;
+pub use heat::SLOTS as HEAT_SLOTS;
 pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use tlb::Tables;
 pub use user_space::{Pages, UserSpace, host_prot};

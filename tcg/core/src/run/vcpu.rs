@@ -130,9 +130,9 @@ impl<G: Guest> Vcpu<G> {
             helpers: helper_table::<G>(),
         };
         let (mmu, request) = (vcpu.mmu, vcpu.handle.lines.request_word() as *const _);
-        let helpers = vcpu.helpers.as_ptr();
+        let (helpers, heat) = (vcpu.helpers.as_ptr(), code.heat().counts());
         let head = vcpu.cpu_mut().as_mut();
-        (head.mmu, head.request, head.helpers) = (mmu, request, helpers);
+        (head.mmu, head.request, head.helpers, head.heat) = (mmu, request, helpers, heat);
         vcpu.handle.lines.kick();
         vcpu
     }
@@ -366,7 +366,20 @@ impl<G: Guest> Vcpu<G> {
                 self.sync();
             }
             exit::YIELD => std::thread::yield_now(),
+            exit::HOT => self.promote(),
             _ => {}
+        }
+    }
+
+    /// The loop that begins where the guest is has come round often.
+    fn promote(&mut self) {
+        let head = self.cpu_mut().as_mut();
+        let (site, pc) = (std::mem::take(&mut head.link_site), head.pc);
+        let mode = G::context(self.cpu()).mode;
+        let code = self.code.clone();
+        let (cpu, mmu) = self.parts();
+        if let Err(trap) = code.promote::<G>(cpu, mmu, site, pc, mode) {
+            self.trap(trap);
         }
     }
 

@@ -46,8 +46,14 @@ pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
     optimise(&mut region, G::regs(), G::helpers());
     let ir = Names { regs: G::regs(), helpers: G::helpers() }.print(&region);
 
-    let env =
-        Env { regs: G::regs(), helpers: G::helpers(), first_site: 1, random_registers: None, direct: false };
+    let env = Env {
+        regs: G::regs(),
+        helpers: G::helpers(),
+        first_site: 1,
+        random_registers: None,
+        direct: false,
+        heat: false,
+    };
     let mut buffer = CodeBuffer::with_features(1 << 16, HostFeatures::ALL).expect("little code memory");
     let compiled = buffer.compile(&region, &env).expect("one instruction fits");
     let listing = disassemble(buffer.code(&compiled), 0);

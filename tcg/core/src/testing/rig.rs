@@ -209,6 +209,7 @@ impl<G: Guest> Rig<G> {
             first_site: 1,
             random_registers: random,
             direct: false,
+            heat: false,
         };
         self.buffer.reset();
         let compiled = self.buffer.compile(region, &env).ok()?;
@@ -231,6 +232,7 @@ impl<G: Guest> Rig<G> {
             first_site: 1,
             random_registers: random,
             direct: false,
+            heat: false,
         };
         self.buffer.reset();
         match self.buffer.compile(region, &env) {

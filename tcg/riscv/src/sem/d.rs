@@ -13,12 +13,12 @@ use tcg_core::ty::{F32, F64, I32, I64};
 pub fn fld<S: Sem>(s: &mut S, cx: &Cx, a: I) -> Flow<S> {
     let addr = address(s, a.rs1, a.imm);
     let v = s.load(addr, MemOp::new(3))?;
-    float::change(s, cx, |s| F64::set_bits(s, a.rd, v))
+    float::change(s, cx, |s| F64::set(s, a.rd, v))
 }
 
 /// Store doubleword.
 pub fn fsd<S: Sem>(s: &mut S, _: &Cx, a: Store) -> Flow<S> {
-    let (addr, v) = (address(s, a.rs1, a.imm), F64::bits(s, a.rs2));
+    let (addr, v) = (address(s, a.rs1, a.imm), F64::get(s, a.rs2));
     s.store(addr, v, MemOp::new(3))?;
     fall::<S>()
 }

@@ -13,7 +13,7 @@ use tcg_core::ty::{F32, I32, I64};
 pub fn flw<S: Sem>(s: &mut S, cx: &Cx, a: I) -> Flow<S> {
     let addr = address(s, a.rs1, a.imm);
     let v = s.load(addr, MemOp::new(2))?;
-    float::change(s, cx, |s| F32::set_bits(s, a.rd, v))
+    float::change(s, cx, |s| F32::set(s, a.rd, v))
 }
 
 /// Store word: the low bits, boxed or not.

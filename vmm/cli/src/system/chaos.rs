@@ -1,7 +1,8 @@
 //! Running the translator under hostile but legal settings, for tests: the environment variable `MIMIC_CHAOS`.
 //!
 //! Its value is a list such as `tlb=1,code=64K,after=1,registers=7`: entries of the TLB, size of the code cache, how often a
-//! block is interpreted before it is translated (`never` for no translation at all), and a seed for choosing registers.
+//! block is interpreted before it is translated (`never` for no translation at all), how often a loop comes round before it
+//! becomes a region (`hot=0`, `hot=never`), and a seed for choosing registers.
 //! Nothing that a guest can see may depend on it.
 
 use super::error::SystemError;
@@ -15,7 +16,7 @@ pub fn apply(code: &mut CodeConfig, vcpu: &mut VcpuConfig) -> Result<(), SystemE
     let Ok(text) = std::env::var(VARIABLE) else { return Ok(()) };
     for item in text.split(',').filter(|item| !item.is_empty()) {
         set(item, code, vcpu).ok_or_else(|| {
-            let known = "tlb=ENTRIES, code=SIZE, after=TIMES or registers=SEED";
+            let known = "tlb=ENTRIES, code=SIZE, after=TIMES, hot=TIMES or registers=SEED";
             SystemError::refused(VARIABLE, format!("'{item}' is none of {known}"))
         })?;
     }
@@ -33,6 +34,8 @@ fn set(item: &str, code: &mut CodeConfig, vcpu: &mut VcpuConfig) -> Option<()> {
         }
         "after" if value == "never" => vcpu.tiers.translate_after = u32::MAX,
         "after" => vcpu.tiers.translate_after = value.parse().ok()?,
+        "hot" if value == "never" => code.hot_after = u32::MAX,
+        "hot" => code.hot_after = value.parse().ok()?,
         "registers" => code.random_registers = Some(value.parse().ok()?),
         _ => return None,
     }

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// Settings of the translator that no program may notice.
-const SETTINGS: [&str; 4] = ["", "after=never", "after=0,registers=7", "after=0,code=64K"];
+const SETTINGS: [&str; 5] =
+    ["", "after=never", "after=0,hot=0", "after=0,hot=0,registers=7", "after=0,hot=2,code=64K"];
 
 /// Whether QEMU prints a line as it has to be.
 type Trusted = fn(&str) -> bool;

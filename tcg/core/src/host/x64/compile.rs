@@ -5,7 +5,7 @@ use super::faults::Fault;
 use super::features::HostFeatures;
 use super::stubs::Stub;
 use crate::host::{CompileError, Env, Site};
-use crate::ir::{BlockId, Inst, Op, Region, Term, Value};
+use crate::ir::{BlockId, Inst, Op, Region, SnapId, Term, Value};
 use crate::regalloc::{self, Allocation, Fusion, Loc, Pool, RegSet, Scratch};
 use crate::sem::{MemOp, Order};
 use crate::ty::Ty;
@@ -93,13 +93,15 @@ impl Uses {
         self.count.resize(n, 0);
         self.fused.clear();
         self.fused.resize(n, false);
-        for snap in &region.snaps {
-            // A value in a snapshot must exist as such: counted as if used twice.
-            snap.regs.iter().for_each(|(_, v)| self.count[v.0 as usize] += 2);
-        }
         for block in &region.blocks {
             for &v in &block.insts {
-                region.inst(v).args().iter().for_each(|a| self.count[a.0 as usize] += 1);
+                let inst = region.inst(v);
+                inst.args().iter().for_each(|a| self.count[a.0 as usize] += 1);
+                if inst.snap != SnapId::NONE {
+                    // A value in a snapshot must exist as such: counted as if used twice.
+                    let snap = &region.snaps[inst.snap.0 as usize];
+                    snap.regs.iter().for_each(|(_, v)| self.count[v.0 as usize] += 2);
+                }
             }
             match &block.term {
                 Term::Branch { cond, .. } => self.count[cond.0 as usize] += 1,
@@ -180,6 +182,7 @@ impl Compiler {
             start,
             epilogue,
             labels: Vec::new(),
+            order: Vec::new(),
             stubs: Vec::new(),
             pool: Vec::new(),
             sites: Vec::new(),
@@ -224,6 +227,8 @@ pub struct Emit<'a> {
     pub start: u32,
     pub epilogue: u32,
     pub labels: Vec<DynamicLabel>,
+    /// Blocks in the order of their code.
+    pub order: Vec<BlockId>,
     pub stubs: Vec<Stub>,
     /// Vector constants that stand behind the code.
     pub pool: Vec<(u128, DynamicLabel)>,
@@ -236,14 +241,19 @@ impl<'a> Emit<'a> {
     fn region(&mut self) {
         let region = self.region;
         self.labels = region.blocks.iter().map(|_| self.ops.new_dynamic_label()).collect();
-        for (n, block) in region.blocks.iter().enumerate() {
-            self.ops.dynamic_label(self.labels[n]);
+        self.order = (0..region.blocks.len() as u32).map(BlockId).collect();
+        // What leaves the region stands behind what goes on in it.
+        self.order[1..].sort_by_key(|id| region.blocks[id.0 as usize].term.edges().next().is_none());
+        for at in 0..self.order.len() {
+            let id = self.order[at];
+            let block = &region.blocks[id.0 as usize];
+            self.ops.dynamic_label(self.labels[id.0 as usize]);
             for &v in &block.insts {
                 if !self.uses.is_fused(v) {
                     self.instruction(v);
                 }
             }
-            self.terminator(BlockId(n as u32), &block.term);
+            self.terminator(at, &block.term);
         }
         self.emit_stubs();
     }
@@ -303,6 +313,7 @@ impl<'a> Emit<'a> {
             Op::Count => self.count(inst.imm),
             Op::Fence => self.fence(Order::unpack(inst.imm)),
             Op::Call => self.call(v, &inst),
+            Op::Poll => self.poll(v),
             op if op.effect() == crate::ir::Effect::Flags => self.float(v, &inst),
             _ => self.integer(v, &inst),
         }

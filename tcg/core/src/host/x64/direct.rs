@@ -8,13 +8,12 @@ use super::compile::Emit;
 use super::faults::Fault;
 use super::moves::{RAX, RCX};
 use super::stubs::Stub;
-use crate::cpu::{CpuHeader, exit};
+use crate::cpu::exit;
 use crate::ir::{Inst, SnapId, Value};
 use crate::regalloc::{Fusion, Loc};
 use crate::sem::MemOp;
 use crate::ty::Ty;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use std::mem::offset_of;
 
 /// Host code of one access.
 #[derive(Clone, Copy)]
@@ -119,24 +118,11 @@ impl Emit<'_> {
         for access in &accesses {
             if stubs.iter().all(|(snap, _)| *snap != access.snap) {
                 stubs.push((access.snap, self.here()));
-                self.fault_stub(access.snap);
+                self.leave_by(access.snap, exit::RETRY);
             }
         }
         accesses.sort_by_key(|access| access.start);
         let stub = |access: &Access| stubs.iter().find(|(snap, _)| *snap == access.snap).map_or(0, |s| s.1);
         accesses.iter().map(|a| Fault { start: a.start, end: a.end, stub: stub(a) }).collect()
-    }
-
-    fn fault_stub(&mut self, snap: SnapId) {
-        let snap = &self.region.snaps[snap.0 as usize];
-        self.count(snap.retired);
-        for (reg, value) in &snap.regs {
-            self.store_reg(*reg, *value);
-        }
-        self.code_addr_to_gpr(snap.pc, RAX);
-        let pc = offset_of!(CpuHeader, pc) as i32;
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov [rbx + pc], rax ; mov eax, exit::RETRY as i32);
-        self.jump_to(self.epilogue);
     }
 }

@@ -165,6 +165,10 @@ impl Emit<'_> {
     }
 
     fn arithmetic(&mut self, v: Value, inst: &Inst) {
+        let may_be_tiny = matches!(inst.op, Op::FMul | Op::FDiv);
+        if self.features.avx2 && !(may_be_tiny && FloatMode::from_bits(inst.imm).is_tiny_before()) {
+            return self.arithmetic_in_place(v, inst);
+        }
         let double = inst.ty == Ty::F64;
         self.read_xmm(inst.args[0], 0);
         let b = self.xmm(inst.args[1], 1);
@@ -175,7 +179,25 @@ impl Emit<'_> {
             Op::FMul => by_width!(ops, double, mulsd | mulss xmm0, Rx(b)),
             _ => by_width!(ops, double, divsd | divss xmm0, Rx(b)),
         }
-        self.finish(v, inst, matches!(inst.op, Op::FMul | Op::FDiv));
+        self.finish(v, inst, may_be_tiny);
+    }
+
+    /// Into the register where the result belongs, unless software may still want an operand that is there.
+    fn arithmetic_in_place(&mut self, v: Value, inst: &Inst) {
+        let double = inst.ty == Ty::F64;
+        let propagates = FloatMode::from_bits(inst.imm).propagates_nans();
+        let slow = if propagates { Slow::Soft } else { Slow::Nan };
+        let (a, b) = (self.xmm(inst.args[0], 0), self.xmm(inst.args[1], 1));
+        let to = self.target_xmm(v, 0);
+        let to = if propagates && (to == a || to == b) { 0 } else { to };
+        let ops = &mut self.ops;
+        match inst.op {
+            Op::FAdd => by_width!(ops, double, vaddsd | vaddss Rx(to), Rx(a), Rx(b)),
+            Op::FSub => by_width!(ops, double, vsubsd | vsubss Rx(to), Rx(a), Rx(b)),
+            Op::FMul => by_width!(ops, double, vmulsd | vmulss Rx(to), Rx(a), Rx(b)),
+            _ => by_width!(ops, double, vdivsd | vdivss Rx(to), Rx(a), Rx(b)),
+        }
+        self.canonical(v, to, inst, slow);
     }
 
     /// xmm0 holds the addend. A NaN goes to software: infinity times zero plus a NaN raises invalid for some guests.

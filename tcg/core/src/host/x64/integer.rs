@@ -82,6 +82,28 @@ impl Cond {
         })
     }
 
+    /// The condition that holds when this one does not.
+    pub fn negated(self) -> Self {
+        match self {
+            Self::O => Self::No,
+            Self::No => Self::O,
+            Self::B => Self::Ae,
+            Self::Ae => Self::B,
+            Self::E => Self::Ne,
+            Self::Ne => Self::E,
+            Self::Be => Self::A,
+            Self::A => Self::Be,
+            Self::S => Self::Ns,
+            Self::Ns => Self::S,
+            Self::P => Self::Np,
+            Self::Np => Self::P,
+            Self::L => Self::Ge,
+            Self::Ge => Self::L,
+            Self::Le => Self::G,
+            Self::G => Self::Le,
+        }
+    }
+
     /// The condition on the host's flags after a subtraction.
     pub fn of_difference(cc: Cc) -> Self {
         match cc {

@@ -226,20 +226,25 @@ impl Emit<'_> {
         dynasm!(ops ; .arch x64 ; mov [rbx + at], Rq(from));
     }
 
+    /// What an edge has to move.
+    fn moves(&self, edge: &Edge) -> impl Iterator<Item = Move> {
+        let params = &self.region.blocks[edge.to.0 as usize].params;
+        let moves = edge.args.iter().zip(params).map(|(arg, param)| Move {
+            from: self.source(*arg),
+            to: self.loc(*param),
+            wide: self.ty(*param) == Ty::V128,
+        });
+        moves.filter(|m| m.to != Loc::None && m.from != Source::At(m.to))
+    }
+
+    /// Whether an edge has anything to move.
+    pub fn has_moves(&self, edge: &Edge) -> bool {
+        self.moves(edge).next().is_some()
+    }
+
     /// Moves the arguments of an edge to the parameters of its block, as if all at once.
     pub fn edge_moves(&mut self, edge: &Edge) {
-        let params = &self.region.blocks[edge.to.0 as usize].params;
-        let mut pending: Vec<Move> = edge
-            .args
-            .iter()
-            .zip(params)
-            .map(|(arg, param)| Move {
-                from: self.source(*arg),
-                to: self.loc(*param),
-                wide: self.ty(*param) == Ty::V128,
-            })
-            .filter(|m| m.to != Loc::None && m.from != Source::At(m.to))
-            .collect();
+        let mut pending: Vec<Move> = self.moves(edge).collect();
         while !pending.is_empty() {
             let blocked = |to: Loc| pending.iter().any(|m| m.from == Source::At(to));
             match pending.iter().position(|m| !blocked(m.to)) {

@@ -2,7 +2,7 @@
 
 use super::compile::{Emit, Frame};
 use super::moves::{RAX, RCX, RDX};
-use crate::cpu::CpuHeader;
+use crate::cpu::{CpuHeader, exit};
 use crate::host::helpers::{CORE_HELPERS, CoreHelper, pack_soft};
 use crate::ir::{Inst, Op, SnapId, Value};
 use crate::regalloc::RegSet;
@@ -17,6 +17,8 @@ pub enum Slow {
     Memory(CoreHelper),
     /// The operation in software.
     Soft,
+    /// Leaves because somebody wants attention.
+    Request,
     /// The canonical NaN is the result.
     Nan,
     /// The result in xmm0 is near the smallest normal number or not finite: in software if it is the former or NaN, and
@@ -58,6 +60,10 @@ impl Emit<'_> {
                 Slow::Tiny(fine) => {
                     self.look_closer(&inst, fine);
                     self.soft(stub.value, &inst);
+                }
+                Slow::Request => {
+                    self.leave_by(inst.snap, exit::REQUEST);
+                    continue;
                 }
                 Slow::Nan => {
                     self.constant_to_gpr(crate::fp::canonical_nan(inst.ty), RAX);
@@ -254,6 +260,23 @@ impl Emit<'_> {
         let on = self.ops.new_dynamic_label();
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; test edx, edx ; jz =>on);
+        self.put_in_order(snap);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov eax, edx);
+        self.jump_to(self.epilogue);
+        self.ops.dynamic_label(on);
+    }
+
+    /// Leaves the region through `snap` with `code`.
+    pub fn leave_by(&mut self, snap: SnapId, code: u32) {
+        self.put_in_order(snap);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov eax, code as i32);
+        self.jump_to(self.epilogue);
+    }
+
+    /// Makes the state what `snap` says; edx stays.
+    fn put_in_order(&mut self, snap: SnapId) {
         let snap = &self.region.snaps[snap.0 as usize];
         for (reg, value) in &snap.regs {
             self.store_reg(*reg, *value);
@@ -262,8 +285,6 @@ impl Emit<'_> {
         self.code_addr_to_gpr(snap.pc, RAX);
         let pc = offset_of!(CpuHeader, pc) as i32;
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov [rbx + pc], rax ; mov eax, edx);
-        self.jump_to(self.epilogue);
-        self.ops.dynamic_label(on);
+        dynasm!(ops ; .arch x64 ; mov [rbx + pc], rax);
     }
 }

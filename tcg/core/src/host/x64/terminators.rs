@@ -3,9 +3,11 @@
 use super::compile::Emit;
 use super::integer::Cond;
 use super::moves::RAX;
+use super::stubs::Slow;
 use crate::cpu::{CpuHeader, JUMP_ENTRIES, JumpEntry, exit};
 use crate::host::Site;
 use crate::ir::{BlockId, Edge, Term, Value};
+use crate::run::HEAT_SLOTS;
 use base::PAGE_SHIFT;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::{offset_of, size_of};
@@ -13,24 +15,21 @@ use std::mem::{offset_of, size_of};
 const PC: i32 = offset_of!(CpuHeader, pc) as i32;
 
 impl Emit<'_> {
-    /// The end of block `block`.
-    pub fn terminator(&mut self, block: BlockId, term: &Term) {
+    /// The end of the block whose code is number `at` in order.
+    pub fn terminator(&mut self, at: usize, term: &Term) {
+        let next = self.order.get(at + 1).copied();
         match term {
-            Term::Jump(edge) => self.jump(block, edge),
+            Term::Jump(edge) => self.jump(next, edge),
             Term::Branch { cond, then, other } => {
                 let cond = self.test(*cond);
-                let to_then = self.ops.new_dynamic_label();
-                self.jump_if(cond, to_then);
-                self.edge_moves(other);
-                let target = self.labels[other.to.0 as usize];
-                // The side that goes on comes second when it is the next block.
-                let ops = &mut self.ops;
-                dynasm!(ops ; .arch x64 ; jmp =>target);
-                self.ops.dynamic_label(to_then);
-                self.jump(block, then);
+                self.branch(next, cond, then, other);
             }
             Term::Goto { pc, check } => self.goto(*pc, *check),
-            Term::Indirect { target, .. } => self.indirect(*target),
+            // In a process an address means one thing.
+            Term::Indirect { target, .. } => match self.constant(*target).filter(|_| self.env.direct) {
+                Some(pc) => self.goto(pc, true),
+                None => self.indirect(*target),
+            },
             Term::Trap { pc, code, value } => {
                 let at = offset_of!(CpuHeader, trap_code) as i32;
                 let ops = &mut self.ops;
@@ -55,9 +54,37 @@ impl Emit<'_> {
         }
     }
 
-    fn jump(&mut self, from: BlockId, edge: &Edge) {
+    /// Goes to one of two blocks. A side without moves needs no code of its own.
+    fn branch(&mut self, next: Option<BlockId>, cond: Cond, then: &Edge, other: &Edge) {
+        let label = |emit: &Self, edge: &Edge| emit.labels[edge.to.0 as usize];
+        if !self.has_moves(then) && !(next == Some(then.to) && !self.has_moves(other)) {
+            self.jump_if(cond, label(self, then));
+            return self.jump(next, other);
+        }
+        if !self.has_moves(other) {
+            self.jump_if(cond.negated(), label(self, other));
+            return self.jump(next, then);
+        }
+        let to_then = self.ops.new_dynamic_label();
+        self.jump_if(cond, to_then);
+        self.edge_moves(other);
+        let (target, ops) = (label(self, other), &mut self.ops);
+        dynasm!(ops ; .arch x64 ; jmp =>target);
+        self.ops.dynamic_label(to_then);
+        self.jump(next, then);
+    }
+
+    /// Leaves if somebody wants attention.
+    pub fn poll(&mut self, v: Value) {
+        let stub = self.stub(v, Slow::Request);
+        self.test_request();
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; jne =>stub.entry ; =>stub.resume);
+    }
+
+    fn jump(&mut self, next: Option<BlockId>, edge: &Edge) {
         self.edge_moves(edge);
-        if edge.to.0 != from.0 + 1 {
+        if next != Some(edge.to) {
             let target = self.labels[edge.to.0 as usize];
             let ops = &mut self.ops;
             dynasm!(ops ; .arch x64 ; jmp =>target);
@@ -103,30 +130,45 @@ impl Emit<'_> {
     }
 
     fn goto(&mut self, pc: u64, check: bool) {
+        let number = self.env.first_site + self.sites.len() as u32;
         let requested = check.then(|| self.ops.new_dynamic_label());
+        let hot = (check && self.env.heat).then(|| self.ops.new_dynamic_label());
         if let Some(requested) = requested {
             self.test_request();
             let ops = &mut self.ops;
             dynasm!(ops ; .arch x64 ; jne =>requested);
+        }
+        if let Some(hot) = hot {
+            let (heat, count) = (offset_of!(CpuHeader, heat) as i32, number % HEAT_SLOTS as u32 * 4);
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; mov rcx, [rbx + heat] ; sub DWORD [rcx + count as i32], 1 ; js =>hot);
         }
         // The displacement is patched while others run the code: it must not straddle a word.
         while !(self.here() + 1).is_multiple_of(4) {
             self.ops.push(0x90);
         }
         let patch = self.here() + 1;
-        let number = self.env.first_site + self.sites.len() as u32;
         self.ops.push(0xe9);
         self.ops.push_i32(0);
         let stub = self.here();
         self.sites.push(Site { pc, patch, stub });
-        let at = offset_of!(CpuHeader, link_site) as i32;
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov DWORD [rbx + at], number as i32);
-        self.leave(pc, exit::LOOKUP);
+        self.leave_from(number, pc, exit::LOOKUP);
+        if let Some(hot) = hot {
+            self.ops.dynamic_label(hot);
+            self.leave_from(number, pc, exit::HOT);
+        }
         if let Some(requested) = requested {
             self.ops.dynamic_label(requested);
             self.leave(pc, exit::REQUEST);
         }
+    }
+
+    /// Leaves with `code` at `pc`, saying that it was by exit `number`.
+    fn leave_from(&mut self, number: u32, pc: u64, code: u32) {
+        let at = offset_of!(CpuHeader, link_site) as i32;
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov DWORD [rbx + at], number as i32);
+        self.leave(pc, code);
     }
 
     fn indirect(&mut self, target: Value) {

@@ -5,7 +5,12 @@ use crate::guest::{Ctx, Fetch, Guest, Trap};
 use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Snapshot, Term, Value};
 use crate::sem::{FloatMode, Hint, Lane, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I32, I64, Int, Scalar, Ty};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
+
+mod region;
+
+pub use region::{GuestRegion, guest_region};
 
 /// Which exits of a block can be linked to the block they lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub struct Build {
     /// How many are carried out on every way to here since the last [`Op::Count`].
     retired: u64,
     links: Links,
+    /// Guest addresses that blocks of the region stand for.
+    inside: BTreeMap<u64, BlockId>,
 }
 
 /// Longest run of guest instructions in one translation.
@@ -124,6 +131,7 @@ impl Build {
             counts: false,
             retired: 0,
             links: Links::WithinPage,
+            inside: BTreeMap::new(),
         }
     }
 
@@ -192,18 +200,24 @@ impl Build {
         })
     }
 
-    /// A block that leaves for `pc`.
+    /// The block of `pc`, or one that leaves for it.
     fn side(&mut self, pc: u64, check: bool) -> Edge {
+        if let Some(block) = self.inside.get(&pc) {
+            return Edge::to(*block);
+        }
         let from = std::mem::replace(&mut self.block, self.region.add_block());
         let term = self.leave(pc, check);
         self.end(term);
         Edge::to(std::mem::replace(&mut self.block, from))
     }
 
-    /// Leaves the region for `pc`. Only exits within the page can be linked: where another page is may change, and
+    /// Goes to the block of `pc`, or leaves the region for it. Only exits within the page can be linked: where another page is may change, and
     /// so may the second page of an instruction that begins at the very end of this one. In a process nothing of that can.
     fn leave(&mut self, pc: u64, check: bool) -> Term {
         self.count();
+        if let Some(block) = self.inside.get(&pc) {
+            return Term::Jump(Edge::to(*block));
+        }
         let same_page = (pc ^ self.region.pc) >> base::PAGE_SHIFT == 0;
         let whole = same_page && pc % base::PAGE_SIZE <= base::PAGE_SIZE - MAX_INSN_BYTES;
         if whole || self.links == Links::Anywhere {

@@ -1,0 +1,148 @@
+//! What a pass wants to know about a region's blocks before it walks them: which lead where, and for guest registers
+//! which are read before they are written and which are out of date in the state.
+
+use crate::cpu::{Helper, RegId};
+use crate::ir::{Block, BlockId, Op, Region};
+
+/// A set of guest registers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegBits(Vec<u64>);
+
+impl RegBits {
+    fn new(regs: usize) -> Self {
+        Self(vec![0; regs.div_ceil(64)])
+    }
+
+    fn insert(&mut self, reg: u64) {
+        self.0[reg as usize / 64] |= 1 << (reg % 64);
+    }
+
+    /// Whether `reg` is in it.
+    pub fn contains(&self, reg: RegId) -> bool {
+        self.0[reg.0 as usize / 64] >> (reg.0 % 64) & 1 != 0
+    }
+
+    /// Adds what is in `other` and not in `without`; true if that was something new.
+    fn add(&mut self, other: &Self, without: Option<&Self>) -> bool {
+        let mut new = false;
+        for (n, word) in self.0.iter_mut().enumerate() {
+            let more = other.0[n] & !without.map_or(0, |w| w.0[n]);
+            new |= more & !*word != 0;
+            *word |= more;
+        }
+        new
+    }
+
+    /// What is in it, in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = RegId> + '_ {
+        let bits = |(n, word): (usize, &u64)| {
+            let word = *word;
+            (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| RegId((64 * n + bit) as u16))
+        };
+        self.0.iter().enumerate().flat_map(bits)
+    }
+}
+
+/// What one block does to guest registers.
+struct Own {
+    /// Read before it is written here.
+    read: RegBits,
+    /// Written, and not behind the last call that has the state up to date.
+    written: RegBits,
+    /// A call has the whole state up to date and may change all of it.
+    clobbers: bool,
+}
+
+impl Own {
+    fn of(block: &Block, region: &Region, regs: usize, helpers: &[Helper]) -> Self {
+        let mut own = Self { read: RegBits::new(regs), written: RegBits::new(regs), clobbers: false };
+        for &v in &block.insts {
+            let inst = region.inst(v);
+            match inst.op {
+                Op::Get if !own.clobbers && !own.written.contains(RegId(inst.imm as u16)) => {
+                    own.read.insert(inst.imm);
+                }
+                Op::Set => own.written.insert(inst.imm),
+                Op::Call if helpers[inst.imm as usize].touches_regs => {
+                    own.clobbers = true;
+                    own.written = RegBits::new(regs);
+                }
+                _ => {}
+            }
+        }
+        own
+    }
+}
+
+/// What reaches each block of a region.
+pub struct Flow {
+    /// Blocks that lead to each block, one entry for each edge.
+    pub preds: Vec<Vec<BlockId>>,
+    /// Registers that each block, or one after it, reads before it is written, or that are out of date in the state there.
+    pub carried: Vec<RegBits>,
+    /// Registers that may be out of date in the state at the start of each block.
+    pub dirty: Vec<RegBits>,
+}
+
+/// The blocks that lead to each block, one entry for each edge.
+pub fn predecessors(region: &Region) -> Vec<Vec<BlockId>> {
+    let mut preds = vec![Vec::new(); region.blocks.len()];
+    for (n, block) in region.blocks.iter().enumerate() {
+        block.term.edges().for_each(|edge| preds[edge.to.0 as usize].push(BlockId(n as u32)));
+    }
+    preds
+}
+
+/// Whether different ways meet in a block with these predecessors.
+pub fn is_join(preds: &[BlockId], block: usize) -> bool {
+    preds.len() > 1 || preds.iter().any(|pred| pred.0 as usize >= block)
+}
+
+impl Flow {
+    /// Looks at `region`, made for a guest with `regs` registers.
+    pub fn of(region: &Region, regs: usize, helpers: &[Helper]) -> Self {
+        let preds = predecessors(region);
+        let empty = || vec![RegBits::new(regs); region.blocks.len()];
+        let mut flow = Self { preds, carried: empty(), dirty: empty() };
+        if (0..region.blocks.len()).any(|n| is_join(&flow.preds[n], n)) {
+            let own: Vec<_> =
+                region.blocks.iter().map(|block| Own::of(block, region, regs, helpers)).collect();
+            flow.reach(region, &own);
+        }
+        flow
+    }
+
+    fn reach(&mut self, region: &Region, own: &[Own]) {
+        let count = region.blocks.len();
+        let mut changed = true;
+        while std::mem::take(&mut changed) {
+            for n in 0..count {
+                for edge in region.blocks[n].term.edges() {
+                    let to = edge.to.0 as usize;
+                    changed |= self.dirty[to].add(&own[n].written, None);
+                    if !own[n].clobbers && n != to {
+                        let from = std::mem::take(&mut self.dirty[n]);
+                        changed |= self.dirty[to].add(&from, None);
+                        self.dirty[n] = from;
+                    }
+                }
+            }
+        }
+        for (n, own) in own.iter().enumerate() {
+            self.carried[n].add(&own.read, None);
+        }
+        changed = true;
+        while std::mem::take(&mut changed) {
+            for n in (0..count).rev().filter(|n| !own[*n].clobbers) {
+                for edge in region.blocks[n].term.edges().filter(|edge| edge.to.0 as usize != n) {
+                    let from = std::mem::take(&mut self.carried[edge.to.0 as usize]);
+                    changed |= self.carried[n].add(&from, Some(&own[n].written));
+                    self.carried[edge.to.0 as usize] = from;
+                }
+            }
+        }
+        for n in 0..count {
+            self.carried[n].add(&self.dirty[n], None);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Removal of block parameters that are always the same value.
+//!
+//! A parameter that every edge gives either itself or one other value is that value: a register that a loop reads and
+//! does not change, say. From: Braun and others, Simple and Efficient Construction of Static Single Assignment Form, 3.1.
+
+use super::flow::predecessors;
+use crate::ir::{BlockId, Edge, Region, SnapId, Term, Value};
+
+/// Removes needless parameters, and puts the values that they are in their place.
+pub fn remove_needless(region: &mut Region) {
+    let mut same_as: Vec<Value> = (0..region.insts.len() as u32).map(Value).collect();
+    let preds = predecessors(region);
+    while round(region, &preds, &mut same_as) {}
+    replace(region, &same_as);
+}
+
+fn resolve(same_as: &[Value], mut v: Value) -> Value {
+    while same_as[v.0 as usize] != v {
+        v = same_as[v.0 as usize];
+    }
+    v
+}
+
+/// Looks at every parameter once; true if one went.
+fn round(region: &mut Region, preds: &[Vec<BlockId>], same_as: &mut [Value]) -> bool {
+    let mut changed = false;
+    for (n, preds) in preds.iter().enumerate() {
+        let params = &region.blocks[n].params;
+        let mut kept = vec![true; params.len()];
+        for (i, param) in params.iter().enumerate() {
+            let mut only = None;
+            let edges = preds.iter().flat_map(|pred| region.blocks[pred.0 as usize].term.edges());
+            let args =
+                edges.filter(|edge| edge.to.0 as usize == n).map(|edge| resolve(same_as, edge.args[i]));
+            let one = args.filter(|arg| arg != param).all(|arg| *only.get_or_insert(arg) == arg);
+            if let (true, Some(value)) = (one, only) {
+                same_as[param.0 as usize] = value;
+                kept[i] = false;
+            }
+        }
+        if kept.iter().all(|kept| *kept) {
+            continue;
+        }
+        changed = true;
+        retain(&mut region.blocks[n].params, &kept);
+        let mut froms = preds.clone();
+        froms.dedup();
+        for from in froms {
+            let edges = edges_mut(&mut region.blocks[from.0 as usize].term);
+            edges.filter(|e| e.to.0 as usize == n).for_each(|e| retain(&mut e.args, &kept));
+        }
+    }
+    changed
+}
+
+/// Keeps the elements of `list` that `kept` says.
+pub fn retain(list: &mut Vec<Value>, kept: &[bool]) {
+    let mut kept = kept.iter();
+    list.retain(|_| *kept.next().expect("one for each element"));
+}
+
+/// Edges to blocks of the same region, to change.
+pub fn edges_mut(term: &mut Term) -> impl Iterator<Item = &mut Edge> {
+    let (a, b) = match term {
+        Term::Jump(edge) => (Some(edge), None),
+        Term::Branch { then, other, .. } => (Some(then), Some(other)),
+        _ => (None, None),
+    };
+    a.into_iter().chain(b)
+}
+
+/// Puts the values that they are in the place of all operands.
+fn replace(region: &mut Region, same_as: &[Value]) {
+    let put = |v: &mut Value| *v = resolve(same_as, *v);
+    for block in &mut region.blocks {
+        for v in &block.insts {
+            let inst = &mut region.insts[v.0 as usize];
+            let count = inst.op.arg_count();
+            inst.args[..count].iter_mut().for_each(put);
+            if inst.snap != SnapId::NONE {
+                let snap = &mut region.snaps[inst.snap.0 as usize];
+                snap.regs.iter_mut().for_each(|(_, v)| put(v));
+            }
+        }
+        match &mut block.term {
+            Term::Branch { cond, .. } => put(cond),
+            Term::Indirect { target, .. } => put(target),
+            _ => {}
+        }
+        edges_mut(&mut block.term).flat_map(|edge| &mut edge.args).for_each(put);
+    }
+}

@@ -160,6 +160,11 @@ impl<G: Guest> Vcpu<G> {
         unsafe { (&mut *self.cpu, &mut *self.mmu) }
     }
 
+    /// Where its translations are.
+    pub fn code(&self) -> &CodeCache {
+        &self.code
+    }
+
     /// The guest-physical address space.
     pub fn space(&self) -> &AddressSpace {
         self.code.space()

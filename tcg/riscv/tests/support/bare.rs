@@ -46,13 +46,18 @@ pub fn vcpu(cpu: &str, code: &[u32]) -> Vcpu<Riscv> {
 
 /// The same, translated as `config` says.
 pub fn vcpu_with(cpu: &str, code: &[u32], config: VcpuConfig) -> Vcpu<Riscv> {
+    vcpu_in(cpu, code, config, CodeConfig::default())
+}
+
+/// The same, with translations made and kept as `cache` says.
+pub fn vcpu_in(cpu: &str, code: &[u32], config: VcpuConfig, cache: CodeConfig) -> Vcpu<Riscv> {
     let ram = base::allocate_ram(&[(BASE, 0x4000)]).expect("little memory");
     let space = Arc::new(base::AddressSpace::new(ram));
     // Nothing happens behind the code.
     let nops = std::iter::repeat_n(0x13, 1024 - code.len());
     let bytes: Vec<u8> = code.iter().copied().chain(nops).flat_map(|word| word.to_le_bytes()).collect();
     space.ram().write_slice(&bytes, GuestAddress(BASE)).expect("it fits");
-    let code = CodeCache::new(space, CodeConfig::default()).expect("code memory");
+    let code = CodeCache::new(space, cache).expect("code memory");
     Vcpu::new(hart(cpu), Arc::new(CpuLines::default()), &code, config)
 }
 

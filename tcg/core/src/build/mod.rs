@@ -227,6 +227,30 @@ impl Build {
         Term::Indirect { target: target.raw, hint: Hint::Jump }
     }
 
+    /// Whether the present instruction has set a register to the address `next` of the instruction that follows.
+    fn links_to(&self, next: u64) -> bool {
+        let insts = self.region.blocks[self.block.0 as usize].insts.iter().rev();
+        let mut insts = insts.map(|v| self.region.inst(*v)).take_while(|inst| inst.op != Op::Mark);
+        insts.any(|inst| {
+            let value = inst.args().first().map(|v| self.region.inst(*v));
+            inst.op == Op::Set
+                && value.is_some_and(|v| matches!(v.op, Op::Const | Op::CodeAddr) && v.imm == next)
+        })
+    }
+
+    /// The end of a function that was called from inside the region: to the one block inside if that is where `term` goes.
+    fn return_from(&mut self, term: Term) -> Term {
+        let (Term::Indirect { target, .. }, Some((pc, block))) = (&term, self.inside.pop_first()) else {
+            return term;
+        };
+        let expected = self.code_addr(pc).raw;
+        let cond = self.emit(Op::Eq, Ty::I64, 0, &[*target, expected]);
+        let from = std::mem::replace(&mut self.block, self.region.add_block());
+        self.end(term);
+        let elsewhere = std::mem::replace(&mut self.block, from);
+        Term::Branch { cond, then: Edge::to(block), other: Edge::to(elsewhere) }
+    }
+
     fn emit(&mut self, op: Op, ty: Ty, imm: u64, args: &[Value]) -> Value {
         let mut all = [Value::NONE; 3];
         all[..args.len()].copy_from_slice(args);

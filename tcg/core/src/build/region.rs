@@ -1,12 +1,13 @@
 //! Regions of hot code: the loops around one address, as one translation.
 //!
 //! A region is made of the code that is known to have run and that can be reached from its head by jumps whose target is
-//! known. What runs rarely, and what a translation must not take for granted (another page), stays outside. Each
-//! instruction is in it once; where a way comes round, attention requests are looked at.
+//! known. What runs rarely, and what a translation must not take for granted (another page), stays outside. Functions that
+//! are called are in it once for each call, up to a depth; where one returns, a comparison makes sure that it returns to
+//! its call, and is folded away if that is clear. Where a way comes round, attention requests are looked at.
 
 use super::{Build, Links};
 use crate::guest::{Ctx, Fetch, Guest, Trap};
-use crate::ir::{BlockId, Edge, Op, Region, Term, order_blocks};
+use crate::ir::{BlockId, Edge, Op, Region, Term, Value, order_blocks};
 use crate::sem::Next;
 use crate::ty::Ty;
 use base::PAGE_SHIFT;
@@ -14,6 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Most guest instructions in a region.
 const MAX_INSNS: usize = 400;
+/// Most calls in a region.
+const MAX_CALLS: usize = 24;
+/// Deepest call in a call.
+const MAX_DEPTH: usize = 3;
 
 /// The translation of a hot loop.
 #[derive(Debug)]
@@ -26,11 +31,25 @@ pub struct GuestRegion {
     pub insns: usize,
 }
 
+/// Code as it runs for one call: number 0 is no call.
+struct Call {
+    /// The call that this one is made in.
+    outer: usize,
+    /// Where it returns to.
+    returns: u64,
+    depth: usize,
+}
+
+/// An instruction of a call.
+type Place = (usize, u64);
+
 /// One instruction of the region.
 struct Step {
     len: u64,
-    /// Where it may go, if it does not just go on to the next.
-    ways: Option<Vec<u64>>,
+    /// Where it may go inside the region, if it does not just go on to the next.
+    ways: Option<Vec<Place>>,
+    /// It is a return, to the only way there is.
+    returns: bool,
 }
 
 struct Scan<'a, F> {
@@ -39,15 +58,16 @@ struct Scan<'a, F> {
     mode: u64,
     links: Links,
     warm: &'a dyn Fn(u64) -> bool,
-    code: BTreeMap<u64, Step>,
+    calls: Vec<Call>,
+    code: BTreeMap<Place, Step>,
     /// Where blocks begin.
-    leaders: BTreeSet<u64>,
+    leaders: BTreeSet<Place>,
     /// Leaders that are jumped to from at or behind them.
-    loops: BTreeSet<u64>,
+    loops: BTreeSet<Place>,
 }
 
-/// Translates the loops around the code at `pc`, as far as `warm` says that it has run. `None`: there is no loop. The
-/// error is the fault of fetching the first instruction.
+/// Translates the loops around the code at `pc`, as far as `warm` says that it has run, and what they call. `None`: there is
+/// neither a loop nor a call. The error is the fault of fetching the first instruction.
 pub fn guest_region<G: Guest>(
     fetch: &mut impl Fetch,
     pc: u64,
@@ -55,10 +75,19 @@ pub fn guest_region<G: Guest>(
     links: Links,
     warm: &dyn Fn(u64) -> bool,
 ) -> Result<Option<GuestRegion>, Trap> {
-    let (code, leaders, loops) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-    let mut scan = Scan { fetch, head: pc, mode, links, warm, code, leaders, loops };
+    let mut scan = Scan {
+        fetch,
+        head: pc,
+        mode,
+        links,
+        warm,
+        calls: vec![Call { outer: 0, returns: 0, depth: 0 }],
+        code: BTreeMap::new(),
+        leaders: BTreeSet::new(),
+        loops: BTreeSet::new(),
+    };
     scan.all::<G>()?;
-    if scan.loops.is_empty() {
+    if scan.loops.is_empty() && scan.calls.len() == 1 {
         return Ok(None);
     }
     let region = scan.build::<G>()?;
@@ -66,12 +95,13 @@ pub fn guest_region<G: Guest>(
 }
 
 /// Code without its gaps.
-fn parts(code: &BTreeMap<u64, Step>) -> Vec<(u64, u64)> {
+fn parts(code: &BTreeMap<Place, Step>) -> Vec<(u64, u64)> {
     let mut parts: Vec<(u64, u64)> = Vec::new();
-    for (at, step) in code {
+    let by_address: BTreeMap<u64, u64> = code.iter().map(|((_, at), step)| (*at, step.len)).collect();
+    for (at, len) in by_address {
         match parts.last_mut() {
-            Some((start, len)) if *start + *len >= *at => *len = (*len).max(at + step.len - *start),
-            _ => parts.push((*at, step.len)),
+            Some((start, all)) if *start + *all >= at => *all = (*all).max(at + len - *start),
+            _ => parts.push((at, len)),
         }
     }
     parts
@@ -82,11 +112,13 @@ impl<F: Fetch> Scan<'_, F> {
     fn all<G: Guest>(&mut self) -> Result<(), Trap> {
         // Only to learn where instructions lead.
         let mut scratch = Build::new(self.head, G::rounding(self.mode));
-        let mut open = vec![self.head];
-        self.leaders.insert(self.head);
+        scratch.links = self.links;
+        let mut open = vec![(0, self.head)];
+        self.leaders.insert((0, self.head));
         while let Some(start) = open.pop() {
-            let mut at = start;
-            while !self.code.contains_key(&at) && self.code.len() < MAX_INSNS {
+            let (call, mut at) = start;
+            let mut falls = false;
+            while !self.code.contains_key(&(call, at)) && self.code.len() < MAX_INSNS {
                 let (insn, len) = match G::decode(self.fetch, at, self.mode) {
                     Ok(decoded) => decoded,
                     Err(trap) if self.code.is_empty() => return Err(trap),
@@ -98,40 +130,55 @@ impl<F: Fetch> Scan<'_, F> {
                 let cx = Ctx { pc: at, len, mode: self.mode };
                 scratch.begin(at);
                 let Ok(next) = G::exec(&mut scratch, &cx, insn);
-                let ways = match next {
-                    Next::Fall => None,
-                    Next::Jump(to) => Some(vec![to]),
-                    Next::Branch { taken, not, .. } => Some(vec![taken, not]),
-                    Next::Indirect(..) | Next::Trap(_) | Next::Exit(_) => Some(Vec::new()),
-                };
-                let ends = ways.is_some();
-                let inside: Vec<u64> = ways.iter().flatten().copied().filter(|to| self.takes(*to)).collect();
-                self.loops.extend(inside.iter().filter(|to| **to <= at));
+                let step = self.step(call, &cx, next, &scratch);
+                falls = step.ways.is_none();
+                let inside = step.ways.clone().unwrap_or_default();
+                self.code.insert((call, at), step);
+                self.loops.extend(inside.iter().filter(|(to, pc)| *to == call && *pc <= at));
                 self.leaders.extend(&inside);
                 open.extend(inside);
-                self.code.insert(at, Step { len, ways });
-                if ends {
-                    break;
-                }
                 at = cx.next_pc();
-                if !self.stays(at) {
+                if !falls || !self.stays(at) {
                     break;
                 }
             }
             // What runs into code that is there already begins a block there.
-            if at != start && self.code.contains_key(&at) && self.runs_into(at) {
-                self.leaders.insert(at);
+            if falls && self.code.contains_key(&(call, at)) {
+                self.leaders.insert((call, at));
             }
         }
-        self.leaders.retain(|at| self.code.contains_key(at));
-        self.loops.retain(|at| self.code.contains_key(at));
+        self.leaders.retain(|place| self.code.contains_key(place));
+        self.loops.retain(|place| self.code.contains_key(place));
         Ok(())
     }
 
-    /// Whether the instruction before `at` goes on to `at`.
-    fn runs_into(&self, at: u64) -> bool {
-        let before = self.code.range(..at).next_back();
-        before.is_some_and(|(pc, step)| step.ways.is_none() && pc + step.len == at)
+    /// What an instruction that goes to `next` is in the region; `scratch` has just carried it out.
+    fn step(&mut self, call: usize, cx: &Ctx, next: Next<Value>, scratch: &Build) -> Step {
+        let mut returns = false;
+        let ways = match next {
+            Next::Fall => return Step { len: cx.len, ways: None, returns },
+            Next::Jump(to) if scratch.links_to(cx.next_pc()) => self.call(call, to, cx.next_pc()),
+            Next::Jump(to) => vec![(call, to)],
+            Next::Branch { taken, not, .. } => vec![(call, taken), (call, not)],
+            Next::Indirect(..) if call != 0 => {
+                returns = true;
+                vec![(self.calls[call].outer, self.calls[call].returns)]
+            }
+            Next::Indirect(..) | Next::Trap(_) | Next::Exit(_) => Vec::new(),
+        };
+        let ways: Vec<Place> = ways.into_iter().filter(|to| self.takes(*to)).collect();
+        returns &= !ways.is_empty();
+        Step { len: cx.len, ways: Some(ways), returns }
+    }
+
+    /// The function at `to`, called from inside `outer`.
+    fn call(&mut self, outer: usize, to: u64, returns: u64) -> Vec<Place> {
+        let depth = self.calls[outer].depth + 1;
+        if depth > MAX_DEPTH || self.calls.len() > MAX_CALLS || !self.takes((self.calls.len(), to)) {
+            return Vec::new();
+        }
+        self.calls.push(Call { outer, returns, depth });
+        vec![(self.calls.len() - 1, to)]
     }
 
     /// Whether an address is one that the region may take for granted.
@@ -140,24 +187,21 @@ impl<F: Fetch> Scan<'_, F> {
     }
 
     /// Whether the region goes on at `to`.
-    fn takes(&self, to: u64) -> bool {
-        self.stays(to) && (self.code.contains_key(&to) || to == self.head || (self.warm)(to))
+    fn takes(&self, to: Place) -> bool {
+        self.stays(to.1) && (self.code.contains_key(&to) || to == (0, self.head) || (self.warm)(to.1))
     }
 
     fn build<G: Guest>(&mut self) -> Result<Region, Trap> {
         let mut build = Build::new(self.head, G::rounding(self.mode));
         build.counts = G::counts(self.mode);
         build.links = self.links;
-        for leader in &self.leaders {
-            let block = build.region.add_block();
-            build.inside.insert(*leader, block);
-        }
+        let blocks: BTreeMap<Place, BlockId> =
+            self.leaders.iter().map(|leader| (*leader, build.region.add_block())).collect();
         // The entry has no parameters, so the head cannot be it.
-        build.end(Term::Jump(Edge::to(build.inside[&self.head])));
-        let leaders: Vec<(u64, BlockId)> = build.inside.iter().map(|(at, block)| (*at, *block)).collect();
-        for (leader, block) in leaders {
-            build.block = block;
-            self.block::<G>(&mut build, leader)?;
+        build.end(Term::Jump(Edge::to(blocks[&(0, self.head)])));
+        for (leader, block) in &blocks {
+            build.block = *block;
+            self.block::<G>(&mut build, *leader, &blocks)?;
         }
         let mut region = build.into_region();
         order_blocks(&mut region);
@@ -165,25 +209,35 @@ impl<F: Fetch> Scan<'_, F> {
     }
 
     /// The block that begins at `leader`.
-    fn block<G: Guest>(&mut self, build: &mut Build, leader: u64) -> Result<(), Trap> {
+    fn block<G: Guest>(
+        &mut self,
+        build: &mut Build,
+        leader: Place,
+        blocks: &BTreeMap<Place, BlockId>,
+    ) -> Result<(), Trap> {
+        let (call, mut at) = leader;
         if self.loops.contains(&leader) {
-            build.snapshot(leader);
+            build.snapshot(at);
             build.emit(Op::Poll, Ty::None, 0, &[]);
         }
-        let mut at = leader;
         loop {
-            let known = self.code.contains_key(&at);
-            if at != leader && (!known || self.leaders.contains(&at)) {
+            let known = self.code.get(&(call, at));
+            let (Some(step), true) = (known, (call, at) == leader || !blocks.contains_key(&(call, at)))
+            else {
+                build.inside = blocks.get(&(call, at)).map(|block| (at, *block)).into_iter().collect();
                 let end = build.leave(at, false);
                 build.end(end);
                 return Ok(());
-            }
+            };
             let (insn, len) = G::decode(self.fetch, at, self.mode)?;
             let cx = Ctx { pc: at, len, mode: self.mode };
+            let ways = step.ways.iter().flatten();
+            build.inside = ways.filter_map(|to| Some((to.1, *blocks.get(to)?))).collect();
             build.begin(at);
             let Ok(next) = G::exec(build, &cx, insn);
             at = cx.next_pc();
             if let Some(term) = build.finish(&cx, next) {
+                let term = if step.returns { build.return_from(term) } else { term };
                 build.end(term);
                 return Ok(());
             }

@@ -227,7 +227,9 @@ impl Region {
     /// An empty region: one block without instructions, to be ended by the caller.
     pub fn new(pc: u64, rm: Rm) -> Self {
         let entry = Block { params: Vec::new(), insts: Vec::new(), term: Term::Goto { pc, check: true } };
-        Self { pc, rm, blocks: vec![entry], insts: Vec::new(), snaps: Vec::new(), vectors: Vec::new() }
+        // Room for what most guest blocks become.
+        let (insts, snaps) = (Vec::with_capacity(128), Vec::with_capacity(32));
+        Self { pc, rm, blocks: vec![entry], insts, snaps, vectors: Vec::new() }
     }
 
     /// The instruction that gives `v`.

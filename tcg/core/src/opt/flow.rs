@@ -74,11 +74,23 @@ impl Own {
     }
 }
 
+/// How a block is come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Not from another block.
+    Entry,
+    /// From one block, which has a lower number.
+    From(BlockId),
+    /// From several, or around a loop.
+    Join,
+}
+
 /// What reaches each block of a region.
 pub struct Flow {
-    /// Blocks that lead to each block, one entry for each edge.
-    pub preds: Vec<Vec<BlockId>>,
+    /// How each block is come to.
+    pub ways: Vec<Way>,
     /// Registers that each block, or one after it, reads before it is written, or that are out of date in the state there.
+    /// Empty if no ways meet anywhere, as the next.
     pub carried: Vec<RegBits>,
     /// Registers that may be out of date in the state at the start of each block.
     pub dirty: Vec<RegBits>,
@@ -93,23 +105,31 @@ pub fn predecessors(region: &Region) -> Vec<Vec<BlockId>> {
     preds
 }
 
-/// Whether different ways meet in a block with these predecessors.
-pub fn is_join(preds: &[BlockId], block: usize) -> bool {
-    preds.len() > 1 || preds.iter().any(|pred| pred.0 as usize >= block)
-}
-
 impl Flow {
     /// Looks at `region`, made for a guest with `regs` registers.
     pub fn of(region: &Region, regs: usize, helpers: &[Helper]) -> Self {
-        let preds = predecessors(region);
-        let empty = || vec![RegBits::new(regs); region.blocks.len()];
-        let mut flow = Self { preds, carried: empty(), dirty: empty() };
-        if (0..region.blocks.len()).any(|n| is_join(&flow.preds[n], n)) {
+        let mut ways = vec![Way::Entry; region.blocks.len()];
+        for (n, block) in region.blocks.iter().enumerate() {
+            for edge in block.term.edges() {
+                let way = &mut ways[edge.to.0 as usize];
+                let first = *way == Way::Entry && (n as u32) < edge.to.0;
+                *way = if first { Way::From(BlockId(n as u32)) } else { Way::Join };
+            }
+        }
+        let mut flow = Self { ways, carried: Vec::new(), dirty: Vec::new() };
+        if flow.has_joins() {
             let own: Vec<_> =
                 region.blocks.iter().map(|block| Own::of(block, region, regs, helpers)).collect();
+            let empty = vec![RegBits::new(regs); region.blocks.len()];
+            (flow.carried, flow.dirty) = (empty.clone(), empty);
             flow.reach(region, &own);
         }
         flow
+    }
+
+    /// Whether ways meet anywhere.
+    pub fn has_joins(&self) -> bool {
+        self.ways.contains(&Way::Join)
     }
 
     fn reach(&mut self, region: &Region, own: &[Own]) {

@@ -6,6 +6,7 @@ use crate::eval;
 use crate::ir::{Effect, Inst, Op, Region, Value};
 use crate::sem::{Cc, FloatMode, MemOp};
 use crate::ty::Ty;
+use base::PAGE_SIZE;
 
 /// What an instruction turns out to be.
 pub enum Folded {
@@ -44,7 +45,9 @@ pub fn fold(region: &Region, inst: &Inst) -> Folded {
     }
     match inst.op.arg_count() {
         1 => fold1(region, inst),
-        2 if inst.op == Op::Add => fold_code_addr(region, inst).unwrap_or_else(|| fold2(region, inst)),
+        2 if region.inst(inst.args[0]).op == Op::CodeAddr => {
+            fold_code_addr(region, inst).unwrap_or_else(|| fold2(region, inst))
+        }
         2 => fold2(region, inst),
         3 if inst.op == Op::Select => fold_select(region, inst),
         _ => Folded::Same,
@@ -92,11 +95,18 @@ pub fn fold_store(region: &Region, mut inst: Inst) -> Inst {
     inst
 }
 
-/// A constant added to a code address.
+/// A code address and another, or a constant.
 fn fold_code_addr(region: &Region, inst: &Inst) -> Option<Folded> {
-    let base = region.inst(inst.args[0]);
-    let offset = constant(region, inst.args[1])?;
-    (base.op == Op::CodeAddr).then(|| Folded::CodeAddr(base.imm.wrapping_add(offset)))
+    let (here, other) = (region.inst(inst.args[0]).imm, region.inst(inst.args[1]));
+    match (inst.op, other.op) {
+        (Op::Add, Op::Const) => Some(Folded::CodeAddr(here.wrapping_add(other.imm))),
+        // Bits that are zero wherever the page is.
+        (Op::And, Op::Const) if other.imm | (PAGE_SIZE - 1) == u64::MAX && here & other.imm == here => {
+            Some(Folded::Value(inst.args[0]))
+        }
+        (Op::Eq, Op::CodeAddr) => Some(Folded::Const((here == other.imm).into())),
+        _ => None,
+    }
 }
 
 /// `low` and the constant above it, if `or` joins a widened 32-bit value with constant high bits.

@@ -5,7 +5,7 @@
 //! the middle gets a snapshot with the values of the registers that are out of date at that point. Where ways meet, and
 //! around loops, values travel as block parameters. Arguments are replaced and folded on the way.
 
-use super::flow::{Flow, is_join};
+use super::flow::{Flow, Way};
 use super::fold::{Folded, fold, fold_store};
 use crate::cpu::{Helper, RegDesc, RegId};
 use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Snapshot, Term, Value};
@@ -43,7 +43,7 @@ pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper]) -> boo
     let unknown = Slot { value: Value::NONE, dirty: false };
     let same_as = (0..region.insts.len() as u32).map(Value).collect();
     let flow = Flow::of(region, regs.len(), helpers);
-    let joins = (0..region.blocks.len()).any(|n| is_join(&flow.preds[n], n));
+    let joins = flow.has_joins();
     let mut pass = Promote {
         regs,
         helpers,
@@ -72,7 +72,10 @@ impl Promote<'_> {
         let away = Term::Exit { pc: 0, code: 0 };
         let mut term = std::mem::replace(&mut self.region.blocks[id.0 as usize].term, away);
         self.end(&mut term);
-        self.ends[id.0 as usize] = self.touched.iter().map(|r| (*r, self.slots[r.0 as usize])).collect();
+        if term.edges().next().is_some() {
+            let known = self.touched.iter().map(|reg| (*reg, self.slots[reg.0 as usize]));
+            self.ends[id.0 as usize] = known.collect();
+        }
         self.forget();
         let block = &mut self.region.blocks[id.0 as usize];
         block.term = term;
@@ -81,19 +84,22 @@ impl Promote<'_> {
 
     /// What is known at the start of a block.
     fn start(&mut self, id: BlockId) {
-        let preds = &self.flow.preds[id.0 as usize];
-        if is_join(preds, id.0 as usize) {
-            let carried = std::mem::take(&mut self.flow.carried[id.0 as usize]);
-            for reg in carried.iter() {
-                let value = self.region.add_param(id, self.regs[reg.0 as usize].ty);
-                self.same_as.push(value);
-                let dirty = self.flow.dirty[id.0 as usize].contains(reg);
-                self.learn(reg, Slot { value, dirty });
+        match self.flow.ways[id.0 as usize] {
+            Way::Entry => {}
+            Way::From(from) => {
+                let known = std::mem::take(&mut self.ends[from.0 as usize]);
+                known.iter().for_each(|(reg, slot)| self.learn(*reg, *slot));
+                self.ends[from.0 as usize] = known;
             }
-            self.flow.carried[id.0 as usize] = carried;
-        } else if let [from] = preds[..] {
-            for (reg, slot) in self.ends[from.0 as usize].clone() {
-                self.learn(reg, slot);
+            Way::Join => {
+                let carried = std::mem::take(&mut self.flow.carried[id.0 as usize]);
+                for reg in carried.iter() {
+                    let value = self.region.add_param(id, self.regs[reg.0 as usize].ty);
+                    self.same_as.push(value);
+                    let dirty = self.flow.dirty[id.0 as usize].contains(reg);
+                    self.learn(reg, Slot { value, dirty });
+                }
+                self.flow.carried[id.0 as usize] = carried;
             }
         }
     }
@@ -130,7 +136,7 @@ impl Promote<'_> {
     fn edge(&mut self, edge: &mut Edge) {
         edge.args.iter_mut().for_each(|v| *v = self.same_as[v.0 as usize]);
         let to = edge.to.0 as usize;
-        if !is_join(&self.flow.preds[to], to) {
+        if self.flow.ways[to] != Way::Join {
             return;
         }
         let carried = std::mem::take(&mut self.flow.carried[to]);

@@ -47,7 +47,7 @@ fn text(output: &Output) -> String {
 }
 
 /// What every run has in common with every other: nothing a guest sees may depend on it.
-const CHAOS: [&str; 6] = [
+const CHAOS: [&str; 8] = [
     "",
     "tlb=1",
     "code=64K",

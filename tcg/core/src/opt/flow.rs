@@ -136,11 +136,11 @@ impl Flow {
         let count = region.blocks.len();
         let mut changed = true;
         while std::mem::take(&mut changed) {
-            for n in 0..count {
+            for (n, own) in own.iter().enumerate() {
                 for edge in region.blocks[n].term.edges() {
                     let to = edge.to.0 as usize;
-                    changed |= self.dirty[to].add(&own[n].written, None);
-                    if !own[n].clobbers && n != to {
+                    changed |= self.dirty[to].add(&own.written, None);
+                    if !own.clobbers && n != to {
                         let from = std::mem::take(&mut self.dirty[n]);
                         changed |= self.dirty[to].add(&from, None);
                         self.dirty[n] = from;

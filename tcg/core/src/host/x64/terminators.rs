@@ -57,13 +57,14 @@ impl Emit<'_> {
     /// Goes to one of two blocks. A side without moves needs no code of its own.
     fn branch(&mut self, next: Option<BlockId>, cond: Cond, then: &Edge, other: &Edge) {
         let label = |emit: &Self, edge: &Edge| emit.labels[edge.to.0 as usize];
-        if !self.has_moves(then) && !(next == Some(then.to) && !self.has_moves(other)) {
-            self.jump_if(cond, label(self, then));
-            return self.jump(next, other);
-        }
-        if !self.has_moves(other) {
+        let (then_moves, other_moves) = (self.has_moves(then), self.has_moves(other));
+        if !other_moves && (then_moves || next == Some(then.to)) {
             self.jump_if(cond.negated(), label(self, other));
             return self.jump(next, then);
+        }
+        if !then_moves {
+            self.jump_if(cond, label(self, then));
+            return self.jump(next, other);
         }
         let to_then = self.ops.new_dynamic_label();
         self.jump_if(cond, to_then);

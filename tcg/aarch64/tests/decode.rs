@@ -4,10 +4,10 @@ mod support;
 
 use std::fmt::Write;
 use std::process::Command;
-use support::Rng;
 use tcg_aarch64::decode::{self, Insn};
 use tcg_aarch64::features::{Ext, Features};
 use tcg_aarch64::isa::{self, ROWS, Row};
+use tcg_core::testing::Rng;
 
 /// The row that a word has by definition: the first that fits, in table order.
 fn scan(word: u32, on: impl Fn(Ext) -> bool) -> Option<&'static Row> {
@@ -20,7 +20,7 @@ fn every_row_decodes_to_itself() {
     for row in ROWS {
         let mut itself = 0;
         for _ in 0..1000 {
-            let Some(word) = row.encode(rng.next() as u32) else { continue };
+            let Some(word) = row.encode(rng.bits() as u32) else { continue };
             let wanted = scan(word, |_| true).expect("at least this row fits");
             itself += u32::from(std::ptr::eq(wanted, row));
             let decoded = isa::decode32(word, |_| true).map(|op| op.row().name);
@@ -35,7 +35,7 @@ fn without_its_extension_a_row_does_not_exist() {
     let mut rng = Rng::new(2);
     for row in ROWS.iter().filter(|row| row.extensions != [Ext::Base]) {
         let off = |ext: &Ext| !row.extensions.contains(ext);
-        for word in (0..100).filter_map(|_| row.encode(rng.next() as u32)) {
+        for word in (0..100).filter_map(|_| row.encode(rng.bits() as u32)) {
             let wanted = scan(word, |ext| off(&ext)).map(|row| row.name);
             let decoded = isa::decode32(word, |ext| off(&ext)).map(|op| op.row().name);
             assert_eq!(decoded, wanted, "{word:#x} of {}", row.name);
@@ -138,7 +138,7 @@ fn listings_are_those_of_binutils() {
     let mode = support::mode(Features::max(), 0);
     let mut words = Vec::new();
     for row in ROWS.iter().filter(|row| !is_spelled_otherwise(row)) {
-        words.extend((0..40).filter_map(|_| row.encode(rng.next() as u32)));
+        words.extend((0..40).filter_map(|_| row.encode(rng.bits() as u32)));
     }
     let Some(theirs) = objdump(&words) else {
         eprintln!("skipped: aarch64-linux-gnu-as is not installed");

@@ -10,7 +10,7 @@ use tcg_aarch64::isa::{ROWS, Row};
 use tcg_aarch64::sysreg::{System, encode, fpcr};
 use tcg_core::sem::packed;
 use tcg_core::testing::Rng;
-use tcg_core::testing::triangle::{Amount, Source, run};
+use tcg_core::testing::triangle::{Family, Source, agree};
 
 const RAM: u64 = 0x8000_0000;
 const RAM_SIZE: u64 = 0x4000;
@@ -29,13 +29,10 @@ const REGISTERS: [u16; 10] = [
     encode(3, 0, 1, 0, 0),
 ];
 
-/// Instructions mostly of one extension, among all others.
-struct Family {
-    ext: Ext,
-    rows: Vec<&'static Row>,
-}
+/// Instructions mostly of one extension.
+struct Insns(Family<Ext, Row>);
 
-impl Source for Family {
+impl Source for Insns {
     type Guest = Aarch64;
 
     fn cpu(&self) -> Cpu {
@@ -48,10 +45,7 @@ impl Source for Family {
 
     fn insn(&self, rng: &mut Rng) -> Vec<u8> {
         loop {
-            let row: &Row = match rng.below(4) {
-                0 => &ROWS[rng.below(ROWS.len() as u64) as usize],
-                _ => rng.pick(&self.rows),
-            };
+            let row = self.0.pick(rng);
             let Some(mut word) = row.encode(rng.bits() as u32) else { continue };
             if matches!(row.name, "mrs" | "msr") {
                 word = row.with(word, "reg", rng.pick(&REGISTERS).into());
@@ -100,25 +94,9 @@ impl Source for Family {
     }
 }
 
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
-}
-
 #[test]
 fn interpreter_evaluator_and_generated_code_agree() {
-    let blocks = setting("MIMIC_TRIANGLE_BLOCKS", 1000);
-    let mut families: Vec<Family> = Vec::new();
-    for row in ROWS {
-        for ext in row.extensions {
-            match families.iter_mut().find(|family| family.ext == *ext) {
-                Some(family) => family.rows.push(row),
-                None => families.push(Family { ext: *ext, rows: vec![row] }),
-            }
-        }
-    }
+    let families = Family::of(ROWS, |row| row.extensions);
     assert!(families.len() > 10, "{} families", families.len());
-    for family in &families {
-        let amount = Amount { seed: setting("MIMIC_TRIANGLE_SEED", 0), blocks, insns: 20 };
-        run(family, amount).unwrap_or_else(|report| panic!("{:?}: {report}", family.ext));
-    }
+    agree(families.into_iter().map(|family| (format!("{:?}", family.ext), Insns(family))));
 }

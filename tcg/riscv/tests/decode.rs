@@ -4,7 +4,7 @@ mod support;
 
 use std::fmt::Write;
 use std::process::Command;
-use support::Rng;
+use tcg_core::testing::Rng;
 use tcg_riscv::decode::{self, Insn};
 use tcg_riscv::features::{Ext, Features};
 use tcg_riscv::isa::{self, ROWS, Row};
@@ -36,7 +36,7 @@ fn every_row_decodes_to_itself() {
     for row in ROWS {
         let mut itself = 0;
         for _ in 0..1000 {
-            let Some(word) = row.encode(rng.next() as u32) else { continue };
+            let Some(word) = row.encode(rng.bits() as u32) else { continue };
             let wanted = scan(word, row.width, |_| true).expect("at least this row fits");
             itself += u32::from(std::ptr::eq(wanted, row));
             assert_eq!(
@@ -65,7 +65,7 @@ fn without_its_extension_a_row_does_not_exist() {
     for row in ROWS.iter().filter(|row| row.extensions != [Ext::I]) {
         let off = |ext: &Ext| !row.extensions.contains(ext);
         for _ in 0..100 {
-            let Some(word) = row.encode(rng.next() as u32) else { continue };
+            let Some(word) = row.encode(rng.bits() as u32) else { continue };
             let decode = if row.width == 32 {
                 isa::decode32(word, |e| off(&e))
             } else {
@@ -83,7 +83,7 @@ fn float_instructions_are_illegal_while_the_unit_is_off() {
     let float = [Ext::F, Ext::D, Ext::Zfa, Ext::Zfhmin, Ext::Zcd];
     let off = support::mode_with_fs(Features::max(), 0, 0);
     for row in ROWS.iter().filter(|row| row.extensions.iter().any(|ext| float.contains(ext))) {
-        for word in (0..100).filter_map(|_| row.encode(rng.next() as u32)) {
+        for word in (0..100).filter_map(|_| row.encode(rng.bits() as u32)) {
             assert_eq!(decode::decode(word, off), Insn { op: None, bits: word }, "{}", row.name);
         }
     }
@@ -141,11 +141,11 @@ fn agrees_with_binutils() {
     let mut rng = Rng::new(4);
     let mut words: Vec<u32> = Vec::new();
     for row in ROWS.iter().filter(|row| row.width == 32) {
-        let exact: Vec<u32> = (0..60).filter_map(|_| row.encode(rng.next() as u32)).collect();
-        let near: Vec<u32> = exact.iter().map(|word| word ^ 1 << (2 + rng.next() % 30)).collect();
+        let exact: Vec<u32> = (0..60).filter_map(|_| row.encode(rng.bits() as u32)).collect();
+        let near: Vec<u32> = exact.iter().map(|word| word ^ 1 << (2 + rng.bits() % 30)).collect();
         words.extend(exact.into_iter().chain(near));
     }
-    words.extend((0..20_000).map(|_| rng.next() as u32 | 3));
+    words.extend((0..20_000).map(|_| rng.bits() as u32 | 3));
     words.retain(|word| word & 0x1f != 0x1f);
     let Some(lines) = objdump(&words) else {
         eprintln!("skipped: binutils for riscv64 are not installed");

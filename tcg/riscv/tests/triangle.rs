@@ -5,7 +5,7 @@
 
 use tcg_core::cpu::CpuHeader;
 use tcg_core::testing::Rng;
-use tcg_core::testing::triangle::{Amount, Source, run};
+use tcg_core::testing::triangle::{Family, Source, agree};
 use tcg_riscv::Riscv;
 use tcg_riscv::cpu::Hart;
 use tcg_riscv::csr::Csrs;
@@ -23,13 +23,10 @@ const CSRS: [u32; 20] = [
     0x7c0, 0x320, 0xb02, 0xb02, 0xc02,
 ];
 
-/// Instructions mostly of one extension, among all others.
-struct Family {
-    ext: Ext,
-    rows: Vec<&'static Row>,
-}
+/// Instructions mostly of one extension.
+struct Insns(Family<Ext, Row>);
 
-impl Source for Family {
+impl Source for Insns {
     type Guest = Riscv;
 
     fn cpu(&self) -> Hart {
@@ -50,10 +47,7 @@ impl Source for Family {
 
     fn insn(&self, rng: &mut Rng) -> Vec<u8> {
         loop {
-            let row: &Row = match rng.below(4) {
-                0 => &ROWS[rng.below(ROWS.len() as u64) as usize],
-                _ => rng.pick(&self.rows),
-            };
+            let row = self.0.pick(rng);
             let Some(mut word) = row.encode(rng.bits() as u32) else { continue };
             word = row.with(word, "csr", rng.pick(&CSRS));
             if row.has("rm") && rng.chance(80) {
@@ -105,25 +99,9 @@ impl Source for Family {
     }
 }
 
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
-}
-
 #[test]
 fn interpreter_evaluator_and_generated_code_agree() {
-    let blocks = setting("MIMIC_TRIANGLE_BLOCKS", 1000);
-    let mut families: Vec<Family> = Vec::new();
-    for row in ROWS {
-        for ext in row.extensions {
-            match families.iter_mut().find(|family| family.ext == *ext) {
-                Some(family) => family.rows.push(row),
-                None => families.push(Family { ext: *ext, rows: vec![row] }),
-            }
-        }
-    }
+    let families = Family::of(ROWS, |row| row.extensions);
     assert!(families.len() > 10, "{} families", families.len());
-    for family in &families {
-        let amount = Amount { seed: setting("MIMIC_TRIANGLE_SEED", 0), blocks, insns: 20 };
-        run(family, amount).unwrap_or_else(|report| panic!("{:?}: {report}", family.ext));
-    }
+    agree(families.into_iter().map(|family| (format!("{:?}", family.ext), Insns(family))));
 }

@@ -14,9 +14,6 @@ mod mops;
 mod multiply;
 mod pauth;
 mod simd;
-mod simd_float;
-mod simd_memory;
-mod simd_move;
 mod system;
 
 pub use atomic::*;
@@ -31,9 +28,6 @@ pub use mops::*;
 pub use multiply::*;
 pub use pauth::*;
 pub use simd::*;
-pub use simd_float::*;
-pub use simd_memory::*;
-pub use simd_move::*;
 pub use system::*;
 
 use crate::cpu;

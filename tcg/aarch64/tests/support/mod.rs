@@ -8,34 +8,6 @@ use tcg_aarch64::features::Features;
 use tcg_aarch64::mode;
 use tcg_aarch64::sysreg::System;
 
-/// Random numbers that are the same in every run: xorshift64*.
-pub struct Rng(u64);
-
-impl Rng {
-    /// A sequence for each seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// The next number.
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// One below `n`.
-    pub fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 16) % n
-    }
-
-    /// One of these.
-    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-}
-
 /// The mode at EL0 with this FPCR.
 pub fn mode(features: Features, fpcr: u64) -> u64 {
     let mut system = System::new(features);

@@ -1,21 +1,16 @@
-//! Random programs for the oracle: cases that load all registers, run a few random instructions, and store all
-//! registers again; at the end the program writes its data to standard output.
+//! Random programs for the oracle.
 //!
 //! x26 and x27 point into the case's window of memory and x28 serves to load and store; instructions read them but do not
 //! change them. The stack pointer points into the window too.
 
-use super::Rng;
-use std::ops::Range;
 use tcg_aarch64::decode::{self, bitmask};
 use tcg_aarch64::features::{Ext, Features};
 use tcg_aarch64::isa::{ROWS, Row};
+use tcg_core::testing::Rng;
+use tcg_core::testing::program::{self, Layout, Program};
+use tcg_core::ty::Ty;
 
-/// Where the program stands.
-pub const BASE: u64 = 0x1_0000;
-/// Bytes of code, and where the data begins.
-pub const CODE: u64 = 0x10_0000;
-/// Bytes of a case's data: x0 to x30 and sp, v0 to v31, NZCV, FPSR, FPCR, and the window.
-pub const CASE: u64 = WINDOW_AT + WINDOW;
+// A case's data: x0 to x30 and sp, v0 to v31, NZCV, FPSR, FPCR, and the window.
 const V: u64 = 256;
 const NZCV: u64 = V + 512;
 const FPSR: u64 = NZCV + 8;
@@ -39,23 +34,6 @@ const fn reg(op1: u32, crn: u32, crm: u32, op2: u32) -> u32 {
     1 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
 }
 
-/// A program and where its cases stand.
-pub struct Program {
-    /// Code and data, from [`BASE`].
-    pub image: Vec<u8>,
-    /// The random instructions of each case, as offsets in the image.
-    pub cases: Vec<Range<usize>>,
-    /// Rows that occur.
-    pub rows: Vec<&'static str>,
-}
-
-impl Program {
-    /// Bytes that the program writes: its data.
-    pub fn output(&self) -> Range<u64> {
-        BASE + CODE..BASE + CODE + self.cases.len() as u64 * CASE
-    }
-}
-
 /// Bits of FPCR that programs set.
 #[derive(Clone, Copy)]
 pub struct Control {
@@ -65,34 +43,16 @@ pub struct Control {
     pub bits: u64,
 }
 
-/// A program of `cases` cases of up to `insns` random instructions each, of rows that `choose` allows.
+/// A program of some cases of up to so many random instructions each, of rows that `choose` allows.
 pub fn random(
-    rng: &mut Rng,
+    rng: Rng,
     (cases, insns): (usize, u64),
     control: Control,
     choose: impl Fn(&Row) -> bool,
 ) -> Program {
     let rows: Vec<&Row> = ROWS.iter().filter(|row| runs(row) && choose(row)).collect();
-    let mut maker = Maker { rng, rows, control, code: Vec::new(), used: Vec::new() };
-    let mut data = Vec::new();
-    let mut ranges = Vec::new();
-    for n in 0..cases {
-        let at = BASE + CODE + n as u64 * CASE;
-        maker.load_state(at);
-        let start = maker.code.len();
-        for _ in 0..1 + maker.rng.below(insns) {
-            maker.insn();
-        }
-        ranges.push(start..maker.code.len());
-        maker.store_state();
-        data.extend(maker.data(at));
-    }
-    maker.finish(data.len() as u64);
-    let Maker { code: mut image, used, .. } = maker;
-    assert!(image.len() as u64 <= CODE, "the code fits");
-    image.resize(CODE as usize, 0);
-    image.extend(data);
-    Program { image, cases: ranges, rows: used }
+    let maker = Maker { rng, rows, control, code: Vec::new(), used: Vec::new() };
+    program::random(maker, cases, insns)
 }
 
 /// Rows that run alike in user mode everywhere: not what traps, waits, or reads clocks and keys.
@@ -107,8 +67,8 @@ pub fn runs(row: &Row) -> bool {
     !NOT.contains(&row.name) && !keyed && !later
 }
 
-struct Maker<'a> {
-    rng: &'a mut Rng,
+struct Maker {
+    rng: Rng,
     rows: Vec<&'static Row>,
     control: Control,
     code: Vec<u8>,
@@ -119,7 +79,7 @@ fn row(name: &str) -> &'static Row {
     ROWS.iter().find(|row| row.name == name).expect("a row of this name")
 }
 
-impl Maker<'_> {
+impl Maker {
     fn emit(&mut self, word: u32) {
         self.code.extend(word.to_le_bytes());
     }
@@ -134,169 +94,6 @@ impl Maker<'_> {
     fn set_data(&mut self, value: u64) {
         self.with("movz", &[("sf", 1), ("rd", DATA_REG), ("imm", value as u32 & 0xffff)]);
         self.with("movk", &[("sf", 1), ("rd", DATA_REG), ("hw", 1), ("imm", value as u32 >> 16)]);
-    }
-
-    fn load_state(&mut self, at: u64) {
-        self.set_data(at);
-        for (offset, reg) in [(NZCV, NZCV_REG), (FPSR, FPSR_REG), (FPCR, FPCR_REG), (8 * 31, 0)] {
-            let imm = offset as u32 / 8;
-            self.with("ldr/u", &[("size", 3), ("rt", 1), ("rn", DATA_REG), ("imm", imm)]);
-            match reg {
-                0 => self.with("add/imm", &[("sf", 1), ("rd", SP), ("rn", 1)]),
-                reg => self.with("msr", &[("reg", reg), ("rt", 1)]),
-            }
-        }
-        for n in 0..32 {
-            let imm = V as u32 / 16 + n;
-            self.with("ldr/u_q", &[("rt", n), ("rn", DATA_REG), ("imm", imm)]);
-        }
-        for n in (0..31).filter(|n| *n != DATA_REG) {
-            self.with("ldr/u", &[("size", 3), ("rt", n), ("rn", DATA_REG), ("imm", n)]);
-        }
-    }
-
-    /// x28 is only read by instructions, so it still points to the data.
-    fn store_state(&mut self) {
-        for n in (0..31).filter(|n| *n != DATA_REG) {
-            self.with("str/u", &[("size", 3), ("rt", n), ("rn", DATA_REG), ("imm", n)]);
-        }
-        self.with("add/imm", &[("sf", 1), ("rd", 1), ("rn", SP)]);
-        self.with("str/u", &[("size", 3), ("rt", 1), ("rn", DATA_REG), ("imm", 31)]);
-        for n in 0..32 {
-            let imm = V as u32 / 16 + n;
-            self.with("str/u_q", &[("rt", n), ("rn", DATA_REG), ("imm", imm)]);
-        }
-        for (offset, reg) in [(NZCV, NZCV_REG), (FPSR, FPSR_REG), (FPCR, FPCR_REG)] {
-            self.with("mrs", &[("reg", reg), ("rt", 1)]);
-            self.with("str/u", &[("size", 3), ("rt", 1), ("rn", DATA_REG), ("imm", offset as u32 / 8)]);
-        }
-    }
-
-    /// write(1, data, bytes); exit(0).
-    fn finish(&mut self, bytes: u64) {
-        self.set_data(bytes);
-        self.with("orr", &[("sf", 1), ("rd", 2), ("rn", 31), ("rm", DATA_REG)]);
-        self.set_data(BASE + CODE);
-        self.with("orr", &[("sf", 1), ("rd", 1), ("rn", 31), ("rm", DATA_REG)]);
-        for (n, value) in [(0, 1), (8, 64)] {
-            self.with("movz", &[("sf", 1), ("rd", n), ("imm", value)]);
-        }
-        self.with("svc", &[]);
-        for (n, value) in [(0, 0), (8, 93)] {
-            self.with("movz", &[("sf", 1), ("rd", n), ("imm", value)]);
-        }
-        self.with("svc", &[]);
-    }
-
-    /// The initial data of the case at `at`.
-    fn data(&mut self, at: u64) -> Vec<u8> {
-        let mut words: Vec<u64> = (0..32).map(|_| self.integer()).collect();
-        for (n, offset) in [(BASE_REG, 320), (OTHER_REG, 128), (DATA_REG, 0), (SP, 384)] {
-            words[n as usize] = if n == DATA_REG { at } else { at + WINDOW_AT + offset };
-        }
-        words.extend((0..64).map(|_| self.float()));
-        let rounding = if self.control.rounding { self.rng.below(4) << 22 } else { 0 };
-        let bits = if self.rng.below(2) == 0 { self.rng.next() & self.control.bits } else { 0 };
-        words.extend([self.rng.below(16) << 28, self.rng.next() & 0x0800_009f, rounding | bits]);
-        words.resize(WINDOW_AT as usize / 8, 0);
-        words.extend(
-            (0..WINDOW / 8).map(|_| if self.rng.below(2) == 0 { self.integer() } else { self.float() }),
-        );
-        words.iter().flat_map(|word| word.to_le_bytes()).collect()
-    }
-
-    fn integer(&mut self) -> u64 {
-        let any = self.rng.next();
-        match self.rng.below(8) {
-            0 => self.rng.pick(&[
-                0,
-                1,
-                u64::MAX,
-                i64::MAX as u64,
-                i64::MIN as u64,
-                i32::MIN as u64,
-                i32::MAX as u64,
-            ]),
-            1 => any & 0xff,
-            2 => any as i32 as u64,
-            3 => 1 << (any & 63),
-            4 => (any as i64 >> (any & 63)) as u64,
-            _ => any,
-        }
-    }
-
-    fn float(&mut self) -> u64 {
-        let any = self.rng.next();
-        match self.rng.below(10) {
-            0 => self.rng.pick(&[
-                0,
-                1,
-                1 << 63,
-                0x7ff << 52,
-                0xfff << 52,
-                0x7ff8 << 48,
-                0x7ff4 << 48,
-                0x0010 << 48,
-                0x000f_ffff_ffff_ffff,
-                !0,
-            ]),
-            1 => self.rng.pick(&[
-                0u64,
-                1,
-                1 << 31,
-                0x7f80_0000,
-                0xff80_0000,
-                0x7fc0_0000,
-                0x7fa0_0000,
-                0xffa0_1234,
-                0x0080_0000,
-                0x007f_ffff,
-            ]),
-            2 => (self.rng.below(4000) as f64 / 8.0 - 200.0).to_bits(),
-            3 => u64::from((self.rng.below(4000) as f32 / 8.0 - 200.0).to_bits()),
-            4 => (any as i64 as f64 * 1.5).to_bits(),
-            5 => u64::from((any as i32 as f32 * 0.75).to_bits()),
-            6 => any & 0xffff_ffff,
-            7 => any & 0xffff,
-            8 => self.rng.pick(&[0u64, 1, 0x8000, 0x7c00, 0xfc00, 0x7e00, 0x7d00, 0x0400, 0x03ff, 0x3c00]),
-            // Exponents near the least and near one, of doubles and of singles.
-            _ if any & 1 == 0 => {
-                (any & 0x800f_ffff_ffff_ffff) | self.rng.pick(&[1, 2, 0x1ff, 0x200, 0x3ff]) << 52
-            }
-            _ => (any & 0x807f_ffff) | self.rng.pick(&[1, 2, 0x3f, 0x40, 0x7f]) << 23,
-        }
-    }
-
-    /// One random instruction, or a few that belong together.
-    fn insn(&mut self) {
-        let row = self.rng.pick(&self.rows);
-        self.used.push(row.name);
-        let word = self.word(row);
-        match row.name {
-            "b" | "bl" | "b/cond" | "bc/cond" | "cbz" | "cbnz" | "tbz" | "tbnz" => self.over(row, word),
-            "br" | "blr" | "ret" => {
-                self.with("adr", &[("rd", 5), ("imm", 12)]);
-                self.emit(row.with(word, "rn", 5));
-                self.with("add/imm", &[("sf", 1), ("rd", 6), ("rn", 6), ("imm", 1)]);
-            }
-            name if name.starts_with("stxr") || name.starts_with("stlxr") => {
-                let (size, rt) = (word >> 30, self.destination());
-                self.reserved("ldxr", &[("size", size), ("rt", rt)], word);
-            }
-            name if name.starts_with("stxp") || name.starts_with("stlxp") => {
-                let (sf, rt) = (word >> 30 & 1, self.rng.below(12) as u32 * 2);
-                self.reserved("ldxp", &[("sf", sf), ("rt", rt), ("rt2", rt + 1)], word);
-            }
-            "cpyfp" | "cpyp" | "setp" => self.copy(row),
-            // The base goes up by up to 64 bytes: the stack pointer is set back.
-            "ld/multi_post" | "st/multi_post" | "ld/single_post" | "st/single_post" => {
-                self.emit(word);
-                self.with("add/imm", &[("sf", 1), ("rd", SP), ("rn", BASE_REG), ("imm", 48)]);
-            }
-            // 128 bytes are not set aside in the window.
-            "sys" => {}
-            _ => self.emit(word),
-        }
     }
 
     /// A jump or branch that may leave out the instruction that follows.
@@ -323,7 +120,7 @@ impl Maker<'_> {
     fn copy(&mut self, first: &'static Row) {
         let [rd, rs, rn] = [7, 8, 9];
         let offset = |rng: &mut Rng| 256 + rng.below(128) as u32;
-        let (to, mut from, size) = (offset(self.rng), offset(self.rng), self.rng.below(64) as u32);
+        let (to, mut from, size) = (offset(&mut self.rng), offset(&mut self.rng), self.rng.below(64) as u32);
         if first.name == "cpyfp" {
             // What it makes of overlapping pieces is anybody's choice.
             from = to - 64 - from % 64;
@@ -348,7 +145,7 @@ impl Maker<'_> {
     fn word(&mut self, row: &'static Row) -> u32 {
         let all = super::mode(Features::max(), 0);
         loop {
-            let Some(word) = row.encode(self.rng.next() as u32) else { continue };
+            let Some(word) = row.encode(self.rng.bits() as u32) else { continue };
             let word = self.tame(row, word);
             let meant = decode::decode(word, all).op.is_some_and(|op| op.row().name == row.name);
             if row.encode(word) == Some(word) && meant {
@@ -479,6 +276,121 @@ impl Maker<'_> {
             let n = self.rng.below(24) as u32;
             put("rt", n);
         }
+    }
+}
+
+impl program::Maker for Maker {
+    const LAYOUT: Layout = Layout { base: 0x1_0000, code: 0x10_0000, case: WINDOW_AT + WINDOW };
+
+    fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    fn code_len(&self) -> usize {
+        self.code.len()
+    }
+
+    fn load_state(&mut self, at: u64) {
+        self.set_data(at);
+        for (offset, reg) in [(NZCV, NZCV_REG), (FPSR, FPSR_REG), (FPCR, FPCR_REG), (8 * 31, 0)] {
+            let imm = offset as u32 / 8;
+            self.with("ldr/u", &[("size", 3), ("rt", 1), ("rn", DATA_REG), ("imm", imm)]);
+            match reg {
+                0 => self.with("add/imm", &[("sf", 1), ("rd", SP), ("rn", 1)]),
+                reg => self.with("msr", &[("reg", reg), ("rt", 1)]),
+            }
+        }
+        for n in 0..32 {
+            let imm = V as u32 / 16 + n;
+            self.with("ldr/u_q", &[("rt", n), ("rn", DATA_REG), ("imm", imm)]);
+        }
+        for n in (0..31).filter(|n| *n != DATA_REG) {
+            self.with("ldr/u", &[("size", 3), ("rt", n), ("rn", DATA_REG), ("imm", n)]);
+        }
+    }
+
+    fn insn(&mut self) {
+        let row = self.rng.pick(&self.rows);
+        self.used.push(row.name);
+        let word = self.word(row);
+        match row.name {
+            "b" | "bl" | "b/cond" | "bc/cond" | "cbz" | "cbnz" | "tbz" | "tbnz" => self.over(row, word),
+            "br" | "blr" | "ret" => {
+                self.with("adr", &[("rd", 5), ("imm", 12)]);
+                self.emit(row.with(word, "rn", 5));
+                self.with("add/imm", &[("sf", 1), ("rd", 6), ("rn", 6), ("imm", 1)]);
+            }
+            name if name.starts_with("stxr") || name.starts_with("stlxr") => {
+                let (size, rt) = (word >> 30, self.destination());
+                self.reserved("ldxr", &[("size", size), ("rt", rt)], word);
+            }
+            name if name.starts_with("stxp") || name.starts_with("stlxp") => {
+                let (sf, rt) = (word >> 30 & 1, self.rng.below(12) as u32 * 2);
+                self.reserved("ldxp", &[("sf", sf), ("rt", rt), ("rt2", rt + 1)], word);
+            }
+            "cpyfp" | "cpyp" | "setp" => self.copy(row),
+            // The base goes up by up to 64 bytes: the stack pointer is set back.
+            "ld/multi_post" | "st/multi_post" | "ld/single_post" | "st/single_post" => {
+                self.emit(word);
+                self.with("add/imm", &[("sf", 1), ("rd", SP), ("rn", BASE_REG), ("imm", 48)]);
+            }
+            // 128 bytes are not set aside in the window.
+            "sys" => {}
+            _ => self.emit(word),
+        }
+    }
+
+    fn store_state(&mut self, _: u64) {
+        // x28 is only read by instructions, so it still points to the data.
+        for n in (0..31).filter(|n| *n != DATA_REG) {
+            self.with("str/u", &[("size", 3), ("rt", n), ("rn", DATA_REG), ("imm", n)]);
+        }
+        self.with("add/imm", &[("sf", 1), ("rd", 1), ("rn", SP)]);
+        self.with("str/u", &[("size", 3), ("rt", 1), ("rn", DATA_REG), ("imm", 31)]);
+        for n in 0..32 {
+            let imm = V as u32 / 16 + n;
+            self.with("str/u_q", &[("rt", n), ("rn", DATA_REG), ("imm", imm)]);
+        }
+        for (offset, reg) in [(NZCV, NZCV_REG), (FPSR, FPSR_REG), (FPCR, FPCR_REG)] {
+            self.with("mrs", &[("reg", reg), ("rt", 1)]);
+            self.with("str/u", &[("size", 3), ("rt", 1), ("rn", DATA_REG), ("imm", offset as u32 / 8)]);
+        }
+    }
+
+    fn data(&mut self, at: u64) -> Vec<u8> {
+        let mut words: Vec<u64> = (0..32).map(|_| self.rng.value(Ty::I64)).collect();
+        for (n, offset) in [(BASE_REG, 320), (OTHER_REG, 128), (DATA_REG, 0), (SP, 384)] {
+            words[n as usize] = if n == DATA_REG { at } else { at + WINDOW_AT + offset };
+        }
+        for _ in 0..32 {
+            let v = self.rng.vector();
+            words.extend([v as u64, (v >> 64) as u64]);
+        }
+        let rounding = if self.control.rounding { self.rng.below(4) << 22 } else { 0 };
+        let bits = if self.rng.below(2) == 0 { self.rng.bits() & self.control.bits } else { 0 };
+        words.extend([self.rng.below(16) << 28, self.rng.bits() & 0x0800_009f, rounding | bits]);
+        words.resize(WINDOW_AT as usize / 8, 0);
+        words.extend((0..WINDOW / 8).map(|_| {
+            if self.rng.below(2) == 0 { self.rng.value(Ty::I64) } else { self.rng.vector() as u64 }
+        }));
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    // write(1, data, bytes); exit(0).
+    fn finish(mut self, bytes: u64) -> (Vec<u8>, Vec<&'static str>) {
+        self.set_data(bytes);
+        self.with("orr", &[("sf", 1), ("rd", 2), ("rn", 31), ("rm", DATA_REG)]);
+        self.set_data(Self::LAYOUT.data(0));
+        self.with("orr", &[("sf", 1), ("rd", 1), ("rn", 31), ("rm", DATA_REG)]);
+        for (n, value) in [(0, 1), (8, 64)] {
+            self.with("movz", &[("sf", 1), ("rd", n), ("imm", value)]);
+        }
+        self.with("svc", &[]);
+        for (n, value) in [(0, 0), (8, 93)] {
+            self.with("movz", &[("sf", 1), ("rd", n), ("imm", value)]);
+        }
+        self.with("svc", &[]);
+        (self.code, self.used)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! This proves the translator; the meaning of instructions is written once, so all three share it.
 
-use super::Rng;
 use super::rig::{Rig, Seen, section};
+use super::{Rng, setting};
 use crate::build::{Limits, guest_block};
 use crate::cpu::{RegId, exit};
 use crate::effects::{Effects, Origin};
@@ -39,6 +39,50 @@ pub struct Amount {
     pub blocks: u64,
     /// Most instructions a block.
     pub insns: u64,
+}
+
+/// Instructions of one extension, `E`, among all others.
+pub struct Family<E, R: 'static> {
+    /// The extension.
+    pub ext: E,
+    rows: Vec<&'static R>,
+    all: &'static [R],
+}
+
+impl<E: Copy + PartialEq + 'static, R> Family<E, R> {
+    /// A family for each extension that rows have.
+    pub fn of(all: &'static [R], extensions: impl Fn(&R) -> &'static [E]) -> Vec<Self> {
+        let mut families: Vec<Self> = Vec::new();
+        for row in all {
+            for ext in extensions(row) {
+                match families.iter_mut().find(|family| family.ext == *ext) {
+                    Some(family) => family.rows.push(row),
+                    None => families.push(Self { ext: *ext, rows: vec![row], all }),
+                }
+            }
+        }
+        families
+    }
+
+    /// A row, mostly of the extension.
+    pub fn pick(&self, rng: &mut Rng) -> &'static R {
+        match rng.below(4) {
+            0 => &self.all[rng.below(self.all.len() as u64) as usize],
+            _ => rng.pick(&self.rows),
+        }
+    }
+}
+
+/// Tries 1000 blocks of each family, or `MIMIC_TRIANGLE_BLOCKS`, from the seed `MIMIC_TRIANGLE_SEED` on.
+///
+/// # Panics
+/// With the report of the first disagreement.
+pub fn agree<S: Source>(families: impl IntoIterator<Item = (String, S)>) {
+    let (seed, blocks) = (setting("MIMIC_TRIANGLE_SEED", 0), setting("MIMIC_TRIANGLE_BLOCKS", 1000));
+    for (name, source) in families {
+        let amount = Amount { seed, blocks, insns: 20 };
+        run(&source, amount).unwrap_or_else(|report| panic!("{name}: {report}"));
+    }
 }
 
 type Insns<G> = Vec<(Ctx, <G as Guest>::Insn)>;

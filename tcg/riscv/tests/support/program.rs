@@ -1,12 +1,12 @@
-//! Random programs for the oracle: cases that load all registers, run a few random instructions, and store all
-//! registers again; at the end the program writes its data to standard output.
+//! Random programs for the oracle.
 //!
 //! x2, x8 and x30 point into the case's window of memory and x31 serves to load and store; instructions read them but
 //! do not change them.
 
-use super::Rng;
-use std::ops::Range;
 use tcg_core::cpu::CpuHeader;
+use tcg_core::testing::Rng;
+use tcg_core::testing::program::{self, Layout, Program};
+use tcg_core::ty::Ty;
 use tcg_riscv::cpu::Hart;
 use tcg_riscv::csr::Csrs;
 use tcg_riscv::csr::bits::{cause, mstatus};
@@ -14,12 +14,7 @@ use tcg_riscv::features::{Ext, Features};
 use tcg_riscv::isa::{ROWS, Row};
 use tcg_riscv::vector;
 
-/// Where the program stands.
-pub const BASE: u64 = 0x1_0000;
-/// Bytes of code, and where the data begins.
-pub const CODE: u64 = 0x8_0000;
-/// Bytes of a case's data: x0 to x31, f0 to f31, fcsr, vcsr, vl, vtype, the window, and v0 to v31.
-pub const CASE: u64 = V + 512;
+// A case's data: x0 to x31, f0 to f31, fcsr, vcsr, vl, vtype, the window, and v0 to v31.
 const F: u64 = 256;
 const FCSR: u64 = 512;
 const WINDOW_AT: u64 = 576;
@@ -37,49 +32,13 @@ const T6: u32 = 31;
 /// Where each pointer points in the window.
 const POINTERS: [(u32, u64); 3] = [(SP, 0), (S0, 128), (T5, 256)];
 
-/// A program and where its cases stand.
-pub struct Program {
-    /// Code and data, from [`BASE`].
-    pub image: Vec<u8>,
-    /// The random instructions of each case, as offsets in the image.
-    pub cases: Vec<Range<usize>>,
-    /// Rows that occur.
-    pub rows: Vec<&'static str>,
-}
-
-impl Program {
-    /// Bytes that the program writes: its data.
-    pub fn output(&self) -> Range<u64> {
-        BASE + CODE..BASE + CODE + self.cases.len() as u64 * CASE
-    }
-}
-
-/// A program of `cases` cases of up to `insns` random instructions each, of rows that `choose` allows.
-pub fn random(rng: &mut Rng, cases: usize, insns: u64, choose: impl Fn(&Row) -> bool) -> Program {
+/// A program of some cases of up to so many random instructions each, of rows that `choose` allows.
+pub fn random(rng: Rng, (cases, insns): (usize, u64), choose: impl Fn(&Row) -> bool) -> Program {
     // The lengths of vectors are set where a case begins: what follows has to be legal with them.
     let sets = |row: &&Row| row.name.starts_with("vset");
     let rows: Vec<&Row> = ROWS.iter().filter(|row| runs(row) && choose(row) && !sets(row)).collect();
-    let mut maker = Maker { rng, rows, code: Vec::new(), used: Vec::new(), vectors: hart(), at: 0 };
-    let mut data = Vec::new();
-    let mut ranges = Vec::new();
-    for n in 0..cases {
-        let at = BASE + CODE + n as u64 * CASE;
-        maker.at = at;
-        maker.load_state(at);
-        let start = maker.code.len();
-        for _ in 0..1 + maker.rng.below(insns) {
-            maker.insn();
-        }
-        ranges.push(start..maker.code.len());
-        maker.store_state(at);
-        data.extend(maker.data(at));
-    }
-    maker.finish(data.len() as u64);
-    let Maker { code: mut image, used, .. } = maker;
-    assert!(image.len() as u64 <= CODE, "the code fits");
-    image.resize(CODE as usize, 0);
-    image.extend(data);
-    Program { image, cases: ranges, rows: used }
+    let maker = Maker { rng, rows, code: Vec::new(), used: Vec::new(), vectors: hart(), at: 0 };
+    program::random(maker, cases, insns)
 }
 
 /// Rows that run alike in user mode everywhere: not what traps, waits, or reads clocks.
@@ -105,8 +64,8 @@ pub fn runs(row: &Row) -> bool {
     !NOT.contains(&row.name)
 }
 
-struct Maker<'a> {
-    rng: &'a mut Rng,
+struct Maker {
+    rng: Rng,
     rows: Vec<&'static Row>,
     code: Vec<u8>,
     used: Vec<&'static str>,
@@ -128,7 +87,7 @@ fn row(name: &str) -> &'static Row {
     ROWS.iter().find(|row| row.name == name).expect("a row of this name")
 }
 
-impl Maker<'_> {
+impl Maker {
     fn emit(&mut self, word: u32) {
         let bytes = word.to_le_bytes();
         self.code.extend(if word & 3 == 3 { &bytes[..] } else { &bytes[..2] });
@@ -145,25 +104,6 @@ impl Maker<'_> {
         let value = value as u32;
         self.with("lui", &[("rd", T6), ("imm", value.wrapping_add(0x800) & 0xffff_f000)]);
         self.with("addi", &[("rd", T6), ("rs1", T6), ("imm", value & 0xfff)]);
-    }
-
-    fn load_state(&mut self, at: u64) {
-        self.set_t6(at);
-        self.with("ld", &[("rd", 1), ("rs1", T6), ("imm", FCSR as u32)]);
-        self.with("csrrw", &[("csr", 3), ("rs1", 1)]);
-        for n in 0..32 {
-            self.with("fld", &[("rd", n), ("rs1", T6), ("imm", F as u32 + 8 * n)]);
-        }
-        self.with("ld", &[("rd", 1), ("rs1", T6), ("imm", FCSR as u32 + 8)]);
-        self.with("csrrw", &[("csr", VCSR), ("rs1", 1)]);
-        for n in 0..4 {
-            self.with("addi", &[("rd", 1), ("rs1", T6), ("imm", V as u32 + 128 * n)]);
-            self.with("vl/whole8", &[("vd", 8 * n), ("rs1", 1), ("nf", 7)]);
-        }
-        self.configure();
-        for n in 1..32 {
-            self.with("ld", &[("rd", n), ("rs1", T6), ("imm", 8 * n)]);
-        }
     }
 
     /// A `vtype` for the case, and a length: all there is room for, or any.
@@ -258,153 +198,13 @@ impl Maker<'_> {
         false
     }
 
-    fn store_state(&mut self, at: u64) {
-        self.set_t6(at);
-        for n in 1..31 {
-            self.with("sd", &[("rs2", n), ("rs1", T6), ("imm", 8 * n)]);
-        }
-        for n in 0..32 {
-            self.with("fsd", &[("rs2", n), ("rs1", T6), ("imm", F as u32 + 8 * n)]);
-        }
-        for (n, csr) in [3, VCSR, VL, VTYPE].into_iter().enumerate() {
-            self.with("csrrs", &[("rd", 1), ("csr", csr)]);
-            self.with("sd", &[("rs2", 1), ("rs1", T6), ("imm", FCSR as u32 + 8 * n as u32)]);
-        }
-        for n in 0..4 {
-            self.with("addi", &[("rd", 1), ("rs1", T6), ("imm", V as u32 + 128 * n)]);
-            self.with("vs/whole", &[("vd", 8 * n), ("rs1", 1), ("nf", 7)]);
-        }
-    }
-
-    /// write(1, data, bytes); exit(0).
-    fn finish(&mut self, bytes: u64) {
-        self.set_t6(bytes);
-        self.with("addi", &[("rd", 12), ("rs1", T6)]);
-        self.set_t6(BASE + CODE);
-        self.with("addi", &[("rd", 11), ("rs1", T6)]);
-        for (n, value) in [(10, 1), (17, 64)] {
-            self.with("addi", &[("rd", n), ("imm", value)]);
-        }
-        self.with("ecall", &[]);
-        for (n, value) in [(10, 0), (17, 93)] {
-            self.with("addi", &[("rd", n), ("imm", value)]);
-        }
-        self.with("ecall", &[]);
-    }
-
-    /// The initial data of the case at `at`.
-    fn data(&mut self, at: u64) -> Vec<u8> {
-        let mut words: Vec<u64> = (0..32).map(|_| self.integer()).collect();
-        for (n, offset) in POINTERS {
-            words[n as usize] = at + WINDOW_AT + offset;
-        }
-        words.extend((0..32).map(|_| self.float()));
-        let (fcsr, vcsr) = (self.rng.below(5) << 5 | self.rng.below(32), self.rng.below(8));
-        words.extend([fcsr, vcsr, 0, 0, 0, 0, 0, 0]);
-        words.extend(
-            (0..WINDOW / 8).map(|_| if self.rng.below(2) == 0 { self.integer() } else { self.float() }),
-        );
-        words.extend((0..512 / 8).map(|_| match self.rng.below(4) {
-            0 => self.integer(),
-            1 => self.float(),
-            2 => self.rng.next() & 0x0f07_1f03_0f07_1f03,
-            _ => self.float() & 0xffff_ffff | self.float() << 32,
-        }));
-        words.iter().flat_map(|word| word.to_le_bytes()).collect()
-    }
-
-    fn integer(&mut self) -> u64 {
-        let any = self.rng.next();
-        match self.rng.below(8) {
-            0 => self.rng.pick(&[
-                0,
-                1,
-                u64::MAX,
-                i64::MAX as u64,
-                i64::MIN as u64,
-                i32::MIN as u64,
-                i32::MAX as u64,
-            ]),
-            1 => any & 0xff,
-            2 => any as i32 as u64,
-            3 => 1 << (any & 63),
-            4 => (any as i64 >> (any & 63)) as u64,
-            _ => any,
-        }
-    }
-
+    /// What a float register holds: narrow floats have ones above.
     fn float(&mut self) -> u64 {
-        let any = self.rng.next();
-        let boxed = |bits: u32| u64::from(bits) | 0xffff_ffff << 32;
-        let half = |bits: u16| u64::from(bits) | !0xffff;
-        match self.rng.below(10) {
-            0 => self.rng.pick(&[
-                0,
-                1,
-                1 << 63,
-                0x7ff << 52,
-                0xfff << 52,
-                0x7ff8 << 48,
-                0x7ff4 << 48,
-                0x0010 << 48,
-                !0,
-            ]),
-            1 => boxed(self.rng.pick(&[
-                0,
-                1,
-                1 << 31,
-                0x7f80_0000,
-                0xff80_0000,
-                0x7fc0_0000,
-                0x7fa0_0000,
-                0x0080_0000,
-            ])),
-            2 => (self.rng.below(4000) as f64 / 8.0 - 200.0).to_bits(),
-            3 => boxed((self.rng.below(4000) as f32 / 8.0 - 200.0).to_bits()),
-            4 => (any as i64 as f64 * 1.5).to_bits(),
-            5 => boxed((any as i32 as f32 * 0.75).to_bits()),
-            6 => boxed(any as u32),
-            7 => half(any as u16),
-            8 => half(self.rng.pick(&[0, 1, 0x8000, 0x7c00, 0xfc00, 0x7e00, 0x7d00, 0x0400])),
-            _ => any,
-        }
-    }
-
-    /// One random instruction, or a few that belong together.
-    fn insn(&mut self) {
-        let row = self.rng.pick(&self.rows);
-        if row.extensions.contains(&Ext::V) {
-            if self.vector(row) {
-                self.used.push(row.name);
-            }
-            return;
-        }
-        self.used.push(row.name);
-        match row.name {
-            "jal" | "c.j" => self.over(row),
-            "jalr" => {
-                self.with("auipc", &[("rd", 5)]);
-                let rd = self.destination();
-                self.with("jalr", &[("rd", rd), ("rs1", 5), ("imm", 8)]);
-            }
-            "c.jr" | "c.jalr" => {
-                self.with("auipc", &[("rd", 5)]);
-                self.with("addi", &[("rd", 5), ("rs1", 5), ("imm", 10)]);
-                self.with(row.name, &[("rs1", 5)]);
-            }
-            "lr.w" | "lr.d" => self.reserved(row),
-            _ if row.has("imm") && row.name.trim_start_matches("c.").starts_with('b') => self.over(row),
-            // QEMU 10 leaves these out, flags and all, when nothing reads the result.
-            name if name.starts_with("fround") => {
-                let rd = self.destination();
-                let word = self.word(row);
-                self.emit(row.with(word, "rd", rd));
-                self.with("fsd", &[("rs1", T5), ("rs2", rd)]);
-            }
-            _ => {
-                let word = self.word(row);
-                self.emit(word);
-            }
+        match self.rng.below(8) {
+            0..3 => self.rng.value(Ty::F64),
+            3..6 => self.rng.value(Ty::F32) | 0xffff_ffff << 32,
+            6 => self.rng.value(Ty::F16) | !0xffff,
+            _ => self.rng.bits(),
         }
     }
 
@@ -442,7 +242,7 @@ impl Maker<'_> {
     /// A word of `row` that stays within the window and leaves the pointers alone.
     fn word(&mut self, row: &'static Row) -> u32 {
         loop {
-            let Some(word) = row.encode(self.rng.next() as u32) else { continue };
+            let Some(word) = row.encode(self.rng.bits() as u32) else { continue };
             let word = self.tame(row, word);
             if row.encode(word) == Some(word) {
                 return word;
@@ -478,6 +278,131 @@ impl Maker<'_> {
             _ => {}
         }
         word
+    }
+}
+
+impl program::Maker for Maker {
+    const LAYOUT: Layout = Layout { base: 0x1_0000, code: 0x8_0000, case: V + 512 };
+
+    fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    fn code_len(&self) -> usize {
+        self.code.len()
+    }
+
+    fn load_state(&mut self, at: u64) {
+        self.at = at;
+        self.set_t6(at);
+        self.with("ld", &[("rd", 1), ("rs1", T6), ("imm", FCSR as u32)]);
+        self.with("csrrw", &[("csr", 3), ("rs1", 1)]);
+        for n in 0..32 {
+            self.with("fld", &[("rd", n), ("rs1", T6), ("imm", F as u32 + 8 * n)]);
+        }
+        self.with("ld", &[("rd", 1), ("rs1", T6), ("imm", FCSR as u32 + 8)]);
+        self.with("csrrw", &[("csr", VCSR), ("rs1", 1)]);
+        for n in 0..4 {
+            self.with("addi", &[("rd", 1), ("rs1", T6), ("imm", V as u32 + 128 * n)]);
+            self.with("vl/whole8", &[("vd", 8 * n), ("rs1", 1), ("nf", 7)]);
+        }
+        self.configure();
+        for n in 1..32 {
+            self.with("ld", &[("rd", n), ("rs1", T6), ("imm", 8 * n)]);
+        }
+    }
+
+    fn insn(&mut self) {
+        let row = self.rng.pick(&self.rows);
+        if row.extensions.contains(&Ext::V) {
+            if self.vector(row) {
+                self.used.push(row.name);
+            }
+            return;
+        }
+        self.used.push(row.name);
+        match row.name {
+            "jal" | "c.j" => self.over(row),
+            "jalr" => {
+                self.with("auipc", &[("rd", 5)]);
+                let rd = self.destination();
+                self.with("jalr", &[("rd", rd), ("rs1", 5), ("imm", 8)]);
+            }
+            "c.jr" | "c.jalr" => {
+                self.with("auipc", &[("rd", 5)]);
+                self.with("addi", &[("rd", 5), ("rs1", 5), ("imm", 10)]);
+                self.with(row.name, &[("rs1", 5)]);
+            }
+            "lr.w" | "lr.d" => self.reserved(row),
+            _ if row.has("imm") && row.name.trim_start_matches("c.").starts_with('b') => self.over(row),
+            // QEMU 10 leaves these out, flags and all, when nothing reads the result.
+            name if name.starts_with("fround") => {
+                let rd = self.destination();
+                let word = self.word(row);
+                self.emit(row.with(word, "rd", rd));
+                self.with("fsd", &[("rs1", T5), ("rs2", rd)]);
+            }
+            _ => {
+                let word = self.word(row);
+                self.emit(word);
+            }
+        }
+    }
+
+    fn store_state(&mut self, at: u64) {
+        self.set_t6(at);
+        for n in 1..31 {
+            self.with("sd", &[("rs2", n), ("rs1", T6), ("imm", 8 * n)]);
+        }
+        for n in 0..32 {
+            self.with("fsd", &[("rs2", n), ("rs1", T6), ("imm", F as u32 + 8 * n)]);
+        }
+        for (n, csr) in [3, VCSR, VL, VTYPE].into_iter().enumerate() {
+            self.with("csrrs", &[("rd", 1), ("csr", csr)]);
+            self.with("sd", &[("rs2", 1), ("rs1", T6), ("imm", FCSR as u32 + 8 * n as u32)]);
+        }
+        for n in 0..4 {
+            self.with("addi", &[("rd", 1), ("rs1", T6), ("imm", V as u32 + 128 * n)]);
+            self.with("vs/whole", &[("vd", 8 * n), ("rs1", 1), ("nf", 7)]);
+        }
+    }
+
+    fn data(&mut self, at: u64) -> Vec<u8> {
+        let mut words: Vec<u64> = (0..32).map(|_| self.rng.value(Ty::I64)).collect();
+        for (n, offset) in POINTERS {
+            words[n as usize] = at + WINDOW_AT + offset;
+        }
+        words.extend((0..32).map(|_| self.float()));
+        let (fcsr, vcsr) = (self.rng.below(5) << 5 | self.rng.below(32), self.rng.below(8));
+        words.extend([fcsr, vcsr, 0, 0, 0, 0, 0, 0]);
+        words.extend(
+            (0..WINDOW / 8)
+                .map(|_| if self.rng.below(2) == 0 { self.rng.value(Ty::I64) } else { self.float() }),
+        );
+        words.extend((0..512 / 8).map(|_| match self.rng.below(4) {
+            0 => self.rng.value(Ty::I64),
+            1 => self.float(),
+            2 => self.rng.bits() & 0x0f07_1f03_0f07_1f03,
+            _ => self.float() & 0xffff_ffff | self.float() << 32,
+        }));
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    // write(1, data, bytes); exit(0).
+    fn finish(mut self, bytes: u64) -> (Vec<u8>, Vec<&'static str>) {
+        self.set_t6(bytes);
+        self.with("addi", &[("rd", 12), ("rs1", T6)]);
+        self.set_t6(Self::LAYOUT.data(0));
+        self.with("addi", &[("rd", 11), ("rs1", T6)]);
+        for (n, value) in [(10, 1), (17, 64)] {
+            self.with("addi", &[("rd", n), ("imm", value)]);
+        }
+        self.with("ecall", &[]);
+        for (n, value) in [(10, 0), (17, 93)] {
+            self.with("addi", &[("rd", n), ("imm", value)]);
+        }
+        self.with("ecall", &[]);
+        (self.code, self.used)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Advanced SIMD loads and stores of structures: C4.1.94.
 
-use super::simd::{get, lower};
-use super::{Cx, fall, set_x_sp, x, x_sp};
+use super::{get, lower};
 use crate::cpu;
 use crate::decode::multiple;
 use crate::isa::{VMem, VMemP, VOne, VOneP};
+use crate::sem::{Cx, fall, set_x_sp, x, x_sp};
 use tcg_core::sem::{Flow, Lane, MemOp, Sem, V};
 use tcg_core::ty::{I64, Ty};
 

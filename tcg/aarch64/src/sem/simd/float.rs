@@ -1,12 +1,12 @@
 //! Advanced SIMD on lanes of floats: C4.1.96. Where half a register is used, the other half holds numbers that raise no
 //! flags.
 
-use super::float::{Kind, dynamic, rounding_by};
-use super::simd::{alternate, get, lower, put, put_half};
-use super::{Cx, Width, fall};
+use super::{alternate, get, lower, put, put_half};
 use crate::cpu;
 use crate::isa::{VB2, VF2, VF3, VFE, VFS2, VFS3};
 use crate::mode;
+use crate::sem::float::{Kind, dynamic, rounding_by};
+use crate::sem::{self, Cx, Width, fall};
 use tcg_core::fp::{NAN_TO_ZERO, min_max};
 use tcg_core::ir::Op;
 use tcg_core::sem::{Flow, Lane, Rm, Sem, V, splat_bits};
@@ -348,7 +348,7 @@ fn scalar_to_integer<K: Kind, T: Int + Width, S: Sem>(
     let v = K::get(s, a.rn);
     let v: V<S, T> = s.op1(op, rounding_by::<K>(cx, rm).bits() | NAN_TO_ZERO, v);
     let v = T::widen(s, v);
-    super::set_v_low(s, a.rd, v);
+    sem::set_v_low(s, a.rd, v);
     fall::<S>()
 }
 

@@ -1,10 +1,10 @@
 //! Advanced SIMD copies, permutes, table look-ups and constants: C4.1.96.
 
-use super::simd::{get, put};
-use super::{Cx, fall, set_x, x};
+use super::{get, put};
 use crate::cpu;
-use crate::isa::{V3, VDupE, VExt, VImm, VInsE, VInsG, VTbl};
+use crate::isa::{V2, V3, VDupE, VExt, VImm, VInsE, VInsG, VTbl};
 use crate::sem::expand_constant;
+use crate::sem::{self, Cx, fall, set_x, x};
 use tcg_core::ir::Op;
 use tcg_core::sem::{Flow, Lane, Sem, splat_bits};
 use tcg_core::ty::{I64, Ty};
@@ -34,7 +34,7 @@ pub fn dup_general<S: Sem>(s: &mut S, _: &Cx, a: VDupE) -> Flow<S> {
 pub fn dup_scalar<S: Sem>(s: &mut S, _: &Cx, a: VInsG) -> Flow<S> {
     let n = get(s, a.rn);
     let v = s.extract::<I64>(lane(a.imm5), n);
-    super::set_v_low(s, a.rd, v);
+    sem::set_v_low(s, a.rd, v);
     fall::<S>()
 }
 
@@ -208,4 +208,31 @@ pub fn movi_v<S: Sem>(s: &mut S, _: &Cx, a: VImm) -> Flow<S> {
         }
     };
     put(s, a.q, a.rd, v)
+}
+
+/// Bytes in reverse order within groups of `bytes`, whole lanes of `1 << size` bytes staying as they are.
+fn reverse<S: Sem>(s: &mut S, a: V2, bytes: usize) -> Flow<S> {
+    let (n, lane) = (get(s, a.rn), 1usize << a.size);
+    let lanes = bytes / lane;
+    let order = std::array::from_fn(|at| {
+        let (group, within) = (at / bytes, at % bytes);
+        (group * bytes + (lanes - 1 - within / lane) * lane + within % lane) as u8
+    });
+    let v = s.shuffle(n, n, order);
+    put(s, a.q, a.rd, v)
+}
+
+/// Lanes in reverse order within doublewords.
+pub fn rev64_v<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
+    reverse(s, a, 8)
+}
+
+/// Lanes in reverse order within words.
+pub fn rev32_v<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
+    reverse(s, a, 4)
+}
+
+/// Lanes in reverse order within halfwords.
+pub fn rev16_v<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
+    reverse(s, a, 2)
 }

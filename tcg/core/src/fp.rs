@@ -333,6 +333,21 @@ pub fn to_int((from, to): (Ty, Ty), signed: bool, a: u64, imm: u64, raised: &mut
     value & to.mask()
 }
 
+/// A conversion to a word, made to fit 16 bits: what does not is invalid, and nothing else.
+pub fn halfword(signed: bool, raised: &mut u32, conversion: impl FnOnce(&mut u32) -> u64) -> u64 {
+    let mut own = 0;
+    let wide = conversion(&mut own) as u32;
+    let (value, back) = if signed {
+        let value = (wide as i32).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        (value as u16, i32::from(value) as u32)
+    } else {
+        let value = wide.min(u16::MAX.into()) as u16;
+        (value, value.into())
+    };
+    *raised |= if back == wide { own } else { flags::NV };
+    value.into()
+}
+
 /// From an integer of type `from` (I32 or I64) to float type `to`.
 pub fn from_int((from, to): (Ty, Ty), signed: bool, a: u64, mode: FloatMode, raised: &mut u32) -> u64 {
     // The 64-bit conversions give the same result for a value that was extended from 32 bits.

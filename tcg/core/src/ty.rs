@@ -32,11 +32,13 @@ pub enum Ty {
     F32x4,
     /// An operation on two IEEE 754 binary64.
     F64x2,
+    /// An operation on eight IEEE 754 binary16: in software alone.
+    F16x8,
 }
 
 impl Ty {
     /// Every type, in order.
-    pub const ALL: [Ty; 14] = [
+    pub const ALL: [Ty; 15] = [
         Ty::None,
         Ty::Bool,
         Ty::I32,
@@ -51,6 +53,7 @@ impl Ty {
         Ty::I64x2,
         Ty::F32x4,
         Ty::F64x2,
+        Ty::F16x8,
     ];
 
     /// Width in bits.
@@ -62,7 +65,7 @@ impl Ty {
             Self::I32 | Self::F32 => 32,
             Self::I64 | Self::F64 => 64,
             Self::V128 | Self::I8x16 | Self::I16x8 | Self::I32x4 | Self::I64x2 => 128,
-            Self::F32x4 | Self::F64x2 => 128,
+            Self::F16x8 | Self::F32x4 | Self::F64x2 => 128,
         }
     }
 
@@ -98,7 +101,7 @@ impl Ty {
     pub const fn lane_bits(self) -> u32 {
         match self {
             Self::I8x16 => 8,
-            Self::I16x8 => 16,
+            Self::I16x8 | Self::F16x8 => 16,
             Self::I32x4 | Self::F32x4 => 32,
             Self::V128 | Self::I64x2 | Self::F64x2 => 64,
             _ => self.bits(),
@@ -120,9 +123,14 @@ impl Ty {
         }
     }
 
-    /// The float type of the width of a lane: binary64 where lanes are 64 bits wide, else binary32.
+    /// The float type of the width of a lane: binary64 where lanes are 64 bits wide, binary16 where they are 16, else
+    /// binary32.
     pub const fn float_lane(self) -> Self {
-        if self.lane_bits() == 64 { Self::F64 } else { Self::F32 }
+        match self.lane_bits() {
+            64 => Self::F64,
+            16 => Self::F16,
+            _ => Self::F32,
+        }
     }
 
     /// The integer type that holds a lane: I64 where lanes are 64 bits wide, else I32.
@@ -147,6 +155,7 @@ impl Ty {
             Self::I64x2 => "i64x2",
             Self::F32x4 => "f32x4",
             Self::F64x2 => "f64x2",
+            Self::F16x8 => "f16x8",
         }
     }
 }

@@ -21,10 +21,6 @@ pub fn from_lanes(bits: u32, mut value: impl FnMut(u32) -> u64) -> u128 {
     (0..128 / bits).fold(0, |all, i| all | u128::from(value(i) & mask) << (i * bits))
 }
 
-fn is_float(ty: Ty) -> bool {
-    matches!(ty, Ty::F32x4 | Ty::F64x2)
-}
-
 /// Carries out `op` with type `ty` and immediate `imm`; the constant of [`Op::Shuffle`] is its third argument. Float
 /// flags are added to `raised`.
 pub fn vector(op: Op, ty: Ty, imm: u64, args: [u128; 3], raised: &mut u32) -> u128 {
@@ -158,7 +154,16 @@ fn convert(op: Op, ty: Ty, imm: u64, a: u128, raised: &mut u32) -> u128 {
             _ => 0,
         });
     }
-    let types =
-        if is_float(ty) { (ty.int_lane(), ty.float_lane()) } else { (ty.float_lane(), ty.int_lane()) };
-    from_lanes(bits, |i| float1(op, types, imm, lane(a, bits, i), raised))
+    from_lanes(bits, |i| match (op, lane(a, bits, i)) {
+        (Op::SToF, from) => {
+            // Of a halfword that is extended, the value is the same.
+            let from = signed(from, bits) as u64 & ty.int_lane().mask();
+            float1(op, (ty.int_lane(), ty.float_lane()), imm, from, raised)
+        }
+        (Op::UToF, from) => float1(op, (ty.int_lane(), ty.float_lane()), imm, from, raised),
+        (_, from) if bits == 16 => {
+            fp::halfword(op == Op::FToS, raised, |own| float1(op, (Ty::F16, Ty::I32), imm, from, own))
+        }
+        (_, from) => float1(op, (ty.float_lane(), ty.int_lane()), imm, from, raised),
+    })
 }

@@ -23,7 +23,7 @@ pub enum Class {
     Any,
     /// Lanes of integers.
     IntLanes,
-    /// Lanes of integers or floats.
+    /// Lanes of integers or floats that scalars go into.
     Lanes,
     /// One of these.
     OneOf(&'static [Ty]),
@@ -40,7 +40,7 @@ impl Class {
             Self::Number => Self::Int.contains(ty) || Self::Float.contains(ty),
             Self::Any => matches!(ty, Ty::Bool | Ty::F16) || Self::Plain.contains(ty),
             Self::IntLanes => matches!(ty, Ty::I8x16 | Ty::I16x8 | Ty::I32x4 | Ty::I64x2),
-            Self::Lanes => ty.is_vector() && ty != Ty::V128,
+            Self::Lanes => ty.is_vector() && !matches!(ty, Ty::V128 | Ty::F16x8),
             Self::OneOf(types) => types.contains(&ty),
         }
     }
@@ -193,11 +193,13 @@ const VECTOR: Class = Class::Is(Ty::V128);
 const INTS: Class = Class::OneOf(&[Ty::I32, Ty::I64, Ty::I8x16, Ty::I16x8, Ty::I32x4, Ty::I64x2]);
 /// What has bits but no lanes.
 const BITS: Class = Class::OneOf(&[Ty::I32, Ty::I64, Ty::V128]);
-/// Integers as wide as floats are.
-const WORDS: Class = Class::OneOf(&[Ty::I32, Ty::I64, Ty::I32x4, Ty::I64x2]);
+/// Integers that floats become.
+const WORDS: Class = Class::OneOf(&[Ty::I32, Ty::I64, Ty::I16x8, Ty::I32x4, Ty::I64x2]);
 const FLOATS: [Ty; 3] = [Ty::F16, Ty::F32, Ty::F64];
 /// Floats or lanes of them.
-const FLOAT: Class = Class::OneOf(&[Ty::F16, Ty::F32, Ty::F64, Ty::F32x4, Ty::F64x2]);
+const FLOAT: Class = Class::OneOf(&[Ty::F16, Ty::F32, Ty::F64, Ty::F16x8, Ty::F32x4, Ty::F64x2]);
+/// The same without lanes that no conversion to or from others has.
+const CONVERTED: Class = Class::OneOf(&[Ty::F16, Ty::F32, Ty::F64, Ty::F32x4, Ty::F64x2]);
 
 impl Op {
     /// What the operation takes.
@@ -248,7 +250,7 @@ impl Op {
             Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => row(FLOAT, &[Same, Same], Imm::Compare),
             Op::FlagsFloat => row(Class::Float, &[Same, Same], Imm::Signal),
             Op::CondFloat => row(Class::Float, &[Same, Same], Imm::CondFloat),
-            Op::FToF => row(FLOAT, &[Arg::OtherFloat], Imm::Rounding),
+            Op::FToF => row(CONVERTED, &[Arg::OtherFloat], Imm::Rounding),
             Op::FToS | Op::FToU => row(WORDS, &[Arg::Float], Imm::ToInt),
             Op::SToF | Op::UToF => row(FLOAT, &[Arg::Int], Imm::Rounding),
             Op::FRound => row(FLOAT, &[Same], Imm::Round),

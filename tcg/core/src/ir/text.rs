@@ -109,7 +109,7 @@ pub(super) const SIGNS: [(&str, bool); 2] = [("u", false), ("s", true)];
 pub(super) const HINTS: [(&str, Hint); 2] = [("jump", Hint::Jump), ("resync", Hint::Resync)];
 
 /// Every type of an operation that has one.
-pub(super) const TYPES: [Ty; 13] = {
+pub(super) const TYPES: [Ty; 14] = {
     let [_, types @ ..] = Ty::ALL;
     types
 };

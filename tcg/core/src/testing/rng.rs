@@ -3,6 +3,9 @@
 use crate::eval::from_lanes;
 use crate::ty::Ty;
 
+/// What lanes of random vectors are.
+const LANES: [Ty; 7] = [Ty::I8x16, Ty::I16x8, Ty::I32x4, Ty::I64x2, Ty::F32x4, Ty::F64x2, Ty::F16x8];
+
 /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators).
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
@@ -50,7 +53,7 @@ impl Rng {
 
     /// A vector: of lanes of one type that [`Self::value`] gives, of few different ones now and then.
     pub fn vector(&mut self) -> u128 {
-        let ty = self.pick(&[Ty::I8x16, Ty::I16x8, Ty::I32x4, Ty::I64x2, Ty::F32x4, Ty::F64x2]);
+        let ty = self.pick(&LANES);
         let same = self.chance(20).then(|| self.lane(ty));
         from_lanes(ty.lane_bits(), |_| same.unwrap_or_else(|| self.lane(ty)))
     }
@@ -59,6 +62,7 @@ impl Rng {
         match ty {
             Ty::F32x4 => self.float(8, 23),
             Ty::F64x2 => self.float(11, 52),
+            Ty::F16x8 => self.float(5, 10),
             _ => self.int(ty.lane_bits()),
         }
     }

@@ -29,7 +29,8 @@ impl Emit<'_> {
         let rm = mode.rm();
         let current = rm == self.region.rm && rm != Rm::Rmm;
         let double = inst.ty == Ty::F64x2;
-        if mode.flushes() || mode.is_tiny_before() && !self.features.sse4 {
+        let half = inst.ty.lane_bits() == 16;
+        if half || mode.flushes() || mode.is_tiny_before() && !self.features.sse4 {
             return self.soft_lanes(v, inst);
         }
         match inst.op {

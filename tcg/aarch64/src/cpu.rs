@@ -17,6 +17,8 @@ pub struct Cpu {
     pub sp: u64,
     /// SIMD and float registers.
     pub v: [u128; 32],
+    /// FPSR.QC, which is set if a bit is: integer operations that saturate collect here what differs from what had no room.
+    pub qc: u128,
     /// PSTATE.{N,Z,C,V}, as [`tcg_core::sem::packed`].
     pub flags: u64,
     /// Address that the local exclusive monitor holds; all ones for none.
@@ -41,6 +43,7 @@ impl Cpu {
             x: [0; 31],
             sp: 0,
             v: [0; 32],
+            qc: 0,
             flags: 0,
             exclusive_addr: u64::MAX,
             exclusive: [0; 2],
@@ -95,7 +98,10 @@ pub const fn scratch(n: u8) -> RegId {
     RegId(70 + n as u16)
 }
 
-const COUNT: usize = 74;
+/// [`Cpu::qc`].
+pub const QC: RegId = RegId(74);
+
+const COUNT: usize = 75;
 
 const X_NAMES: [&str; 31] = [
     "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
@@ -117,6 +123,7 @@ const OTHERS: [(&str, Ty, usize); COUNT - 64] = [
     ("scratch1", Ty::I64, offset_of!(Cpu, scratch) + 8),
     ("scratch2", Ty::I64, offset_of!(Cpu, scratch) + 16),
     ("scratch3", Ty::I64, offset_of!(Cpu, scratch) + 24),
+    ("qc", Ty::V128, offset_of!(Cpu, qc)),
 ];
 
 const fn table() -> [RegDesc; COUNT] {

@@ -30,10 +30,19 @@ pub fn fetch_insn(fetch: &mut impl Fetch, pc: u64, mode: u64) -> Result<(Insn, u
 /// Decodes `bits`.
 pub fn decode(bits: u32, mode: u64) -> Insn {
     let on = |ext| mode::has(mode, ext) && (mode::fp_on(mode) || !uses_float(ext));
-    let op = isa::decode32(bits, on).filter(|op| !is_unallocated(*op));
-    // The scalar float instructions with the type half in their `ftype` field.
-    let half = bits & 0x5ec0_0000 == 0x1ec0_0000 && !matches!(op, Some(Op::Fcvt(_)));
-    Insn { op: op.filter(|_| !half || on(Ext::Fp16)), bits }
+    let op = isa::decode32(bits, on).filter(|op| !is_unallocated(*op, bits));
+    Insn { op: op.filter(|op| !needs_half(*op, bits) || on(Ext::Fp16)), bits }
+}
+
+/// Whether a field says that an instruction is of halves, of a row that has other types, too.
+fn needs_half(op: Op, bits: u32) -> bool {
+    match op {
+        Op::Fcvt(_) => false,
+        Op::ScvtfVfix(a) | Op::UcvtfVfix(a) | Op::FcvtzsVfix(a) | Op::FcvtzuVfix(a) => a.imm >> 5 == 0,
+        Op::ScvtfSfix(a) | Op::UcvtfSfix(a) | Op::FcvtzsSfix(a) | Op::FcvtzuSfix(a) => a.imm >> 5 == 0,
+        // The scalar float instructions with the type half in their `ftype` field.
+        _ => bits & 0x5ec0_0000 == 0x1ec0_0000,
+    }
 }
 
 fn uses_float(ext: Ext) -> bool {
@@ -41,7 +50,7 @@ fn uses_float(ext: Ext) -> bool {
 }
 
 /// Values of fields that the manual's pages of these instructions reserve.
-pub fn is_unallocated(op: Op) -> bool {
+pub fn is_unallocated(op: Op, bits: u32) -> bool {
     match op {
         Op::AndImm(a) | Op::OrrImm(a) | Op::EorImm(a) => bitmask(a.sf, a.n, a.immr, a.imms).is_none(),
         Op::AndsImm(a) => bitmask(a.sf, a.n, a.immr, a.imms).is_none(),
@@ -59,7 +68,7 @@ pub fn is_unallocated(op: Op) -> bool {
         Op::ScvtfFix(a) | Op::UcvtfFix(a) => a.sf == 0 && a.scale < 32,
         Op::FcvtzsFix(a) | Op::FcvtzuFix(a) => a.sf == 0 && a.scale < 32,
         Op::Casp(a) => (a.rs | a.rt) & 1 != 0,
-        _ => is_unallocated_memory(op) || is_unallocated_simd(op),
+        _ => is_unallocated_memory(op) || is_unallocated_simd(op, bits),
     }
 }
 
@@ -77,50 +86,12 @@ fn is_unallocated_memory(op: Op) -> bool {
 }
 
 /// Of Advanced SIMD: lanes that are as wide as half a register has bits, and element sizes that there are not.
-fn is_unallocated_simd(op: Op) -> bool {
+fn is_unallocated_simd(op: Op, bits: u32) -> bool {
     let row = op.row();
     if !row.extensions.contains(&Ext::AdvSimd) {
         return false;
     }
-    let doubles_of_half = |q: u8, size: u8| q == 0 && size == 3;
     match op {
-        // Whether lanes are doublewords stands in `size` or in `sz`.
-        Op::AddV(a)
-        | Op::SubV(a)
-        | Op::CmgtV(a)
-        | Op::CmhiV(a)
-        | Op::CmgeV(a)
-        | Op::CmhsV(a)
-        | Op::CmtstV(a)
-        | Op::CmeqV(a)
-        | Op::AddpV(a)
-        | Op::SqaddV(a)
-        | Op::UqaddV(a)
-        | Op::SqsubV(a)
-        | Op::UqsubV(a)
-        | Op::SshlV(a)
-        | Op::UshlV(a)
-        | Op::SqshlV(a)
-        | Op::UqshlV(a)
-        | Op::SrshlV(a)
-        | Op::UrshlV(a)
-        | Op::SqrshlV(a)
-        | Op::UqrshlV(a)
-        | Op::Uzp1(a)
-        | Op::Uzp2(a)
-        | Op::Zip1(a)
-        | Op::Zip2(a)
-        | Op::Trn1(a)
-        | Op::Trn2(a) => doubles_of_half(a.q, a.size),
-        Op::AbsV(a)
-        | Op::NegV(a)
-        | Op::SqabsV(a)
-        | Op::SqnegV(a)
-        | Op::CmgtVz(a)
-        | Op::CmeqVz(a)
-        | Op::CmltVz(a)
-        | Op::CmgeVz(a)
-        | Op::CmleVz(a) => doubles_of_half(a.q, a.size),
         Op::Addv(a)
         | Op::Smaxv(a)
         | Op::Sminv(a)
@@ -135,82 +106,41 @@ fn is_unallocated_simd(op: Op) -> bool {
         Op::InsElement(a) => a.imm5 & 15 == 0,
         Op::ExtV(a) => a.q == 0 && a.imm4 > 7,
         Op::MoviV(a) => a.cmode == 15 && a.op == 1 && a.q == 0,
-        Op::SshrV(a)
-        | Op::SsraV(a)
-        | Op::SrshrV(a)
-        | Op::SrsraV(a)
-        | Op::UshrV(a)
-        | Op::UsraV(a)
-        | Op::UrshrV(a)
-        | Op::UrsraV(a)
-        | Op::SriV(a)
-        | Op::ShlV(a)
-        | Op::SliV(a) => a.imm >> 3 == 0 || a.q == 0 && a.imm >> 6 == 1,
-        Op::ShrnV(a) | Op::RshrnV(a) | Op::SshllV(a) | Op::UshllV(a) => a.imm >> 3 == 0 || a.imm >> 6 == 1,
-        Op::FmlaE(a) | Op::FmlsE(a) | Op::FmulE(a) => a.sz == 1 && (a.l == 1 || a.q == 0),
+        Op::ShrnV(a) | Op::RshrnV(a) | Op::SshllV(a) | Op::UshllV(a) => is_no_narrow(a.imm),
+        Op::SqshrunV(a) | Op::SqrshrunV(a) | Op::SqshrnV(a) | Op::SqrshrnV(a) => is_no_narrow(a.imm),
+        Op::UqshrnV(a) | Op::UqrshrnV(a) => is_no_narrow(a.imm),
+        Op::SqshrunS(a) | Op::SqrshrunS(a) | Op::SqshrnS(a) | Op::SqrshrnS(a) => is_no_narrow(a.imm),
+        Op::UqshrnS(a) | Op::UqrshrnS(a) => is_no_narrow(a.imm),
+        Op::SqshluS(a) | Op::SqshlSi(a) | Op::UqshlSi(a) => a.imm >> 3 == 0,
+        Op::ScvtfVfix(a) | Op::UcvtfVfix(a) | Op::FcvtzsVfix(a) | Op::FcvtzuVfix(a) => {
+            a.imm >> 4 == 0 || a.q == 0 && a.imm >> 6 == 1
+        }
+        Op::ScvtfSfix(a) | Op::UcvtfSfix(a) | Op::FcvtzsSfix(a) | Op::FcvtzuSfix(a) => a.imm >> 4 == 0,
+        // The other shifts by constants.
+        _ if row.has("q") && row.has("imm") => bits >> 19 & 15 == 0 || is_half(bits) && bits >> 22 & 1 == 1,
+        Op::FmlaE(a) | Op::FmlsE(a) | Op::FmulE(a) | Op::FmulxE(a) => a.sz == 1 && (a.l == 1 || a.q == 0),
+        Op::FmlaEs(a) | Op::FmlsEs(a) | Op::FmulEs(a) | Op::FmulxEs(a) => a.sz == 1 && a.l == 1,
+        Op::FcmlaEh(a) => a.q == 0 && a.h == 1,
         Op::StMultiple(a) | Op::LdMultiple(a) => !is_multiple(a.opcode, a.size, a.q),
         Op::StMultiPost(a) | Op::LdMultiPost(a) => !is_multiple(a.opcode, a.size, a.q),
         Op::StSingle(a) => !is_single(a.opcode, a.s, a.size, false),
         Op::LdSingle(a) => !is_single(a.opcode, a.s, a.size, true),
         Op::StSinglePost(a) => !is_single(a.opcode, a.s, a.size, false),
         Op::LdSinglePost(a) => !is_single(a.opcode, a.s, a.size, true),
-        _ => is_half_of_doubles(op),
+        // One doubleword is no vector.
+        _ if row.has("q") && row.has("size") => is_half(bits) && bits >> 22 & 3 == 3,
+        _ => row.has("q") && row.has("sz") && is_half(bits) && bits >> 22 & 1 == 1,
     }
 }
 
-/// Float instructions on the one double that half a register holds.
-fn is_half_of_doubles(op: Op) -> bool {
-    match op {
-        Op::FmaxnmV(a)
-        | Op::FmlaV(a)
-        | Op::FaddV(a)
-        | Op::FcmeqV(a)
-        | Op::FmaxV(a)
-        | Op::FminnmV(a)
-        | Op::FmlsV(a)
-        | Op::FsubV(a)
-        | Op::FminV(a)
-        | Op::FmulV(a)
-        | Op::FcmgeV(a)
-        | Op::FacgeV(a)
-        | Op::FdivV(a)
-        | Op::FabdV(a)
-        | Op::FcmgtV(a)
-        | Op::FacgtV(a)
-        | Op::FmaxnmpV(a)
-        | Op::FaddpV(a)
-        | Op::FmaxpV(a)
-        | Op::FminnmpV(a)
-        | Op::FminpV(a) => a.q == 0 && a.sz == 1,
-        Op::FabsV(a)
-        | Op::FnegV(a)
-        | Op::FsqrtV(a)
-        | Op::FrintnV(a)
-        | Op::FrintmV(a)
-        | Op::FrintpV(a)
-        | Op::FrintzV(a)
-        | Op::FrintaV(a)
-        | Op::FrintxV(a)
-        | Op::FrintiV(a)
-        | Op::FcvtnsV(a)
-        | Op::FcvtmsV(a)
-        | Op::FcvtasV(a)
-        | Op::ScvtfV(a)
-        | Op::FcvtpsV(a)
-        | Op::FcvtzsV(a)
-        | Op::FcvtnuV(a)
-        | Op::FcvtmuV(a)
-        | Op::FcvtauV(a)
-        | Op::UcvtfV(a)
-        | Op::FcvtpuV(a)
-        | Op::FcvtzuV(a)
-        | Op::FcmgtVz(a)
-        | Op::FcmeqVz(a)
-        | Op::FcmltVz(a)
-        | Op::FcmgeVz(a)
-        | Op::FcmleVz(a) => a.q == 0 && a.sz == 1,
-        _ => false,
-    }
+/// Whether field `q` says that half a register is used.
+fn is_half(bits: u32) -> bool {
+    bits >> 30 & 1 == 0
+}
+
+/// Whether `immh` names no lane that another of twice the width becomes.
+fn is_no_narrow(imm: u8) -> bool {
+    imm >> 3 == 0 || imm >> 6 == 1
 }
 
 /// Registers of a load or store of multiple structures, and elements of a structure.

@@ -57,6 +57,7 @@ extensions! {
     Lor "LOR" Mmfr1[16] = 1;
     Rcpc "LRCPC" Isar1[20] = 1;
     Rcpc2 "LRCPC2" Isar1[20] = 2;
+    Rcpc3 "LRCPC3" Isar1[20] = 3;
     FlagM "FlagM" Isar0[52] = 1;
     FlagM2 "FlagM2" Isar0[52] = 2;
     FrintTs "FRINTTS" Isar1[32] = 1;
@@ -70,10 +71,23 @@ extensions! {
     Dpb2 "DPB2" Isar1[0] = 2;
     Aes "AES" Isar0[4] = 1;
     Pmull "PMULL" Isar0[4] = 2;
+    Sha1 "SHA1" Isar0[8] = 1;
+    Sha256 "SHA256" Isar0[12] = 1;
+    Sha512 "SHA512" Isar0[12] = 2;
+    Rdm "RDM" Isar0[28] = 1;
+    Sha3 "SHA3" Isar0[32] = 1;
+    Sm3 "SM3" Isar0[36] = 1;
+    Sm4 "SM4" Isar0[40] = 1;
+    DotProd "DotProd" Isar0[44] = 1;
+    Fhm "FHM" Isar0[48] = 1;
+    Fcma "FCMA" Isar1[16] = 1;
+    Bf16 "BF16" Isar1[44] = 1;
+    I8mm "I8MM" Isar1[52] = 1;
 
     PauthGeneric "PACQARMA5" Isar1[24] = 1;
     Bti "BTI" Pfr1[0] = 1;
-    Ssbs "SSBS2" Pfr1[4] = 2;
+    Ssbs "SSBS" Pfr1[4] = 1;
+    Ssbs2 "SSBS2" Pfr1[4] = 2;
     Dit "DIT" Pfr0[48] = 1;
     Dgh "DGH" Isar1[48] = 1;
     Lse2 "LSE2" Mmfr2[32] = 1;
@@ -81,7 +95,7 @@ extensions! {
 
 impl Ext {
     /// How many of the table's first rows instructions depend on.
-    pub const INSTRUCTION_EXTS: u32 = Ext::Pmull as u32 + 1;
+    pub const INSTRUCTION_EXTS: u32 = Ext::I8mm as u32 + 1;
 
     /// The name as `-cpu` has it: the manual's without `FEAT_`, in lower case.
     pub fn name(self) -> String {
@@ -98,7 +112,9 @@ struct Model {
     dczid: u64,
 }
 
-const V8_0: &[Ext] = &[Ext::Base, Ext::Fp, Ext::AdvSimd, Ext::Crc32, Ext::Aes, Ext::Pmull];
+const V8_0: &[Ext] =
+    &[Ext::Base, Ext::Fp, Ext::AdvSimd, Ext::Crc32, Ext::Aes, Ext::Pmull, Ext::Sha1, Ext::Sha256];
+/// Of Cortex-A76.
 const V8_2: &[Ext] = &[
     Ext::Base,
     Ext::Fp,
@@ -112,6 +128,31 @@ const V8_2: &[Ext] = &[
     Ext::Ssbs,
     Ext::Aes,
     Ext::Pmull,
+    Ext::Sha1,
+    Ext::Sha256,
+    Ext::Rdm,
+    Ext::DotProd,
+];
+
+/// Of Neoverse N1.
+const N1: &[Ext] = &[
+    Ext::Base,
+    Ext::Fp,
+    Ext::AdvSimd,
+    Ext::Fp16,
+    Ext::Crc32,
+    Ext::Lse,
+    Ext::Lor,
+    Ext::Rcpc,
+    Ext::Dpb,
+    Ext::Ssbs,
+    Ext::Ssbs2,
+    Ext::Aes,
+    Ext::Pmull,
+    Ext::Sha1,
+    Ext::Sha256,
+    Ext::Rdm,
+    Ext::DotProd,
 ];
 
 static MODELS: [Model; 6] = [
@@ -120,7 +161,7 @@ static MODELS: [Model; 6] = [
     Model { name: "cortex-a57", midr: 0x411f_d070, extensions: Some(V8_0), ctr: 0x8444_c004, dczid: 4 },
     Model { name: "cortex-a72", midr: 0x410f_d083, extensions: Some(V8_0), ctr: 0x8444_c004, dczid: 4 },
     Model { name: "cortex-a76", midr: 0x414f_d0b1, extensions: Some(V8_2), ctr: 0x8444_c004, dczid: 4 },
-    Model { name: "neoverse-n1", midr: 0x414f_d0c1, extensions: Some(V8_2), ctr: 0x8444_c004, dczid: 4 },
+    Model { name: "neoverse-n1", midr: 0x414f_d0c1, extensions: Some(N1), ctr: 0x8444_c004, dczid: 4 },
 ];
 
 /// A CPU model and its set of extensions.
@@ -267,12 +308,22 @@ mod tests {
     fn models_are_found_and_switched() {
         let a57 = Features::parse("cortex-a57").expect("a model");
         assert!(!a57.has(Ext::Lse) && a57.has(Ext::Crc32));
-        assert_eq!(a57.id(IdReg::Isar0), 0x1_0020);
-        assert_eq!(a57.id(IdReg::Pfr0), 0x11);
         let n1 = Features::parse("neoverse-n1,lse=off,fp16=on").expect("a model");
-        assert_eq!(n1.id(IdReg::Isar0), 0x1_0020);
-        assert_eq!(n1.id(IdReg::Pfr0), 0x11_0011);
+        assert_eq!(n1.id(IdReg::Isar0), 0x1000_1001_1120);
         assert_eq!(n1.midr(), 0x414f_d0c1);
+    }
+
+    /// What user programs see of them under Linux.
+    #[test]
+    fn models_have_the_identification_of_the_cores() {
+        let ids = |name| {
+            let features = Features::parse(name).expect("a model");
+            [IdReg::Pfr0, IdReg::Pfr1, IdReg::Isar0, IdReg::Isar1].map(|reg| features.id(reg))
+        };
+        let v8_0 = [0x11, 0, 0x1_1120, 0];
+        assert_eq!(["cortex-a53", "cortex-a57", "cortex-a72"].map(ids), [v8_0; 3]);
+        assert_eq!(ids("cortex-a76"), [0x11_0011, 0x10, 0x1000_1021_1120, 0x10_0001]);
+        assert_eq!(ids("neoverse-n1"), [0x11_0011, 0x20, 0x1000_1021_1120, 0x10_0001]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use crate::Aarch64;
 use crate::cpu::Cpu;
 use crate::sysreg::{self, Place};
-use crate::{crc, mops, pauth};
-use tcg_core::cpu::{CpuHeader, Helper, HelperId, HelperResult, exit};
+use crate::{crc, float, mops, pauth};
+use tcg_core::cpu::{CpuHeader, Helper, HelperFn, HelperId, HelperResult, exit};
 use tcg_core::fp;
 use tcg_core::guest::Trap;
 use tcg_core::run::{Fault, with_mmu};
@@ -29,7 +29,7 @@ impl From<Fault> for Stop {
 macro_rules! helpers {
     ($($(#[$doc:meta])* $id:ident $name:literal $(touches $regs:ident)? |$cpu:pat_param, $args:pat_param| $body:expr;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
-        enum Number { $($id,)* SIMD }
+        enum Number { $($id,)* SIMD, FLOATS, CRYPTO }
         $($(#[$doc])* pub const $id: HelperId = HelperId(Number::$id as u16);)*
 
         /// The helpers, in number order.
@@ -41,7 +41,11 @@ macro_rules! helpers {
                 finish(cpu, body, [a, b, c])
             }
             Helper { name: $name, func: shim, touches_regs: helpers!(@touches $($regs)?), vectors: false }
-        },)* SIMD_HELPER];
+        },)*
+            vector("simd", simd_shim),
+            vector("floats", floats_shim),
+            vector("crypto", crypto_shim),
+        ];
     };
     (@touches) => { false };
     (@touches registers) => { true };
@@ -73,14 +77,17 @@ helpers! {
         Err(mops::Stop::More) => Err(Stop::Leave(exit::RETRY)),
     };
     /// Reads a system register: its encoding.
-    READ_SYSTEM "read_system" |cpu, [reg, ..]| Ok(read_system(cpu, reg as u16));
+    READ_SYSTEM "read_system" touches registers |cpu, [reg, ..]| Ok(read_system(cpu, reg as u16));
     /// Writes a system register: its encoding, the value.
-    WRITE_SYSTEM "write_system" |cpu, [reg, value, _]| {
+    WRITE_SYSTEM "write_system" touches registers |cpu, [reg, value, _]| {
         write_system(cpu, reg as u16, value);
         Ok(0)
     };
     /// To an integral value within so many bits: value, mode with the bits in 8..=15 and the type in 16..=23.
-    ROUND_WITHIN "round_within" |cpu, [a, kind, _]| Ok(round_within(cpu, a, kind));
+    ROUND_WITHIN "round_within" |cpu, [a, kind, _]| {
+        let mode = FloatMode::from_bits(kind & 0xff);
+        Ok(float::round_within(ty(kind >> 16), a, kind >> 8 & 0xff, mode, &mut cpu.head.fp_flags))
+    };
     /// To fixed point: value, kind.
     TO_FIXED "to_fixed" |cpu, [a, kind, _]| {
         let types = (ty(kind >> 16), if kind >> 25 & 1 != 0 { Ty::I64 } else { Ty::I32 });
@@ -98,14 +105,26 @@ helpers! {
         let mode = FloatMode::from_bits(kind & 0xff);
         Ok(fp::convert_alternative((ty(kind >> 8), ty(kind >> 16)), a, mode, &mut cpu.head.fp_flags))
     };
-    /// JavaScript's conversion of a double: value, mode. Gives the integer, and in bit 32 whether it is exact.
-    JAVASCRIPT_TO_INT "javascript_to_int" |cpu, [a, kind, _]| Ok(javascript_to_int(cpu, a, FloatMode::from_bits(kind)));
+    /// JavaScript's conversion of a double: value, mode. See [`float::javascript_to_int`].
+    JAVASCRIPT_TO_INT "javascript_to_int" |cpu, [a, kind, _]| {
+        Ok(float::javascript_to_int(a, FloatMode::from_bits(kind), &mut cpu.head.fp_flags))
+    };
 }
 
 /// Operations on lanes in software: a vector helper, whose parameter [`crate::simd::Soft::pack`] makes.
 pub const SIMD: HelperId = HelperId(Number::SIMD as u16);
 
-const SIMD_HELPER: Helper = Helper { name: "simd", func: simd_shim, touches_regs: false, vectors: true };
+/// Operations on lanes of floats in software: a vector helper, whose parameter [`FloatParam::pack`] makes.
+///
+/// [`FloatParam::pack`]: crate::float::lanes::FloatParam::pack
+pub const FLOATS: HelperId = HelperId(Number::FLOATS as u16);
+
+/// Cryptography: a vector helper, whose parameter [`crate::crypto::Crypto::pack`] makes.
+pub const CRYPTO: HelperId = HelperId(Number::CRYPTO as u16);
+
+const fn vector(name: &'static str, func: HelperFn) -> Helper {
+    Helper { name, func, touches_regs: false, vectors: true }
+}
 
 unsafe extern "C" fn simd_shim(head: *mut CpuHeader, param: u64, _: u64, _: u64, _: u64) -> HelperResult {
     // SAFETY: the running PE's header, which nobody else uses meanwhile.
@@ -115,6 +134,20 @@ unsafe extern "C" fn simd_shim(head: *mut CpuHeader, param: u64, _: u64, _: u64,
     if saturated {
         head.fp_flags |= flags::SAT;
     }
+    HelperResult::ok(0)
+}
+
+unsafe extern "C" fn floats_shim(head: *mut CpuHeader, param: u64, _: u64, _: u64, _: u64) -> HelperResult {
+    // SAFETY: as above.
+    let head = unsafe { &mut *head };
+    head.vectors[0] = float::lanes::run(param, head.vectors, &mut head.fp_flags);
+    HelperResult::ok(0)
+}
+
+unsafe extern "C" fn crypto_shim(head: *mut CpuHeader, param: u64, _: u64, _: u64, _: u64) -> HelperResult {
+    // SAFETY: as above.
+    let head = unsafe { &mut *head };
+    head.vectors[0] = crate::crypto::run(param, head.vectors);
     HelperResult::ok(0)
 }
 
@@ -173,59 +206,4 @@ fn write_system(cpu: &mut Cpu, reg: u16, value: u64) {
         Some(Place::Stored(n, mask)) => cpu.system.stored[n as usize] = value & mask,
         _ => {}
     }
-}
-
-/// FRINT32 and FRINT64: NaNs and what does not fit become the least integer, and are invalid.
-fn round_within(cpu: &mut Cpu, a: u64, kind: u64) -> u64 {
-    let (ty, bits, mode) = (ty(kind >> 16), kind >> 8 & 0xff, FloatMode::from_bits(kind & 0xff));
-    let raised = &mut cpu.head.fp_flags;
-    let a = fp::flush_input(ty, a, mode, raised);
-    let mut own = 0;
-    let rounded = fp::round(ty, a, mode, true, &mut own);
-    let mut outside = 0;
-    let to = if bits == 32 { Ty::I32 } else { Ty::I64 };
-    fp::to_int((ty, to), true, rounded, mode.bits(), &mut outside);
-    if outside & flags::NV != 0 || fp::is_nan(ty, a) {
-        *raised |= flags::NV;
-        // -2^31 or -2^63: sign, exponent of that, no fraction.
-        let (bias, fraction) = if ty == Ty::F32 { (127, 23) } else { (1023, 52) };
-        return 1 << (ty.bits() - 1) | (bias + bits - 1) << fraction;
-    }
-    *raised |= own;
-    rounded
-}
-
-fn javascript_to_int(cpu: &mut Cpu, a: u64, mode: FloatMode) -> u64 {
-    const EXACT: u64 = 1 << 32;
-    let raised = &mut cpu.head.fp_flags;
-    let flushed = fp::flush_input(Ty::F64, a, mode, raised);
-    if flushed != a {
-        return 0;
-    }
-    let exponent = (a >> 52 & 0x7ff) as i64 - 1023;
-    let fraction = a & ((1 << 52) - 1) | 1 << 52;
-    if exponent == 1024 {
-        *raised |= flags::NV;
-        return 0;
-    }
-    if exponent < 0 {
-        let zero = a << 1 == 0;
-        if !zero {
-            *raised |= flags::NX;
-        }
-        return if a == 0 { EXACT } else { 0 };
-    }
-    let (size, inexact) = match exponent {
-        0..=51 => (fraction >> (52 - exponent), fraction << (12 + exponent) != 0),
-        52..=83 => (fraction << (exponent - 52), false),
-        _ => (0, false),
-    };
-    let value = if a >> 63 != 0 { size.wrapping_neg() } else { size };
-    let fits = exponent < 31 || exponent == 31 && a >> 63 != 0 && size == 1 << 31;
-    if !fits {
-        *raised |= flags::NV;
-    } else if inexact {
-        *raised |= flags::NX;
-    }
-    value & 0xffff_ffff | if fits && !inexact { EXACT } else { 0 }
 }

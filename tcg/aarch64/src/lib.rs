@@ -6,14 +6,15 @@
 //! rows at build time (`tcg_decodegen` says how they are written). [`features`] holds the table of extensions and CPU
 //! models, [`sysreg`] that of system registers. EL0 is complete for the rows there are; of EL1 to EL3 there is the state that
 //! rows name, and neither address translation nor exception entry. Left out: A32, SVE, SME, memory tagging, guarded pages,
-//! alternative float behaviour (FEAT_AFP); and of Advanced SIMD half precision, estimates, saturating shifts by constants,
-//! saturating long products, the scalar forms of saturating instructions, SHA, SM3, SM4, RDM, DotProd, FHM, FCMA, I8MM, BF16.
+//! alternative float behaviour (FEAT_AFP), extended BFloat16 behaviour (FEAT_EBF16), 64-byte loads and stores.
 
 pub mod cpu;
 pub mod crc;
+pub mod crypto;
 pub mod decode;
 pub mod esr;
 pub mod features;
+pub mod float;
 mod guest;
 pub mod helpers;
 pub mod isa;

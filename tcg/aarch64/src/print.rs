@@ -242,6 +242,16 @@ pub mod show {
         value << (2 + opc)
     }
 
+    /// Bytes of a general register.
+    pub fn word_bytes(sf: i64, _: u64) -> i64 {
+        4 << sf
+    }
+
+    /// Bytes of a pair of general registers.
+    pub fn pair_bytes(sf: i64, _: u64) -> i64 {
+        8 << sf
+    }
+
     /// End of the mnemonic of an access narrower than 32 bits.
     pub fn bh(size: i64, _: u64) -> &'static str {
         ["b", "h", "", ""][size as usize & 3]

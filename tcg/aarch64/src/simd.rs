@@ -1,116 +1,68 @@
-//! Operations on lanes that are carried out in software: those that saturate, since they raise FPSR.QC, and shifts by
-//! variable amounts in both directions.
+//! Operations on lanes that are carried out in software: rare ones, and shifts by registers that saturate.
 
-/// What is done to each lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Soft {
-    /// Signed sum, saturating.
-    Sqadd,
-    /// Unsigned sum, saturating.
-    Uqadd,
-    /// Signed difference, saturating.
-    Sqsub,
-    /// Unsigned difference, saturating.
-    Uqsub,
-    /// Shift by a signed amount: signed.
-    Sshl,
-    /// Unsigned.
-    Ushl,
-    /// Signed, saturating.
-    Sqshl,
+use crate::float::estimate;
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        /// What is done to each lane.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Soft { $($(#[$doc])* $name,)* }
+
+        impl Soft {
+            const ALL: &[Soft] = &[$(Soft::$name,)*];
+        }
+    };
+}
+
+operations! {
+    /// Shift by a signed amount, left if that is positive: signed, saturating.
+    Sqshl;
     /// Unsigned, saturating.
-    Uqshl,
-    /// Signed, rounding.
-    Srshl,
-    /// Unsigned, rounding.
-    Urshl,
+    Uqshl;
     /// Signed, saturating and rounding.
-    Sqrshl,
+    Sqrshl;
     /// Unsigned, saturating and rounding.
-    Uqrshl,
+    Uqrshl;
     /// Polynomial product.
-    Pmul,
-    /// High half of the doubled product, saturating.
-    Sqdmulh,
-    /// The same, rounding.
-    Sqrdmulh,
-    /// Absolute value, saturating.
-    Sqabs,
-    /// Negative, saturating.
-    Sqneg,
-    /// Narrowed, signed to signed; `size` is that of the result.
-    Sqxtn,
-    /// Narrowed, signed to unsigned.
-    Sqxtun,
-    /// Narrowed, unsigned to unsigned.
-    Uqxtn,
-    /// Sum of all lanes, signed; the first `imm` bytes count.
-    Saddlv,
-    /// Sum of all lanes, unsigned.
-    Uaddlv,
+    Pmul;
+    /// Polynomial product of the lower lanes, in lanes twice as wide.
+    PmulLong;
+    /// High half of the doubled product and what it is added to, saturating and rounding.
+    Sqrdmlah;
+    /// The same, subtracted.
+    Sqrdmlsh;
+    /// Estimate of the reciprocal of an unsigned fraction.
+    Urecpe;
+    /// Estimate of the reciprocal of its square root.
+    Ursqrte;
 }
 
 impl Soft {
-    const ALL: [Soft; 22] = [
-        Soft::Sqadd,
-        Soft::Uqadd,
-        Soft::Sqsub,
-        Soft::Uqsub,
-        Soft::Sshl,
-        Soft::Ushl,
-        Soft::Sqshl,
-        Soft::Uqshl,
-        Soft::Srshl,
-        Soft::Urshl,
-        Soft::Sqrshl,
-        Soft::Uqrshl,
-        Soft::Pmul,
-        Soft::Sqdmulh,
-        Soft::Sqrdmulh,
-        Soft::Sqabs,
-        Soft::Sqneg,
-        Soft::Sqxtn,
-        Soft::Sqxtun,
-        Soft::Uqxtn,
-        Soft::Saddlv,
-        Soft::Uaddlv,
-    ];
-
-    /// As the parameter of the helper: with the size of lanes and the bytes that count (8 or 16, from the lowest).
+    /// As the parameter of the helper: with the size of lanes and the bytes that count, from the lowest.
     pub fn pack(self, size: u8, bytes: u8) -> u64 {
         self as u64 | u64::from(size) << 8 | u64::from(bytes) << 16
     }
 }
 
 /// Carries out what [`Soft::pack`] made; also tells whether a lane saturated.
-pub fn run(param: u64, [a, b, _]: [u128; 3]) -> (u128, bool) {
+pub fn run(param: u64, [a, b, c]: [u128; 3]) -> (u128, bool) {
     let op = Soft::ALL[(param & 0xff) as usize % Soft::ALL.len()];
     let (size, bytes) = ((param >> 8 & 3) as u32, (param >> 16 & 31) as u32);
     let bits = 8 << size;
     let mut saturated = false;
     let mut result = 0u128;
-    match op {
-        Soft::Saddlv | Soft::Uaddlv => {
-            let lanes = (0..bytes * 8 / bits).map(|n| lane(a, n, bits));
-            let sum: i128 =
-                lanes.map(|v| if op == Soft::Saddlv { signed(v, bits) } else { i128::from(v) }).sum();
-            result = sum as u128 & mask(2 * bits);
+    if op == Soft::PmulLong {
+        for n in 0..64 / bits {
+            let product = polynomial(lane(a, n, bits), lane(b, n, bits));
+            result |= u128::from(product) << (2 * n * bits);
         }
-        Soft::Sqxtn | Soft::Sqxtun | Soft::Uqxtn => {
-            for n in 0..64 / bits {
-                let wide = lane(a, n, 2 * bits);
-                let value = if op == Soft::Uqxtn { i128::from(wide) } else { signed(wide, 2 * bits) };
-                let v = clamp(value, bits, op == Soft::Sqxtn, &mut saturated);
-                result |= u128::from(v) << (n * bits);
-            }
-        }
-        _ => {
-            for n in 0..bytes * 8 / bits {
-                let v = each(op, bits, lane(a, n, bits), lane(b, n, bits), &mut saturated);
-                result |= u128::from(v) << (n * bits);
-            }
-        }
+        return (result, false);
+    }
+    for n in 0..bytes * 8 / bits {
+        let [a, b, c] = [a, b, c].map(|v| lane(v, n, bits));
+        let v = each(op, bits, [a, b, c], &mut saturated);
+        result |= u128::from(v) << (n * bits);
     }
     (result, saturated)
 }
@@ -139,39 +91,31 @@ fn clamp(value: i128, bits: u32, is_signed: bool, saturated: &mut bool) -> u64 {
     fits as u64 & mask(bits) as u64
 }
 
-fn each(op: Soft, bits: u32, a: u64, b: u64, saturated: &mut bool) -> u64 {
-    let (sa, sb) = (signed(a, bits), signed(b, bits));
-    let (ua, ub) = (i128::from(a), i128::from(b));
+fn each(op: Soft, bits: u32, [a, b, c]: [u64; 3], saturated: &mut bool) -> u64 {
+    let (sa, sb, sc) = (signed(a, bits), signed(b, bits), signed(c, bits));
     let by = signed(b & 0xff, 8);
+    let half = 1i128 << (bits - 1);
     match op {
-        Soft::Sqadd => clamp(sa + sb, bits, true, saturated),
-        Soft::Uqadd => clamp(ua + ub, bits, false, saturated),
-        Soft::Sqsub => clamp(sa - sb, bits, true, saturated),
-        Soft::Uqsub => clamp(ua - ub, bits, false, saturated),
-        Soft::Sshl => (shifted(sa, by, bits, false)) as u64 & mask(bits) as u64,
-        Soft::Ushl => (shifted(ua, by, bits, false)) as u64 & mask(bits) as u64,
-        Soft::Srshl => (shifted(sa, by, bits, true)) as u64 & mask(bits) as u64,
-        Soft::Urshl => (shifted(ua, by, bits, true)) as u64 & mask(bits) as u64,
-        Soft::Sqshl => clamp(shifted_far(sa, by, false), bits, true, saturated),
-        Soft::Uqshl => clamp(shifted_far(ua, by, false), bits, false, saturated),
-        Soft::Sqrshl => clamp(shifted_far(sa, by, true), bits, true, saturated),
-        Soft::Uqrshl => clamp(shifted_far(ua, by, true), bits, false, saturated),
-        Soft::Pmul => (0..8).filter(|n| b >> n & 1 != 0).fold(0, |sum, n| sum ^ a << n) & mask(bits) as u64,
-        Soft::Sqdmulh => clamp((2 * sa * sb) >> bits, bits, true, saturated),
-        Soft::Sqrdmulh => clamp((2 * sa * sb + (1 << (bits - 1))) >> bits, bits, true, saturated),
-        Soft::Sqabs => clamp(sa.abs(), bits, true, saturated),
-        Soft::Sqneg => clamp(-sa, bits, true, saturated),
-        _ => 0,
+        Soft::Sqshl => clamp(shifted(sa, by, false), bits, true, saturated),
+        Soft::Uqshl => clamp(shifted(a.into(), by, false), bits, false, saturated),
+        Soft::Sqrshl => clamp(shifted(sa, by, true), bits, true, saturated),
+        Soft::Uqrshl => clamp(shifted(a.into(), by, true), bits, false, saturated),
+        Soft::Pmul | Soft::PmulLong => polynomial(a, b) & mask(bits) as u64,
+        Soft::Sqrdmlah => clamp(((sc << bits) + 2 * sa * sb + half) >> bits, bits, true, saturated),
+        Soft::Sqrdmlsh => clamp(((sc << bits) - 2 * sa * sb + half) >> bits, bits, true, saturated),
+        Soft::Urecpe => estimate::unsigned_reciprocal(a as u32).into(),
+        Soft::Ursqrte => estimate::unsigned_reciprocal_root(a as u32).into(),
     }
 }
 
-/// `v` shifted left by `by`, or right if that is negative; everything may be shifted out.
-fn shifted(v: i128, by: i128, bits: u32, rounds: bool) -> i128 {
-    if by >= bits.into() { 0 } else { shifted_far(v, by, rounds) }
+/// Product of polynomials over {0, 1}.
+fn polynomial(a: u64, b: u64) -> u64 {
+    (0..64).filter(|n| b >> n & 1 != 0).fold(0, |sum, n| sum ^ a << n)
 }
 
-/// The same with nothing lost to the left; what goes very far there is the greatest or least number.
-fn shifted_far(v: i128, by: i128, rounds: bool) -> i128 {
+/// `v` shifted left by `by`, or right if that is negative, with nothing lost to the left; what goes very far there is the
+/// greatest or least number.
+fn shifted(v: i128, by: i128, rounds: bool) -> i128 {
     if by >= 0 {
         return match by {
             0..64 => v << by,
@@ -192,17 +136,14 @@ mod tests {
 
     #[test]
     fn saturation_is_told() {
-        let sum = |a, b| run(Soft::Sqadd.pack(0, 16), [a, b, 0]);
-        assert_eq!(sum(0x7f, 1), (0x7f, true));
-        assert_eq!(sum(0x7e, 1), (0x7f, false));
+        let shift = |a, b| run(Soft::Sqshl.pack(0, 16), [a, b, 0]);
+        assert_eq!(shift(0x40, 1), (0x7f, true));
+        assert_eq!(shift(0x3f, 1), (0x7e, false));
         assert_eq!(run(Soft::Uqshl.pack(3, 8), [1, 64, 0]), (u64::MAX.into(), true));
-        assert_eq!(run(Soft::Uqxtn.pack(0, 16), [0x0100_00ff, 0, 0]), (0xffff, true));
     }
 
     #[test]
-    fn numbers_are_those_of_the_list() {
-        for (n, op) in Soft::ALL.into_iter().enumerate() {
-            assert_eq!(n, op as usize);
-        }
+    fn only_the_lanes_that_count_saturate() {
+        assert_eq!(run(Soft::Sqshl.pack(0, 1), [0x4000, 0x0100, 0]), (0, false));
     }
 }

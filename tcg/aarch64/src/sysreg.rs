@@ -27,15 +27,17 @@ pub mod fpcr {
 /// FPSR's flags of AArch32 comparisons.
 const FPSR_STORED: u64 = 0xf << 28;
 /// FPSR bits and the flags they are.
-const FPSR: [(u64, u32); 7] = [
+const FPSR: [(u64, u32); 6] = [
     (1, flags::NV),
     (1 << 1, flags::DZ),
     (1 << 2, flags::OF),
     (1 << 3, flags::UF),
     (1 << 4, flags::NX),
     (1 << 7, flags::ID),
-    (1 << 27, flags::SAT),
 ];
+
+/// FPSR.QC.
+const QC: u64 = 1 << 27;
 
 /// A pointer authentication key, low half first.
 pub type Key = [u64; 2];
@@ -189,13 +191,15 @@ pub fn fpsr(cpu: &mut Cpu) -> u64 {
     collect_flags(&mut cpu.head);
     let accrued =
         FPSR.iter().filter(|(_, flag)| cpu.head.fp_flags & flag != 0).fold(0, |all, (bit, _)| all | bit);
-    accrued | cpu.system.fpsr
+    let saturated = cpu.qc != 0 || cpu.head.fp_flags & flags::SAT != 0;
+    accrued | cpu.system.fpsr | if saturated { QC } else { 0 }
 }
 
 /// FPSR becomes `value`.
 pub fn set_fpsr(cpu: &mut Cpu, value: u64) {
     collect_flags(&mut cpu.head);
     cpu.head.fp_flags = FPSR.iter().filter(|(bit, _)| value & bit != 0).fold(0, |all, (_, flag)| all | flag);
+    cpu.qc = (value & QC).into();
     cpu.system.fpsr = value & FPSR_STORED;
 }
 
@@ -333,7 +337,7 @@ pub static ROWS: &[Row] = &[
         "SSBS",
         encode(3, 3, 4, 2, 6),
         (0, 0),
-        Ext::Ssbs,
+        Ext::Ssbs2,
         Place::Functions(|c| bit(c.system.ssbs, 12), |c, v| c.system.ssbs = v >> 12 & 1 != 0),
     ),
     row("FPCR", encode(3, 3, 4, 4, 0), (0, 0), Ext::Fp, Place::Mode(|c| c.system.fpcr, set_fpcr)),

@@ -53,7 +53,7 @@ fn objdump(words: &[u32]) -> Option<Vec<String>> {
     }
     std::fs::write(&source, text).expect("a scratch file");
     let assembler = Command::new("aarch64-linux-gnu-as")
-        .arg("-march=armv9-a")
+        .arg("-march=armv9-a+sha3+sm4")
         .arg("-o")
         .args([&object, &source])
         .output()
@@ -129,7 +129,9 @@ fn is_spelled_otherwise(row: &Row) -> bool {
     // Of a `nv` condition and of prefetches that do not exist, and where branches go, nothing is to be learnt.
     // Hints that are instructions of an extension stand as numbers there.
     let hint = row.value & 0xffff_f01f == 0xd503_201f;
-    NAMES.contains(&row.name) || row.name.starts_with("prf") || hint
+    // Binutils 2.40 does not know it.
+    let unknown = row.extensions.contains(&Ext::Rcpc3);
+    unknown || NAMES.contains(&row.name) || row.name.starts_with("prf") || hint
 }
 
 #[test]
@@ -170,6 +172,74 @@ fn same(insn: Insn, theirs: &str, pc: u64) -> bool {
         return insn.op.is_none() == undefined || is_unpredictable(insn);
     }
     plain(&tcg_aarch64::print(insn, pc)) == plain(theirs)
+}
+
+/// What binutils knows and there is not here: the crate's head says why. Mnemonics, or how they begin.
+const LEFT_OUT: [&str; 27] = [
+    // Memory tagging.
+    "addg", "subg", "subp", "irg", "gmi", "ldg", "stg", "stz", "st2g", "setg",
+    // 64-byte accesses, transactions.
+    "ld64b", "st64b", "tstart", "tcommit", "ttest", "tcancel",
+    // Common short sequences: QEMU 10 does not have them, either.
+    "abs", "cnt", "ctz", "smax", "smin", "umax", "umin",
+    // Debug state, and system registers and instructions, which have tables of their own.
+    "dcps", "msr", "mrs", "sys",
+];
+
+/// Every instruction that binutils knows decodes here, and no other: random words of all groups but those of SVE and SME.
+#[test]
+fn what_binutils_knows_is_here() {
+    let mut rng = Rng::new(5);
+    let mode = support::mode(Features::max(), 0);
+    let group = |word: u32| word >> 25 & 15;
+    let mut words: Vec<u32> =
+        (0..150_000).map(|_| rng.bits() as u32).filter(|word| group(*word) > 3).collect();
+    // Most of what there is lies among Advanced SIMD instructions.
+    words.extend((0..150_000).map(|_| rng.bits() as u32 | 7 << 25));
+    let Some(theirs) = objdump(&words) else {
+        eprintln!("skipped: aarch64-linux-gnu-as is not installed");
+        return;
+    };
+    let mut wrong = String::new();
+    for (word, theirs) in words.iter().zip(&theirs) {
+        let insn = decode::decode(*word, mode);
+        let undefined = theirs.contains("undefined") || theirs.starts_with(".inst");
+        let left_out = group(*word) & 7 != 7 && LEFT_OUT.iter().any(|name| theirs.starts_with(name));
+        let skipped = left_out || insn.op.is_some_and(|op| is_spelled_otherwise(op.row()));
+        if insn.op.is_none() != undefined && !skipped && !is_unpredictable(insn) && !is_wrong_there(*word) {
+            writeln!(wrong, "{word:08x}: `{theirs}` there").expect("a string");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Binutils 2.40 takes FMLAL and its kind for more than they are: bit 22 is clear in all of them.
+fn is_wrong_there(word: u32) -> bool {
+    word & 0x9f60_dc00 == 0x0e60_cc00
+}
+
+/// What binutils 2.40 does not know, as the assembler of LLVM has it.
+#[test]
+fn release_consistent_accesses_of_the_third_kind() {
+    let mode = support::mode(Features::max(), 0);
+    for (word, text) in [
+        (0x9900_0a18, "stilp w24, w0, [x16, #-8]!"),
+        (0xd901_0a39, "stilp x25, x1, [x17, #-16]!"),
+        (0xd903_1bfb, "stilp x27, x3, [sp]"),
+        (0x9944_0a9c, "ldiapp w28, w4, [x20], #8"),
+        (0xd947_1aff, "ldiapp xzr, x7, [x23]"),
+        (0xd980_0be3, "stlr x3, [sp, #-8]!"),
+        (0x99c0_0be3, "ldapr w3, [sp], #4"),
+        (0x1d1f_f9e3, "stlur b3, [x15, #-1]"),
+        (0xdd00_4be3, "stlur d3, [sp, #4]"),
+        (0x1d9f_b9e3, "stlur q3, [x15, #-5]"),
+        (0x5d5f_99e3, "ldapur h3, [x15, #-7]"),
+        (0x1dc0_abe3, "ldapur q3, [sp, #10]"),
+        (0x4d01_87e3, "stl1 {v3.d}[1], [sp]"),
+        (0x0d41_87e3, "ldap1 {v3.d}[0], [sp]"),
+    ] {
+        assert_eq!(tcg_aarch64::print(decode::decode(word, mode), 0), text);
+    }
 }
 
 /// Loads of a pair into one register, or with a base that is also loaded: binutils refuses some of what is unpredictable.

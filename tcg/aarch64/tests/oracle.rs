@@ -60,7 +60,7 @@ fn agree(family: &str, control: Control, choose: impl Fn(&Row) -> bool) {
     let needed = |row: &&Row| family != "all" && program::runs(row) && choose(row);
     let rows: Vec<_> = ROWS.iter().filter(needed).map(|row| row.name).collect();
     let folder = support::scratch("oracle");
-    oracle::agree::<Qemu>(family, &folder, 4, &rows, |rng| program::random(rng, AMOUNT, control, &choose));
+    oracle::agree::<Qemu>(family, &folder, 6, &rows, |rng| program::random(rng, AMOUNT, control, &choose));
 }
 
 fn of(row: &Row, extensions: &[Ext]) -> bool {
@@ -73,6 +73,32 @@ fn is_memory(row: &Row) -> bool {
 }
 
 const FLOAT: [Ext; 4] = [Ext::Fp, Ext::Fp16, Ext::FrintTs, Ext::Jscvt];
+
+/// Scalar floating point: what is not Advanced SIMD.
+fn is_float(row: &Row) -> bool {
+    !is_memory(row) && of(row, &FLOAT) && !of(row, &[Ext::AdvSimd])
+}
+
+/// Advanced SIMD on lanes of floats: the mnemonics begin with F, or convert, or are of BFloat16.
+fn is_simd_float(row: &Row) -> bool {
+    let floats = ["f", "bf", "scvtf", "ucvtf"].iter().any(|start| row.name.starts_with(start));
+    !is_memory(row) && of(row, &[Ext::AdvSimd]) && floats
+}
+
+/// Of halves.
+fn is_half(row: &Row) -> bool {
+    is_simd_float(row) && of(row, &[Ext::Fp16, Ext::Fhm, Ext::Bf16])
+}
+
+/// Advanced SIMD on lanes of integers.
+fn is_simd_integer(row: &Row) -> bool {
+    !is_memory(row) && of(row, &[Ext::AdvSimd]) && !is_simd_float(row)
+}
+
+/// Mnemonics that say that results saturate.
+fn saturates(row: &Row) -> bool {
+    is_simd_integer(row) && ["sq", "uq", "suq", "usq"].iter().any(|start| row.name.starts_with(start))
+}
 
 #[test]
 fn integer() {
@@ -105,30 +131,51 @@ fn memory_copy_and_set() {
 
 #[test]
 fn float_by_default() {
-    agree("float", PLAIN, |row| !is_memory(row) && of(row, &FLOAT));
+    agree("float", PLAIN, is_float);
 }
 
 #[test]
 fn float_rounding() {
     let control = Control { rounding: true, bits: fpcr::DN };
-    agree("rounding", control, |row| !is_memory(row) && of(row, &FLOAT));
+    agree("rounding", control, is_float);
 }
 
 #[test]
 fn float_flushing() {
     let control = Control { rounding: true, bits: fpcr::DN | fpcr::FZ | fpcr::FZ16 | fpcr::AHP };
-    agree("flushing", control, |row| !is_memory(row) && of(row, &FLOAT));
+    agree("flushing", control, is_float);
 }
 
 #[test]
 fn simd() {
-    agree("simd", PLAIN, |row| !is_memory(row) && of(row, &[Ext::AdvSimd, Ext::Aes, Ext::Pmull]));
+    agree("simd", PLAIN, |row| is_simd_integer(row) && !saturates(row));
+}
+
+#[test]
+fn simd_saturating() {
+    agree("simd-saturating", PLAIN, saturates);
+}
+
+#[test]
+fn simd_float() {
+    agree("simd-float", PLAIN, |row| is_simd_float(row) && !is_half(row));
+}
+
+#[test]
+fn simd_half() {
+    agree("simd-half", PLAIN, is_half);
 }
 
 #[test]
 fn simd_rounding() {
-    let control = Control { rounding: true, bits: fpcr::DN | fpcr::FZ };
-    agree("simd-rounding", control, |row| !is_memory(row) && of(row, &[Ext::AdvSimd]) && row.has("sz"));
+    let control = Control { rounding: true, bits: fpcr::DN };
+    agree("simd-rounding", control, is_simd_float);
+}
+
+#[test]
+fn simd_flushing() {
+    let control = Control { rounding: true, bits: fpcr::DN | fpcr::FZ | fpcr::FZ16 | fpcr::AHP };
+    agree("simd-flushing", control, is_simd_float);
 }
 
 #[test]

@@ -31,6 +31,16 @@ pub fn v_s(n: i64, q: i64, pc: u64) -> String {
     vt(n, q, 2, pc)
 }
 
+/// A vector of halves.
+pub fn vh(n: i64, q: i64, pc: u64) -> String {
+    vt(n, q, 1, pc)
+}
+
+/// A quarter or half of a register, of halves.
+pub fn vh_part(n: i64, q: i64, _: u64) -> String {
+    format!("v{n}.{}h", 2 << q)
+}
+
 /// A vector of doublewords.
 pub fn v_d(n: i64, q: i64, pc: u64) -> String {
     vt(n, q, 3, pc)
@@ -135,6 +145,16 @@ pub fn wide7(n: i64, imm: i64, pc: u64) -> String {
     wide_all(n, size7(imm), pc)
 }
 
+/// A scalar of the size that `immh` says.
+pub fn v7(n: i64, imm: i64, pc: u64) -> String {
+    show::v(n, size7(imm), pc)
+}
+
+/// A scalar twice as wide.
+pub fn v7_next(n: i64, imm: i64, pc: u64) -> String {
+    show::v(n, size7(imm) + 1, pc)
+}
+
 /// The amount of a shift right.
 pub fn right(imm: i64, _: u64) -> i64 {
     (16 << size7(imm)) - imm
@@ -162,6 +182,56 @@ pub fn by_element(size: i64, l: i64, m: i64, rm: i64, h: i64, _: u64) -> String 
 pub fn by_float_element(sz: i64, l: i64, m: i64, rm: i64, h: i64, _: u64) -> String {
     let rm = m << 4 | rm;
     if sz == 0 { format!("v{rm}.s[{}]", h << 1 | l) } else { format!("v{rm}.d[{h}]") }
+}
+
+/// The half of a last operand.
+pub fn by_half(l: i64, m: i64, rm: i64, h: i64, _: u64) -> String {
+    format!("v{rm}.h[{}]", h << 2 | l << 1 | m)
+}
+
+/// The single of a last operand.
+pub fn by_single(m: i64, rm: i64, h: i64, _: u64) -> String {
+    format!("v{}.s[{h}]", m << 4 | rm)
+}
+
+/// The complex number of a last operand.
+pub fn by_complex_half(l: i64, m: i64, rm: i64, h: i64, _: u64) -> String {
+    format!("v{}.h[{}]", m << 4 | rm, h << 1 | l)
+}
+
+/// The four bytes of a last operand.
+pub fn by_bytes(l: i64, m: i64, rm: i64, h: i64, _: u64) -> String {
+    format!("v{}.4b[{}]", m << 4 | rm, h << 1 | l)
+}
+
+/// The two halves of a last operand.
+pub fn by_pair(l: i64, m: i64, rm: i64, h: i64, _: u64) -> String {
+    format!("v{}.2h[{}]", m << 4 | rm, h << 1 | l)
+}
+
+/// A constant of FMOV in two parts.
+pub fn fp8_parts(abc: i64, defgh: i64, pc: u64) -> String {
+    show::fp8(abc << 5 | defgh, pc)
+}
+
+/// A doubleword of a register, as a list.
+pub fn doubleword(n: i64, index: i64, _: u64) -> String {
+    format!("{{v{n}.d}}[{index}]")
+}
+
+/// Degrees.
+pub fn quarters(rot: i64, _: u64) -> i64 {
+    90 * rot
+}
+
+/// Degrees of one quarter or three.
+pub fn odd_quarters(rot: i64, _: u64) -> i64 {
+    90 + 180 * rot
+}
+
+/// Even or odd lanes, in the mnemonic.
+pub fn bt(q: i64, _: u64) -> &'static str {
+    if q == 0 { "b" } else { "t" }
 }
 
 fn shape(opcode: i64) -> (i64, i64) {

@@ -4,17 +4,18 @@
 //! when another PE has put the same value back, which no correct program can tell. A store-release is ordered before later
 //! loads too, so that load-acquires do not overtake it.
 
-use super::{Cx, Width, fall, set_x, x, x_sp};
+use super::{Cx, Width, fall, set_x, set_x_sp, x, x_sp};
 use crate::cpu;
 use crate::helpers;
-use crate::isa::{Cas, CasP, Ex, LdExP, LdI, StEx, StExP};
+use crate::isa::{Cas, CasP, Ex, LdExP, LdI, StEx, StExP, StilpPre, StlrPre};
 use tcg_core::sem::{Flow, MemOp, Order, Rmw, Sem, V};
 use tcg_core::ty::{Bool, I32, I64};
 
 /// What comes before a store-release.
-const RELEASE: Order = Order { loads: true, stores: true, later_loads: false, later_stores: true };
+pub(super) const RELEASE: Order = Order { loads: true, stores: true, later_loads: false, later_stores: true };
 /// What comes after one.
-const BEFORE_LOADS: Order = Order { loads: false, stores: true, later_loads: true, later_stores: false };
+pub(super) const BEFORE_LOADS: Order =
+    Order { loads: false, stores: true, later_loads: true, later_stores: false };
 
 fn load_exclusive<S: Sem>(s: &mut S, a: Ex, acquires: bool) -> Flow<S> {
     let addr = x_sp(s, a.rn);
@@ -252,6 +253,85 @@ pub fn ldapurs_sw<S: Sem>(s: &mut S, _: &Cx, a: LdI) -> Flow<S> {
     let v = s.load::<I32>(addr, MemOp::new(a.size).signed().aligned())?;
     s.fence(Order::ACQUIRE);
     I32::set(s, a.rt, v);
+    fall::<S>()
+}
+
+/// The address after a register's.
+fn after<S: Sem>(s: &mut S, base: V<S, I64>, sf: u8) -> V<S, I64> {
+    s.add_imm(base, 4 << sf)
+}
+
+/// Stores a pair with release, at `addr`.
+fn store_pair_ordered<S: Sem>(s: &mut S, a: LdExP, addr: V<S, I64>) -> Result<(), S::Stop> {
+    let (v, w, op) = (x(s, a.rt), x(s, a.rt2), MemOp::new(2 + a.sf).aligned());
+    s.fence(RELEASE);
+    s.store(addr, v, op)?;
+    let next = after(s, addr, a.sf);
+    s.store(next, w, op)?;
+    s.fence(BEFORE_LOADS);
+    Ok(())
+}
+
+/// Store-release pair.
+pub fn stilp<S: Sem>(s: &mut S, _: &Cx, a: LdExP) -> Flow<S> {
+    let addr = x_sp(s, a.rn);
+    store_pair_ordered(s, a, addr)?;
+    fall::<S>()
+}
+
+/// Store-release pair below the base, which becomes the address.
+pub fn stilp_pre<S: Sem>(s: &mut S, _: &Cx, a: StilpPre) -> Flow<S> {
+    let base = x_sp(s, a.rn);
+    let addr = s.add_imm(base, -(8 << a.sf));
+    store_pair_ordered(s, LdExP { sf: a.sf, rt2: a.rt2, rn: a.rn, rt: a.rt }, addr)?;
+    set_x_sp(s, a.rn, addr);
+    fall::<S>()
+}
+
+/// Loads a pair with acquire, at the base; `advance` also moves that.
+fn load_pair_ordered<S: Sem>(s: &mut S, a: LdExP, advance: bool) -> Flow<S> {
+    let (base, op) = (x_sp(s, a.rn), MemOp::new(2 + a.sf).aligned());
+    let next = after(s, base, a.sf);
+    let (v, w) = (s.load(base, op)?, s.load(next, op)?);
+    s.fence(Order::ACQUIRE);
+    if advance {
+        let end = after(s, next, a.sf);
+        set_x_sp(s, a.rn, end);
+    }
+    set_x(s, a.rt, v);
+    set_x(s, a.rt2, w);
+    fall::<S>()
+}
+
+/// Load-acquire pair.
+pub fn ldiapp<S: Sem>(s: &mut S, _: &Cx, a: LdExP) -> Flow<S> {
+    load_pair_ordered(s, a, false)
+}
+
+/// Load-acquire pair, post-indexed.
+pub fn ldiapp_post<S: Sem>(s: &mut S, _: &Cx, a: StilpPre) -> Flow<S> {
+    load_pair_ordered(s, LdExP { sf: a.sf, rt2: a.rt2, rn: a.rn, rt: a.rt }, true)
+}
+
+/// Store-release below the base, which becomes the address.
+pub fn stlr_pre<S: Sem>(s: &mut S, _: &Cx, a: StlrPre) -> Flow<S> {
+    let (base, v) = (x_sp(s, a.rn), x(s, a.rt));
+    let addr = s.add_imm(base, -(4 << a.sf));
+    s.fence(RELEASE);
+    s.store(addr, v, MemOp::new(2 + a.sf).aligned())?;
+    s.fence(BEFORE_LOADS);
+    set_x_sp(s, a.rn, addr);
+    fall::<S>()
+}
+
+/// Load-acquire, post-indexed.
+pub fn ldapr_post<S: Sem>(s: &mut S, _: &Cx, a: StlrPre) -> Flow<S> {
+    let base = x_sp(s, a.rn);
+    let v = s.load(base, MemOp::new(2 + a.sf).aligned())?;
+    s.fence(Order::ACQUIRE);
+    let next = after(s, base, a.sf);
+    set_x_sp(s, a.rn, next);
+    set_x(s, a.rt, v);
     fall::<S>()
 }
 

@@ -1,9 +1,10 @@
 //! Loads and stores of one register or two: C4.1.94. Names end as the rows' do: mode, then kind of register.
 
+use super::atomic::{BEFORE_LOADS, RELEASE};
 use super::{Cx, Width, fall, set_x, set_x_sp, x, x_sp};
 use crate::cpu;
 use crate::isa::{LdI, LdIQ, LdR, LdRQ, LdU, LdUQ, Literal, LiteralV, Pair, PairS, PairV};
-use tcg_core::sem::{Flow, Lane, MemOp, Sem, V};
+use tcg_core::sem::{Flow, Lane, MemOp, Order, Sem, V};
 use tcg_core::ty::{F32, F64, I32, I64, Ty};
 
 /// What an instruction moves, and how.
@@ -424,4 +425,39 @@ pairs! {
     stp_post_v(PairV) = Post, |a| simd(a, true);
     /// Load pair of SIMD registers, post-indexed.
     ldp_post_v(PairV) = Post, |a| simd(a, false);
+}
+
+/// Store-release of a SIMD register, unscaled offset.
+fn store_release<S: Sem>(s: &mut S, (rt, rn): (u8, u8), offset: i32, kind: Access) -> Flow<S> {
+    s.fence(RELEASE);
+    let flow = at(s, (rt, rn), Mode::Offset, offset.into(), kind)?;
+    s.fence(BEFORE_LOADS);
+    Ok(flow)
+}
+
+/// Load-acquire of a SIMD register, unscaled offset.
+fn load_acquire<S: Sem>(s: &mut S, (rt, rn): (u8, u8), offset: i32, kind: Access) -> Flow<S> {
+    let flow = at(s, (rt, rn), Mode::Offset, offset.into(), kind)?;
+    s.fence(Order::ACQUIRE);
+    Ok(flow)
+}
+
+/// Store-release of up to 64 bits.
+pub fn stlur_v<S: Sem>(s: &mut S, _: &Cx, a: LdI) -> Flow<S> {
+    store_release(s, (a.rt, a.rn), a.imm, Access::StoreV(a.size))
+}
+
+/// Load-acquire of up to 64 bits.
+pub fn ldapur_v<S: Sem>(s: &mut S, _: &Cx, a: LdI) -> Flow<S> {
+    load_acquire(s, (a.rt, a.rn), a.imm, Access::LoadV(a.size))
+}
+
+/// Store-release of 128 bits.
+pub fn stlur_q<S: Sem>(s: &mut S, _: &Cx, a: LdIQ) -> Flow<S> {
+    store_release(s, (a.rt, a.rn), a.imm, Access::StoreQ)
+}
+
+/// Load-acquire of 128 bits.
+pub fn ldapur_q<S: Sem>(s: &mut S, _: &Cx, a: LdIQ) -> Flow<S> {
+    load_acquire(s, (a.rt, a.rn), a.imm, Access::LoadQ)
 }

@@ -175,7 +175,7 @@ pub fn msr<S: Sem>(s: &mut S, cx: &Cx, a: Msr) -> Flow<S> {
 /// Write a field of PSTATE. EL0 may write DIT and SSBS; the interrupt masks are trapped there, as Linux has it.
 pub fn msr_imm<S: Sem>(s: &mut S, cx: &Cx, a: MsrImm) -> Flow<S> {
     let (register, shift) = match (a.op1, a.op2) {
-        (3, 1) if cx.has(Ext::Ssbs) => (encode(3, 3, 4, 2, 6), 12),
+        (3, 1) if cx.has(Ext::Ssbs2) => (encode(3, 3, 4, 2, 6), 12),
         (3, 2) if cx.has(Ext::Dit) => (encode(3, 3, 4, 2, 5), 24),
         (3, 6 | 7) if cx.el() == 0 => return cx.trap::<S>(esr::trap(class::SYSTEM, 0)),
         _ => return cx.undefined::<S>(),

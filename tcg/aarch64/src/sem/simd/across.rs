@@ -1,9 +1,8 @@
 //! Neighbouring lanes, and all lanes of a vector: C4.1.96, pairwise and across lanes.
 
-use super::{alternate, get, put, soft};
+use super::{Part, alternate, get, put};
 use crate::isa::{V2, V3, VD2};
 use crate::sem::{self, Cx, fall};
-use crate::simd::Soft;
 use tcg_core::ir::Op;
 use tcg_core::sem::{Flow, Lane, Sem};
 use tcg_core::ty::{I64, Ty};
@@ -81,17 +80,21 @@ pub fn uadalp_v<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
 }
 
 /// All lanes combined by `op`, in the lowest.
-fn across<S: Sem>(s: &mut S, a: V2, op: Op) -> Flow<S> {
-    let mut v = get(s, a.rn);
-    let mut distance = 4usize << a.q;
-    while distance >= 1 << a.size {
+fn folded<S: Sem>(s: &mut S, (size, q): (u8, u8), v: S::W, op: Op) -> S::W {
+    let mut v = v;
+    let mut distance = 4usize << q;
+    while distance >= 1 << size {
         let turned = s.shuffle(v, v, std::array::from_fn(|n| ((n + distance) % 16) as u8));
-        v = s.v2(op, Ty::int_lanes(a.size), v, turned);
+        v = s.v2(op, Ty::int_lanes(size), v, turned);
         distance /= 2;
     }
-    let lowest = s.vector(u128::MAX >> (128 - (8 << a.size)));
-    let v = s.v2(Op::And, Ty::V128, v, lowest);
-    put(s, 1, a.rd, v)
+    v
+}
+
+fn across<S: Sem>(s: &mut S, a: V2, op: Op) -> Flow<S> {
+    let n = get(s, a.rn);
+    let v = folded(s, (a.size, a.q), n, op);
+    Part::Scalar(a.size).put(s, a.rd, v)
 }
 
 /// Sum of all lanes.
@@ -119,18 +122,21 @@ pub fn uminv<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
     across(s, a, Op::MinU)
 }
 
+/// Sum of all lanes, in one twice as wide.
+fn long_sum<S: Sem>(s: &mut S, a: V2, signed: bool) -> Flow<S> {
+    let pairs = long_pairs(s, a, signed);
+    let v = folded(s, (a.size + 1, a.q), pairs, Op::Add);
+    Part::Scalar(a.size + 1).put(s, a.rd, v)
+}
+
 /// Signed long sum of all lanes.
 pub fn saddlv<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
-    let n = get(s, a.rn);
-    let v = soft(s, Soft::Saddlv, (a.size, a.q), &[n]);
-    put(s, 1, a.rd, v)
+    long_sum(s, a, true)
 }
 
 /// Unsigned long sum of all lanes.
 pub fn uaddlv<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
-    let n = get(s, a.rn);
-    let v = soft(s, Soft::Uaddlv, (a.size, a.q), &[n]);
-    put(s, 1, a.rd, v)
+    long_sum(s, a, false)
 }
 
 /// Sum of both doublewords.

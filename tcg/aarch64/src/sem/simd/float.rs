@@ -1,167 +1,230 @@
-//! Advanced SIMD on lanes of floats: C4.1.96. Where half a register is used, the other half holds numbers that raise no
-//! flags.
+//! Advanced SIMD on lanes of floats: C4.1.96, arithmetic and comparisons. What an instruction does not use of a register are
+//! numbers that raise no flags.
 
-use super::{alternate, get, lower, put, put_half};
-use crate::cpu;
-use crate::isa::{VB2, VF2, VF3, VFE, VFS2, VFS3};
+use super::{Part, alternate, get};
+use crate::isa::{VB2, VB3, VD2, VD3, VDotE, VF2, VF3, VFE, VFES, VFS2, VFS3, VHES};
 use crate::mode;
-use crate::sem::float::{Kind, dynamic, rounding_by};
-use crate::sem::{self, Cx, Width, fall};
-use tcg_core::fp::{NAN_TO_ZERO, min_max};
+use crate::sem::Cx;
+use tcg_core::fp::min_max;
 use tcg_core::ir::Op;
-use tcg_core::sem::{Flow, Lane, Rm, Sem, V, splat_bits};
-use tcg_core::ty::{F32, F64, I32, I64, Int, Ty};
+use tcg_core::sem::{FloatMode, Flow, Lane, Rm, Sem, splat_bits};
+use tcg_core::ty::{I64, Ty};
 
-/// Lanes of singles or, with `sz`, of doubles.
-fn lanes(sz: u8) -> Ty {
-    if sz == 0 { Ty::F32x4 } else { Ty::F64x2 }
+/// The floats that an instruction works on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Floats {
+    /// log2 of the bytes of one.
+    pub(super) size: u8,
+    /// How many.
+    pub(super) part: Part,
 }
 
-/// The immediate of operations that round as FPCR says.
-fn control(cx: &Cx, sz: u8) -> u64 {
-    if sz == 0 { dynamic::<F32>(cx) } else { dynamic::<F64>(cx) }.bits()
+impl Floats {
+    pub(super) const fn vector(size: u8, q: u8) -> Self {
+        Self { size, part: Part::of(q) }
+    }
+
+    pub(super) const fn scalar(size: u8) -> Self {
+        Self { size, part: Part::Scalar(size) }
+    }
+
+    /// How many there are.
+    pub(super) const fn lanes(self) -> u8 {
+        self.part.bytes() >> self.size
+    }
+
+    /// Lanes of them.
+    pub(super) const fn ty(self) -> Ty {
+        match self.size {
+            1 => Ty::F16x8,
+            2 => Ty::F32x4,
+            _ => Ty::F64x2,
+        }
+    }
+
+    /// Lanes of integers as wide.
+    pub(super) const fn integers(self) -> Ty {
+        Ty::int_lanes(self.size)
+    }
+
+    /// How operations that round by `rm` behave.
+    pub(super) fn rounding_by(self, cx: &Cx, rm: Rm) -> FloatMode {
+        mode::float(cx.at.mode, self.ty().float_lane(), rm)
+    }
+
+    /// How operations that round as FPCR says behave.
+    pub(super) fn dynamic(self, cx: &Cx) -> FloatMode {
+        self.rounding_by(cx, mode::rounding(cx.at.mode))
+    }
+
+    /// The immediate of operations that do not round.
+    fn exact(self, cx: &Cx) -> u64 {
+        self.rounding_by(cx, Rm::Rne).bits()
+    }
+
+    /// The operand in `v[n]`, with zeros above.
+    pub(super) fn operand<S: Sem>(self, s: &mut S, n: u8) -> S::W {
+        let v = get(s, n);
+        self.part.of_vector(s, v)
+    }
+
+    /// An operation that rounds as FPCR says.
+    pub(super) fn operate<S: Sem>(self, s: &mut S, cx: &Cx, op: Op, args: &[S::W]) -> S::W {
+        s.lanes(op, self.ty(), self.dynamic(cx).bits(), args)
+    }
+
+    const fn sign(self) -> u64 {
+        1 << ((8 << self.size) - 1)
+    }
+
+    pub(super) fn absolute<S: Sem>(self, s: &mut S, v: S::W) -> S::W {
+        let mask = s.vector(splat_bits(self.integers(), self.sign() - 1));
+        s.v2(Op::And, Ty::V128, v, mask)
+    }
+
+    pub(super) fn negative<S: Sem>(self, s: &mut S, v: S::W) -> S::W {
+        let mask = s.vector(splat_bits(self.integers(), self.sign()));
+        s.v2(Op::Xor, Ty::V128, v, mask)
+    }
+
+    /// The number one.
+    fn one(self) -> u64 {
+        match self.size {
+            1 => 0x3c00,
+            2 => 1f32.to_bits().into(),
+            _ => 1f64.to_bits(),
+        }
+    }
 }
 
-/// The immediate of operations that do not round.
-fn exact(cx: &Cx, sz: u8) -> u64 {
-    if sz == 0 { rounding_by::<F32>(cx, Rm::Rne) } else { rounding_by::<F64>(cx, Rm::Rne) }.bits()
+/// Operands of one form, as of any.
+pub(super) trait Form: Copy {
+    /// The floats.
+    fn floats(self) -> Floats;
+    /// Operands: first, second if there is one.
+    fn sources(self) -> (u8, u8);
+    /// The destination.
+    fn destination(self) -> u8;
 }
 
-/// The operand in `v[n]`, with zeros in what is not used.
-fn operand<S: Sem>(s: &mut S, q: u8, n: u8) -> S::W {
-    let v = get(s, n);
-    if q == 0 { lower(s, v) } else { v }
+macro_rules! forms {
+    ($($ty:ident |$a:ident| $floats:expr, $rm:expr;)*) => { $(
+        impl Form for $ty {
+            fn floats(self) -> Floats {
+                let $a = self;
+                $floats
+            }
+            fn sources(self) -> (u8, u8) {
+                let $a = self;
+                ($a.rn, $rm)
+            }
+            fn destination(self) -> u8 {
+                self.rd
+            }
+        }
+    )* };
 }
 
-/// All bits but the signs, or the signs alone.
-fn sign_mask<S: Sem>(s: &mut S, sz: u8, signs: bool) -> S::W {
-    let sign = if sz == 0 { F32::SIGN } else { F64::SIGN };
-    s.vector(splat_bits(lanes(sz), if signs { sign } else { sign - 1 }))
+// Formats without a size are of halves here.
+forms! {
+    VF3 |a| Floats::vector(2 + a.sz, a.q), a.rm;
+    VFS3 |a| Floats::scalar(2 + a.sz), a.rm;
+    VB3 |a| Floats::vector(1, a.q), a.rm;
+    VD3 |_a| Floats::scalar(1), _a.rm;
+    VF2 |a| Floats::vector(2 + a.sz, a.q), a.rn;
+    VFS2 |a| Floats::scalar(2 + a.sz), a.rn;
+    VB2 |a| Floats::vector(1, a.q), a.rn;
+    VD2 |_a| Floats::scalar(1), _a.rn;
 }
 
-fn absolute<S: Sem>(s: &mut S, sz: u8, v: S::W) -> S::W {
-    let mask = sign_mask(s, sz, false);
-    s.v2(Op::And, Ty::V128, v, mask)
+/// Operands of which the last is an element.
+pub(super) trait ElementForm: Form {
+    /// Number of the element.
+    fn index(self) -> u8;
 }
 
-fn negative<S: Sem>(s: &mut S, sz: u8, v: S::W) -> S::W {
-    let mask = sign_mask(s, sz, true);
-    s.v2(Op::Xor, Ty::V128, v, mask)
+macro_rules! element_forms {
+    ($($ty:ident |$a:ident| $floats:expr, $rm:expr, $index:expr;)*) => { $(
+        forms! { $ty |$a| $floats, $rm; }
+        impl ElementForm for $ty {
+            fn index(self) -> u8 {
+                let $a = self;
+                $index
+            }
+        }
+    )* };
 }
 
-fn binary<S: Sem>(s: &mut S, a: VF3, op: Op, imm: u64) -> Flow<S> {
-    let (n, m) = (operand(s, a.q, a.rn), operand(s, a.q, a.rm));
-    let v = s.lanes(op, lanes(a.sz), imm, &[n, m]);
-    put(s, a.q, a.rd, v)
+element_forms! {
+    VFE |a| Floats::vector(2 + a.sz, a.q), a.m << 4 | a.rm, if a.sz == 0 { a.h << 1 | a.l } else { a.h };
+    VFES |a| Floats::scalar(2 + a.sz), a.m << 4 | a.rm, if a.sz == 0 { a.h << 1 | a.l } else { a.h };
+    VDotE |a| Floats::vector(1, a.q), a.rm, a.h << 2 | a.l << 1 | a.m;
+    VHES |_a| Floats::scalar(1), _a.rm, _a.h << 2 | _a.l << 1 | _a.m;
 }
 
-/// Sum.
-pub fn fadd_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    binary(s, a, Op::FAdd, control(cx, a.sz))
+/// The element of the last operand, in every lane that is used.
+fn element<A: ElementForm, S: Sem>(s: &mut S, a: A) -> S::W {
+    let (f, v) = (a.floats(), get(s, a.sources().1));
+    let v = s.extract::<I64>(Lane::new(f.size, a.index()), v);
+    let v = s.splat(f.integers(), v);
+    f.part.of_vector(s, v)
 }
 
-/// Difference.
-pub fn fsub_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    binary(s, a, Op::FSub, control(cx, a.sz))
+/// Gives each name the meaning, for its format.
+macro_rules! each {
+    ($(#[$doc:meta] $($name:ident: $form:ident),* = |$s:ident, $cx:ident, $f:ident, $n:ident, $m:ident, $d:ident| $body:expr;)*) => { $($(
+        #[$doc]
+        pub fn $name<S: Sem>($s: &mut S, $cx: &Cx, a: $form) -> Flow<S> {
+            let $f = a.floats();
+            let (rn, rm) = a.sources();
+            let ($n, $m, $d) = ($f.operand($s, rn), $f.operand($s, rm), a.destination());
+            let v = $body;
+            $f.part.put($s, $d, v)
+        }
+    )*)* };
+}
+pub(super) use each;
+
+/// The same of an operand and an element.
+macro_rules! each_element {
+    ($(#[$doc:meta] $($name:ident: $form:ident),* = |$s:ident, $cx:ident, $f:ident, $n:ident, $m:ident, $d:ident| $body:expr;)*) => { $($(
+        #[$doc]
+        pub fn $name<S: Sem>($s: &mut S, $cx: &Cx, a: $form) -> Flow<S> {
+            let $f = a.floats();
+            let ($n, $m, $d) = ($f.operand($s, a.rn), element($s, a), a.destination());
+            let v = $body;
+            $f.part.put($s, $d, v)
+        }
+    )*)* };
 }
 
-/// Product.
-pub fn fmul_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    binary(s, a, Op::FMul, control(cx, a.sz))
+fn extreme<S: Sem>(s: &mut S, cx: &Cx, f: Floats, (op, kind): (Op, u64), n: S::W, m: S::W) -> S::W {
+    s.lanes(op, f.ty(), f.dynamic(cx).bits() | kind, &[n, m])
 }
 
-/// Quotient.
-pub fn fdiv_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    let (n, m) = (operand(s, a.q, a.rn), operand(s, a.q, a.rm));
-    let m = if a.q == 0 {
-        // Nothing divided by nothing would be invalid.
-        let one = s.k::<I64>(u64::from(1f32.to_bits()) * 0x1_0000_0001);
-        s.insert(Ty::I64x2, 1, m, one)
-    } else {
-        m
-    };
-    let v = s.lanes(Op::FDiv, lanes(a.sz), control(cx, a.sz), &[n, m]);
-    put(s, a.q, a.rd, v)
+const MAX: (Op, u64) = (Op::FMax, min_max::NAN);
+const MIN: (Op, u64) = (Op::FMin, min_max::NAN);
+const MAX_NUMBER: (Op, u64) = (Op::FMax, min_max::NUM_2008);
+const MIN_NUMBER: (Op, u64) = (Op::FMin, min_max::NUM_2008);
+
+/// `d` plus the product, or minus it.
+fn fused<S: Sem>(s: &mut S, cx: &Cx, f: Floats, subtract: bool, [n, m]: [S::W; 2], rd: u8) -> S::W {
+    let d = f.operand(s, rd);
+    let n = if subtract { f.negative(s, n) } else { n };
+    f.operate(s, cx, Op::FMulAdd, &[n, m, d])
 }
 
-/// Maximum.
-pub fn fmax_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    binary(s, a, Op::FMax, control(cx, a.sz) | min_max::NAN)
+/// Quotient: what is not used is divided by one, since nothing divided by nothing would be invalid.
+fn quotient<S: Sem>(s: &mut S, cx: &Cx, f: Floats, n: S::W, m: S::W) -> S::W {
+    let unused = splat_bits(f.integers(), f.one()) & !f.part.mask();
+    let ones = s.vector(unused);
+    let m = s.v2(Op::Or, Ty::V128, m, ones);
+    f.operate(s, cx, Op::FDiv, &[n, m])
 }
 
-/// Minimum.
-pub fn fmin_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    binary(s, a, Op::FMin, control(cx, a.sz) | min_max::NAN)
-}
-
-/// Maximum, a number if one is.
-pub fn fmaxnm_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    binary(s, a, Op::FMax, control(cx, a.sz) | min_max::NUM_2008)
-}
-
-/// Minimum, a number if one is.
-pub fn fminnm_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    binary(s, a, Op::FMin, control(cx, a.sz) | min_max::NUM_2008)
-}
-
-/// An operation on neighbours of both vectors, one after the other.
-fn pairwise<S: Sem>(s: &mut S, a: VF3, op: Op, imm: u64) -> Flow<S> {
-    let (n, m) = (operand(s, a.q, a.rn), operand(s, a.q, a.rm));
-    let even = s.shuffle(n, m, alternate(2 + a.sz, a.q, 0));
-    let odd = s.shuffle(n, m, alternate(2 + a.sz, a.q, 1));
-    let (even, odd) = if a.q == 0 { (lower(s, even), lower(s, odd)) } else { (even, odd) };
-    let v = s.lanes(op, lanes(a.sz), imm, &[even, odd]);
-    put(s, a.q, a.rd, v)
-}
-
-/// Sum of neighbours.
-pub fn faddp_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    pairwise(s, a, Op::FAdd, control(cx, a.sz))
-}
-
-/// Maximum of neighbours.
-pub fn fmaxp_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    pairwise(s, a, Op::FMax, control(cx, a.sz) | min_max::NAN)
-}
-
-/// Minimum of neighbours.
-pub fn fminp_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    pairwise(s, a, Op::FMin, control(cx, a.sz) | min_max::NAN)
-}
-
-/// Maximum of neighbours, a number if one is.
-pub fn fmaxnmp_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    pairwise(s, a, Op::FMax, control(cx, a.sz) | min_max::NUM_2008)
-}
-
-/// Minimum of neighbours, a number if one is.
-pub fn fminnmp_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    pairwise(s, a, Op::FMin, control(cx, a.sz) | min_max::NUM_2008)
-}
-
-fn fused<S: Sem>(s: &mut S, cx: &Cx, a: VF3, subtract: bool) -> Flow<S> {
-    let (n, m, d) = (operand(s, a.q, a.rn), operand(s, a.q, a.rm), operand(s, a.q, a.rd));
-    let n = if subtract { negative(s, a.sz, n) } else { n };
-    let v = s.lanes(Op::FMulAdd, lanes(a.sz), control(cx, a.sz), &[n, m, d]);
-    put(s, a.q, a.rd, v)
-}
-
-/// Product, added.
-pub fn fmla_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    fused(s, cx, a, false)
-}
-
-/// Product, subtracted.
-pub fn fmls_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    fused(s, cx, a, true)
-}
-
-/// Absolute difference.
-pub fn fabd_v<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-    let (n, m) = (operand(s, a.q, a.rn), operand(s, a.q, a.rm));
-    let v = s.lanes(Op::FSub, lanes(a.sz), control(cx, a.sz), &[n, m]);
-    let v = absolute(s, a.sz, v);
-    put(s, a.q, a.rd, v)
+fn absolute_difference<S: Sem>(s: &mut S, cx: &Cx, f: Floats, n: S::W, m: S::W) -> S::W {
+    let v = f.operate(s, cx, Op::FSub, &[n, m]);
+    f.absolute(s, v)
 }
 
 /// Which comparison of the operands, or of their absolute values.
@@ -174,331 +237,191 @@ enum Compare {
     AbsoluteGreater,
 }
 
-fn compared<S: Sem>(s: &mut S, cx: &Cx, sz: u8, compare: Compare, (n, m): (S::W, S::W)) -> S::W {
+fn compared<S: Sem>(s: &mut S, cx: &Cx, f: Floats, compare: Compare, (n, m): (S::W, S::W)) -> S::W {
     let absolutes = matches!(compare, Compare::AbsoluteGreaterEqual | Compare::AbsoluteGreater);
-    let (n, m) = if absolutes { (absolute(s, sz, n), absolute(s, sz, m)) } else { (n, m) };
+    let (n, m) = if absolutes { (f.absolute(s, n), f.absolute(s, m)) } else { (n, m) };
     let (op, args) = match compare {
         Compare::Equal => (Op::FEq, [n, m]),
         Compare::GreaterEqual | Compare::AbsoluteGreaterEqual => (Op::FLe, [m, n]),
         Compare::Greater | Compare::AbsoluteGreater => (Op::FLt, [m, n]),
     };
-    s.lanes(op, lanes(sz), exact(cx, sz), &args)
+    s.lanes(op, f.ty(), f.exact(cx), &args)
 }
 
-macro_rules! comparisons {
-    ($($(#[$doc:meta])* $name:ident, $scalar:ident = $compare:ident;)*) => { $(
-        $(#[$doc])*
-        pub fn $name<S: Sem>(s: &mut S, cx: &Cx, a: VF3) -> Flow<S> {
-            let both = (operand(s, a.q, a.rn), operand(s, a.q, a.rm));
-            let v = compared(s, cx, a.sz, Compare::$compare, both);
-            put(s, a.q, a.rd, v)
-        }
-        $(#[$doc])*
-        pub fn $scalar<S: Sem>(s: &mut S, cx: &Cx, a: VFS3) -> Flow<S> {
-            let both = (scalar(s, a.sz, a.rn), scalar(s, a.sz, a.rm));
-            let v = compared(s, cx, a.sz, Compare::$compare, both);
-            put_scalar(s, a.sz, a.rd, v)
-        }
-    )* };
+/// An operation on neighbours of both vectors, one after the other.
+fn pairwise<S: Sem>(s: &mut S, cx: &Cx, f: Floats, (op, kind): (Op, u64), n: S::W, m: S::W) -> S::W {
+    let q = u8::from(f.part == Part::All);
+    let even = s.shuffle(n, m, alternate(f.size, q, 0));
+    let odd = s.shuffle(n, m, alternate(f.size, q, 1));
+    let (even, odd) = (f.part.of_vector(s, even), f.part.of_vector(s, odd));
+    s.lanes(op, f.ty(), f.dynamic(cx).bits() | kind, &[even, odd])
 }
 
-comparisons! {
+each! {
+    /// Sum.
+    fadd_v: VF3, fadd_vh: VB3 = |s, cx, f, n, m, _d| f.operate(s, cx, Op::FAdd, &[n, m]);
+    /// Difference.
+    fsub_v: VF3, fsub_vh: VB3 = |s, cx, f, n, m, _d| f.operate(s, cx, Op::FSub, &[n, m]);
+    /// Product.
+    fmul_v: VF3, fmul_vh: VB3 = |s, cx, f, n, m, _d| f.operate(s, cx, Op::FMul, &[n, m]);
+    /// Quotient.
+    fdiv_v: VF3, fdiv_vh: VB3 = |s, cx, f, n, m, _d| quotient(s, cx, f, n, m);
+    /// Maximum.
+    fmax_v: VF3, fmax_vh: VB3 = |s, cx, f, n, m, _d| extreme(s, cx, f, MAX, n, m);
+    /// Minimum.
+    fmin_v: VF3, fmin_vh: VB3 = |s, cx, f, n, m, _d| extreme(s, cx, f, MIN, n, m);
+    /// Maximum, a number if one is.
+    fmaxnm_v: VF3, fmaxnm_vh: VB3 = |s, cx, f, n, m, _d| extreme(s, cx, f, MAX_NUMBER, n, m);
+    /// Minimum, a number if one is.
+    fminnm_v: VF3, fminnm_vh: VB3 = |s, cx, f, n, m, _d| extreme(s, cx, f, MIN_NUMBER, n, m);
+    /// Product, added.
+    fmla_v: VF3, fmla_vh: VB3 = |s, cx, f, n, m, d| fused(s, cx, f, false, [n, m], d);
+    /// Product, subtracted.
+    fmls_v: VF3, fmls_vh: VB3 = |s, cx, f, n, m, d| fused(s, cx, f, true, [n, m], d);
+    /// Absolute difference.
+    fabd_v: VF3, fabd_vh: VB3, fabd_s: VFS3, fabd_sh: VD3 =
+        |s, cx, f, n, m, _d| absolute_difference(s, cx, f, n, m);
     /// Equal.
-    fcmeq_v, fcmeq_s = Equal;
+    fcmeq_v: VF3, fcmeq_vh: VB3, fcmeq_s: VFS3, fcmeq_sh: VD3 =
+        |s, cx, f, n, m, _d| compared(s, cx, f, Compare::Equal, (n, m));
     /// Greater or equal.
-    fcmge_v, fcmge_s = GreaterEqual;
+    fcmge_v: VF3, fcmge_vh: VB3, fcmge_s: VFS3, fcmge_sh: VD3 =
+        |s, cx, f, n, m, _d| compared(s, cx, f, Compare::GreaterEqual, (n, m));
     /// Greater.
-    fcmgt_v, fcmgt_s = Greater;
+    fcmgt_v: VF3, fcmgt_vh: VB3, fcmgt_s: VFS3, fcmgt_sh: VD3 =
+        |s, cx, f, n, m, _d| compared(s, cx, f, Compare::Greater, (n, m));
     /// Greater or equal in magnitude.
-    facge_v, facge_s = AbsoluteGreaterEqual;
+    facge_v: VF3, facge_vh: VB3, facge_s: VFS3, facge_sh: VD3 =
+        |s, cx, f, n, m, _d| compared(s, cx, f, Compare::AbsoluteGreaterEqual, (n, m));
     /// Greater in magnitude.
-    facgt_v, facgt_s = AbsoluteGreater;
+    facgt_v: VF3, facgt_vh: VB3, facgt_s: VFS3, facgt_sh: VD3 =
+        |s, cx, f, n, m, _d| compared(s, cx, f, Compare::AbsoluteGreater, (n, m));
+    /// Sum of neighbours.
+    faddp_v: VF3, faddp_vh: VB3 = |s, cx, f, n, m, _d| pairwise(s, cx, f, (Op::FAdd, 0), n, m);
+    /// Maximum of neighbours.
+    fmaxp_v: VF3, fmaxp_vh: VB3 = |s, cx, f, n, m, _d| pairwise(s, cx, f, MAX, n, m);
+    /// Minimum of neighbours.
+    fminp_v: VF3, fminp_vh: VB3 = |s, cx, f, n, m, _d| pairwise(s, cx, f, MIN, n, m);
+    /// Maximum of neighbours, a number if one is.
+    fmaxnmp_v: VF3, fmaxnmp_vh: VB3 = |s, cx, f, n, m, _d| pairwise(s, cx, f, MAX_NUMBER, n, m);
+    /// Minimum of neighbours, a number if one is.
+    fminnmp_v: VF3, fminnmp_vh: VB3 = |s, cx, f, n, m, _d| pairwise(s, cx, f, MIN_NUMBER, n, m);
 }
 
-/// The lowest lane of `v[n]`, zeros above.
-fn scalar<S: Sem>(s: &mut S, sz: u8, n: u8) -> S::W {
-    let v = get(s, n);
-    let mask = s.vector(if sz == 0 { 0xffff_ffff } else { u64::MAX.into() });
-    s.v2(Op::And, Ty::V128, v, mask)
+each_element! {
+    /// Product with an element.
+    fmul_e: VFE, fmul_es: VFES, fmul_eh: VDotE, fmul_esh: VHES =
+        |s, cx, f, n, m, _d| f.operate(s, cx, Op::FMul, &[n, m]);
+    /// Product with an element, added.
+    fmla_e: VFE, fmla_es: VFES, fmla_eh: VDotE, fmla_esh: VHES =
+        |s, cx, f, n, m, d| fused(s, cx, f, false, [n, m], d);
+    /// Product with an element, subtracted.
+    fmls_e: VFE, fmls_es: VFES, fmls_eh: VDotE, fmls_esh: VHES =
+        |s, cx, f, n, m, d| fused(s, cx, f, true, [n, m], d);
+    /// Product with an element, two for zero times infinity.
+    fmulx_e: VFE, fmulx_es: VFES, fmulx_eh: VDotE, fmulx_esh: VHES =
+        |s, cx, f, n, m, _d| super::estimate::multiplied(s, cx, f, n, m);
 }
 
-/// `v[rd]` becomes the lowest lane of `v`, zeros above.
-fn put_scalar<S: Sem>(s: &mut S, sz: u8, rd: u8, v: S::W) -> Flow<S> {
-    let mask = s.vector(if sz == 0 { 0xffff_ffff } else { u64::MAX.into() });
-    let v = s.v2(Op::And, Ty::V128, v, mask);
-    put(s, 1, rd, v)
-}
-
-/// Absolute difference of scalars.
-pub fn fabd_s<S: Sem>(s: &mut S, cx: &Cx, a: VFS3) -> Flow<S> {
-    let (n, m) = (scalar(s, a.sz, a.rn), scalar(s, a.sz, a.rm));
-    let v = s.lanes(Op::FSub, lanes(a.sz), control(cx, a.sz), &[n, m]);
-    let v = absolute(s, a.sz, v);
-    put_scalar(s, a.sz, a.rd, v)
-}
-
-fn compare_zero<S: Sem>(s: &mut S, cx: &Cx, a: VF2, op: Op, swapped: bool) -> Flow<S> {
-    let (n, zero) = (operand(s, a.q, a.rn), s.vector(0));
+fn compare_zero<S: Sem>(s: &mut S, cx: &Cx, f: Floats, op: Op, swapped: bool, n: S::W) -> S::W {
+    let zero = s.vector(0);
     let args = if swapped { [zero, n] } else { [n, zero] };
-    let v = s.lanes(op, lanes(a.sz), exact(cx, a.sz), &args);
-    put(s, a.q, a.rd, v)
+    s.lanes(op, f.ty(), f.exact(cx), &args)
 }
 
-/// Equal to zero.
-pub fn fcmeq_vz<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    compare_zero(s, cx, a, Op::FEq, false)
-}
-
-/// Greater than zero.
-pub fn fcmgt_vz<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    compare_zero(s, cx, a, Op::FLt, true)
-}
-
-/// Not less than zero.
-pub fn fcmge_vz<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    compare_zero(s, cx, a, Op::FLe, true)
-}
-
-/// Less than zero.
-pub fn fcmlt_vz<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    compare_zero(s, cx, a, Op::FLt, false)
-}
-
-/// Not greater than zero.
-pub fn fcmle_vz<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    compare_zero(s, cx, a, Op::FLe, false)
-}
-
-/// Absolute value.
-pub fn fabs_v<S: Sem>(s: &mut S, _: &Cx, a: VF2) -> Flow<S> {
-    let n = get(s, a.rn);
-    let v = absolute(s, a.sz, n);
-    put(s, a.q, a.rd, v)
-}
-
-/// Negative.
-pub fn fneg_v<S: Sem>(s: &mut S, _: &Cx, a: VF2) -> Flow<S> {
-    let n = get(s, a.rn);
-    let v = negative(s, a.sz, n);
-    put(s, a.q, a.rd, v)
-}
-
-/// Square root.
-pub fn fsqrt_v<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    let n = operand(s, a.q, a.rn);
-    let v = s.lanes(Op::FSqrt, lanes(a.sz), control(cx, a.sz), &[n]);
-    put(s, a.q, a.rd, v)
-}
-
-fn round<S: Sem>(s: &mut S, cx: &Cx, a: VF2, rm: Rm, inexact: bool) -> Flow<S> {
-    let mode = if a.sz == 0 { rounding_by::<F32>(cx, rm) } else { rounding_by::<F64>(cx, rm) };
-    let n = operand(s, a.q, a.rn);
-    let v = s.lanes(Op::FRound, lanes(a.sz), mode.bits() | u64::from(inexact) << 8, &[n]);
-    put(s, a.q, a.rd, v)
-}
-
-/// To integral, nearest, ties to even.
-pub fn frintn_v<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    round(s, cx, a, Rm::Rne, false)
-}
-
-/// To integral, down.
-pub fn frintm_v<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    round(s, cx, a, Rm::Rdn, false)
-}
-
-/// To integral, up.
-pub fn frintp_v<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    round(s, cx, a, Rm::Rup, false)
-}
-
-/// To integral, towards zero.
-pub fn frintz_v<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    round(s, cx, a, Rm::Rtz, false)
-}
-
-/// To integral, nearest, ties away from zero.
-pub fn frinta_v<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    round(s, cx, a, Rm::Rmm, false)
-}
-
-/// To integral as FPCR says, raising inexact.
-pub fn frintx_v<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    round(s, cx, a, mode::rounding(cx.at.mode), true)
-}
-
-/// To integral as FPCR says.
-pub fn frinti_v<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    round(s, cx, a, mode::rounding(cx.at.mode), false)
-}
-
-/// Integer lanes as wide as the floats.
-fn integers(sz: u8) -> Ty {
-    if sz == 0 { Ty::I32x4 } else { Ty::I64x2 }
-}
-
-/// Converts the lowest lane.
-fn scalar_to_integer<K: Kind, T: Int + Width, S: Sem>(
-    s: &mut S,
-    cx: &Cx,
-    a: VFS2,
-    op: Op,
-    rm: Rm,
-) -> Flow<S> {
-    let v = K::get(s, a.rn);
-    let v: V<S, T> = s.op1(op, rounding_by::<K>(cx, rm).bits() | NAN_TO_ZERO, v);
-    let v = T::widen(s, v);
-    sem::set_v_low(s, a.rd, v);
-    fall::<S>()
-}
-
-macro_rules! to_integers {
-    ($($(#[$doc:meta])* $name:ident, $scalar:ident = $op:ident $rm:ident;)*) => { $(
-        $(#[$doc])*
-        pub fn $name<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-            let mode = if a.sz == 0 { rounding_by::<F32>(cx, Rm::$rm) } else { rounding_by::<F64>(cx, Rm::$rm) };
-            let n = operand(s, a.q, a.rn);
-            let v = s.lanes(Op::$op, integers(a.sz), mode.bits() | NAN_TO_ZERO, &[n]);
-            put(s, a.q, a.rd, v)
+/// Gives each name the meaning, of one operand.
+macro_rules! each_unary {
+    ($(#[$doc:meta] $($name:ident: $form:ident),* = |$s:ident, $cx:ident, $f:ident, $n:ident| $body:expr;)*) => { $($(
+        #[$doc]
+        pub fn $name<S: Sem>($s: &mut S, $cx: &Cx, a: $form) -> Flow<S> {
+            let $f = a.floats();
+            let $n = $f.operand($s, a.sources().0);
+            let v = $body;
+            $f.part.put($s, a.destination(), v)
         }
-        $(#[$doc])*
-        pub fn $scalar<S: Sem>(s: &mut S, cx: &Cx, a: VFS2) -> Flow<S> {
-            if a.sz == 0 {
-                scalar_to_integer::<F32, I32, S>(s, cx, a, Op::$op, Rm::$rm)
-            } else {
-                scalar_to_integer::<F64, I64, S>(s, cx, a, Op::$op, Rm::$rm)
-            }
+    )*)* };
+}
+pub(super) use each_unary;
+
+each_unary! {
+    /// Equal to zero.
+    fcmeq_vz: VF2, fcmeq_vhz: VB2, fcmeq_sz: VFS2, fcmeq_shz: VD2 =
+        |s, cx, f, n| compare_zero(s, cx, f, Op::FEq, false, n);
+    /// Greater than zero.
+    fcmgt_vz: VF2, fcmgt_vhz: VB2, fcmgt_sz: VFS2, fcmgt_shz: VD2 =
+        |s, cx, f, n| compare_zero(s, cx, f, Op::FLt, true, n);
+    /// Not less than zero.
+    fcmge_vz: VF2, fcmge_vhz: VB2, fcmge_sz: VFS2, fcmge_shz: VD2 =
+        |s, cx, f, n| compare_zero(s, cx, f, Op::FLe, true, n);
+    /// Less than zero.
+    fcmlt_vz: VF2, fcmlt_vhz: VB2, fcmlt_sz: VFS2, fcmlt_shz: VD2 =
+        |s, cx, f, n| compare_zero(s, cx, f, Op::FLt, false, n);
+    /// Not greater than zero.
+    fcmle_vz: VF2, fcmle_vhz: VB2, fcmle_sz: VFS2, fcmle_shz: VD2 =
+        |s, cx, f, n| compare_zero(s, cx, f, Op::FLe, false, n);
+    /// Absolute value.
+    fabs_v: VF2, fabs_vh: VB2 = |s, _cx, f, n| f.absolute(s, n);
+    /// Negative.
+    fneg_v: VF2, fneg_vh: VB2 = |s, _cx, f, n| f.negative(s, n);
+    /// Square root.
+    fsqrt_v: VF2, fsqrt_vh: VB2 = |s, cx, f, n| f.operate(s, cx, Op::FSqrt, &[n]);
+}
+
+/// All lanes of `v[n]` combined, neighbours first, in the lowest.
+fn folded<S: Sem>(s: &mut S, cx: &Cx, f: Floats, (op, kind): (Op, u64), rn: u8) -> S::W {
+    let mut v = get(s, rn);
+    let mut lanes = f.lanes();
+    while lanes > 1 {
+        // Those that are left, over and over: no other takes part.
+        let pick = |odd: u8| {
+            std::array::from_fn(|at| {
+                let (at, lane) = (at as u8, at as u8 >> f.size);
+                (2 * lane % lanes + odd) << f.size | at & ((1 << f.size) - 1)
+            })
+        };
+        let (even, odd) = (s.shuffle(v, v, pick(0)), s.shuffle(v, v, pick(1)));
+        v = s.lanes(op, f.ty(), f.dynamic(cx).bits() | kind, &[even, odd]);
+        lanes /= 2;
+    }
+    v
+}
+
+/// Gives each name the combination of all lanes, of so many.
+macro_rules! each_fold {
+    ($(#[$doc:meta] $($name:ident: $form:ident |$a:ident| $floats:expr),* => $kind:expr;)*) => { $($(
+        #[$doc]
+        pub fn $name<S: Sem>(s: &mut S, cx: &Cx, $a: $form) -> Flow<S> {
+            let f: Floats = $floats;
+            let v = folded(s, cx, f, $kind, $a.rn);
+            Part::Scalar(f.size).put(s, $a.rd, v)
         }
-    )* };
+    )*)* };
 }
 
-to_integers! {
-    /// To signed, nearest, ties to even.
-    fcvtns_v, fcvtns_s = FToS Rne;
-    /// To unsigned, nearest, ties to even.
-    fcvtnu_v, fcvtnu_s = FToU Rne;
-    /// To signed, down.
-    fcvtms_v, fcvtms_s = FToS Rdn;
-    /// To unsigned, down.
-    fcvtmu_v, fcvtmu_s = FToU Rdn;
-    /// To signed, nearest, ties away from zero.
-    fcvtas_v, fcvtas_s = FToS Rmm;
-    /// To unsigned, nearest, ties away from zero.
-    fcvtau_v, fcvtau_s = FToU Rmm;
-    /// To signed, up.
-    fcvtps_v, fcvtps_s = FToS Rup;
-    /// To unsigned, up.
-    fcvtpu_v, fcvtpu_s = FToU Rup;
-    /// To signed, towards zero.
-    fcvtzs_v, fcvtzs_s = FToS Rtz;
-    /// To unsigned, towards zero.
-    fcvtzu_v, fcvtzu_s = FToU Rtz;
+/// Two of them.
+const fn pair(size: u8) -> Floats {
+    Floats { size, part: Part::Scalar(size + 1) }
 }
 
-fn of_integers<S: Sem>(s: &mut S, cx: &Cx, a: VF2, op: Op) -> Flow<S> {
-    let n = operand(s, a.q, a.rn);
-    let v = s.lanes(op, lanes(a.sz), control(cx, a.sz), &[n]);
-    put(s, a.q, a.rd, v)
-}
+const SINGLES: Floats = Floats::vector(2, 1);
 
-fn of_scalar<S: Sem>(s: &mut S, cx: &Cx, a: VFS2, op: Op) -> Flow<S> {
-    let n = s.get_vector(cpu::v(a.rn));
-    if a.sz == 0 {
-        let v = s.extract::<I32>(Lane::new(2, 0), n);
-        let v = s.op1::<I32, F32>(op, dynamic::<F32>(cx).bits(), v);
-        F32::set(s, a.rd, v);
-    } else {
-        let v = s.extract::<I64>(Lane::new(3, 0), n);
-        let v = s.op1::<I64, F64>(op, dynamic::<F64>(cx).bits(), v);
-        F64::set(s, a.rd, v);
-    }
-    fall::<S>()
-}
-
-/// From signed.
-pub fn scvtf_v<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    of_integers(s, cx, a, Op::SToF)
-}
-
-/// From unsigned.
-pub fn ucvtf_v<S: Sem>(s: &mut S, cx: &Cx, a: VF2) -> Flow<S> {
-    of_integers(s, cx, a, Op::UToF)
-}
-
-/// From a signed scalar.
-pub fn scvtf_s<S: Sem>(s: &mut S, cx: &Cx, a: VFS2) -> Flow<S> {
-    of_scalar(s, cx, a, Op::SToF)
-}
-
-/// From an unsigned scalar.
-pub fn ucvtf_s<S: Sem>(s: &mut S, cx: &Cx, a: VFS2) -> Flow<S> {
-    of_scalar(s, cx, a, Op::UToF)
-}
-
-/// Sum of two lanes.
-pub fn faddp_s<S: Sem>(s: &mut S, cx: &Cx, a: VFS2) -> Flow<S> {
-    let n = s.get_vector(cpu::v(a.rn));
-    if a.sz == 0 {
-        let (v, w) = (s.extract::<F32>(Lane::new(2, 0), n), s.extract(Lane::new(2, 1), n));
-        let v = s.float2(Op::FAdd, v, w, dynamic::<F32>(cx));
-        F32::set(s, a.rd, v);
-    } else {
-        let (v, w) = (s.extract::<F64>(Lane::new(3, 0), n), s.extract(Lane::new(3, 1), n));
-        let v = s.float2(Op::FAdd, v, w, dynamic::<F64>(cx));
-        F64::set(s, a.rd, v);
-    }
-    fall::<S>()
-}
-
-/// Doubles to singles.
-pub fn fcvtn_v<S: Sem>(s: &mut S, cx: &Cx, a: VB2) -> Flow<S> {
-    let n = get(s, a.rn);
-    let v = s.lanes(Op::FToF, Ty::F32x4, dynamic::<F64>(cx).bits(), &[n]);
-    put_half(s, a.q, a.rd, v)
-}
-
-/// Singles to doubles.
-pub fn fcvtl_v<S: Sem>(s: &mut S, cx: &Cx, a: VB2) -> Flow<S> {
-    let n = get(s, a.rn);
-    let n = if a.q == 1 { s.shuffle(n, n, std::array::from_fn(|at| (at as u8 + 8) % 16)) } else { n };
-    let v = s.lanes(Op::FToF, Ty::F64x2, dynamic::<F64>(cx).bits(), &[n]);
-    put(s, 1, a.rd, v)
-}
-
-/// The element of the last operand, in every lane that is used.
-fn element<S: Sem>(s: &mut S, a: VFE) -> S::W {
-    let rm = a.m << 4 | a.rm;
-    let v = get(s, rm);
-    let v = if a.sz == 0 {
-        let v = s.extract::<F32>(Lane::new(2, a.h << 1 | a.l), v);
-        s.splat(Ty::F32x4, v)
-    } else {
-        let v = s.extract::<F64>(Lane::new(3, a.h), v);
-        s.splat(Ty::F64x2, v)
-    };
-    if a.q == 0 { lower(s, v) } else { v }
-}
-
-/// Product with an element.
-pub fn fmul_e<S: Sem>(s: &mut S, cx: &Cx, a: VFE) -> Flow<S> {
-    let (n, m) = (operand(s, a.q, a.rn), element(s, a));
-    let v = s.lanes(Op::FMul, lanes(a.sz), control(cx, a.sz), &[n, m]);
-    put(s, a.q, a.rd, v)
-}
-
-fn fused_element<S: Sem>(s: &mut S, cx: &Cx, a: VFE, subtract: bool) -> Flow<S> {
-    let (n, m, d) = (operand(s, a.q, a.rn), element(s, a), operand(s, a.q, a.rd));
-    let n = if subtract { negative(s, a.sz, n) } else { n };
-    let v = s.lanes(Op::FMulAdd, lanes(a.sz), control(cx, a.sz), &[n, m, d]);
-    put(s, a.q, a.rd, v)
-}
-
-/// Product with an element, added.
-pub fn fmla_e<S: Sem>(s: &mut S, cx: &Cx, a: VFE) -> Flow<S> {
-    fused_element(s, cx, a, false)
-}
-
-/// Product with an element, subtracted.
-pub fn fmls_e<S: Sem>(s: &mut S, cx: &Cx, a: VFE) -> Flow<S> {
-    fused_element(s, cx, a, true)
+each_fold! {
+    /// Maximum of all lanes.
+    fmaxv: VD2 |a| SINGLES, fmaxv_h: VB2 |a| Floats::vector(1, a.q) => MAX;
+    /// Minimum of all lanes.
+    fminv: VD2 |a| SINGLES, fminv_h: VB2 |a| Floats::vector(1, a.q) => MIN;
+    /// Maximum of all lanes, a number if one is.
+    fmaxnmv: VD2 |a| SINGLES, fmaxnmv_h: VB2 |a| Floats::vector(1, a.q) => MAX_NUMBER;
+    /// Minimum of all lanes, a number if one is.
+    fminnmv: VD2 |a| SINGLES, fminnmv_h: VB2 |a| Floats::vector(1, a.q) => MIN_NUMBER;
+    /// Sum of two lanes.
+    faddp_s: VFS2 |a| pair(2 + a.sz), faddp_sh: VD2 |a| pair(1) => (Op::FAdd, 0);
+    /// Maximum of two lanes.
+    fmaxp_s: VFS2 |a| pair(2 + a.sz), fmaxp_sh: VD2 |a| pair(1) => MAX;
+    /// Minimum of two lanes.
+    fminp_s: VFS2 |a| pair(2 + a.sz), fminp_sh: VD2 |a| pair(1) => MIN;
+    /// Maximum of two lanes, a number if one is.
+    fmaxnmp_s: VFS2 |a| pair(2 + a.sz), fmaxnmp_sh: VD2 |a| pair(1) => MAX_NUMBER;
+    /// Minimum of two lanes, a number if one is.
+    fminnmp_s: VFS2 |a| pair(2 + a.sz), fminnmp_sh: VD2 |a| pair(1) => MIN_NUMBER;
 }

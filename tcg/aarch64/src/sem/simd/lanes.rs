@@ -1,6 +1,6 @@
 //! Lanes of integers: arithmetic, comparisons and bits: C4.1.96, three and two registers of the same lanes.
 
-use super::{get, put, srshl_v, sshl_v, urshl_v, ushl_v};
+use super::{get, put};
 use crate::isa::{V2, V3, VB2, VB3, VD2, VD3};
 use crate::sem::Cx;
 use tcg_core::ir::Op;
@@ -175,14 +175,6 @@ scalars! {
     cmtst_d = cmtst_v;
     /// Equal.
     cmeq_d = cmeq_v;
-    /// Signed shift.
-    sshl_d = sshl_v;
-    /// Unsigned shift.
-    ushl_d = ushl_v;
-    /// Signed shift, rounding.
-    srshl_d = srshl_v;
-    /// Unsigned shift, rounding.
-    urshl_d = urshl_v;
 }
 
 /// Leading bits that are as the sign.

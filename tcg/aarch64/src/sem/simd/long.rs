@@ -16,7 +16,8 @@ pub fn xtn_v<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
 
 /// Widened and shifted by the width.
 pub fn shll_v<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
-    let v = widened(s, (a.size, a.q), a.rn, false);
+    let n = get(s, a.rn);
+    let v = widened(s, (a.size, a.q), n, false);
     let v = s.shift_lanes(Op::Shl, Ty::int_lanes(a.size + 1), v, 8 << a.size);
     put(s, 1, a.rd, v)
 }
@@ -25,7 +26,8 @@ macro_rules! long {
     ($($(#[$doc:meta])* $name:ident = $signed:literal, |$s:ident, $ty:ident, $n:ident, $m:ident, $d:pat_param| $body:expr;)*) => { $(
         $(#[$doc])*
         pub fn $name<S: Sem>($s: &mut S, _: &Cx, a: V3) -> Flow<S> {
-            let ($n, $m) = (widened($s, (a.size, a.q), a.rn, $signed), widened($s, (a.size, a.q), a.rm, $signed));
+            let ($n, $m) = (get($s, a.rn), get($s, a.rm));
+            let ($n, $m) = (widened($s, (a.size, a.q), $n, $signed), widened($s, (a.size, a.q), $m, $signed));
             let ($ty, $d) = (Ty::int_lanes(a.size + 1), get($s, a.rd));
             let v = $body;
             put($s, 1, a.rd, v)
@@ -65,7 +67,8 @@ long! {
 }
 
 fn wide_sum<S: Sem>(s: &mut S, a: V3, op: Op, signed: bool) -> Flow<S> {
-    let (n, m) = (get(s, a.rn), widened(s, (a.size, a.q), a.rm, signed));
+    let (n, m) = (get(s, a.rn), get(s, a.rm));
+    let m = widened(s, (a.size, a.q), m, signed);
     let v = s.v2(op, Ty::int_lanes(a.size + 1), n, m);
     put(s, 1, a.rd, v)
 }

@@ -1,11 +1,12 @@
 //! Advanced SIMD loads and stores of structures: C4.1.94.
 
-use super::{get, lower};
+use super::{Part, get};
 use crate::cpu;
 use crate::decode::multiple;
-use crate::isa::{VMem, VMemP, VOne, VOneP};
+use crate::isa::{self, VMem, VMemP, VOne, VOneP};
+use crate::sem::atomic::{BEFORE_LOADS, RELEASE};
 use crate::sem::{Cx, fall, set_x_sp, x, x_sp};
-use tcg_core::sem::{Flow, Lane, MemOp, Sem, V};
+use tcg_core::sem::{Flow, Lane, MemOp, Order, Sem, V};
 use tcg_core::ty::{I64, Ty};
 
 /// Registers, elements of a structure, and what is moved.
@@ -184,7 +185,7 @@ fn load_one<S: Sem>(s: &mut S, base: V<S, I64>, one: &One) -> Result<Vec<S::W>, 
             }
             None => {
                 let v = s.splat(lanes, element);
-                if one.q == 0 { lower(s, v) } else { v }
+                if one.q == 0 { Part::Half.of_vector(s, v) } else { v }
             }
         };
         all.push(v);
@@ -240,5 +241,28 @@ pub fn st_single_post<S: Sem>(s: &mut S, _: &Cx, a: VOneP) -> Flow<S> {
     let (base, one) = (x_sp(s, a.rn), One::new(plain(a)));
     store_one(s, base, &one)?;
     advance(s, a.rn, base, a.rm, one.bytes());
+    fall::<S>()
+}
+
+/// A doubleword as a single element.
+fn doubleword(a: isa::One) -> One {
+    One { registers: 1, index: Some(a.q), size: 3, q: 1, rt: a.rt }
+}
+
+/// Load-acquire of one doubleword.
+pub fn ldap1<S: Sem>(s: &mut S, _: &Cx, a: isa::One) -> Flow<S> {
+    let (base, one) = (x_sp(s, a.rn), doubleword(a));
+    let values = load_one(s, base, &one)?;
+    s.fence(Order::ACQUIRE);
+    set_one(s, &one, values);
+    fall::<S>()
+}
+
+/// Store-release of one doubleword.
+pub fn stl1<S: Sem>(s: &mut S, _: &Cx, a: isa::One) -> Flow<S> {
+    let (base, one) = (x_sp(s, a.rn), doubleword(a));
+    s.fence(RELEASE);
+    store_one(s, base, &one)?;
+    s.fence(BEFORE_LOADS);
     fall::<S>()
 }

@@ -2,7 +2,7 @@
 
 use super::{get, put};
 use crate::cpu;
-use crate::isa::{V2, V3, VDupE, VExt, VImm, VInsE, VInsG, VTbl};
+use crate::isa::{V2, V3, VDupE, VExt, VHImm, VImm, VInsE, VInsG, VTbl};
 use crate::sem::expand_constant;
 use crate::sem::{self, Cx, fall, set_x, x};
 use tcg_core::ir::Op;
@@ -235,4 +235,10 @@ pub fn rev32_v<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
 /// Lanes in reverse order within halfwords.
 pub fn rev16_v<S: Sem>(s: &mut S, _: &Cx, a: V2) -> Flow<S> {
     reverse(s, a, 2)
+}
+
+/// A constant, in all halves.
+pub fn fmov_vh<S: Sem>(s: &mut S, _: &Cx, a: VHImm) -> Flow<S> {
+    let v = s.vector(splat_bits(Ty::I16x8, expand_constant(a.abc << 5 | a.defgh, Ty::F16)));
+    put(s, a.q, a.rd, v)
 }

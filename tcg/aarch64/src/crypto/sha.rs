@@ -1,0 +1,123 @@
+//! SHA-1, SHA-256 and SHA-512: FIPS 180-4, 4.1 and 6.
+
+use super::{doubles, of_doubles, of_words, words};
+
+fn choose(x: u32, y: u32, z: u32) -> u32 {
+    x & y ^ !x & z
+}
+
+fn majority(x: u32, y: u32, z: u32) -> u32 {
+    x & y ^ x & z ^ y & z
+}
+
+/// Four rounds of SHA-1: a to d, e, and words to which the constant has been added.
+fn sha1_rounds([abcd, e, wk]: [u128; 3], f: fn(u32, u32, u32) -> u32) -> u128 {
+    let ([mut a, mut b, mut c, mut d], mut e) = (words(abcd), e as u32);
+    for w in words(wk) {
+        let t = a.rotate_left(5).wrapping_add(f(b, c, d)).wrapping_add(e).wrapping_add(w);
+        (e, d, c, b, a) = (d, c, b.rotate_left(30), a, t);
+    }
+    of_words([a, b, c, d])
+}
+
+pub fn sha1_choose(args: [u128; 3], _: u32) -> u128 {
+    sha1_rounds(args, choose)
+}
+
+pub fn sha1_parity(args: [u128; 3], _: u32) -> u128 {
+    sha1_rounds(args, |x, y, z| x ^ y ^ z)
+}
+
+pub fn sha1_majority(args: [u128; 3], _: u32) -> u128 {
+    sha1_rounds(args, majority)
+}
+
+pub fn sha1_schedule_0([d, n, m]: [u128; 3], _: u32) -> u128 {
+    (n << 64 | d >> 64) ^ d ^ m
+}
+
+pub fn sha1_schedule_1([d, n, _]: [u128; 3], _: u32) -> u128 {
+    let [t0, t1, t2, t3] = words(d ^ n >> 32);
+    of_words([t0.rotate_left(1), t1.rotate_left(1), t2.rotate_left(1), t3.rotate_left(1) ^ t0.rotate_left(2)])
+}
+
+/// Four rounds of SHA-256: both halves of the state afterwards.
+fn sha256_rounds(abcd: u128, efgh: u128, wk: u128) -> (u128, u128) {
+    let ([mut a, mut b, mut c, mut d], [mut e, mut f, mut g, mut h]) = (words(abcd), words(efgh));
+    for w in words(wk) {
+        let s1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
+        let t1 = h.wrapping_add(s1).wrapping_add(choose(e, f, g)).wrapping_add(w);
+        let s0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
+        let t2 = s0.wrapping_add(majority(a, b, c));
+        (h, g, f, e, d, c, b, a) = (g, f, e, d.wrapping_add(t1), c, b, a, t1.wrapping_add(t2));
+    }
+    (of_words([a, b, c, d]), of_words([e, f, g, h]))
+}
+
+pub fn sha256_hash([abcd, efgh, wk]: [u128; 3], _: u32) -> u128 {
+    sha256_rounds(abcd, efgh, wk).0
+}
+
+pub fn sha256_hash_2([efgh, abcd, wk]: [u128; 3], _: u32) -> u128 {
+    sha256_rounds(abcd, efgh, wk).1
+}
+
+pub fn sha256_schedule_0([d, n, _]: [u128; 3], _: u32) -> u128 {
+    let [w0, w1, w2, w3] = words(d);
+    let s0 = |x: u32| x.rotate_right(7) ^ x.rotate_right(18) ^ x >> 3;
+    of_words([
+        w0.wrapping_add(s0(w1)),
+        w1.wrapping_add(s0(w2)),
+        w2.wrapping_add(s0(w3)),
+        w3.wrapping_add(s0(n as u32)),
+    ])
+}
+
+pub fn sha256_schedule_1([d, n, m]: [u128; 3], _: u32) -> u128 {
+    let s1 = |x: u32| x.rotate_right(17) ^ x.rotate_right(19) ^ x >> 10;
+    let (w, next, last) = (words(d), words(m << 96 | n >> 32), words(m));
+    let r0 = w[0].wrapping_add(next[0]).wrapping_add(s1(last[2]));
+    let r1 = w[1].wrapping_add(next[1]).wrapping_add(s1(last[3]));
+    let r2 = w[2].wrapping_add(next[2]).wrapping_add(s1(r0));
+    let r3 = w[3].wrapping_add(next[3]).wrapping_add(s1(r1));
+    of_words([r0, r1, r2, r3])
+}
+
+fn choose_64(x: u64, y: u64, z: u64) -> u64 {
+    x & y ^ !x & z
+}
+
+fn majority_64(x: u64, y: u64, z: u64) -> u64 {
+    x & y ^ x & z ^ y & z
+}
+
+/// The first part of two rounds of SHA-512.
+pub fn sha512_hash([d, n, m]: [u128; 3], _: u32) -> u128 {
+    let ([w0, w1], [x0, x1], [y0, y1]) = (doubles(d), doubles(n), doubles(m));
+    let s1 = |x: u64| x.rotate_right(14) ^ x.rotate_right(18) ^ x.rotate_right(41);
+    let high = choose_64(y1, x0, x1).wrapping_add(s1(y1)).wrapping_add(w1);
+    let e = high.wrapping_add(y0);
+    let low = choose_64(e, y1, x0).wrapping_add(s1(e)).wrapping_add(w0);
+    of_doubles([low, high])
+}
+
+/// The second part.
+pub fn sha512_hash_2([d, n, m]: [u128; 3], _: u32) -> u128 {
+    let ([w0, w1], [x0, _], [y0, y1]) = (doubles(d), doubles(n), doubles(m));
+    let s0 = |x: u64| x.rotate_right(28) ^ x.rotate_right(34) ^ x.rotate_right(39);
+    let high = majority_64(x0, y1, y0).wrapping_add(s0(y0)).wrapping_add(w1);
+    let low = majority_64(high, y0, y1).wrapping_add(s0(high)).wrapping_add(w0);
+    of_doubles([low, high])
+}
+
+pub fn sha512_schedule_0([d, n, _]: [u128; 3], _: u32) -> u128 {
+    let s0 = |x: u64| x.rotate_right(1) ^ x.rotate_right(8) ^ x >> 7;
+    let ([w0, w1], [w2, _]) = (doubles(d), doubles(n));
+    of_doubles([w0.wrapping_add(s0(w1)), w1.wrapping_add(s0(w2))])
+}
+
+pub fn sha512_schedule_1([d, n, m]: [u128; 3], _: u32) -> u128 {
+    let s1 = |x: u64| x.rotate_right(19) ^ x.rotate_right(61) ^ x >> 6;
+    let ([w0, w1], [x0, x1], [y0, y1]) = (doubles(d), doubles(n), doubles(m));
+    of_doubles([w0.wrapping_add(s1(x0)).wrapping_add(y0), w1.wrapping_add(s1(x1)).wrapping_add(y1)])
+}

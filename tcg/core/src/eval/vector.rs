@@ -62,6 +62,13 @@ pub fn vector(op: Op, ty: Ty, imm: u64, args: [u128; 3], raised: &mut u32) -> u1
         }
         Op::ClmulWide => carryless(lane(a, 64, imm as u32 & 1), lane(b, 64, imm as u32 >> 1 & 1)),
         Op::Aes => super::aes::step(Aes::unpack(imm), a.to_le_bytes()),
+        Op::FOfHalves => from_lanes(bits, |i| {
+            fp::convert((Ty::F16, Ty::F32), lane(a, 16, i), FloatMode::from_bits(imm), raised)
+        }),
+        Op::FToHalves => from_lanes(bits, |i| match i {
+            0..4 => fp::convert((Ty::F32, Ty::F16), lane(a, 32, i), FloatMode::from_bits(imm), raised),
+            _ => 0,
+        }),
         Op::FToF | Op::FToS | Op::FToU | Op::SToF | Op::UToF => convert(op, ty, imm, a, raised),
         _ if op.effect() == Effect::Flags => floats(op, ty, imm, args, raised),
         _ if op.arg_count() == 1 => from_lanes(bits, |i| unary(op, bits, lane(a, bits, i))),

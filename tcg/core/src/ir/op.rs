@@ -201,6 +201,10 @@ ops! {
     CondFloat "condfloat" 2 Flags;
     /// Between float types. F64x2 takes the lower two lanes of singles; F32x4 gives two lanes and zeros above.
     FToF "ftof" 1 Flags;
+    /// The lower half's lanes of binary16 to binary32; the type is F32x4.
+    FOfHalves "fofhalves" 1 Flags;
+    /// Lanes of binary32 to binary16 in the lower half, zeros above; the type is F16x8. Subnormal results stay.
+    FToHalves "ftohalves" 1 Flags;
     /// Float to signed integer, saturating, NaN to the largest or, with bit 8 of `imm`, to zero.
     FToS "ftos" 1 Flags;
     /// Float to unsigned integer, likewise.

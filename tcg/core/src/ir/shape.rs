@@ -251,6 +251,8 @@ impl Op {
             Op::FlagsFloat => row(Class::Float, &[Same, Same], Imm::Signal),
             Op::CondFloat => row(Class::Float, &[Same, Same], Imm::CondFloat),
             Op::FToF => row(CONVERTED, &[Arg::OtherFloat], Imm::Rounding),
+            Op::FOfHalves => row(Class::Is(Ty::F32x4), &[Same], Imm::Rounding),
+            Op::FToHalves => row(Class::Is(Ty::F16x8), &[Same], Imm::Rounding),
             Op::FToS | Op::FToU => row(WORDS, &[Arg::Float], Imm::ToInt),
             Op::SToF | Op::UToF => row(FLOAT, &[Arg::Int], Imm::Rounding),
             Op::FRound => row(FLOAT, &[Same], Imm::Round),

@@ -13,6 +13,8 @@ pub struct HostFeatures {
     pub clmul: bool,
     /// FMA3.
     pub fma: bool,
+    /// F16C.
+    pub f16c: bool,
     /// SSSE3, SSE4.1 and SSE4.2.
     pub sse4: bool,
     /// AVX2, whose 128-bit forms are used.
@@ -30,6 +32,7 @@ impl HostFeatures {
         popcnt: true,
         clmul: true,
         fma: true,
+        f16c: true,
         sse4: true,
         avx2: true,
         aes: true,
@@ -43,6 +46,7 @@ impl HostFeatures {
             popcnt: is_x86_feature_detected!("popcnt"),
             clmul: is_x86_feature_detected!("pclmulqdq"),
             fma: is_x86_feature_detected!("fma"),
+            f16c: is_x86_feature_detected!("f16c"),
             sse4: is_x86_feature_detected!("sse4.2"),
             avx2: is_x86_feature_detected!("avx2"),
             aes: is_x86_feature_detected!("aes"),
@@ -58,6 +62,7 @@ impl HostFeatures {
             popcnt: kept(self.popcnt, 2),
             clmul: kept(self.clmul, 3),
             fma: kept(self.fma, 4),
+            f16c: kept(self.f16c, 8),
             sse4: kept(self.sse4, 5),
             avx2: kept(self.avx2, 6) && kept(self.sse4, 5),
             aes: kept(self.aes, 7),

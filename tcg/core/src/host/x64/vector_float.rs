@@ -29,7 +29,7 @@ impl Emit<'_> {
         let rm = mode.rm();
         let current = rm == self.region.rm && rm != Rm::Rmm;
         let double = inst.ty == Ty::F64x2;
-        let half = inst.ty.lane_bits() == 16;
+        let half = inst.ty.lane_bits() == 16 && inst.op != Op::FToHalves;
         if half || mode.flushes() || mode.is_tiny_before() && !self.features.sse4 {
             return self.soft_lanes(v, inst);
         }
@@ -63,6 +63,12 @@ impl Emit<'_> {
                 by_type!(self, double, cvtps2pd | cvtpd2ps X0, a);
                 self.finish_lanes(v, inst, !double);
             }
+            Op::FOfHalves if self.features.f16c => {
+                let a = self.xmm(inst.args[0], X1);
+                sse!(self, vcvtph2ps X0, a);
+                self.finish_lanes(v, inst, false);
+            }
+            Op::FToHalves if current && self.features.f16c => self.halves_of_floats(v, inst),
             Op::FRound if self.features.sse4 && round_field(rm).is_some() => {
                 let exact = inst.imm & 1 << 8 != 0;
                 let field = round_field(rm).unwrap_or(0) | if exact { 0 } else { 8 };
@@ -99,6 +105,25 @@ impl Emit<'_> {
             sse!(self, por X1, X2);
         }
         self.jump_if_any(X1, stub.entry);
+        self.write_xmm(X0, v);
+        self.ops.dynamic_label(stub.resume);
+    }
+
+    fn halves_of_floats(&mut self, v: Value, inst: &Inst) {
+        /// The rounding that is set.
+        const CURRENT: i8 = 4;
+        let stub = self.stub(v, Slow::Soft);
+        let a = self.xmm(inst.args[0], X2);
+        self.check_ordered(a, a, false, stub.entry);
+        sse!(self, vcvtps2ph X0, a, CURRENT);
+        if FloatMode::from_bits(inst.imm).is_tiny_before() {
+            // Results that are the smallest normal number may have been tiny.
+            sse!(self, movaps X1, X0);
+            self.with_constant(X1, splat_bits(Ty::I16x8, 0x7fff), |s, to, k| sse!(s, pand to, =k));
+            self.with_constant(X1, splat_bits(Ty::I16x8, 0x0400), |s, to, k| sse!(s, pcmpeqw to, =k));
+            sse!(self, punpcklwd X1, X1);
+            self.jump_if_any(X1, stub.entry);
+        }
         self.write_xmm(X0, v);
         self.ops.dynamic_label(stub.resume);
     }

@@ -91,9 +91,14 @@ extensions! {
     Dit "DIT" Pfr0[48] = 1;
     Dgh "DGH" Isar1[48] = 1;
     Lse2 "LSE2" Mmfr2[32] = 1;
+    Ecv "ECV" Mmfr0[60] = 1;
+    Rng "RNG" Isar0[60] = 1;
 }
 
 impl Ext {
+    /// How many there are.
+    pub const COUNT: u32 = Ext::Rng as u32 + 1;
+
     /// How many of the table's first rows instructions depend on.
     pub const INSTRUCTION_EXTS: u32 = Ext::I8mm as u32 + 1;
 

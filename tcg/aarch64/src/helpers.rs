@@ -4,6 +4,8 @@ use crate::Aarch64;
 use crate::cpu::Cpu;
 use crate::sysreg::{self, Place};
 use crate::{crc, float, mops, pauth};
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use tcg_core::cpu::{CpuHeader, Helper, HelperFn, HelperId, HelperResult, exit};
 use tcg_core::fp;
 use tcg_core::guest::Trap;
@@ -83,6 +85,8 @@ helpers! {
         write_system(cpu, reg as u16, value);
         Ok(0)
     };
+    /// A random number of the host.
+    RANDOM "random" |_, _| Ok(random());
     /// To an integral value within so many bits: value, mode with the bits in 8..=15 and the type in 16..=23.
     ROUND_WITHIN "round_within" |cpu, [a, kind, _]| {
         let mode = FloatMode::from_bits(kind & 0xff);
@@ -186,6 +190,11 @@ fn zero_block(cpu: &mut Cpu, addr: u64) -> Result<u64, Stop> {
     });
     done.unwrap_or(Ok(()))?;
     Ok(0)
+}
+
+/// Where the host has none to give there is still a number that nobody knows.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(()))
 }
 
 fn read_system(cpu: &mut Cpu, reg: u16) -> u64 {

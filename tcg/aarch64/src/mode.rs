@@ -11,7 +11,7 @@
 //! | 7 | FPCR.AHP |
 //! | 8 | SIMD and floating point are on |
 //! | 9 | identification registers answer at EL0 |
-//! | 16..=63 | extensions that instructions depend on, by number ([`Ext::INSTRUCTION_EXTS`]) |
+//! | 16..=63 | extensions, by number |
 
 use crate::features::Ext;
 use crate::sysreg::{System, fpcr};
@@ -27,7 +27,7 @@ const FP_ON: u64 = 1 << 8;
 const USER_IDS: u64 = 1 << 9;
 const EXT_SHIFT: u32 = 16;
 
-const _: () = assert!(Ext::INSTRUCTION_EXTS <= u64::BITS - EXT_SHIFT, "mode has a bit for each");
+const _: () = assert!(Ext::COUNT <= u64::BITS - EXT_SHIFT, "mode has a bit for each");
 
 /// The mode of the present state.
 pub fn of(system: &System) -> u64 {
@@ -81,7 +81,7 @@ pub fn float(mode: u64, ty: Ty, rm: Rm) -> FloatMode {
     float
 }
 
-/// Whether an extension that instructions depend on is there.
+/// Whether an extension is there.
 pub fn has(mode: u64, ext: Ext) -> bool {
     mode >> (EXT_SHIFT + ext as u32) & 1 != 0
 }

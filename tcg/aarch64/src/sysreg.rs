@@ -137,6 +137,8 @@ pub enum Place {
     Functions(fn(&mut Cpu) -> u64, fn(&mut Cpu, u64)),
     /// Behind functions; translations depend on it.
     Mode(fn(&mut Cpu) -> u64, fn(&mut Cpu, u64)),
+    /// A random number; reading it clears PSTATE.{N,Z,C,V}, which says that there was one.
+    Random,
     /// Storage, and the bits that can be written.
     Stored(Stored, u64),
 }
@@ -325,6 +327,8 @@ pub static ROWS: &[Row] = &[
         Ext::Base,
         Place::Functions(|c| c.system.features.dczid(), ignore),
     ),
+    row("RNDR", encode(3, 3, 2, 4, 0), (0, NEVER), Ext::Rng, Place::Random),
+    row("RNDRRS", encode(3, 3, 2, 4, 1), (0, NEVER), Ext::Rng, Place::Random),
     row("NZCV", encode(3, 3, 4, 2, 0), (0, 0), Ext::Base, Place::Nzcv),
     row(
         "DIT",
@@ -352,6 +356,8 @@ pub static ROWS: &[Row] = &[
         Place::Functions(|_| COUNTER_HZ, ignore),
     ),
     row("CNTPCT_EL0", encode(3, 3, 14, 0, 1), (1, NEVER), Ext::Base, Place::Functions(counter, ignore)),
+    row("CNTPCTSS_EL0", encode(3, 3, 14, 0, 5), (1, NEVER), Ext::Ecv, Place::Functions(counter, ignore)),
+    row("CNTVCTSS_EL0", encode(3, 3, 14, 0, 6), (0, NEVER), Ext::Ecv, Place::Functions(counter, ignore)),
     row("CNTVCT_EL0", encode(3, 3, 14, 0, 2), (0, NEVER), Ext::Base, Place::Functions(counter, ignore)),
 ];
 

@@ -186,6 +186,9 @@ const LEFT_OUT: [&str; 27] = [
     "dcps", "msr", "mrs", "sys",
 ];
 
+/// Instructions with fields that should be ones: binutils does not ask for it, but QEMU does.
+const SHOULD_BE_ONES: [&str; 5] = ["smulh", "umulh", "stlr", "stllr", "ldlar"];
+
 /// Every instruction that binutils knows decodes here, and no other: random words of all groups but those of SVE and SME.
 #[test]
 fn what_binutils_knows_is_here() {
@@ -206,7 +209,9 @@ fn what_binutils_knows_is_here() {
         let undefined = theirs.contains("undefined") || theirs.starts_with(".inst");
         let left_out = group(*word) & 7 != 7 && LEFT_OUT.iter().any(|name| theirs.starts_with(name));
         let skipped = left_out || insn.op.is_some_and(|op| is_spelled_otherwise(op.row()));
-        if insn.op.is_none() != undefined && !skipped && !is_unpredictable(insn) && !is_wrong_there(*word) {
+        let lenient = insn.op.is_none()
+            && (is_wrong_there(*word) || SHOULD_BE_ONES.iter().any(|n| theirs.starts_with(n)));
+        if insn.op.is_none() != undefined && !skipped && !lenient && !is_unpredictable(insn) {
             writeln!(wrong, "{word:08x}: `{theirs}` there").expect("a string");
         }
     }

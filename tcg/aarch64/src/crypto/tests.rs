@@ -72,7 +72,7 @@ fn sha256_of_abc() {
 fn sm4_of_the_standard() {
     let text = [0x0123_4567, 0x89ab_cdef, 0xfedc_ba98, 0x7654_3210];
     let fk = [0xa3b1_bac6, 0x56aa_3350, 0x677d_9197, 0xb270_22dc];
-    let ck = |i: u32| (0..4).fold(0, |word, j| word << 8 | (4 * i + j) * 7 % 256);
+    let ck = |i: u32| (0..4).fold(0, |word, j| word << 8 | ((4 * i + j) * 7 % 256));
     let mut keys = of_words(std::array::from_fn(|i| text[i] ^ fk[i]));
     let mut state = of_words(text);
     for n in 0..8 {

@@ -42,9 +42,9 @@ operations! {
     OfSignedFixed;
     /// From unsigned fixed point.
     OfUnsignedFixed;
-    /// The lower halves to singles; more: in the alternative format.
+    /// The lower half's lanes, of the alternative half-precision format, to singles.
     OfHalves;
-    /// Singles to halves, in the lower half.
+    /// Singles to that, in the lower half.
     ToHalves;
     /// Doubles to singles, rounded to odd, in the lower half.
     NarrowToOdd;
@@ -126,20 +126,12 @@ fn each(FloatParam { op, size, mode, more, .. }: FloatParam, [a, b, c]: [u64; 3]
         FloatSoft::ToUnsignedFixed => to_fixed(ty, a, fixed(false), mode, raised),
         FloatSoft::OfSignedFixed => of_fixed(ty, a, fixed(true), mode, raised),
         FloatSoft::OfUnsignedFixed => of_fixed(ty, a, fixed(false), mode, raised),
-        FloatSoft::OfHalves => convert((Ty::F16, Ty::F32), a, more != 0, mode, raised),
-        FloatSoft::ToHalves => convert((Ty::F32, Ty::F16), a, more != 0, mode, raised),
+        FloatSoft::OfHalves => fp::convert_alternative((Ty::F16, Ty::F32), a, mode, raised),
+        FloatSoft::ToHalves => fp::convert_alternative((Ty::F32, Ty::F16), a, mode, raised),
         FloatSoft::NarrowToOdd => super::narrow_to_odd(a, mode, raised),
         FloatSoft::AddLongProduct => super::add_long_product([a, b, c], more != 0, mode, raised),
         FloatSoft::ToBfloat => bf16::narrow(a, mode, raised),
         FloatSoft::BfloatPairs => bf16::add_products(c, a, b),
-    }
-}
-
-fn convert(types: (Ty, Ty), a: u64, alternative: bool, mode: FloatMode, raised: &mut u32) -> u64 {
-    if alternative {
-        fp::convert_alternative(types, a, mode, raised)
-    } else {
-        fp::convert(types, a, mode, raised)
     }
 }
 

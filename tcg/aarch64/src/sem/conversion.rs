@@ -102,6 +102,22 @@ fn to_fixed<K: Kind, S: Sem>(s: &mut S, cx: &Cx, a: FixToI, signed: bool) -> Flo
 }
 
 fn of_fixed<K: Kind, S: Sem>(s: &mut S, cx: &Cx, a: FixToI, signed: bool) -> Flow<S> {
+    if K::TY != F16::TY {
+        // No such number is too small to be scaled exactly.
+        let (imm, op) = (dynamic::<K>(cx), if signed { Op::SToF } else { Op::UToF });
+        let v = if a.sf != 0 {
+            let v = x(s, a.rn);
+            s.op1::<I64, K>(op, imm.bits(), v)
+        } else {
+            let v = I32::get(s, a.rn);
+            s.op1::<I32, K>(op, imm.bits(), v)
+        };
+        let scale = s.k(K::power_of_two(i64::from(a.scale) - 64));
+        let scale = s.bits_to_float(scale);
+        let v = s.float2(Op::FMul, v, scale, imm);
+        K::set(s, a.rd, v);
+        return fall::<S>();
+    }
     let kind = s.k(fixed_kind::<K>(cx, a, mode::rounding(cx.at.mode), signed));
     let v = x(s, a.rn);
     let v = s.call(helpers::OF_FIXED, &[v, kind])?;

@@ -15,6 +15,14 @@ use tcg_core::ty::{F16, F32, F64, Float, I32, I64, Scalar, Ty};
 pub trait Kind: Float {
     /// The sign.
     const SIGN: u64;
+    /// Bits of the fraction, and what is added to the exponent.
+    const LAYOUT: (u32, i64);
+
+    /// Two to the power of `exponent`, a normal number.
+    fn power_of_two(exponent: i64) -> u64 {
+        let (fraction_bits, bias) = Self::LAYOUT;
+        ((bias + exponent) as u64) << fraction_bits
+    }
 
     /// The bits of `v[n]`.
     fn bits<S: Sem>(s: &mut S, n: u8) -> V<S, Self::Bits>;
@@ -43,6 +51,7 @@ fn lowest<T: Scalar, S: Sem>(s: &mut S, n: u8, size: u8) -> V<S, T> {
 
 impl Kind for F16 {
     const SIGN: u64 = 1 << 15;
+    const LAYOUT: (u32, i64) = (10, 15);
 
     fn bits<S: Sem>(s: &mut S, n: u8) -> V<S, I32> {
         lowest(s, n, 1)
@@ -69,6 +78,7 @@ impl Kind for F16 {
 
 impl Kind for F32 {
     const SIGN: u64 = 1 << 31;
+    const LAYOUT: (u32, i64) = (23, 127);
 
     fn bits<S: Sem>(s: &mut S, n: u8) -> V<S, I32> {
         lowest(s, n, 2)
@@ -93,6 +103,7 @@ impl Kind for F32 {
 
 impl Kind for F64 {
     const SIGN: u64 = 1 << 63;
+    const LAYOUT: (u32, i64) = (52, 1023);
 
     fn bits<S: Sem>(s: &mut S, n: u8) -> V<S, I64> {
         lowest(s, n, 3)

@@ -143,6 +143,12 @@ pub fn mrs<S: Sem>(s: &mut S, cx: &Cx, a: Msr) -> Flow<S> {
             let flags = get_flags(s);
             unpacked(s, flags)
         }
+        Place::Random => {
+            let v = s.call(helpers::RANDOM, &[])?;
+            let none = s.k(0);
+            set_flags(s, none);
+            v
+        }
         Place::Functions(..) | Place::Mode(..) | Place::Stored(..) => {
             let reg = s.k(a.reg.into());
             s.call(helpers::READ_SYSTEM, &[reg])?
@@ -164,7 +170,7 @@ pub fn msr<S: Sem>(s: &mut S, cx: &Cx, a: Msr) -> Flow<S> {
             let flags = repacked(s, v);
             set_flags(s, flags);
         }
-        Place::Functions(..) | Place::Mode(..) | Place::Stored(..) => {
+        Place::Functions(..) | Place::Mode(..) | Place::Random | Place::Stored(..) => {
             let reg = s.k(a.reg.into());
             s.call(helpers::WRITE_SYSTEM, &[reg, v])?;
         }

@@ -10,7 +10,7 @@ use crate::sem::float::{Kind, dynamic, rounding_by};
 use crate::sem::{self, Cx, Width, fall};
 use tcg_core::fp::NAN_TO_ZERO;
 use tcg_core::ir::Op;
-use tcg_core::sem::{FloatMode, Flow, Lane, Rm, Sem, V};
+use tcg_core::sem::{FloatMode, Flow, Lane, Rm, Sem, V, splat_bits};
 use tcg_core::ty::{F32, F64, I32, I64, Int, Ty};
 
 fn round<S: Sem>(s: &mut S, cx: &Cx, f: Floats, rm: Rm, inexact: bool, n: S::W) -> S::W {
@@ -149,6 +149,13 @@ fn fixed<S: Sem>(s: &mut S, cx: &Cx, (imm, q): (u8, Option<u8>), op: FloatSoft, 
     let of = matches!(op, FloatSoft::OfSignedFixed | FloatSoft::OfUnsignedFixed);
     let rm = if of { current(cx) } else { Rm::Rtz };
     let n = f.operand(s, rn);
+    if of && size > 1 {
+        // No such number is too small to be scaled exactly.
+        let op = if op == FloatSoft::OfSignedFixed { Op::SToF } else { Op::UToF };
+        let v = f.operate(s, cx, op, &[n]);
+        let scale = s.vector(splat_bits(f.integers(), f.power_of_two(-i64::from(fraction))));
+        return (f, f.operate(s, cx, Op::FMul, &[v, scale]));
+    }
     (f, float_soft(s, op, f, (f.rounding_by(cx, rm), fraction as u8), &[n]))
 }
 
@@ -208,15 +215,23 @@ const SINGLES: Floats = Floats::vector(2, 1);
 
 /// Halves to singles.
 pub fn fcvtl_vh<S: Sem>(s: &mut S, cx: &Cx, a: VB2) -> Flow<S> {
-    let (n, alternative) = (half(s, a.q, a.rn), mode::alternative_half(cx.at.mode));
-    let v = float_soft(s, FloatSoft::OfHalves, SINGLES, (between(cx), alternative.into()), &[n]);
+    let (n, mode) = (half(s, a.q, a.rn), between(cx));
+    let v = if mode::alternative_half(cx.at.mode) {
+        float_soft(s, FloatSoft::OfHalves, SINGLES, (mode, 0), &[n])
+    } else {
+        s.lanes(Op::FOfHalves, Ty::F32x4, mode.bits(), &[n])
+    };
     put(s, 1, a.rd, v)
 }
 
 /// Singles to halves.
 pub fn fcvtn_vh<S: Sem>(s: &mut S, cx: &Cx, a: VB2) -> Flow<S> {
-    let (n, alternative) = (get(s, a.rn), mode::alternative_half(cx.at.mode));
-    let v = float_soft(s, FloatSoft::ToHalves, SINGLES, (between(cx), alternative.into()), &[n]);
+    let (n, mode) = (get(s, a.rn), between(cx));
+    let v = if mode::alternative_half(cx.at.mode) {
+        float_soft(s, FloatSoft::ToHalves, SINGLES, (mode, 0), &[n])
+    } else {
+        s.lanes(Op::FToHalves, Ty::F16x8, mode.bits(), &[n])
+    };
     put_half(s, a.q, a.rd, v)
 }
 

@@ -87,13 +87,14 @@ impl Floats {
         s.v2(Op::Xor, Ty::V128, v, mask)
     }
 
-    /// The number one.
-    fn one(self) -> u64 {
-        match self.size {
-            1 => 0x3c00,
-            2 => 1f32.to_bits().into(),
-            _ => 1f64.to_bits(),
-        }
+    /// Two to the power of `exponent`, a normal number.
+    pub(super) const fn power_of_two(self, exponent: i64) -> u64 {
+        let (bias, fraction_bits) = match self.size {
+            1 => (15, 10),
+            2 => (127, 23),
+            _ => (1023, 52),
+        };
+        ((bias + exponent) as u64) << fraction_bits
     }
 }
 
@@ -216,7 +217,7 @@ fn fused<S: Sem>(s: &mut S, cx: &Cx, f: Floats, subtract: bool, [n, m]: [S::W; 2
 
 /// Quotient: what is not used is divided by one, since nothing divided by nothing would be invalid.
 fn quotient<S: Sem>(s: &mut S, cx: &Cx, f: Floats, n: S::W, m: S::W) -> S::W {
-    let unused = splat_bits(f.integers(), f.one()) & !f.part.mask();
+    let unused = splat_bits(f.integers(), f.power_of_two(0)) & !f.part.mask();
     let ones = s.vector(unused);
     let m = s.v2(Op::Or, Ty::V128, m, ones);
     f.operate(s, cx, Op::FDiv, &[n, m])

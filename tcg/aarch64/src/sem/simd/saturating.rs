@@ -223,9 +223,29 @@ two! {
     sqneg_v, sqneg_s = |s, ty, n, _| negative(s, ty, n);
 }
 
+/// Doublewords made to fit words: hosts narrow these without looking.
+fn fitting_words<S: Sem>(s: &mut S, kind: Narrow, n: S::W) -> S::W {
+    let (ty, words) = (Ty::I64x2, u64::from(u32::MAX));
+    let both = |s: &mut S, v: u64| s.vector(splat_bits(ty, v));
+    match kind {
+        Narrow::UnsignedToUnsigned => {
+            let most = both(s, words);
+            s.v2(Op::MinU, ty, n, most)
+        }
+        _ => {
+            let is_signed = kind == Narrow::SignedToSigned;
+            let (least, most) = if is_signed { (!(words >> 1), words >> 1) } else { (0, words) };
+            let (least, most) = (both(s, least), both(s, most));
+            let v = s.v2(Op::MaxS, ty, n, least);
+            s.v2(Op::MinS, ty, v, most)
+        }
+    }
+}
+
 /// `n`, of lanes twice as wide as `1 << size` bytes, made to fit these, in the lower half.
 fn narrowed<S: Sem>(s: &mut S, size: u8, kind: Narrow, n: S::W) -> Saturated<S> {
-    let v = s.lanes(Op::Narrow, Ty::int_lanes(size), kind as u64, &[n, n]);
+    let (v, how) = if size == 2 { (fitting_words(s, kind, n), Narrow::Truncate) } else { (n, kind) };
+    let v = s.lanes(Op::Narrow, Ty::int_lanes(size), how as u64, &[v, v]);
     let back = widened(s, (size, 0), v, kind == Narrow::SignedToSigned);
     (v, s.v2(Op::Xor, Ty::V128, back, n))
 }

@@ -91,6 +91,7 @@ extensions! {
     Dit "DIT" Pfr0[48] = 1;
     Dgh "DGH" Isar1[48] = 1;
     Lse2 "LSE2" Mmfr2[32] = 1;
+    Ebf16 "EBF16" Isar1[44] = 2;
     Ecv "ECV" Mmfr0[60] = 1;
     Rng "RNG" Isar0[60] = 1;
 }

@@ -6,7 +6,7 @@
 //! rows at build time (`tcg_decodegen` says how they are written). [`features`] holds the table of extensions and CPU
 //! models, [`sysreg`] that of system registers. EL0 is complete for the rows there are; of EL1 to EL3 there is the state that
 //! rows name, and neither address translation nor exception entry. Left out: A32, SVE, SME, memory tagging, guarded pages,
-//! alternative float behaviour (FEAT_AFP), extended BFloat16 behaviour (FEAT_EBF16), 64-byte loads and stores.
+//! alternative float behaviour (FEAT_AFP, FEAT_RPRES), 64-byte loads and stores, common short sequences (FEAT_CSSC).
 
 pub mod cpu;
 pub mod crc;

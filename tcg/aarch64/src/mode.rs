@@ -11,6 +11,7 @@
 //! | 7 | FPCR.AHP |
 //! | 8 | SIMD and floating point are on |
 //! | 9 | identification registers answer at EL0 |
+//! | 10 | FPCR.EBF |
 //! | 16..=63 | extensions, by number |
 
 use crate::features::Ext;
@@ -25,6 +26,7 @@ const FZ16: u64 = 1 << 6;
 const AHP: u64 = 1 << 7;
 const FP_ON: u64 = 1 << 8;
 const USER_IDS: u64 = 1 << 9;
+const EBF: u64 = 1 << 10;
 const EXT_SHIFT: u32 = 16;
 
 const _: () = assert!(Ext::COUNT <= u64::BITS - EXT_SHIFT, "mode has a bit for each");
@@ -32,12 +34,9 @@ const _: () = assert!(Ext::COUNT <= u64::BITS - EXT_SHIFT, "mode has a bit for e
 /// The mode of the present state.
 pub fn of(system: &System) -> u64 {
     let control = system.fpcr;
-    let float = [(fpcr::FZ, FZ), (fpcr::DN, DN), (fpcr::FZ16, FZ16), (fpcr::AHP, AHP)].into_iter().fold(
-        0,
-        |all, (bit, mode)| {
-            if control & bit != 0 { all | mode } else { all }
-        },
-    );
+    let bits = [(fpcr::FZ, FZ), (fpcr::DN, DN), (fpcr::FZ16, FZ16), (fpcr::AHP, AHP), (fpcr::EBF, EBF)];
+    let float =
+        bits.into_iter().fold(0, |all, (bit, mode)| if control & bit != 0 { all | mode } else { all });
     let user = if system.user_ids { USER_IDS } else { 0 };
     let rounding = (control >> fpcr::RMODE_SHIFT & 3) << RMODE_SHIFT;
     system.features.bits() << EXT_SHIFT | FP_ON | user | float | rounding | u64::from(system.el)
@@ -61,6 +60,11 @@ pub fn user_ids(mode: u64) -> bool {
 /// Whether half-precision conversions use the alternative format.
 pub fn alternative_half(mode: u64) -> bool {
     mode & AHP != 0
+}
+
+/// Whether sums of products of BFloat16 numbers have the extended behaviour.
+pub fn extended_bfloat(mode: u64) -> bool {
+    mode & EBF != 0
 }
 
 /// The rounding mode that the float unit is in, FPCR.RMode.

@@ -10,6 +10,8 @@ use tcg_core::sem::{flags, packed};
 
 /// Bits of FPCR.
 pub mod fpcr {
+    /// Extended BFloat16 behaviour.
+    pub const EBF: u64 = 1 << 13;
     /// Flush subnormal halves.
     pub const FZ16: u64 = 1 << 19;
     /// Rounding mode.
@@ -21,7 +23,7 @@ pub mod fpcr {
     /// Alternative half precision.
     pub const AHP: u64 = 1 << 26;
     /// What can be written. Stride and Len are kept, and mean nothing in AArch64 state.
-    pub const WRITABLE: u64 = 0x7ff << 16;
+    pub const WRITABLE: u64 = 0x7ff << 16 | EBF;
 }
 
 /// FPSR's flags of AArch32 comparisons.
@@ -208,7 +210,8 @@ pub fn set_fpsr(cpu: &mut Cpu, value: u64) {
 /// FPCR becomes `value`. The caller sees to it that translations for the new mode are used.
 pub fn set_fpcr(cpu: &mut Cpu, value: u64) {
     let half = if cpu.system.features.has(Ext::Fp16) { 0 } else { fpcr::FZ16 };
-    cpu.system.fpcr = value & fpcr::WRITABLE & !half;
+    let extended = if cpu.system.features.has(Ext::Ebf16) { 0 } else { fpcr::EBF };
+    cpu.system.fpcr = value & fpcr::WRITABLE & !half & !extended;
 }
 
 /// PSTATE.{N,Z,C,V} in bits 31 to 28.

@@ -174,7 +174,8 @@ fn simd_rounding() {
 
 #[test]
 fn simd_flushing() {
-    let control = Control { rounding: true, bits: fpcr::DN | fpcr::FZ | fpcr::FZ16 | fpcr::AHP };
+    let bits = fpcr::DN | fpcr::FZ | fpcr::FZ16 | fpcr::AHP | fpcr::EBF;
+    let control = Control { rounding: true, bits };
     agree("simd-flushing", control, is_simd_float);
 }
 

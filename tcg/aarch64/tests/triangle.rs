@@ -65,8 +65,11 @@ impl Source for Insns {
         cpu.system.keys = std::array::from_fn(|n| [n as u64 * 7 + 1, n as u64 * 11 + 2]);
         cpu.flags = rng.bits() & packed::ALL;
         let rounding = rng.pick(&[0, 0, 0, 1, 2, 3]) << fpcr::RMODE_SHIFT;
-        let rest =
-            if rng.chance(50) { 0 } else { rng.bits() & (fpcr::FZ | fpcr::DN | fpcr::FZ16 | fpcr::AHP) };
+        let rest = if rng.chance(50) {
+            0
+        } else {
+            rng.bits() & (fpcr::FZ | fpcr::DN | fpcr::FZ16 | fpcr::AHP | fpcr::EBF)
+        };
         cpu.system.fpcr = rounding | rest;
         for n in 0..32 {
             let low = match rng.below(4) {

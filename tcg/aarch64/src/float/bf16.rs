@@ -1,5 +1,5 @@
 //! BFloat16 arithmetic: J1.1.3, the functions that begin with BF. The upper halves of singles; sums of products are rounded to
-//! odd, without flags, NaN payloads and subnormal numbers, whatever FPCR says.
+//! odd, without flags, NaN payloads and subnormal numbers, whatever FPCR says; unless FPCR.EBF asks for the extended behaviour.
 
 use super::processed_nan;
 use tcg_core::fp;
@@ -67,6 +67,30 @@ pub fn add_products(sum: u64, a: u64, b: u64) -> u64 {
     let high = |v: u64| v & 0xffff_0000;
     let products = to_odd(fp::add, to_odd(fp::mul, low(a), low(b)), to_odd(fp::mul, high(a), high(b)));
     to_odd(fp::add, sum, products)
+}
+
+/// The same with the extended behaviour: the sum of the products is rounded once, as `mode` says, and then added.
+pub fn add_products_extended(sum: u64, a: u64, b: u64, mode: FloatMode) -> u64 {
+    let mode = mode.canonical_nans();
+    let exact = FloatMode::new(Rm::Rtz);
+    let double = |v: u64| {
+        let v = fp::flush_input(Ty::F32, v, mode, &mut 0);
+        fp::convert((Ty::F32, Ty::F64), v, exact, &mut 0)
+    };
+    // Doubles have room for each product.
+    let product = |a, b| fp::mul(Ty::F64, double(a), double(b), exact, &mut 0);
+    let (low, high) =
+        (product(a << 16 & 0xffff_0000, b << 16 & 0xffff_0000), product(a & 0xffff_0000, b & 0xffff_0000));
+    let mut raised = 0;
+    let both = fp::add(Ty::F64, low, high, exact, &mut raised);
+    let both = match both << 1 {
+        // The sign of a zero depends on the rounding mode.
+        0 => fp::add(Ty::F64, low, high, FloatMode::new(mode.rm()), &mut 0),
+        // Rounded to odd, which rounding again does not notice.
+        _ => both | u64::from(raised & flags::NX != 0),
+    };
+    let products = fp::convert((Ty::F64, Ty::F32), both, mode, &mut 0);
+    fp::add(Ty::F32, sum, products, mode, &mut 0)
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ operations! {
     AddLongProduct;
     /// Singles to BFloat16, in the lower half.
     ToBfloat;
-    /// BFDOT: pairs of BFloat16, and singles.
+    /// BFDOT: pairs of BFloat16, and singles; more: with the extended behaviour.
     BfloatPairs;
 }
 
@@ -131,6 +131,7 @@ fn each(FloatParam { op, size, mode, more, .. }: FloatParam, [a, b, c]: [u64; 3]
         FloatSoft::NarrowToOdd => super::narrow_to_odd(a, mode, raised),
         FloatSoft::AddLongProduct => super::add_long_product([a, b, c], more != 0, mode, raised),
         FloatSoft::ToBfloat => bf16::narrow(a, mode, raised),
+        FloatSoft::BfloatPairs if more != 0 => bf16::add_products_extended(c, a, b, mode),
         FloatSoft::BfloatPairs => bf16::add_products(c, a, b),
     }
 }

@@ -52,6 +52,11 @@ impl FloatMode {
         Self(self.0 | Self::NANS)
     }
 
+    /// The opposite of [`Self::propagating_nans`].
+    pub const fn canonical_nans(self) -> Self {
+        Self(self.0 & !Self::NANS)
+    }
+
     /// Tininess is detected before rounding.
     pub const fn tiny_before(self) -> Self {
         Self(self.0 | Self::BEFORE)

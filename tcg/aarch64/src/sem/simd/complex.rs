@@ -6,6 +6,7 @@ use super::float::Floats;
 use super::{get, put};
 use crate::float::lanes::FloatSoft;
 use crate::isa::{VB3, VCadd, VCmla, VCmlaE, VD3, VDotE, VHCadd, VHCmla, VHCmlaE};
+use crate::mode;
 use crate::sem::Cx;
 use tcg_core::ir::Op;
 use tcg_core::sem::{Flow, Lane, Sem, splat_bits};
@@ -160,7 +161,8 @@ long_products! {
 /// Sums of products of pairs of BFloat16 numbers, added to `d`.
 fn bfloat_pairs<S: Sem>(s: &mut S, cx: &Cx, q: u8, args: [S::W; 3]) -> S::W {
     let f = Floats::vector(2, q);
-    float_soft(s, FloatSoft::BfloatPairs, f, (f.dynamic(cx), 0), &args)
+    let extended = mode::extended_bfloat(cx.at.mode);
+    float_soft(s, FloatSoft::BfloatPairs, f, (f.dynamic(cx), extended.into()), &args)
 }
 
 /// Sums of products of two BFloat16 numbers.

@@ -201,10 +201,6 @@ ops! {
     CondFloat "condfloat" 2 Flags;
     /// Between float types. F64x2 takes the lower two lanes of singles; F32x4 gives two lanes and zeros above.
     FToF "ftof" 1 Flags;
-    /// The lower half's lanes of binary16 to binary32; the type is F32x4.
-    FOfHalves "fofhalves" 1 Flags;
-    /// Lanes of binary32 to binary16 in the lower half, zeros above; the type is F16x8. Subnormal results stay.
-    FToHalves "ftohalves" 1 Flags;
     /// Float to signed integer, saturating, NaN to the largest or, with bit 8 of `imm`, to zero.
     FToS "ftos" 1 Flags;
     /// Float to unsigned integer, likewise.
@@ -266,4 +262,8 @@ ops! {
     /// Vector helper `imm` (low 16 bits) with parameter `imm >> 16` and up to three arguments (missing ones are like the
     /// first). It may raise float flags, and touches no other state.
     CallVector "callvector" 3 Flags;
+    /// The lower half's lanes of binary16 to binary32; the type is F32x4.
+    FOfHalves "fofhalves" 1 Flags;
+    /// Lanes of binary32 to binary16 in the lower half, zeros above; the type is F16x8. Subnormal results stay.
+    FToHalves "ftohalves" 1 Flags;
 }

@@ -9,7 +9,7 @@ mod x64;
 
 pub use helpers::{MemoryHelpers, core_helpers};
 pub use x64::{CodeBuffer, Fault, HostFeatures, Runner, disassemble, recover};
-pub(crate) use x64::{Outcome, cas, copy, load, store, unpack_fault};
+pub(crate) use x64::{Outcome, cas, cas_128, copy, load, store, unpack_fault};
 
 use crate::cpu::{Helper, RegDesc};
 

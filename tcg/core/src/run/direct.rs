@@ -122,6 +122,22 @@ impl Direct {
         Ok(eval::extend(op, ty, self.swap::<G>(addr, values, op)?))
     }
 
+    /// Atomic compare and swap of 16 aligned bytes; gives the old value.
+    pub fn cas_128<G: Guest>(&mut self, addr: u64, [mut old, new]: [u128; 2]) -> Result<u128, Fault> {
+        if addr & 15 != 0 {
+            return Err(G::misaligned(addr, Access::Write).into());
+        }
+        self.check::<G>(addr, 16, Access::Write)?;
+        // SAFETY: as in `load`.
+        let done = unsafe { host::cas_128(addr, &mut old, new) };
+        self.outcome::<G>(done, addr, Access::Write).map(|_| old)
+    }
+
+    /// The code at `addr` may have changed by a store through another mapping.
+    pub fn code_changed(&self, addr: u64, len: u64) {
+        self.watch.code_written(addr, len);
+    }
+
     /// Whether the byte at `addr` may be accessed; nothing is.
     pub fn probe<G: Guest>(&mut self, addr: u64, access: Access) -> Result<(), Trap> {
         let needed = match access {

@@ -326,9 +326,20 @@ impl Mmu {
         addr: u64,
         [expected, new]: [u128; 2],
     ) -> Result<u128, Fault> {
+        if let Some(direct) = &mut self.direct {
+            return direct.cas_128::<G>(addr, [expected, new]);
+        }
         let host = self.atomic_place::<G>(cpu, addr, MemOp::new(4))?;
         // SAFETY: aligned RAM, see `atomic_place`.
         Ok(unsafe { cas_host_128(host.cast(), expected, new) })
+    }
+
+    /// The guest says that the code at `addr` may have changed. Stores are noticed by themselves, but for those of a process
+    /// through another mapping.
+    pub fn code_changed(&self, addr: u64, len: u64) {
+        if let Some(direct) = &self.direct {
+            direct.code_changed(addr, len);
+        }
     }
 
     /// The guest-physical address of the code at `pc`.

@@ -2,7 +2,7 @@
 //! [`super::faults::recover`]: a fault inside these functions makes them return it.
 //!
 //! They are leaves that use no stack, so that the handler only has to continue at a `ret`, with the fault in the two
-//! result registers.
+//! result registers; the one that borrows rbx is the last, and gives it back first.
 
 use std::arch::global_asm;
 
@@ -27,9 +27,9 @@ pub fn unpack_fault(fault: u64) -> (i32, i32) {
 
 global_asm!(
     ".pushsection .text.mimic_access,\"ax\",@progbits",
-    ".hidden mimic_access_begin, mimic_access_end, mimic_access_fault",
-    ".globl mimic_access_begin, mimic_access_end, mimic_access_fault",
-    ".irp name, load1, load2, load4, load8, store1, store2, store4, store8, cas1, cas2, cas4, cas8, copy",
+    ".hidden mimic_access_begin, mimic_access_end, mimic_access_fault, mimic_access_fault16",
+    ".globl mimic_access_begin, mimic_access_end, mimic_access_fault, mimic_access_fault16",
+    ".irp name, load1, load2, load4, load8, store1, store2, store4, store8, cas1, cas2, cas4, cas8, cas16, copy",
     ".globl mimic_access_\\name",
     ".hidden mimic_access_\\name",
     ".endr",
@@ -47,7 +47,12 @@ global_asm!(
     "mimic_access_cas4: mov rax, rsi; lock cmpxchg dword ptr [rdi], edx; xor edx, edx; ret",
     "mimic_access_cas8: mov rax, rsi; lock cmpxchg qword ptr [rdi], rdx; xor edx, edx; ret",
     "mimic_access_copy: mov rcx, rdx; rep movsb; xor edx, edx; ret",
+    "mimic_access_cas16: mov r9, rbx; mov r10, rsi",
+    "mov rax, [rsi]; mov rbx, [rdx]; mov rcx, [rdx + 8]; mov rdx, [rsi + 8]",
+    "lock cmpxchg16b xmmword ptr [rdi]",
+    "mov [r10], rax; mov [r10 + 8], rdx; mov rbx, r9; xor edx, edx; ret",
     "mimic_access_end:",
+    "mimic_access_fault16: mov rbx, r9",
     "mimic_access_fault: ret",
     ".popsection",
 );
@@ -56,6 +61,7 @@ unsafe extern "sysv64" {
     static mimic_access_begin: u8;
     static mimic_access_end: u8;
     static mimic_access_fault: u8;
+    static mimic_access_fault16: u8;
     fn mimic_access_load1(addr: u64) -> Outcome;
     fn mimic_access_load2(addr: u64) -> Outcome;
     fn mimic_access_load4(addr: u64) -> Outcome;
@@ -68,13 +74,18 @@ unsafe extern "sysv64" {
     fn mimic_access_cas2(addr: u64, old: u64, new: u64) -> Outcome;
     fn mimic_access_cas4(addr: u64, old: u64, new: u64) -> Outcome;
     fn mimic_access_cas8(addr: u64, old: u64, new: u64) -> Outcome;
+    fn mimic_access_cas16(addr: u64, old: *mut u128, new: *const u128) -> Outcome;
     fn mimic_access_copy(to: u64, from: u64, len: u64) -> Outcome;
 }
 
 /// Where a fault at `pc` inside one of these functions goes on; `None` if `pc` is elsewhere.
 pub fn continuation(pc: u64) -> Option<u64> {
     let (begin, end) = (&raw const mimic_access_begin as u64, &raw const mimic_access_end as u64);
-    (begin..end).contains(&pc).then_some(&raw const mimic_access_fault as u64)
+    let next = match pc < mimic_access_cas16 as *const () as u64 {
+        true => &raw const mimic_access_fault,
+        false => &raw const mimic_access_fault16,
+    };
+    (begin..end).contains(&pc).then_some(next as u64)
 }
 
 /// Loads `1 << size` bytes, with zeros above them.
@@ -123,6 +134,15 @@ pub unsafe fn cas(addr: u64, old: u64, new: u64, size: u8) -> Outcome {
             _ => mimic_access_cas8(addr, old, new),
         }
     }
+}
+
+/// Atomic compare and swap of 16 aligned bytes: `old` becomes what was there.
+///
+/// # Safety
+/// As for [`store`].
+pub unsafe fn cas_128(addr: u64, old: &mut u128, new: u128) -> Outcome {
+    // SAFETY: the caller's promise.
+    unsafe { mimic_access_cas16(addr, old, &new) }
 }
 
 /// Copies `len` bytes; after a fault some of them are copied.

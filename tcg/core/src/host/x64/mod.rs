@@ -27,7 +27,7 @@ mod vector_float;
 mod vector_integer;
 mod vector_shuffle;
 
-pub use access::{Outcome, cas, copy, load, store, unpack_fault};
+pub use access::{Outcome, cas, cas_128, copy, load, store, unpack_fault};
 pub use buffer::{CodeBuffer, Runner};
 pub use faults::{Fault, recover};
 pub use features::HostFeatures;

@@ -85,6 +85,8 @@ extensions! {
     I8mm "I8MM" Isar1[52] = 1;
 
     PauthGeneric "PACQARMA5" Isar1[24] = 1;
+    // A code of our own instead of QARMA5, under QEMU's name of the property.
+    PauthImpdef "pauth-impdef" Isar1[28] = 0;
     Bti "BTI" Pfr1[0] = 1;
     Ssbs "SSBS" Pfr1[4] = 1;
     Ssbs2 "SSBS2" Pfr1[4] = 2;
@@ -286,6 +288,11 @@ impl Features {
                 value = value & !(15 << at) | field << at;
             }
         }
+        if reg == IdReg::Isar1 && self.has(Ext::PauthImpdef) {
+            // APA and GPA are those of QARMA5, API and GPI those of another code.
+            let (address, generic) = (value >> 4 & 15, value >> 24 & 15);
+            value = value & !(15 << 4 | 15 << 24) | address << 8 | generic << 28;
+        }
         // The two fields of floating point agree.
         if reg == IdReg::Pfr0 { value & !(15 << 20) | (value >> 16 & 15) << 20 } else { value }
     }
@@ -330,6 +337,13 @@ mod tests {
         assert_eq!(["cortex-a53", "cortex-a57", "cortex-a72"].map(ids), [v8_0; 3]);
         assert_eq!(ids("cortex-a76"), [0x11_0011, 0x10, 0x1000_1021_1120, 0x10_0001]);
         assert_eq!(ids("neoverse-n1"), [0x11_0011, 0x20, 0x1000_1021_1120, 0x10_0001]);
+    }
+
+    #[test]
+    fn the_code_of_pointers_has_its_own_fields() {
+        let id = |cpu| Features::parse(cpu).expect("a model").id(IdReg::Isar1) & 0xff00_0ff0;
+        assert_eq!(id("max"), 0x1000_0500);
+        assert_eq!(id("max,pauth-impdef=off"), 0x0100_0050);
     }
 
     #[test]

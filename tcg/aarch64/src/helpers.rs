@@ -57,16 +57,21 @@ helpers! {
     /// CRC-32: value so far, data, log2 of its bytes and in bit 2 whether Castagnoli's.
     CRC32 "crc32" |_, [crc, data, kind]| Ok(crc::update(crc as u32, data, kind as u32 & 3, kind & 4 != 0).into());
     /// Signs a pointer: pointer, modifier, key.
-    PAC_ADD "pac_add" |cpu, [ptr, modifier, key]| Ok(pauth::add(ptr, modifier, cpu.system.keys[key as usize & 3]));
+    PAC_ADD "pac_add" |cpu, [ptr, modifier, key]| {
+        let code = pauth::code(cpu.system.features);
+        Ok(pauth::add(code, ptr, modifier, cpu.system.keys[key as usize & 3]))
+    };
     /// Checks a pointer and strips it: pointer, modifier, key.
     PAC_CHECK "pac_check" |cpu, [ptr, modifier, key]| {
-        let key = key as usize & 3;
-        pauth::authenticate(ptr, modifier, cpu.system.keys[key]).ok_or(Stop::Trap(pauth::failure(key)))
+        let (code, key) = (pauth::code(cpu.system.features), key as usize & 3);
+        pauth::authenticate(code, ptr, modifier, cpu.system.keys[key]).ok_or(Stop::Trap(pauth::failure(key)))
     };
     /// Strips a pointer.
     PAC_STRIP "pac_strip" |_, [ptr, ..]| Ok(pauth::strip(ptr));
     /// Code of data: data, modifier.
-    PAC_GENERIC "pac_generic" |cpu, [data, modifier, _]| Ok(pauth::generic(data, modifier, cpu.system.keys[4]));
+    PAC_GENERIC "pac_generic" |cpu, [data, modifier, _]| {
+        Ok(pauth::generic(pauth::code(cpu.system.features), data, modifier, cpu.system.keys[4]))
+    };
     /// Compares 128 bits at an address with scratch registers 0 and 1 and swaps them with 2 and 3; the old value comes in 0
     /// and 1.
     CAS_128 "cas_128" touches registers |cpu, [addr, ..]| cas_128(cpu, addr);
@@ -112,6 +117,12 @@ helpers! {
     /// JavaScript's conversion of a double: value, mode. See [`float::javascript_to_int`].
     JAVASCRIPT_TO_INT "javascript_to_int" |cpu, [a, kind, _]| {
         Ok(float::javascript_to_int(a, FloatMode::from_bits(kind), &mut cpu.head.fp_flags))
+    };
+    /// The instruction cache line that an address is in has to be filled anew.
+    FORGET_CODE "forget_code" |cpu, [addr, ..]| {
+        let line = 4u64 << (cpu.system.features.ctr() & 15);
+        with_mmu::<Aarch64, _>(cpu, |_, mmu| mmu.code_changed(addr & !(line - 1), line));
+        Ok(0)
     };
 }
 

@@ -1,7 +1,9 @@
-//! Pointer authentication: D8.10. The code is QARMA5 (Avanzi, "The QARMA Block Cipher Family", with S-box sigma 2), its use
-//! that of FEAT_PAuth2 with FEAT_FPAC. Addresses have 48 bits and a tag above (as Linux sets EL0 up).
+//! Pointer authentication: D8.10, used as FEAT_PAuth2 with FEAT_FPAC has it. The code is one of our own, which the manual
+//! allows and which costs a few host instructions, or QARMA5 (Avanzi, "The QARMA Block Cipher Family", with S-box sigma 2).
+//! Addresses have 48 bits and a tag above (as Linux sets EL0 up).
 
 use crate::esr::{self, class};
+use crate::features::{Ext, Features};
 use crate::sysreg::Key;
 use tcg_core::guest::Trap;
 
@@ -112,6 +114,22 @@ pub fn qarma5(data: u64, tweak: u64, [core, white]: Key) -> u64 {
     v ^ white_after
 }
 
+/// The code of our own: both steps of the finaliser of MurmurHash3, with the key in between.
+fn mixed(data: u64, tweak: u64, [low, high]: Key) -> u64 {
+    let step = |v: u64, by: u64| (v ^ v >> 33).wrapping_mul(by);
+    let v = step(data ^ low, 0xff51_afd7_ed55_8ccd) ^ tweak.rotate_left(32) ^ high;
+    let v = step(v, 0xc4ce_b9fe_1a85_ec53);
+    v ^ v >> 33
+}
+
+/// A code of data and modifier.
+type Code = fn(u64, u64, Key) -> u64;
+
+/// The code that a PE uses.
+pub fn code(features: Features) -> Code {
+    if features.has(Ext::PauthImpdef) { mixed } else { qarma5 }
+}
+
 /// Which half of the space a pointer is in.
 const HALF: u64 = 1 << 55;
 
@@ -127,19 +145,19 @@ pub fn strip(ptr: u64) -> u64 {
 }
 
 /// `ptr` with a code.
-pub fn add(ptr: u64, modifier: u64, key: Key) -> u64 {
-    ptr ^ qarma5(strip(ptr), modifier, key) & field(ptr)
+pub fn add(code: Code, ptr: u64, modifier: u64, key: Key) -> u64 {
+    ptr ^ code(strip(ptr), modifier, key) & field(ptr)
 }
 
 /// `ptr` without its code, if it is the right one.
-pub fn authenticate(ptr: u64, modifier: u64, key: Key) -> Option<u64> {
+pub fn authenticate(code: Code, ptr: u64, modifier: u64, key: Key) -> Option<u64> {
     let stripped = strip(ptr);
-    (ptr ^ qarma5(stripped, modifier, key) & field(ptr) == stripped).then_some(stripped)
+    (ptr ^ code(stripped, modifier, key) & field(ptr) == stripped).then_some(stripped)
 }
 
 /// A code of 32 bits for any data.
-pub fn generic(data: u64, modifier: u64, key: Key) -> u64 {
-    qarma5(data, modifier, key) & !0xffff_ffff
+pub fn generic(code: Code, data: u64, modifier: u64, key: Key) -> u64 {
+    code(data, modifier, key) & !0xffff_ffff
 }
 
 /// What a wrong code of key `key` (IA, IB, DA, DB) leads to.
@@ -169,11 +187,17 @@ mod tests {
     #[test]
     fn signed_pointers_come_back() {
         let key = [1, 2];
-        for ptr in [0x0000_7fff_1234_5678, 0xffff_8000_1234_5678, 0x5a00_0000_0000_1000] {
-            let signed = add(ptr, 7, key);
-            assert_eq!(strip(signed), ptr);
-            assert_eq!(authenticate(signed, 7, key), Some(ptr));
-            assert_eq!(authenticate(signed ^ 1 << 50, 7, key), None);
+        for code in [mixed as Code, qarma5] {
+            for ptr in [0x0000_7fff_1234_5678, 0xffff_8000_1234_5678, 0x5a00_0000_0000_1000] {
+                let signed = add(code, ptr, 7, key);
+                assert_eq!(strip(signed), ptr);
+                assert_eq!(authenticate(code, signed, 7, key), Some(ptr));
+                assert_eq!(authenticate(code, signed ^ 1 << 50, 7, key), None);
+                // Every part of it counts.
+                assert_ne!(add(code, ptr, 8, key), signed);
+                assert_ne!(add(code, ptr, 7, [1, 3]), signed);
+                assert_ne!(add(code, ptr, 7, [3, 2]), signed);
+            }
         }
     }
 }

@@ -206,8 +206,13 @@ pub fn sys<S: Sem>(s: &mut S, cx: &Cx, a: Sys) -> Flow<S> {
     const DC_CVADP: u16 = instruction(3, 7, 13, 1);
     const DC_CIVAC: u16 = instruction(3, 7, 14, 1);
     match a.reg {
-        // Stores to code are noticed by themselves; caches are not modelled.
-        IC_IVAU | DC_CVAC | DC_CVAU | DC_CIVAC => fall::<S>(),
+        // Caches are not modelled.
+        DC_CVAC | DC_CVAU | DC_CIVAC => fall::<S>(),
+        IC_IVAU => {
+            let addr = x(s, a.rt);
+            s.call(helpers::FORGET_CODE, &[addr])?;
+            fall::<S>()
+        }
         DC_CVAP if cx.has(Ext::Dpb) => fall::<S>(),
         DC_CVADP if cx.has(Ext::Dpb2) => fall::<S>(),
         DC_ZVA => {

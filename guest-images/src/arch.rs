@@ -2,20 +2,25 @@
 
 use crate::{Error, Result};
 
-/// An architecture for which the recipes know a kernel package and a console.
+/// An architecture whose packages can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Arch {
+    /// 64-bit Arm.
+    Arm64,
     /// 64-bit little-endian RISC-V (Debian 13 and later).
     Riscv64,
 }
 
 impl Arch {
-    /// Every architecture, in the order in which images are listed.
-    pub const ALL: [Arch; 1] = [Arch::Riscv64];
+    /// Every architecture.
+    pub const ALL: [Arch; 2] = [Arch::Arm64, Arch::Riscv64];
+    /// Those that images are made for, in the order in which they are listed: a machine boots them.
+    pub const BOOTABLE: [Arch; 1] = [Arch::Riscv64];
 
     /// Debian's name of the architecture.
     pub fn debian(self) -> &'static str {
         match self {
+            Arch::Arm64 => "arm64",
             Arch::Riscv64 => "riscv64",
         }
     }
@@ -23,6 +28,7 @@ impl Arch {
     /// The metapackage that depends on the newest kernel.
     pub fn kernel_metapackage(self) -> &'static str {
         match self {
+            Arch::Arm64 => "linux-image-arm64",
             Arch::Riscv64 => "linux-image-riscv64",
         }
     }
@@ -30,6 +36,7 @@ impl Arch {
     /// The kernel's `console=` for the first serial port of the usual board.
     pub fn console(self) -> &'static str {
         match self {
+            Arch::Arm64 => "ttyAMA0",
             Arch::Riscv64 => "ttyS0",
         }
     }

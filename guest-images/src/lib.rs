@@ -4,7 +4,7 @@
 //! [`recipes`] name Debian packages, [`repo`] finds, verifies and caches them, [`deb`] reads them, [`tree`] and [`cpio`]
 //! turn the files into an initramfs. A guest that can only be finished by running its own programs (`debian-disk`) is
 //! described as a [`recipes::BuildStep`], which the caller boots in the emulator. [`Store`] is the whole of it for a
-//! command line.
+//! command line. For user mode, [`Store::root`] unpacks packages into a directory.
 //!
 //! Packages are fetched by this crate itself, as an ordinary user and into the user's cache directory; apt is only read
 //! for the name of the mirror. Trust comes from the signed `Release` file: it carries the checksum of the package index,
@@ -25,6 +25,7 @@ mod modules;
 mod progress;
 pub mod recipes;
 pub mod repo;
+mod root;
 mod store;
 #[cfg(test)]
 mod testing;

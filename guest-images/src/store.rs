@@ -11,7 +11,7 @@ use crate::error::{At, Error, Result};
 use crate::initramfs::{self, InitramfsSpec};
 use crate::recipes::{Emulator, Guest, Kitchen, RECIPES, Recipe};
 use crate::repo::{Repository, Settings, Verifier};
-use crate::{Arch, Client, Progress, mirror};
+use crate::{Arch, Client, Progress, mirror, root};
 
 /// The release that images are made from.
 const SUITE: &str = "trixie";
@@ -69,7 +69,7 @@ impl Store {
             let size = directory.join(MANIFEST).exists().then(|| size_of(&directory));
             ImageInfo { name: recipe.name.to_owned(), arch, description: recipe.description, size }
         };
-        RECIPES.iter().flat_map(|recipe| Arch::ALL.map(|arch| of(recipe, arch))).collect()
+        RECIPES.iter().flat_map(|recipe| Arch::BOOTABLE.map(|arch| of(recipe, arch))).collect()
     }
 
     /// Whether there is a recipe of this name (`NAME` or `NAME:ARCH`).
@@ -183,6 +183,19 @@ impl Store {
         initramfs::write(&spec.build(&repo, &kernel, progress)?, out)
     }
 
+    /// Unpacks a system's essential packages, and those of `options`, into a directory for user mode.
+    pub fn root(
+        &self,
+        arch: Arch,
+        options: &PullOptions,
+        directory: &Path,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let _lock = self.lock(progress)?;
+        let repo = self.repository(arch, options, progress)?;
+        root::make(&repo, SUITE, &options.packages, directory, progress)
+    }
+
     fn repository(&self, arch: Arch, options: &PullOptions, progress: &dyn Progress) -> Result<Repository> {
         let mirrors = match &options.mirror {
             Some(url) => vec![url.clone()],
@@ -221,6 +234,10 @@ fn find(name: &str) -> Result<(&'static Recipe, Arch)> {
         Some((base, arch)) => (base, arch.parse()?),
         None => (name, Arch::Riscv64),
     };
+    if !Arch::BOOTABLE.contains(&arch) {
+        let known = Arch::BOOTABLE.map(Arch::debian).join(", ");
+        return Err(Error::UnknownArch { name: arch.debian().to_owned(), known });
+    }
     let recipe = RECIPES.iter().find(|recipe| recipe.name == base).ok_or_else(|| Error::UnknownImage {
         name: base.to_owned(),
         known: RECIPES.iter().map(|recipe| recipe.name).collect::<Vec<_>>().join(", "),

@@ -67,22 +67,32 @@ impl Tree {
     /// Puts a node at a path, and directories above it where there are none. A directory stays when a package brings it
     /// again as something else, as with dpkg; everything else is replaced.
     pub fn put(&mut self, path: &str, node: Node) -> Result<()> {
+        self.place(path, node).map(|_| ())
+    }
+
+    /// [`Self::put`]; gives the path where the node is now, without links, unless another one stays there.
+    pub fn place(&mut self, path: &str, node: Node) -> Result<Option<String>> {
         let path = clean(path)?;
         if path.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let path = self.resolve_parents(&path)?;
         for (slash, _) in path.match_indices('/') {
             self.nodes.entry(path[..slash].to_owned()).or_insert_with(|| Node::new(Kind::Dir, 0o755));
         }
         match self.nodes.get(&path).map(|old| &old.kind) {
-            Some(Kind::Dir) if node.kind != Kind::Dir => {}
-            Some(Kind::Symlink(_)) if node.kind == Kind::Dir => {}
+            Some(Kind::Dir) if node.kind != Kind::Dir => Ok(None),
+            Some(Kind::Symlink(_)) if node.kind == Kind::Dir => Ok(None),
             _ => {
-                self.nodes.insert(path, node);
+                self.nodes.insert(path.clone(), node);
+                Ok(Some(path))
             }
         }
-        Ok(())
+    }
+
+    /// A path with no symbolic link in it but perhaps the last component.
+    pub fn resolve(&self, path: &str) -> Result<String> {
+        self.resolve_parents(&clean(path)?)
     }
 
     /// A regular file of root's.

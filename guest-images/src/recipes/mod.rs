@@ -2,7 +2,7 @@
 
 mod debian;
 pub mod disk;
-mod dpkg;
+pub(crate) mod dpkg;
 mod installer;
 mod qcow2;
 

@@ -39,12 +39,20 @@ pub struct Abi {
     pub open_flags: &'static [(u64, u64)],
     /// `struct sigaction` has a restorer.
     pub has_restorer: bool,
-    /// Bytes of the register part of a signal frame.
-    pub mcontext_size: usize,
     /// `AT_MINSIGSTKSZ`.
     pub min_signal_stack: u64,
     /// System calls that only this architecture has.
     pub rows: &'static [Row],
+}
+
+/// A note of a core file.
+pub struct Note {
+    /// Whose kind it is: `CORE` or `LINUX`.
+    pub name: &'static str,
+    /// `NT_*`.
+    pub kind: u32,
+    /// What it says.
+    pub contents: Vec<u8>,
 }
 
 /// How a guest's trap ends for a process.
@@ -88,6 +96,8 @@ pub trait Arch: Guest {
     fn copy_cpu(cpu: &Self::Cpu) -> Self::Cpu;
     /// What a trap means.
     fn event(trap: Trap) -> Event;
+    /// Keeps what a trap says about an access to `addr`, for an architecture whose signal frames tell it.
+    fn note_fault(_cpu: &mut Self::Cpu, _trap: Trap, _addr: u64) {}
 
     /// Number and arguments of the system call that the CPU stands at.
     fn call(cpu: &Self::Cpu) -> (u64, [u64; 6]);
@@ -105,12 +115,20 @@ pub trait Arch: Guest {
     /// Enters a new program.
     fn start(cpu: &mut Self::Cpu, entry: u64, sp: u64);
 
-    /// Writes the registers as a signal frame has them into [`Abi::mcontext_size`] bytes.
-    fn save(cpu: &mut Self::Cpu, mcontext: &mut [u8]);
+    /// Bytes of the register part of a signal frame.
+    fn mcontext_size(cpu: &Self::Cpu) -> usize;
+    /// Writes the registers as a signal frame has them into [`Self::mcontext_size`] bytes of zeros, which go to guest address
+    /// `at`.
+    fn save(cpu: &mut Self::Cpu, at: u64, mcontext: &mut [u8]);
     /// Takes them back.
     fn restore(cpu: &mut Self::Cpu, mcontext: &[u8]);
     /// Enters a signal handler.
     fn enter_handler(cpu: &mut Self::Cpu, entry: HandlerEntry);
+
+    /// The registers for a core file: `elf_gregset_t`, and notes for the others.
+    fn core_registers(cpu: &mut Self::Cpu) -> (Vec<u8>, Vec<Note>);
+    /// What `/proc/cpuinfo` says of a CPU, behind the line with its number.
+    fn cpu_info(cpu: &Self::Cpu) -> String;
 
     /// `AT_HWCAP`, `AT_HWCAP2`.
     fn hwcap(cpu: &Self::Cpu) -> [u64; 2];

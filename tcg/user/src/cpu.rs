@@ -1,11 +1,15 @@
 //! A vCPU without its architecture: what the rest of user mode works on.
 
-use crate::arch::{Abi, Arch, Event, HandlerEntry};
+use crate::arch::{Abi, Arch, Event, HandlerEntry, Note};
 use base::CpuLines;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use tcg_core::run::{CodeCache, HostFault, Tiers, Vcpu, VcpuConfig};
+use tcg_core::guest::{Registers, Trap};
+use tcg_core::run::{CodeCache, HostFault, Tiers, Vcpu, VcpuConfig, VcpuFetch};
+
+/// Instructions that [`Cpu::show`] lists.
+const SHOWN: usize = 5;
 
 /// Why a CPU stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +49,20 @@ pub trait Cpu: Send {
     fn set_tls(&mut self, tls: u64);
     /// [`Arch::start`].
     fn start(&mut self, entry: u64, sp: u64);
+    /// [`Arch::mcontext_size`].
+    fn mcontext_size(&self) -> usize;
     /// [`Arch::save`].
-    fn save(&mut self) -> Vec<u8>;
+    fn save(&mut self, at: u64) -> Vec<u8>;
     /// [`Arch::restore`].
     fn restore(&mut self, mcontext: &[u8]);
     /// [`Arch::enter_handler`].
     fn enter_handler(&mut self, entry: HandlerEntry);
+    /// [`Arch::core_registers`].
+    fn core_registers(&mut self) -> (Vec<u8>, Vec<Note>);
+    /// [`Arch::cpu_info`].
+    fn cpu_info(&self) -> String;
+    /// The registers, and the instructions from the next one on, for people.
+    fn show(&mut self) -> String;
     /// [`Arch::hwcap`].
     fn hwcap(&self) -> [u64; 2];
     /// [`Arch::probe`].
@@ -70,22 +82,30 @@ impl<A: Arch> CpuOf<A> {
         let config = VcpuConfig { tiers, ..VcpuConfig::default() };
         Self { vcpu: Vcpu::new(cpu, Arc::new(CpuLines::default()), code, config), code: code.clone(), tiers }
     }
+
+    fn fault_at(&mut self, trap: Trap, fault: HostFault) -> Stop {
+        A::note_fault(self.vcpu.cpu_mut(), trap, fault.addr);
+        Stop::Fault(fault)
+    }
 }
 
 impl<A: Arch> Cpu for CpuOf<A> {
     fn run(&mut self) -> Stop {
         let Some(trap) = self.vcpu.run_process() else { return Stop::Attention };
+        let (pc, Trap { code, value }) = (self.pc(), trap);
+        tracing::trace!(target: "int", pc, "Taking exception {code:#x} with value {value:#x} at {pc:#x}");
         match A::event(trap) {
             Event::Call => {
                 let (number, args) = A::call(self.vcpu.cpu());
                 Stop::Call(number, args)
             }
             Event::Signal(signal, code) => Stop::Fault(HostFault { signal, code, addr: self.pc() }),
-            Event::SignalAt(signal, code, addr) => Stop::Fault(HostFault { signal, code, addr }),
-            Event::Access => match self.vcpu.host_fault() {
-                Some(fault) => Stop::Fault(fault),
-                None => Stop::Fault(HostFault { signal: libc::SIGSEGV, code: 1, addr: trap.value }),
-            },
+            Event::SignalAt(signal, code, addr) => self.fault_at(trap, HostFault { signal, code, addr }),
+            Event::Access => {
+                let unmapped = HostFault { signal: libc::SIGSEGV, code: 1, addr: trap.value };
+                let fault = self.vcpu.host_fault().unwrap_or(unmapped);
+                self.fault_at(trap, fault)
+            }
         }
     }
 
@@ -133,9 +153,13 @@ impl<A: Arch> Cpu for CpuOf<A> {
         A::start(self.vcpu.cpu_mut(), entry, sp);
     }
 
-    fn save(&mut self) -> Vec<u8> {
-        let mut mcontext = vec![0; A::ABI.mcontext_size];
-        A::save(self.vcpu.cpu_mut(), &mut mcontext);
+    fn mcontext_size(&self) -> usize {
+        A::mcontext_size(self.vcpu.cpu())
+    }
+
+    fn save(&mut self, at: u64) -> Vec<u8> {
+        let mut mcontext = vec![0; self.mcontext_size()];
+        A::save(self.vcpu.cpu_mut(), at, &mut mcontext);
         mcontext
     }
 
@@ -145,6 +169,27 @@ impl<A: Arch> Cpu for CpuOf<A> {
 
     fn enter_handler(&mut self, entry: HandlerEntry) {
         A::enter_handler(self.vcpu.cpu_mut(), entry);
+    }
+
+    fn core_registers(&mut self) -> (Vec<u8>, Vec<Note>) {
+        A::core_registers(self.vcpu.cpu_mut())
+    }
+
+    fn cpu_info(&self) -> String {
+        A::cpu_info(self.vcpu.cpu())
+    }
+
+    fn show(&mut self) -> String {
+        let mut text = Registers::<A> { cpu: self.vcpu.cpu(), float: false }.to_string();
+        let (mut at, mode) = (self.pc(), A::context(self.vcpu.cpu()).mode);
+        let (cpu, mmu) = self.vcpu.parts();
+        let mut fetch = VcpuFetch::<A> { mmu, cpu };
+        for _ in 0..SHOWN {
+            let Ok((insn, len)) = A::decode(&mut fetch, at, mode) else { break };
+            text += &format!("\n{at:#018x}:  {}", A::print(insn, at));
+            at = at.wrapping_add(len);
+        }
+        text
     }
 
     fn hwcap(&self) -> [u64; 2] {

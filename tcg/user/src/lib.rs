@@ -6,10 +6,13 @@
 //!
 //! An architecture takes part by implementing [`arch::Arch`]; `riscv` is the pattern.
 //!
-//! Left out: `ptrace`, core files, seccomp filters, and a base address other than zero.
+//! Left out: `ptrace`, seccomp filters, and a base address other than zero.
 
+mod aarch64;
 pub mod arch;
+mod core_file;
 mod cpu;
+mod crash;
 mod load;
 mod memory;
 mod process;
@@ -26,3 +29,5 @@ mod vdso;
 
 pub use load::{Kind, LoadError, kind};
 pub use process::{Config, StartError, run};
+pub use strace::open_log;
+pub use syscall::HIDDEN;

@@ -7,6 +7,7 @@ use crate::memory::{Backing, Memory};
 use crate::signal::{Actions, host};
 use crate::stack::{self, Setup};
 use crate::strace::Strace;
+use crate::syscall::Told;
 use crate::sysroot::Sysroot;
 use crate::thread::Thread;
 use crate::vdso;
@@ -39,10 +40,10 @@ pub struct Config {
     pub release: Option<String>,
     /// `-strace`.
     pub strace: bool,
-    /// `-d unimp`.
-    pub unimplemented: bool,
-    /// `-D`.
+    /// Where that is logged; stderr if there is nothing.
     pub log: Option<PathBuf>,
+    /// The options about logging, for the emulator of a program that this one becomes.
+    pub log_options: Vec<OsString>,
     /// When code is translated.
     pub tiers: Tiers,
     /// How translations are made and kept.
@@ -104,19 +105,40 @@ pub struct Process {
     pub vdso: Range<u64>,
     /// Where the strings of the arguments are.
     pub args: Range<u64>,
+    /// Where those of the environment are.
+    pub env: Range<u64>,
     /// Where signal handlers return to.
     pub sigreturn: u64,
-    /// `-strace`, `-d unimp`.
+    /// `-strace`.
     pub strace: Strace,
+    /// System calls that are not there and that were told of.
+    pub told: Told,
     /// The emulator's own file.
     pub emulator: PathBuf,
+}
+
+impl Process {
+    /// The strings of the arguments, each with its end.
+    pub fn arguments(&self) -> Vec<u8> {
+        self.strings(&self.args)
+    }
+
+    /// The strings at `range`; none if the program has taken them away.
+    pub fn strings(&self, range: &Range<u64>) -> Vec<u8> {
+        let mut bytes = vec![0; (range.end - range.start) as usize];
+        match self.memory.read_bytes(range.start, &mut bytes) {
+            Ok(()) => bytes,
+            Err(_) => Vec::new(),
+        }
+    }
 }
 
 fn host_error(what: &'static str) -> impl Fn(std::io::Error) -> StartError {
     move |source| StartError::Host { what, source }
 }
 
-fn random() -> [u8; 16] {
+/// Bytes that nobody guesses.
+pub fn random() -> [u8; 16] {
     let mut bytes = [0; 16];
     // SAFETY: writes the local buffer. If it fails the bytes are only less random.
     unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
@@ -169,8 +191,10 @@ pub fn run<A: Arch>(config: Config) -> Result<std::convert::Infallible, StartErr
         stack: stack.range,
         vdso: at..at + len.next_multiple_of(PAGE_SIZE),
         args: stack.args,
+        env: stack.env,
         sigreturn: at + object.sigreturn,
         strace,
+        told: Told::default(),
         emulator,
         config,
     });

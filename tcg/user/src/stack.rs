@@ -34,6 +34,8 @@ pub struct Stack {
     pub auxv: Vec<(u64, u64)>,
     /// Where the arguments' strings are.
     pub args: Range<u64>,
+    /// Where those of the environment are.
+    pub env: Range<u64>,
 }
 
 /// Strings go down from the top.
@@ -73,7 +75,7 @@ pub fn build(memory: &Memory, cpu: &dyn Cpu, program: &Program, setup: &Setup) -
     let exec_name = strings.push_string(setup.exec_name.as_bytes())?;
     let env: Vec<u64> =
         setup.env.iter().rev().map(|text| strings.push_string(text.as_bytes())).collect::<Result<_>>()?;
-    let args_end = strings.top;
+    let (args_end, env_range) = (strings.top, strings.top..exec_name);
     let args: Vec<u64> =
         program.args.iter().rev().map(|text| strings.push_string(text.as_bytes())).collect::<Result<_>>()?;
     let args_range = strings.top..args_end;
@@ -117,5 +119,5 @@ pub fn build(memory: &Memory, cpu: &dyn Cpu, program: &Program, setup: &Setup) -
     let sp = (strings.top - words.len() as u64 * 8) & !15;
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     memory.write_bytes(sp, &bytes)?;
-    Ok(Stack { sp, range: top - size..top, auxv, args: args_range })
+    Ok(Stack { sp, range: top - size..top, auxv, args: args_range, env: env_range })
 }

@@ -1,4 +1,4 @@
-//! `-strace`: one line a system call, as QEMU prints them; and `-d unimp`: calls that are not there.
+//! `-strace`: one line a system call, as QEMU prints them.
 
 use crate::memory::Memory;
 use crate::process::Config;
@@ -6,39 +6,39 @@ use crate::signal::{Info, info_code};
 use crate::sys;
 use crate::syscall::{JUMPED, Kind, Names, Row};
 use std::fmt::Write;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
+use std::path::Path;
 
-/// Where lines go, and which.
+/// Whether there are lines, and where they go.
 pub struct Strace {
     calls: bool,
-    unimplemented: bool,
     to: RawFd,
-    /// Calls that were told of as missing, one bit a number.
-    told: [AtomicU64; 8],
 }
 
 /// The log gets a descriptor that no guest is given by chance.
 const HIGH_FD: i32 = 1000;
 
+/// Opens a log file, to be written at its end.
+pub fn open_log(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    // SAFETY: makes a descriptor.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH_FD) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: it was made just now, and nobody else has it.
+        fd => Ok(unsafe { File::from_raw_fd(fd) }),
+    }
+}
+
 impl Strace {
     /// As `config` has it.
     pub fn new(config: &Config) -> io::Result<Self> {
         let to = match &config.log {
-            None => 2,
-            Some(path) => {
-                let file = OpenOptions::new().create(true).append(true).open(path)?;
-                // SAFETY: makes a descriptor; it lives as long as the process.
-                match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH_FD) } {
-                    -1 => return Err(io::Error::last_os_error()),
-                    fd => fd,
-                }
-            }
+            Some(path) if config.strace => open_log(path)?.into_raw_fd(),
+            _ => 2,
         };
-        let told = [const { AtomicU64::new(0) }; 8];
-        Ok(Self { calls: config.strace, unimplemented: config.unimplemented, to, told })
+        Ok(Self { calls: config.strace, to })
     }
 
     fn print(&self, text: &str) {
@@ -79,10 +79,6 @@ impl Strace {
     pub fn unknown(&self, number: u64) {
         if self.calls {
             self.print(&format!("{} Unknown syscall {number}\n", sys::getpid()));
-        }
-        let (word, bit) = (number as usize / 64 % 8, 1 << (number % 64));
-        if self.unimplemented && self.told[word].fetch_or(bit, Ordering::Relaxed) & bit == 0 {
-            self.print(&format!("Unsupported syscall: {number}\n"));
         }
     }
 
@@ -165,7 +161,7 @@ fn print(memory: &Memory, kind: Kind, value: u64, all: &[u64; 6]) -> String {
                 Err(_) => address(value),
             }
         }
-        Kind::Address | Kind::Pointer | Kind::OutBuffer(_) | Kind::Out(_) => address(value),
+        Kind::Address | Kind::Perhaps | Kind::Pointer | Kind::OutBuffer(_) | Kind::Out(_) => address(value),
         Kind::Flags(names) => bits(names, value),
         Kind::Enum(names) => {
             let found = names.iter().find(|(_, known)| *known == value);

@@ -17,6 +17,9 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let argv0 = words.first().cloned().unwrap_or_else(|| "mimic".into());
     let program = Path::new(&argv0).file_name().unwrap_or(&argv0).to_string_lossy().into_owned();
+    if let Some(words) = user::binfmt::words(&words) {
+        return ExitCode::from(of_program(words));
+    }
     let status = match Personality::of(Path::new(&argv0)) {
         Ok(Personality::System(_)) => system::command(&program, words.into_iter().skip(1)),
         Ok(Personality::User(arch)) => user::command(&program, arch, words.into_iter().skip(1)),
@@ -53,15 +56,22 @@ fn mimic(words: &[OsString]) -> u8 {
 
 /// `mimic user`: the architecture is the first word, or that of the program.
 fn user_mode(mut words: Vec<OsString>) -> u8 {
-    let named = words.first().and_then(|word| UserArch::from_name(&word.to_string_lossy()));
-    if named.is_some() {
-        words.remove(0);
+    if let Some(status) = user::binfmt::command(&words) {
+        return status;
     }
-    let arch = match named {
-        Some(arch) => Ok(arch),
-        None => user::arch_of(&words),
-    };
-    match arch {
+    let named = words.first().and_then(|word| UserArch::from_name(&word.to_string_lossy()));
+    match named {
+        Some(arch) => {
+            words.remove(0);
+            user::command("mimic", arch, words)
+        }
+        None => of_program(words),
+    }
+}
+
+/// Runs the program that `words` name by the emulator of its architecture.
+fn of_program(words: Vec<OsString>) -> u8 {
+    match user::arch_of(&words) {
         Ok(arch) => user::command("mimic", arch, words),
         Err(fault) => {
             eprintln!("mimic: {fault}");

@@ -4,7 +4,7 @@
 //! a link. The nicer front ends stand beside it.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -29,13 +29,16 @@ impl Arch {
 /// A guest architecture that there is a user-mode emulator for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserArch {
+    /// 64-bit Arm.
+    Aarch64,
     /// 64-bit RISC-V.
     Riscv64,
 }
 
 impl UserArch {
     /// Every architecture, with the name that stands in `qemu-NAME`.
-    pub const ALL: &'static [(&'static str, UserArch)] = &[("riscv64", UserArch::Riscv64)];
+    pub const ALL: &'static [(&'static str, UserArch)] =
+        &[("aarch64", UserArch::Aarch64), ("riscv64", UserArch::Riscv64)];
 
     /// The architecture of this name.
     pub fn from_name(name: &str) -> Option<Self> {
@@ -46,6 +49,7 @@ impl UserArch {
     pub fn machine(self) -> u16 {
         use tcg_user::arch::Arch as _;
         match self {
+            Self::Aarch64 => tcg_aarch64::Aarch64::ABI.machine,
             Self::Riscv64 => tcg_riscv::Riscv::ABI.machine,
         }
     }
@@ -97,7 +101,7 @@ Try it:
   mimic run vmlinux --append 'console=ttyS0'
 
 Ctrl-A x leaves a running guest, Ctrl-A h shows the other keys.
-Links to this program named qemu-system-riscv64 and qemu-riscv64 behave as QEMU's programs of these names.";
+Links to this program named qemu-system-riscv64, qemu-riscv64 and qemu-aarch64 behave as QEMU's programs of these names.";
 
 /// Run operating systems of other machines, as if this one were theirs.
 #[derive(Debug, Parser)]
@@ -206,6 +210,23 @@ pub enum ImageCommand {
     Path {
         /// Its name
         name: String,
+    },
+    /// Unpack Debian's packages of an architecture into a directory, for `mimic user -L DIRECTORY` or to chroot into
+    Root {
+        /// The directory, which is made or empty
+        directory: PathBuf,
+        /// Debian's name of the architecture: arm64, riscv64
+        #[arg(long, default_value = "riscv64")]
+        arch: guest_images::Arch,
+        /// A package to add with all that it depends upon; may be repeated
+        #[arg(long = "package", value_name = "NAME")]
+        packages: Vec<String>,
+        /// Put this program inside as well, as /usr/bin/qemu-ARCH-static, with the libraries that it needs
+        #[arg(long)]
+        emulator: bool,
+        /// The Debian mirror to fetch from
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
     },
     /// Delete an image from the cache
     Rm {

@@ -76,7 +76,7 @@ impl Thread {
         let action = self.actions.get(signal);
         if action.handler <= IGNORE || self.mask & bit(signal) != 0 {
             self.process.strace.signal(signal, &info);
-            self.die(signal);
+            self.die(signal, &info);
         }
         self.give(signal, info);
     }
@@ -91,7 +91,7 @@ impl Thread {
                 // SAFETY: stops the process, as the guest is to be.
                 unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
             }
-            (DEFAULT, ByDefault::End | ByDefault::Core) => self.die(signal),
+            (DEFAULT, ByDefault::End | ByDefault::Core) => self.die(signal, &info),
             _ => self.enter_handler(signal, info, action),
         }
     }
@@ -104,8 +104,7 @@ impl Thread {
         if action.flags & libc::SA_RESETHAND as u64 != 0 {
             self.actions.set(signal, Action { handler: DEFAULT, ..action });
         }
-        let mcontext = self.cpu.save();
-        let size = Frame::size(mcontext.len());
+        let size = Frame::size(self.cpu.mcontext_size());
         let sp = self.cpu.sp();
         let on_alternate = self.alt_stack.holds(sp);
         let switches = action.flags & libc::SA_ONSTACK as u64 != 0
@@ -116,10 +115,11 @@ impl Thread {
         let overflows = (on_alternate || switches) && !self.alt_stack.holds(at);
         let flags = if on_alternate { libc::SS_ONSTACK } else { 0 };
         let alt_stack = AltStack { flags: self.alt_stack.flags | flags, ..self.alt_stack };
+        let mcontext = self.cpu.save(Frame::mcontext(at));
         let frame = Frame { info, alt_stack, mask: self.mask, mcontext };
         if overflows || frame.write(&self.process.memory, at).is_err() {
             // There is no stack to tell it on.
-            self.die(libc::SIGSEGV);
+            self.die(libc::SIGSEGV, &fault_info(libc::SIGSEGV, SI_KERNEL, 0));
         }
         if self.alt_stack.flags & SS_AUTODISARM != 0 && switches {
             self.alt_stack = AltStack::NONE;
@@ -139,7 +139,7 @@ impl Thread {
 
     /// `rt_sigreturn`.
     pub fn return_from_handler(&mut self) -> Result<()> {
-        let size = self.cpu.abi().mcontext_size;
+        let size = self.cpu.mcontext_size();
         let frame = Frame::read(&self.process.memory, self.cpu.sp(), size)?;
         self.cpu.restore(&frame.mcontext);
         self.mask = allowed_mask(frame.mask);
@@ -157,21 +157,12 @@ impl Thread {
     }
 
     /// Ends the process by `signal`, so that its parent sees the same as of a native one.
-    pub fn die(&self, signal: i32) -> ! {
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: reads and writes the local structure. No dump: it would be one of the emulator.
-        let dumps = unsafe {
-            libc::getrlimit(libc::RLIMIT_CORE, &mut limit);
-            let dumps = by_default(signal) == ByDefault::Core && limit.rlim_cur != 0;
-            limit.rlim_cur = 0;
-            libc::setrlimit(libc::RLIMIT_CORE, &limit);
-            dumps
-        };
-        if dumps {
-            // SAFETY: gives a constant string.
-            let name = unsafe { std::ffi::CStr::from_ptr(libc::strsignal(signal)) }.to_string_lossy();
-            eprintln!("mimic: uncaught target signal {signal} ({name}) - core dumped");
-        }
+    pub fn die(&mut self, signal: i32, info: &Info) -> ! {
+        host::block_all();
+        self.tell_crash(signal, info);
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: reads the local structure. No dump by the kernel: it would be one of the emulator.
+        unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
         host::set_default(signal);
         // SAFETY: sends the signal to this thread, which lets it through: that ends the process.
         unsafe {

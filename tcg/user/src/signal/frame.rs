@@ -37,6 +37,11 @@ impl Frame {
         sp + UCONTEXT
     }
 
+    /// Address of the registers of the frame at `sp`.
+    pub fn mcontext(sp: u64) -> u64 {
+        sp + MCONTEXT as u64
+    }
+
     /// Writes the frame at `sp`.
     pub fn write(&self, memory: &Memory, sp: u64) -> Result<()> {
         let mut bytes = vec![0; MCONTEXT];

@@ -28,6 +28,8 @@ pub enum Kind {
     Address,
     /// An address of something that is read, or read and written.
     Pointer,
+    /// An address that only some operations of the call look at.
+    Perhaps,
     /// Bytes to read; their number is in this argument.
     Buffer(u8),
     /// Bytes to be written; their number is in this argument.
@@ -50,7 +52,7 @@ impl Kind {
                 true
             }
             Self::Int | Self::Long | Self::Size | Self::Hex | Self::Mode | Self::Fd | Self::DirFd => false,
-            Self::Address | Self::Flags(_) | Self::Enum(_) | Self::Signal => false,
+            Self::Address | Self::Perhaps | Self::Flags(_) | Self::Enum(_) | Self::Signal => false,
         }
     }
 }

@@ -20,6 +20,8 @@ mod thread;
 mod time;
 
 pub use kind::{Kind, Names};
+pub use proc_self::Mapping;
+pub use process::HIDDEN;
 
 use crate::memory::Result;
 use crate::signal::Interrupted;
@@ -27,6 +29,7 @@ use crate::sys;
 use crate::thread::Thread;
 use std::ffi::CString;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An error of a handler that is none of the guest's: the call was not made, since a signal came first.
 pub const ERESTARTSYS: i32 = sys::ERESTARTSYS as i32;
@@ -116,6 +119,21 @@ pub fn row(own: &'static [Row], number: u64) -> Option<&'static Row> {
     common.or_else(|| own.iter().find(|row| u64::from(row.number) == number))
 }
 
+/// System calls that were told of as missing, one bit a number.
+#[derive(Default)]
+pub struct Told([AtomicU64; 8]);
+
+impl Told {
+    /// Tells of call `number`, if it is the first time.
+    fn missing(&self, number: u64, name: &str) {
+        let (word, bit) = (number as usize / 64 % 8, 1 << (number % 64));
+        if self.0[word].fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+            let text = format!("Unsupported syscall: {number} {name}");
+            tracing::trace!(target: "unimp", "{}", text.trim_end());
+        }
+    }
+}
+
 /// The result of a host call.
 pub fn result(value: i64) -> Result<u64> {
     if (-4095..0).contains(&value) { Err(-value as i32) } else { Ok(value as u64) }
@@ -126,6 +144,7 @@ impl Thread {
     pub fn system_call(&mut self, number: u64, args: [u64; 6]) {
         let Some(row) = row(self.cpu.abi().rows, number) else {
             self.process.strace.unknown(number);
+            self.process.told.missing(number, "");
             return self.cpu.finish_call(-i64::from(libc::ENOSYS) as u64);
         };
         self.process.strace.enter(&self.process.memory, row, &args);
@@ -157,6 +176,7 @@ impl Thread {
                 return Err(libc::EFAULT);
             }
             match kind {
+                Kind::Perhaps => self.check_pointer(arg)?,
                 Kind::Path if self.process.sysroot.folder().is_some() && arg != 0 => {
                     let name = self.process.sysroot.resolve(&memory.read_string(arg)?);
                     if let (Some(name), Some(slot)) = (name, used.next()) {
@@ -171,7 +191,10 @@ impl Thread {
         match row.how {
             How::Host(nr) => self.host_call(nr, args),
             How::Own(f) => f(self, args),
-            How::Refused(errno) => Err(errno),
+            How::Refused(errno) => {
+                self.process.told.missing(row.number.into(), row.name);
+                Err(errno)
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use libc::*;
 pub const ROWS: &[Row] = &[
     host(19, "eventfd2", &[Int, Hex], SYS_eventfd2),
     host(20, "epoll_create1", &[Hex], SYS_epoll_create1),
-    own(21, "epoll_ctl", &[Fd, Int, Fd, Pointer], epoll_ctl_call),
+    own(21, "epoll_ctl", &[Fd, Int, Fd, Perhaps], epoll_ctl_call),
     own(22, "epoll_pwait", &[Fd, Pointer, Int, Int, Pointer, Size], epoll_pwait_call).interrupted(),
     own(72, "pselect6", &[Int, Pointer, Pointer, Pointer, Pointer, Pointer], pselect6_call).interrupted(),
     own(73, "ppoll", &[Pointer, Size, Pointer, Pointer, Size], ppoll_call).interrupted(),
@@ -49,6 +49,8 @@ fn pointer(mask: &Option<u64>) -> u64 {
 
 fn epoll_ctl_call(thread: &mut Thread, mut args: [u64; 6]) -> Result<u64> {
     let event = match args[3] {
+        // What is removed needs no event.
+        _ if args[1] as i32 == EPOLL_CTL_DEL => None,
         0 => None,
         addr => Some(read_epoll_event(&thread.process.memory, addr)?),
     };

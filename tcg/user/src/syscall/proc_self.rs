@@ -1,7 +1,8 @@
-//! Files under `/proc/self` that must tell of the guest, not of the emulator: `proc(5)`.
+//! Files under `/proc` that must tell of the guest, not of the emulator: `proc(5)`.
 
 use super::convert::open_flags_to_host;
 use crate::memory::Result;
+use crate::process::Process;
 use crate::sys;
 use crate::thread::Thread;
 use std::ffi::CStr;
@@ -27,20 +28,19 @@ pub fn link(thread: &Thread, name: &CStr) -> Option<Vec<u8>> {
 
 /// Opens `name`, if its contents are the guest's.
 pub fn open(thread: &mut Thread, name: &CStr, flags: u64) -> Option<Result<u64>> {
+    if name.to_bytes() == b"/proc/cpuinfo" {
+        return Some(file_of(&cpu_info(thread), flags));
+    }
     let contents = match own_file(name)? {
         "exe" => return Some(open_exe(thread, flags)),
-        "maps" => maps(thread, false),
-        "smaps" => maps(thread, true),
+        "maps" => maps(&thread.process, false).into_bytes(),
+        "smaps" => maps(&thread.process, true).into_bytes(),
         "auxv" => {
             let words = thread.process.auxv.iter().flat_map(|(tag, value)| [*tag, *value]);
             words.flat_map(u64::to_le_bytes).collect()
         }
-        "cmdline" => {
-            let args = thread.process.args.clone();
-            let mut bytes = vec![0; (args.end - args.start) as usize];
-            thread.process.memory.read_bytes(args.start, &mut bytes).ok()?;
-            bytes
-        }
+        "cmdline" => thread.process.arguments(),
+        "environ" => thread.process.strings(&thread.process.env),
         "stat" => stat(thread)?,
         _ => return None,
     };
@@ -87,8 +87,7 @@ fn parse(line: &str) -> Option<(Range<u64>, &str)> {
 }
 
 /// `maps`: the host's lines for the guest's memory, with the guest's rights. With `details`, `smaps`.
-fn maps(thread: &Thread, details: bool) -> Vec<u8> {
-    let process = &thread.process;
+fn maps(process: &Process, details: bool) -> String {
     let (space, heap) = (process.memory.space(), process.memory.heap_range());
     let host = std::fs::read_to_string(if details { "/proc/self/smaps" } else { "/proc/self/maps" });
     let mut text = String::new();
@@ -132,5 +131,44 @@ fn maps(thread: &Thread, details: bool) -> Vec<u8> {
         }
     }
     flush(&mut last, &mut text);
-    text.into_bytes()
+    text
+}
+
+/// A mapping of the guest's.
+pub struct Mapping {
+    /// Where it is.
+    pub range: Range<u64>,
+    /// What the guest may do there, as `mmap` has it.
+    pub prot: i32,
+    /// Offset in the file.
+    pub offset: u64,
+    /// The file, or a name in brackets; empty for none.
+    pub name: String,
+}
+
+impl Process {
+    /// The guest's mappings, as `/proc/self/maps` has them.
+    pub fn mappings(&self) -> Vec<Mapping> {
+        maps(self, false).lines().filter_map(mapping).collect()
+    }
+}
+
+/// A line of `maps`.
+fn mapping(line: &str) -> Option<Mapping> {
+    let (range, _) = parse(line)?;
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let rights = words.next()?;
+    let bit = |c, bit| if rights.contains(c) { bit } else { 0 };
+    let prot = bit('r', libc::PROT_READ) | bit('w', libc::PROT_WRITE) | bit('x', libc::PROT_EXEC);
+    let offset = u64::from_str_radix(words.next()?, 16).ok()?;
+    let name = words.skip(2).collect::<Vec<_>>().join(" ");
+    Some(Mapping { range, prot, offset, name })
+}
+
+/// `/proc/cpuinfo`: as many CPUs of the guest's kind as the host has.
+fn cpu_info(thread: &Thread) -> Vec<u8> {
+    // SAFETY: no effects.
+    let count = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1);
+    let info = thread.cpu.cpu_info();
+    (0..count).map(|n| format!("processor\t: {n}\n{info}\n")).collect::<String>().into_bytes()
 }

@@ -12,7 +12,7 @@ pub const ROWS: &[Row] = &[
         thread.clear_tid = args[0];
         Ok(crate::sys::gettid() as u64)
     }),
-    host(98, "futex", &[Pointer, Enum(FUTEX), Int, Address, Address, Int], SYS_futex),
+    host(98, "futex", &[Pointer, Enum(FUTEX), Int, Perhaps, Perhaps, Int], SYS_futex),
     host(99, "set_robust_list", &[Pointer, Size], SYS_set_robust_list),
     host(100, "get_robust_list", &[Int, Pointer, Pointer], SYS_get_robust_list),
     host(118, "sched_setparam", &[Int, Pointer], SYS_sched_setparam),

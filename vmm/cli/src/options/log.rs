@@ -1,6 +1,7 @@
 //! `-d`, `-D` and `-dfilter`: what is logged, where to, and for which code.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use super::error::Fault;
 use super::value;
@@ -54,6 +55,13 @@ pub struct LogOptions {
     pub file: Option<String>,
     /// Log only code at these addresses; empty for all.
     pub ranges: Vec<RangeInclusive<u64>>,
+}
+
+impl LogOptions {
+    /// The file of this process.
+    pub fn path(&self) -> Option<PathBuf> {
+        Some(self.file.as_ref()?.replace("%d", &std::process::id().to_string()).into())
+    }
 }
 
 /// Reads `-d`'s argument; `None` asks for the list.

@@ -17,7 +17,7 @@ mod defaults;
 pub mod device;
 pub mod device_table;
 pub mod error;
-mod help;
+pub mod help;
 pub mod log;
 pub mod machine;
 pub mod net;

@@ -135,6 +135,15 @@ fn manage(command: &ImageCommand) -> Result<String, Fault> {
             let guest = store.pull(name, &options, &progress, &mut Builder).map_err(Fault::host)?;
             Ok(format!("{}\n", folder(&guest)))
         }
+        ImageCommand::Root { directory, arch, packages, emulator, mirror } => {
+            let options =
+                PullOptions { mirror: mirror.clone(), packages: packages.clone(), ..PullOptions::default() };
+            store.root(*arch, &options, directory, &progress).map_err(Fault::host)?;
+            if *emulator {
+                super::emulator::put_into(directory, *arch).map_err(Fault::host)?;
+            }
+            Ok(format!("{}\n", directory.display()))
+        }
         ImageCommand::Path { name } => Ok(format!("{}\n", folder(&store.path(name).map_err(Fault::host)?))),
         ImageCommand::Rm { name } => {
             let freed = store.remove(name, &progress).map_err(Fault::host)?;

@@ -4,6 +4,7 @@
 //! there is one place where machines are built.
 
 mod disk;
+mod emulator;
 mod hello;
 pub mod images;
 mod kind;

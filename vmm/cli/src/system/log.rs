@@ -4,8 +4,10 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::ops::RangeInclusive;
-use std::sync::Mutex;
+use std::path::Path;
+use std::sync::Arc;
 
 use tcg_core::run::{Chaining, CodeConfig, VcpuConfig};
 use tracing::field::{Field, Visit};
@@ -113,8 +115,12 @@ pub fn apply(options: &LogOptions, code: &mut CodeConfig, vcpu: &mut VcpuConfig)
     }
 }
 
-/// Starts logging; once in a process.
-pub fn start(program: &str, options: &LogOptions) -> Result<(), SystemError> {
+/// Starts logging, into a file that `open` opens; once in a process.
+pub fn start(
+    program: &str,
+    options: &LogOptions,
+    open: impl Fn(&Path) -> io::Result<File>,
+) -> Result<(), SystemError> {
     let items = ITEMS.iter().filter(|(_, item, _)| options.items.contains(item));
     let chosen = Chosen { items: items.map(|(name, _, _)| *name).collect(), ranges: options.ranges.clone() };
     let others = filter_fn(is_message).with_max_level_hint(LevelFilter::WARN);
@@ -123,11 +129,11 @@ pub fn start(program: &str, options: &LogOptions) -> Result<(), SystemError> {
     let lines = fmt_layer().event_format(Plain(String::new()));
     let lines = match &options.file {
         None => lines.with_writer(std::io::stderr).boxed(),
-        Some(path) => {
-            let path = path.replace("%d", &std::process::id().to_string());
-            let file =
-                File::create(&path).map_err(|source| SystemError::Write { path: path.into(), source })?;
-            lines.with_writer(Mutex::new(file)).boxed()
+        Some(_) => {
+            let path = options.path().expect("there is a file");
+            let file = open(&path).map_err(|source| SystemError::Write { path: path.clone(), source })?;
+            // Each line is one write, so a process that is forked meanwhile waits for nobody.
+            lines.with_writer(Arc::new(file)).boxed()
         }
     };
     let subscriber = tracing_subscriber::registry();

@@ -10,7 +10,7 @@ mod cpu;
 mod disks;
 mod error;
 mod fw_cfg;
-mod log;
+pub mod log;
 mod monitor;
 mod nets;
 mod panic_watch;
@@ -57,7 +57,7 @@ pub fn command(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
 pub fn run(program: &str, options: &SystemOptions) -> Result<u8, SystemError> {
     let power = Arc::new(Power::default());
     signals::end_the_run(program, &power).map_err(SystemError::host("cannot wait for signals"))?;
-    log::start(program, &options.log)?;
+    log::start(program, &options.log, |path| fs::File::create(path))?;
     let _pidfile = options.pidfile.as_deref().map(PidFile::write).transpose()?;
     let system = System::build(program, options, power)?;
     if let Some(file) = &options.machine.dumpdtb {

@@ -1,5 +1,6 @@
 //! The user-mode emulator: `mimic user`, and the names `qemu-ARCH` and `qemu-ARCH-static`.
 
+pub mod binfmt;
 mod options;
 mod table;
 
@@ -8,18 +9,21 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
 
+use tcg_aarch64::Aarch64;
+use tcg_core::run::VcpuConfig;
 use tcg_riscv::Riscv;
 use tcg_user::Kind;
 use tcg_user::arch::Arch;
 
 use crate::personality::UserArch;
-use crate::system::{USAGE, chaos, print};
+use crate::system::{USAGE, chaos, log, print};
 use options::Request;
 
 /// Runs the command line `words` of the program called `program`, for guests of `arch`; comes back only with an exit
 /// status for what did not run.
 pub fn command(program: &str, arch: UserArch, words: impl IntoIterator<Item = OsString>) -> u8 {
     match arch {
+        UserArch::Aarch64 => run::<Aarch64>(program, words),
         UserArch::Riscv64 => run::<Riscv>(program, words),
     }
 }
@@ -49,8 +53,8 @@ fn arch_of_file(path: &Path, depth: usize) -> Result<UserArch, String> {
 
 fn run<A: Arch>(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
     let request = options::parse(A::NAME, words, std::env::vars_os().collect());
-    let mut config = match request {
-        Ok(Request::Run(config)) => config,
+    let (mut config, logged) = match request {
+        Ok(Request::Run(config, logged)) => (config, logged),
         Ok(Request::Help) => return print(&usage::<A>(program)),
         Ok(Request::Version) => return print(&version(program)),
         Ok(Request::CpuHelp) => return print(&A::cpu_help()),
@@ -60,12 +64,17 @@ fn run<A: Arch>(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 
             return USAGE;
         }
     };
-    let mut unused = Default::default();
-    if let Err(fault) = chaos::apply(&mut config.code, &mut unused) {
+    let mut vcpu = VcpuConfig::default();
+    log::apply(&logged, &mut config.code, &mut vcpu);
+    let prepared = chaos::apply(&mut config.code, &mut vcpu).and_then(|()| match logged.items.is_empty() {
+        true => Ok(()),
+        false => log::start(program, &logged, tcg_user::open_log),
+    });
+    if let Err(fault) = prepared {
         eprintln!("{program}: {fault}");
         return USAGE;
     }
-    config.tiers = unused.tiers;
+    config.tiers = vcpu.tiers;
     let Err(fault) = tcg_user::run::<A>(*config);
     eprintln!("{program}: {fault}");
     fault.status()
@@ -99,6 +108,5 @@ fn usage<A: Arch>(program: &str) -> String {
 }
 
 fn log_help() -> String {
-    let line = |(name, what): &(&str, &str)| format!("{name:<15} {what}\n");
-    format!("Log items (comma separated):\n{}", table::ITEMS.iter().map(line).collect::<String>())
+    format!("{}{:<15} log system calls\n", crate::options::help::log_items(), table::STRACE)
 }

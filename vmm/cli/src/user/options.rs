@@ -4,18 +4,20 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use tcg_core::run::{CodeConfig, Tiers};
-use tcg_user::Config;
+use tcg_user::{Config, HIDDEN};
 
-use super::table::{ITEMS, OTHER_ITEMS, Opt, ROWS, Row};
+use super::table::{Opt, ROWS, Row, STRACE};
+use crate::options::LogOptions;
 use crate::options::error::{Fault, UsageError};
+use crate::options::log;
 use crate::options::suggest::closest;
 use crate::options::value;
 
 /// What a command line asks for.
 #[derive(Debug)]
 pub enum Request {
-    /// Run a program.
-    Run(Box<Config>),
+    /// Run a program, and log.
+    Run(Box<Config>, LogOptions),
     /// Print the help.
     Help,
     /// Print the version.
@@ -37,6 +39,7 @@ pub fn default_prefix(arch: &str) -> PathBuf {
 /// What was collected so far.
 struct Collected {
     config: Config,
+    log: LogOptions,
     argv0: Option<OsString>,
     ends: Option<Request>,
 }
@@ -48,7 +51,8 @@ pub fn parse(
     env: Vec<(OsString, OsString)>,
 ) -> Result<Request, UsageError> {
     let pair = |(name, value): &(OsString, OsString)| {
-        let mut text = name.clone();
+        let plain = name.to_str().and_then(|name| name.strip_prefix(HIDDEN));
+        let mut text = plain.map_or_else(|| name.clone(), OsString::from);
         text.push("=");
         text.push(value);
         text
@@ -63,12 +67,12 @@ pub fn parse(
         reserved: None,
         release: None,
         strace: false,
-        unimplemented: false,
         log: None,
+        log_options: Vec::new(),
         tiers: Tiers::default(),
         code: CodeConfig::default(),
     };
-    let mut collected = Collected { config, argv0: None, ends: None };
+    let mut collected = Collected { config, log: LogOptions::default(), argv0: None, ends: None };
     for row in ROWS.iter().filter(|row| !row.variable.is_empty()) {
         if let Some((_, value)) = env.iter().find(|(name, _)| name.as_os_str() == row.variable) {
             let text = value.to_string_lossy();
@@ -97,11 +101,12 @@ pub fn parse(
         let origin = format!("{text} {}", argument.to_string_lossy());
         collected.set(row, &argument).map_err(|fault| fault.at(origin.trim_end()))?;
     };
-    let Collected { mut config, argv0, .. } = collected;
+    let Collected { mut config, log, argv0, .. } = collected;
+    config.log = log.path();
     config.args.push(argv0.unwrap_or_else(|| program.clone()));
     config.args.extend(words);
     config.program = program.into();
-    Ok(Request::Run(Box::new(config)))
+    Ok(Request::Run(Box::new(config), log))
 }
 
 /// The name in `-name` and `--name`; `None`: the word is the program.
@@ -155,7 +160,8 @@ impl Collected {
             }
             Opt::Reserved => config.reserved = Some(size(text?)?).filter(|size| *size != 0),
             Opt::LogItems => self.log_items(text?)?,
-            Opt::LogFile => config.log = Some(argument.into()),
+            Opt::LogFile => self.log.file = Some(log::file(text?)?),
+            Opt::LogFilter => self.log.ranges = log::ranges(text?)?,
             Opt::OneInsn => config.code.max_insns = 1,
             Opt::CodeSize => match value::unsigned(text?)? {
                 0 => {}
@@ -163,6 +169,11 @@ impl Collected {
                 _ => return Err(Fault::new("expects at most 1024 MiB")),
             },
             Opt::Strace => config.strace = true,
+        }
+        if matches!(opt, Opt::LogItems | Opt::LogFile | Opt::LogFilter | Opt::Strace) {
+            let words = [format!("-{}", row.name).into(), argument.to_os_string()];
+            let count = if row.argument.is_empty() { 1 } else { 2 };
+            self.config.log_options.extend(words.into_iter().take(count));
         }
         Ok(())
     }
@@ -173,19 +184,14 @@ impl Collected {
     }
 
     fn log_items(&mut self, text: &str) -> Result<(), Fault> {
-        for item in text.split(',') {
-            match item {
-                "help" | "?" => self.ends = Some(Request::LogHelp),
-                "strace" => self.config.strace = true,
-                "unimp" => self.config.unimplemented = true,
-                _ if OTHER_ITEMS.contains(&item) || item.starts_with("trace:") => {
-                    return Err(Fault::not_available(&format!("log item '{item}'")));
-                }
-                _ => {
-                    let names = ITEMS.iter().map(|(name, _)| *name);
-                    return Err(Fault::unknown(format!("there is no log item '{item}'"), item, names));
-                }
-            }
+        let (own, others): (Vec<&str>, Vec<&str>) = text.split(',').partition(|item| *item == STRACE);
+        self.config.strace |= !own.is_empty();
+        if others.is_empty() {
+            return Ok(());
+        }
+        match log::items(&others.join(","))? {
+            None => self.ends = Some(Request::LogHelp),
+            Some(items) => self.log.items.extend(items),
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ pub enum Opt {
     Reserved,
     LogItems,
     LogFile,
+    LogFilter,
     OneInsn,
     CodeSize,
     Strace,
@@ -66,7 +67,7 @@ pub static ROWS: &[Row] = &[
     row("R", "size", "QEMU_RESERVED_VA", Opt::Reserved, "size of the guest's address space"),
     later("t", "tsig hsig n[,...]", "QEMU_RTSIG_MAP"),
     row("d", "item[,...]", "QEMU_LOG", Opt::LogItems, "what is logged ('help' lists the items)"),
-    later("dfilter", "range[,...]", "QEMU_DFILTER"),
+    row("dfilter", "range[,...]", "QEMU_DFILTER", Opt::LogFilter, "log only code at these addresses"),
     row("D", "logfile", "QEMU_LOG_FILENAME", Opt::LogFile, "write the log to 'logfile' instead of stderr"),
     later("p", "pagesize", "QEMU_PAGESIZE"),
     row("one-insn-per-tb", "", "QEMU_ONE_INSN_PER_TB", Opt::OneInsn, "translate each instruction alone"),
@@ -80,29 +81,5 @@ pub static ROWS: &[Row] = &[
     later("jitdump", "", "QEMU_JITDUMP"),
 ];
 
-/// Items of `-d`, and what they log.
-pub static ITEMS: &[(&str, &str)] =
-    &[("strace", "log system calls"), ("unimp", "system calls that are not there, once each")];
-
-/// Items that QEMU has and Mimic's user mode does not.
-pub static OTHER_ITEMS: &[&str] = &[
-    "out_asm",
-    "in_asm",
-    "op",
-    "op_opt",
-    "op_ind",
-    "int",
-    "exec",
-    "cpu",
-    "fpu",
-    "mmu",
-    "pcall",
-    "cpu_reset",
-    "guest_errors",
-    "page",
-    "nochain",
-    "plugin",
-    "tid",
-    "vpu",
-    "invalid_mem",
-];
+/// The item of `-d` that a process has beside those of a machine.
+pub const STRACE: &str = "strace";

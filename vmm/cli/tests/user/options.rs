@@ -1,6 +1,6 @@
 //! The command line: QEMU's options, in sentences where they are wrong.
 
-use super::support::{SYSROOT, called, compile, mimic, run, stderr, stdout};
+use super::support::{GUESTS, called, compile, mimic, run, stderr, stdout};
 use std::process::Command;
 
 #[test]
@@ -21,9 +21,9 @@ fn mistakes_are_told_in_a_sentence() {
         ),
         (&["-E", "X", "x"], 1, "qemu-riscv64: -E X: expects NAME=VALUE\n"),
         (
-            &["-d", "strce", "x"],
+            &["-d", "in_sam", "x"],
             1,
-            "qemu-riscv64: -d strce: there is no log item 'strce'; did you mean strace?\n",
+            "qemu-riscv64: -d in_sam: there is no log item 'in_sam'; did you mean in_asm?\n",
         ),
         (&["/bin/sh"], 255, "qemu-riscv64: /bin/sh: Invalid ELF image for this architecture\n"),
         (&["/nowhere"], 1, "qemu-riscv64: cannot open '/nowhere': No such file or directory (os error 2)\n"),
@@ -66,7 +66,7 @@ fn other_names() {
         if command.get_program().to_string_lossy().ends_with("mimic") {
             command.arg("user");
         }
-        let output = run(command.args(["-L", SYSROOT]).arg(&program).arg("z"));
+        let output = run(command.args(["-L", GUESTS[0].sysroot]).arg(&program).arg("z"));
         assert!(stdout(&output).contains(" z\n"), "{output:?}");
     }
 }

@@ -5,9 +5,54 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-const COMPILER: &str = "riscv64-linux-gnu-gcc";
-/// Where Debian's cross compiler has its libraries.
-pub const SYSROOT: &str = "/usr/riscv64-linux-gnu";
+/// A guest that programs are compiled for.
+pub struct Guest {
+    /// Its name in `qemu-NAME`.
+    pub name: &'static str,
+    compiler: &'static str,
+    /// Where Debian's cross compiler has its libraries.
+    pub sysroot: &'static str,
+}
+
+/// Every guest; the first is that of tests which any would do for.
+pub const GUESTS: [Guest; 2] = [
+    Guest { name: "riscv64", compiler: "riscv64-linux-gnu-gcc", sysroot: "/usr/riscv64-linux-gnu" },
+    Guest { name: "aarch64", compiler: "aarch64-linux-gnu-gcc", sysroot: "/usr/aarch64-linux-gnu" },
+];
+
+impl Guest {
+    /// The program that runs it, QEMU's and Mimic's alike.
+    pub fn emulator(&self) -> String {
+        format!("qemu-{}", self.name)
+    }
+
+    /// Mimic as [`Self::emulator`].
+    pub fn mimic(&self) -> Command {
+        Command::new(called(&self.emulator()))
+    }
+
+    /// Compiles `programs/NAME.c` with `options`; `None` where there is no cross compiler.
+    pub fn compile(&self, name: &str, options: &[&str]) -> Option<PathBuf> {
+        let to = scratch().join(format!("{name}-{}{}", self.name, options.concat().replace('/', "_")));
+        let mut command = Command::new(self.compiler);
+        command
+            .args(["-O1", "-w", "-pthread", "-fasynchronous-unwind-tables"])
+            .args(options)
+            .arg(source(&format!("{name}.c")))
+            .arg("-o")
+            .arg(&to);
+        match command.output() {
+            Err(_) => {
+                eprintln!("skipped: {} is not installed", self.compiler);
+                None
+            }
+            Ok(output) => {
+                assert!(output.status.success(), "{name}: {}", stderr(&output));
+                Some(to)
+            }
+        }
+    }
+}
 
 /// A folder for the tests of this run.
 pub fn scratch() -> &'static Path {
@@ -21,15 +66,19 @@ pub fn scratch() -> &'static Path {
 
 /// The program under the name `name`.
 pub fn called(name: &str) -> PathBuf {
-    let link = scratch().join(name);
-    // Another test may have made it.
-    let _ = symlink(env!("CARGO_BIN_EXE_mimic"), &link);
+    let (link, program) = (scratch().join(name), Path::new(env!("CARGO_BIN_EXE_mimic")));
+    // An older run may have left a link to another program; another test may be making this one.
+    if std::fs::read_link(&link).ok().as_deref() != Some(program) {
+        let new = scratch().join(format!("{name}.{:?}", std::thread::current().id()));
+        symlink(program, &new).expect("a scratch file");
+        std::fs::rename(&new, &link).expect("a scratch file");
+    }
     link
 }
 
-/// Mimic as `qemu-riscv64`.
+/// Mimic as the emulator of the first guest.
 pub fn mimic() -> Command {
-    Command::new(called("qemu-riscv64"))
+    GUESTS[0].mimic()
 }
 
 /// Runs `command`, in at most two minutes.
@@ -62,26 +111,9 @@ fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/user/programs").join(name)
 }
 
-/// Compiles `programs/NAME.c` with `options`; `None` where there is no cross compiler.
+/// [`Guest::compile`] for the first guest.
 pub fn compile(name: &str, options: &[&str]) -> Option<PathBuf> {
-    let to = scratch().join(format!("{name}{}", options.concat().replace('/', "_")));
-    let mut command = Command::new(COMPILER);
-    command
-        .args(["-O1", "-w", "-pthread", "-fasynchronous-unwind-tables"])
-        .args(options)
-        .arg(source(&format!("{name}.c")))
-        .arg("-o")
-        .arg(&to);
-    match command.output() {
-        Err(_) => {
-            eprintln!("skipped: {COMPILER} is not installed");
-            None
-        }
-        Ok(output) => {
-            assert!(output.status.success(), "{name}: {}", stderr(&output));
-            Some(to)
-        }
-    }
+    GUESTS[0].compile(name, options)
 }
 
 /// What `programs/NAME.txt` says that the program prints.

@@ -106,8 +106,22 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
     words.extend(args.into_iter().skip(1));
     let words: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
     let own = CString::new(thread.process.emulator.as_os_str().as_bytes()).map_err(|_| ENOENT)?;
+    let env: Vec<CString> = env.into_iter().map(hidden).collect();
+    let env: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
     replace(thread, AT_FDCWD, c"/proc/self/exe", &words, &env, 0)
         .or_else(|_| replace(thread, AT_FDCWD, &own, &words, &env, 0))
+}
+
+/// Begins the names of variables that are for the guest's C library alone.
+pub const HIDDEN: &str = "MIMIC_ENV_";
+
+/// A variable of the environment, with another name where the emulator's own loader and C library would obey it.
+fn hidden(variable: &CStr) -> CString {
+    let bytes = variable.to_bytes();
+    match bytes.starts_with(b"LD_") || bytes.starts_with(b"GLIBC_TUNABLES=") {
+        true => CString::new([HIDDEN.as_bytes(), bytes].concat()).expect("both are strings"),
+        false => variable.into(),
+    }
 }
 
 /// The options that the new emulator gets.
@@ -130,18 +144,10 @@ fn emulator_args(config: &Config, name: &str) -> Vec<CString> {
     if let Some(reserved) = config.reserved {
         option("-R", Some(OsStr::new(&reserved.to_string())));
     }
-    if config.strace {
-        option("-strace", None);
-    }
-    if config.unimplemented {
-        option("-d", Some(OsStr::new("unimp")));
-    }
-    if let Some(log) = path(&config.log) {
-        option("-D", Some(&log));
-    }
     if config.code.max_insns == 1 {
         option("-one-insn-per-tb", None);
     }
+    words.extend(config.log_options.iter().cloned());
     words.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect()
 }
 

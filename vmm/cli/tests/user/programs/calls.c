@@ -1,5 +1,6 @@
 // System calls with random numbers and arguments, each run of them in a process of its own that an alarm ends.
 #define _GNU_SOURCE
+#include "constant.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static uint64_t argument(void) {
 int main(void) {
     data = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     code = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    for (int i = 0; i < 4096; i += 4) *(uint32_t *)(code + i) = 0x8067;
+    for (int i = 0; i < 4096; i += 4) *(uint32_t *)(code + i) = RETURN;
     for (int i = 0; i < 20; i++) ((void (*)(void))code)();
     for (int run = 0; run < 60; run++) {
         next();

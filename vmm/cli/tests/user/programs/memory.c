@@ -1,5 +1,6 @@
 // Memory: every form of mmap, protection, moving, and code that is written while it runs.
 #define _GNU_SOURCE
+#include "constant.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -26,10 +27,9 @@ static int faults(volatile char *p, int write) {
     return code;
 }
 
-// addi a0, zero, n; ret
 static void put(uint32_t *at, int n) {
-    at[0] = n << 20 | 10 << 7 | 0x13;
-    at[1] = 0x00008067;
+    at[0] = LOAD_CONSTANT(n);
+    at[1] = RETURN;
 }
 static int call(void *at) { return ((int (*)(void))at)(); }
 

@@ -1,6 +1,7 @@
 // Everything at once, for as many seconds as the argument says: threads that repair faults, write code, wait on pipes, signal
 // each other and fork, under a timer. Ends by itself only if nothing is lost and nothing hangs.
 #define _GNU_SOURCE
+#include "constant.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -42,8 +43,8 @@ static void *repair(void *p) {
 static void *write_code(void *p) {
     uint32_t *j = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int n = 0; !stop; n++) {
-        j[0] = (n & 1023) << 20 | 10 << 7 | 0x13;
-        j[1] = 0x8067;
+        j[0] = LOAD_CONSTANT(n & 1023);
+        j[1] = RETURN;
         __builtin___clear_cache((char *)j, (char *)(j + 2));
         for (int k = 0; k < 12; k++)
             if (((int (*)(void))j)() != (n & 1023)) wrong++;

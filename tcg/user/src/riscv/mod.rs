@@ -1,10 +1,13 @@
 //! riscv64 as Linux programs see it: the psABI's calling convention, and the kernel's `arch/riscv` interfaces
 //! (`Documentation/arch/riscv/`: hwprobe, uabi).
 
-use crate::arch::{Abi, Arch, Event, HandlerEntry, VdsoFunction, VdsoParts};
+mod vector;
+
+use crate::arch::{Abi, Arch, Event, HandlerEntry, Note, VdsoFunction, VdsoParts};
 use crate::syscall::riscv::ROWS;
 use crate::time::Monotonic;
 use base::{CpuLines, TimeBase};
+use object::elf::NT_PRFPREG;
 use std::sync::Arc;
 use tcg_core::cpu::CpuHeader;
 use tcg_core::guest::Trap;
@@ -27,6 +30,8 @@ const A7: usize = 17;
 const INTEGER_REGS: usize = 32 * 8;
 /// `sizeof(union __riscv_fp_state)`: room for the Q extension's registers.
 const FLOAT_REGS: usize = 528;
+/// `sizeof(struct __riscv_d_ext_state)`.
+const D_STATE: usize = 264;
 /// Bytes of `siginfo` and of the part of the `ucontext` before the registers.
 const BEFORE_REGS: u64 = 128 + 176;
 
@@ -53,6 +58,31 @@ fn stub(number: u32) -> Vec<u8> {
     [load, 0x0000_0073, 0x0000_8067].iter().flat_map(|insn: &u32| insn.to_le_bytes()).collect()
 }
 
+/// A hart as a program finds it.
+fn hart(features: Features) -> Hart {
+    let mut csr = Csrs::new(features, 0);
+    let lines = Arc::new(CpuLines::default());
+    csr.wire(TimeBase::new(Arc::new(Monotonic), TIME_FREQUENCY), lines);
+    csr.privilege = Priv::U;
+    csr.mstatus |= mstatus::FS;
+    if features.has(Ext::V) {
+        csr.mstatus |= mstatus::VS;
+    }
+    (csr.mcounteren, csr.scounteren) = (0xffff_ffff, 0xffff_ffff);
+    let caches = envcfg::CBCFE | envcfg::CBZE | envcfg::CBIE;
+    csr.menvcfg |= caches;
+    csr.senvcfg |= caches;
+    Hart {
+        head: CpuHeader::new(),
+        x: [0; 32],
+        f: [0; 32],
+        v: Default::default(),
+        reservation: u64::MAX,
+        reserved_value: 0,
+        csr,
+    }
+}
+
 impl Arch for Riscv {
     const ABI: Abi = Abi {
         machine: object::elf::EM_RISCV.0,
@@ -60,35 +90,15 @@ impl Arch for Riscv {
         platform: "",
         open_flags: &[],
         has_restorer: false,
-        mcontext_size: INTEGER_REGS + FLOAT_REGS,
         min_signal_stack: 2048,
         rows: ROWS,
     };
 
     fn new_cpu(model: Option<&str>) -> Result<Hart, String> {
-        let features = match model {
-            None => Features::rv64(),
+        Ok(hart(match model {
+            None => Features::max(),
             Some(model) => Features::parse(model).map_err(|fault| fault.to_string())?,
-        };
-        let mut csr = Csrs::new(features, 0);
-        let lines = Arc::new(CpuLines::default());
-        csr.wire(TimeBase::new(Arc::new(Monotonic), TIME_FREQUENCY), lines);
-        csr.privilege = Priv::U;
-        csr.mstatus |= mstatus::FS;
-        (csr.mcounteren, csr.scounteren) = (0xffff_ffff, 0xffff_ffff);
-        let caches = envcfg::CBCFE | envcfg::CBZE | envcfg::CBIE;
-        csr.menvcfg |= caches;
-        csr.senvcfg |= caches;
-        let head = CpuHeader::new();
-        Ok(Hart {
-            head,
-            x: [0; 32],
-            f: [0; 32],
-            v: Default::default(),
-            reservation: u64::MAX,
-            reserved_value: 0,
-            csr,
-        })
+        }))
     }
 
     fn cpu_help() -> String {
@@ -96,9 +106,7 @@ impl Arch for Riscv {
     }
 
     fn copy_cpu(cpu: &Hart) -> Hart {
-        let features = cpu.csr.features;
-        let mut copy = Self::new_cpu(None).expect("the default model exists");
-        copy.csr.features = features;
+        let mut copy = hart(cpu.csr.features);
         copy.csr.frm = cpu.csr.frm;
         (copy.head.fp_flags, copy.head.insns) = (cpu.head.fp_flags, cpu.head.insns);
         copy.head.pc = cpu.head.pc;
@@ -151,7 +159,12 @@ impl Arch for Riscv {
         cpu.x[SP] = sp;
     }
 
-    fn save(cpu: &mut Hart, mcontext: &mut [u8]) {
+    fn mcontext_size(cpu: &Hart) -> usize {
+        let vector = if cpu.csr.features.has(Ext::V) { vector::RECORD + vector::HEAD } else { 0 };
+        INTEGER_REGS + FLOAT_REGS + vector
+    }
+
+    fn save(cpu: &mut Hart, at: u64, mcontext: &mut [u8]) {
         collect_flags(&mut cpu.head);
         let (integer, float) = mcontext.split_at_mut(INTEGER_REGS);
         let mut regs = cpu.x;
@@ -160,6 +173,10 @@ impl Arch for Riscv {
         words(&cpu.f, float);
         let fcsr = (cpu.head.fp_flags & 0x1f) | (cpu.csr.frm as u32) << 5;
         float[256..260].copy_from_slice(&fcsr.to_le_bytes());
+        if cpu.csr.features.has(Ext::V) {
+            let records = INTEGER_REGS + FLOAT_REGS - vector::HEAD;
+            vector::save(cpu, at + records as u64, &mut mcontext[records..]);
+        }
     }
 
     fn restore(cpu: &mut Hart, mcontext: &[u8]) {
@@ -171,6 +188,9 @@ impl Arch for Riscv {
         cpu.head.fp_flags = fcsr & 0x1f;
         cpu.csr.frm = u64::from(fcsr >> 5 & 7);
         cpu.reservation = u64::MAX;
+        if cpu.csr.features.has(Ext::V) {
+            vector::restore(cpu, &mcontext[INTEGER_REGS + FLOAT_REGS - vector::HEAD..]);
+        }
     }
 
     fn enter_handler(cpu: &mut Hart, entry: HandlerEntry) {
@@ -181,8 +201,31 @@ impl Arch for Riscv {
         cpu.reservation = u64::MAX;
     }
 
+    fn core_registers(cpu: &mut Hart) -> (Vec<u8>, Vec<Note>) {
+        let mut frame = vec![0; Self::mcontext_size(cpu)];
+        Self::save(cpu, 0, &mut frame);
+        // struct __riscv_d_ext_state.
+        let float = frame[INTEGER_REGS..][..D_STATE].to_vec();
+        let mut notes = vec![Note { name: "CORE", kind: NT_PRFPREG.0, contents: float }];
+        if cpu.csr.features.has(Ext::V) {
+            let record = &frame[INTEGER_REGS + FLOAT_REGS..][..vector::RECORD - vector::HEAD];
+            notes.push(Note { name: "LINUX", kind: vector::NT_RISCV_VECTOR, contents: record.to_vec() });
+        }
+        frame.truncate(INTEGER_REGS);
+        (frame, notes)
+    }
+
+    fn cpu_info(cpu: &Hart) -> String {
+        let features = cpu.csr.features;
+        let (isa, mmu) = (features.isa_string(), features.mmu_type());
+        let mmu = mmu.trim_start_matches("riscv,");
+        format!(
+            "hart\t\t: 0\nisa\t\t: {isa}\nmmu\t\t: {mmu}\nmvendorid\t: 0x0\nmarchid\t\t: 0x0\nmimpid\t\t: 0x0\n"
+        )
+    }
+
     fn hwcap(cpu: &Hart) -> [u64; 2] {
-        let letters = [Ext::I, Ext::M, Ext::A, Ext::F, Ext::D, Ext::C];
+        let letters = [Ext::I, Ext::M, Ext::A, Ext::F, Ext::D, Ext::C, Ext::V];
         let bit = |ext: Ext| 1u64 << (ext.name().as_bytes()[0] - b'a');
         let present = letters.iter().filter(|ext| cpu.csr.features.has(**ext));
         [present.fold(0, |all, ext| all | bit(*ext)), 0]
@@ -227,7 +270,14 @@ impl Arch for Riscv {
                 has(&[(Ext::Zba, 3), (Ext::Zbb, 4), (Ext::Zbs, 5), (Ext::Zicboz, 6), (Ext::Zbc, 7)])
                     | has(&[(Ext::Zfhmin, 28), (Ext::Zihintntl, 29), (Ext::Zfa, 32), (Ext::Zicond, 35)])
                     | has(&[(Ext::Zihintpause, 36), (Ext::Zca, 43), (Ext::Zcd, 45), (Ext::Zawrs, 48)])
-                    | has(&[(Ext::F, 0), (Ext::C, 1)])
+                    | has(&[(Ext::F, 0), (Ext::C, 1), (Ext::V, 2), (Ext::Zkt, 16)])
+                    | has(&[
+                        (Ext::Zve32x, 37),
+                        (Ext::Zve32f, 38),
+                        (Ext::Zve64x, 39),
+                        (Ext::Zve64f, 40),
+                        (Ext::Zve64d, 41),
+                    ])
             }
             // CPUPERF_0, MISALIGNED_SCALAR_PERF: fast.
             5 | 9 => 3,

@@ -16,6 +16,7 @@ mod crash;
 mod load;
 mod memory;
 mod process;
+mod reserved;
 mod riscv;
 mod signal;
 mod stack;

@@ -4,6 +4,7 @@ use crate::arch::Arch;
 use crate::cpu::{Cpu, CpuOf};
 use crate::load::{self, LoadError};
 use crate::memory::{Backing, Memory};
+use crate::reserved::reserve;
 use crate::signal::{Actions, host};
 use crate::stack::{self, Setup};
 use crate::strace::Strace;
@@ -12,9 +13,11 @@ use crate::sysroot::Sysroot;
 use crate::thread::Thread;
 use crate::vdso;
 use base::PAGE_SIZE;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tcg_core::run::{CodeConfig, Tiers};
@@ -113,8 +116,8 @@ pub struct Process {
     pub strace: Strace,
     /// System calls that are not there and that were told of.
     pub told: Told,
-    /// The emulator's own file.
-    pub emulator: PathBuf,
+    /// The emulator's own file, for programs that this one becomes; it is found whatever root the guest has.
+    pub emulator: Option<File>,
 }
 
 impl Process {
@@ -148,7 +151,7 @@ pub fn random() -> [u8; 16] {
 /// Runs a program for architecture `A`; comes back only if it does not start.
 pub fn run<A: Arch>(config: Config) -> Result<std::convert::Infallible, StartError> {
     host::restore_inherited();
-    let emulator = std::env::current_exe().unwrap_or_else(|_| "mimic".into());
+    let emulator = own_file();
     let memory = Memory::new(config.reserved, config.code.clone())
         .map_err(host_error("allocate memory for translated code"))?;
     host::install_fault_handlers();
@@ -202,6 +205,16 @@ pub fn run<A: Arch>(config: Config) -> Result<std::convert::Infallible, StartErr
     thread.enter(host::mask());
     let status = thread.run();
     crate::thread::end_host_thread(status)
+}
+
+/// The file that the emulator runs from.
+fn own_file() -> Option<File> {
+    // SAFETY: the auxiliary vector has the address of a string that lives as long as the process.
+    let called = unsafe { std::ffi::CStr::from_ptr(libc::getauxval(libc::AT_EXECFN) as *const _) };
+    let open = |path: &OsStr| OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path);
+    // Without /proc, by the name that it was called by.
+    let file = open(OsStr::new("/proc/self/exe")).or_else(|_| open(OsStr::from_bytes(called.to_bytes())));
+    reserve(&file.ok()?).ok()
 }
 
 /// Gives the process the program's name.

@@ -2,13 +2,14 @@
 
 use crate::memory::Memory;
 use crate::process::Config;
+use crate::reserved::reserve;
 use crate::signal::{Info, info_code};
 use crate::sys;
 use crate::syscall::{JUMPED, Kind, Names, Row};
 use std::fmt::Write;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
+use std::os::fd::{IntoRawFd, RawFd};
 use std::path::Path;
 
 /// Whether there are lines, and where they go.
@@ -17,18 +18,9 @@ pub struct Strace {
     to: RawFd,
 }
 
-/// The log gets a descriptor that no guest is given by chance.
-const HIGH_FD: i32 = 1000;
-
-/// Opens a log file, to be written at its end.
+/// Opens a log file, to be written at its end, under a descriptor of the emulator's.
 pub fn open_log(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
-    // SAFETY: makes a descriptor.
-    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH_FD) } {
-        -1 => Err(io::Error::last_os_error()),
-        // SAFETY: it was made just now, and nobody else has it.
-        fd => Ok(unsafe { File::from_raw_fd(fd) }),
-    }
+    reserve(&OpenOptions::new().create(true).append(true).open(path)?)
 }
 
 impl Strace {

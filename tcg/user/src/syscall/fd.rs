@@ -4,6 +4,7 @@ use super::convert::{open_flags_to_guest, open_flags_to_host};
 use super::kind::SEEK;
 use super::{Kind, Row, host, own};
 use crate::memory::Result;
+use crate::reserved::without;
 use crate::thread::Thread;
 use Kind::*;
 use libc::*;
@@ -46,7 +47,7 @@ pub const ROWS: &[Row] = &[
     host(285, "copy_file_range", &[Fd, Pointer, Fd, Pointer, Size, Hex], SYS_copy_file_range),
     host(286, "preadv2", &[Fd, Pointer, Int, Long, Long, Hex], SYS_preadv2),
     host(287, "pwritev2", &[Fd, Pointer, Int, Long, Long, Hex], SYS_pwritev2),
-    host(436, "close_range", &[Fd, Fd, Hex], SYS_close_range),
+    own(436, "close_range", &[Size, Size, Hex], close_range_call),
 ];
 
 /// `fcntl`: the flags of `open` may be numbered otherwise.
@@ -63,6 +64,17 @@ fn fcntl_call(thread: &mut Thread, mut args: [u64; 6]) -> Result<u64> {
         _ => {}
     }
     thread.host_call(SYS_fcntl, args)
+}
+
+/// `close_range`, without what is the emulator's.
+fn close_range_call(thread: &mut Thread, [first, last, flags, ..]: [u64; 6]) -> Result<u64> {
+    let (first, last) = (first as u32, last as u32);
+    if first > last {
+        return Err(EINVAL);
+    }
+    without(first, last).into_iter().try_fold(0, |_, (first, last)| {
+        thread.host_call(SYS_close_range, [first.into(), last.into(), flags, 0, 0, 0])
+    })
 }
 
 /// `ioctl`: numbers and structures of x86-64 are the generic ones.

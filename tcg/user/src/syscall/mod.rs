@@ -24,6 +24,7 @@ pub use proc_self::Mapping;
 pub use process::HIDDEN;
 
 use crate::memory::Result;
+use crate::reserved::is_reserved;
 use crate::signal::Interrupted;
 use crate::sys;
 use crate::thread::Thread;
@@ -177,6 +178,7 @@ impl Thread {
             }
             match kind {
                 Kind::Perhaps => self.check_pointer(arg)?,
+                Kind::Fd if is_reserved(arg as i32) => return Err(libc::EBADF),
                 Kind::Path if self.process.sysroot.folder().is_some() && arg != 0 => {
                     let name = self.process.sysroot.resolve(&memory.read_string(arg)?);
                     if let (Some(name), Some(slot)) = (name, used.next()) {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
 use guest_images::Arch;
@@ -43,6 +44,12 @@ pub fn put_into(root: &Path, arch: Arch) -> io::Result<()> {
         fs::create_dir_all(to.parent().unwrap_or(root))?;
         fs::copy(from, to).map(drop)
     };
+    // Debian's own scripts refuse a system whose library folders are not links into /usr.
+    match symlink("usr/lib64", root.join("lib64")) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    fs::create_dir_all(root.join("usr/lib64"))?;
     copy(&std::env::current_exe()?, &Path::new("/usr/bin").join(name(arch)))?;
     libraries()?.iter().try_for_each(|library| copy(library, library))
 }

@@ -105,11 +105,10 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
     words.push(path);
     words.extend(args.into_iter().skip(1));
     let words: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
-    let own = CString::new(thread.process.emulator.as_os_str().as_bytes()).map_err(|_| ENOENT)?;
+    let Some(own) = thread.process.emulator.as_ref().map(AsRawFd::as_raw_fd) else { return Err(ENOENT) };
     let env: Vec<CString> = env.into_iter().map(hidden).collect();
     let env: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
-    replace(thread, AT_FDCWD, c"/proc/self/exe", &words, &env, 0)
-        .or_else(|_| replace(thread, AT_FDCWD, &own, &words, &env, 0))
+    replace(thread, own, c"", &words, &env, AT_EMPTY_PATH)
 }
 
 /// Begins the names of variables that are for the guest's C library alone.

@@ -29,6 +29,6 @@ mod time;
 mod vdso;
 
 pub use load::{Kind, LoadError, kind};
-pub use process::{Config, StartError, run};
+pub use process::{Config, OWN_FILE, StartError, run};
 pub use strace::open_log;
 pub use syscall::HIDDEN;

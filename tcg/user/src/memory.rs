@@ -6,7 +6,9 @@ use std::ffi::CString;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
-use tcg_core::run::{CodeCache, CodeConfig, CodeWatch, Pages, UserSpace, copy_in, copy_out, host_prot};
+use tcg_core::run::{
+    CodeCache, CodeConfig, CodeWatch, HostFault, Pages, UserSpace, copy_in, copy_out, host_prot,
+};
 
 /// End of the guest's addresses, if the emulator is above: where nothing of a position-independent program and its
 /// libraries is placed on a 47-bit host.
@@ -344,8 +346,16 @@ impl Memory {
         if !self.contains(addr, from.len() as u64) {
             return Err(libc::EFAULT);
         }
-        self.prepare_write(addr, from.len() as u64);
-        copy_out(addr, from).map_err(|_| libc::EFAULT)
+        loop {
+            self.prepare_write(addr, from.len() as u64);
+            match copy_out(addr, from) {
+                Ok(()) => return Ok(()),
+                // Translations were made from the page meanwhile.
+                Err(HostFault { signal: libc::SIGSEGV, code: ACCERR, addr })
+                    if self.space.may_write(addr) => {}
+                Err(_) => return Err(libc::EFAULT),
+            }
+        }
     }
 
     /// A value of guest memory.
@@ -404,6 +414,8 @@ impl Memory {
     }
 }
 
+/// `SEGV_ACCERR`: what is mapped does not allow the access.
+const ACCERR: i32 = 2;
 const PROT_GROWSDOWN: i32 = 0x0100_0000;
 const MAP_GROWSDOWN: i32 = 0x0100;
 

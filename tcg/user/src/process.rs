@@ -16,6 +16,7 @@ use base::PAGE_SIZE;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
+use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -207,8 +208,16 @@ pub fn run<A: Arch>(config: Config) -> Result<std::convert::Infallible, StartErr
     crate::thread::end_host_thread(status)
 }
 
+/// Variable of the environment in which an emulator tells the next one which descriptor its file has.
+pub const OWN_FILE: &str = "MIMIC_OWN_FILE";
+
 /// The file that the emulator runs from.
 fn own_file() -> Option<File> {
+    let given = std::env::var(OWN_FILE).ok().and_then(|fd| fd.parse().ok());
+    if let Some(fd) = given.filter(|fd| *fd > 2) {
+        // SAFETY: the emulator that this one takes over from has left it open for this.
+        return reserve(&unsafe { File::from_raw_fd(fd) }).ok();
+    }
     // SAFETY: the auxiliary vector has the address of a string that lives as long as the process.
     let called = unsafe { std::ffi::CStr::from_ptr(libc::getauxval(libc::AT_EXECFN) as *const _) };
     let open = |path: &OsStr| OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path);

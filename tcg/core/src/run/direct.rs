@@ -49,12 +49,13 @@ impl Direct {
             return Ok(done.value);
         }
         let at = done.value;
-        if access == Access::Write && self.space.is_withheld(at) {
-            let page = at & !(PAGE_SIZE - 1);
-            self.watch.code_written(page, PAGE_SIZE);
+        let (signal, code) = host::unpack_fault(done.fault);
+        let refused = (signal, code) == (libc::SIGSEGV, ACCERR);
+        if access == Access::Write && refused && self.space.may_write(at) {
+            // The page is watched, or was when the store was made: another thread may have ended that meanwhile.
+            self.watch.code_written(at & !(PAGE_SIZE - 1), PAGE_SIZE);
             return Err(Fault::CodeChanged);
         }
-        let (signal, code) = host::unpack_fault(done.fault);
         self.fault = HostFault { signal, code, addr: at };
         Err(G::bus_fault(addr, access).into())
     }

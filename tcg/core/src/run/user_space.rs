@@ -250,11 +250,9 @@ impl UserSpace {
         }
     }
 
-    /// Whether stores to the page around `addr` only fault because it is watched.
-    pub fn is_withheld(&self, addr: u64) -> bool {
-        let page = addr & !(PAGE_SIZE - 1);
-        let map = self.map.read();
-        map.watched.contains(&page) && map.writable(page)
+    /// Whether the guest may store at `addr`: then a store only faults while the page is watched.
+    pub fn may_write(&self, addr: u64) -> bool {
+        self.map.read().writable(addr & !(PAGE_SIZE - 1))
     }
 
     /// Pages of `range` to which stores only fault because they are watched.

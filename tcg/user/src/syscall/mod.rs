@@ -206,13 +206,11 @@ impl Thread {
         // pointer was checked. What they do to the process is what the guest may do to it.
         let done = result(unsafe { sys::interruptible(self.caught.word(), nr, args) });
         if done == Err(libc::EFAULT) {
-            // Perhaps only because code is watched.
+            // Perhaps only because code is watched, or was.
             let all = self.process.memory.space().range();
-            if !self.process.memory.space().withheld_in(all.clone()).is_empty() {
-                self.process.memory.prepare_write(all.start, all.end - all.start);
-                // SAFETY: as above.
-                return result(unsafe { sys::interruptible(self.caught.word(), nr, args) });
-            }
+            self.process.memory.prepare_write(all.start, all.end - all.start);
+            // SAFETY: as above.
+            return result(unsafe { sys::interruptible(self.caught.word(), nr, args) });
         }
         done
     }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use tcg_core::run::{CodeConfig, Tiers};
-use tcg_user::{Config, HIDDEN};
+use tcg_user::{Config, HIDDEN, OWN_FILE};
 
 use super::table::{Opt, ROWS, Row, STRACE};
 use crate::options::LogOptions;
@@ -60,7 +60,7 @@ pub fn parse(
     let config = Config {
         program: PathBuf::new(),
         args: Vec::new(),
-        env: env.iter().map(pair).collect(),
+        env: env.iter().filter(|(name, _)| name != OWN_FILE).map(pair).collect(),
         sysroot: Some(default_prefix(arch)),
         cpu: None,
         stack_size: STACK,

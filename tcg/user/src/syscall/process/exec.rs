@@ -2,7 +2,7 @@
 
 use crate::load::{Kind, kind};
 use crate::memory::Result;
-use crate::process::Config;
+use crate::process::{Config, OWN_FILE};
 use crate::signal::host as signals;
 use crate::sys;
 use crate::thread::Thread;
@@ -106,9 +106,15 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
     words.extend(args.into_iter().skip(1));
     let words: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
     let Some(own) = thread.process.emulator.as_ref().map(AsRawFd::as_raw_fd) else { return Err(ENOENT) };
-    let env: Vec<CString> = env.into_iter().map(hidden).collect();
+    let mut env: Vec<CString> = env.into_iter().map(hidden).collect();
+    env.extend(CString::new(format!("{OWN_FILE}={own}")));
     let env: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
-    replace(thread, own, c"", &words, &env, AT_EMPTY_PATH)
+    // SAFETY: the descriptor is the emulator's; the next one finds its file by it.
+    unsafe { libc::fcntl(own, F_SETFD, 0) };
+    let done = replace(thread, own, c"", &words, &env, AT_EMPTY_PATH);
+    // SAFETY: as above; there is no next one.
+    unsafe { libc::fcntl(own, F_SETFD, FD_CLOEXEC) };
+    done
 }
 
 /// Begins the names of variables that are for the guest's C library alone.

@@ -1,4 +1,4 @@
-//! Boot protocols, kernel loaders, the built-in SBI, and finding firmware files.
+//! Boot protocols, kernel loaders, the built-in SBI, semihosting, and finding firmware files.
 //!
 //! Knows memory and formats; knows no board, no device and no accelerator.
 
@@ -7,3 +7,4 @@ pub mod image;
 pub mod place;
 pub mod reset;
 pub mod sbi;
+pub mod semihosting;

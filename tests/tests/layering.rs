@@ -18,11 +18,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("guest-images", &[]),
     ("machines", &["base", "devices", "firmware"]),
     ("engine", &["base", "firmware", "tcg-core", "tcg-riscv"]),
+    ("control", &["base", "devices", "engine"]),
     (
         "mimic",
         &[
             "base",
             "engine",
+            "control",
             "tcg-core",
             "tcg-riscv",
             "tcg-aarch64",
@@ -33,7 +35,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "guest-images",
         ],
     ),
-    ("whole-program", &["base", "tcg-core", "tcg-riscv", "devices", "machines", "firmware", "guest-images"]),
+    (
+        "whole-program",
+        &[
+            "base",
+            "tcg-core",
+            "tcg-riscv",
+            "engine",
+            "control",
+            "devices",
+            "machines",
+            "firmware",
+            "guest-images",
+        ],
+    ),
 ];
 
 /// Words that must not appear in the sources of a folder: names of what it must not know.

@@ -14,6 +14,11 @@ pub struct Trap {
     pub value: u64,
 }
 
+impl Trap {
+    /// The code of a trap that no guest has: a point of the debugger was reached. The run loop takes it.
+    pub const DEBUG: u32 = u32::MAX;
+}
+
 /// What a memory access is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {

@@ -83,7 +83,8 @@ pub const fn v(n: u8) -> RegId {
     RegId(66 + n as u16)
 }
 
-const V_NAMES: [&str; 32] = [
+/// The names of the vector registers.
+pub const V_NAMES: [&str; 32] = [
     "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15",
     "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
     "v31",

@@ -1,6 +1,10 @@
 //! Address translation: RISC-V Privileged ISA 20240411, 4.3 to 4.6 (Sv39, Sv48, Sv57), chapters on Svnapot, Svpbmt,
 //! Svadu and Svinval. Protection of physical memory is in `pmp`.
 
+mod look;
+
+pub use look::{mappings, translate};
+
 use crate::Riscv;
 use crate::cpu::Hart;
 use crate::csr::bits::{cause, envcfg, mstatus};
@@ -16,6 +20,7 @@ const R: u64 = 1 << 1;
 const W: u64 = 1 << 2;
 const X: u64 = 1 << 3;
 const U: u64 = 1 << 4;
+const G: u64 = 1 << 5;
 const A: u64 = 1 << 6;
 const D: u64 = 1 << 7;
 /// Memory type (Svpbmt).

@@ -1,10 +1,12 @@
-//! Fuzz targets: everything that takes bytes from a guest, from an image or from the network, given any bytes.
+//! Fuzz targets: everything that takes bytes from a guest, from an image, from the network or from whoever attaches to a
+//! machine, given any bytes.
 //!
 //! A target is a plain function that panics over a finding. `tests/fuzz` runs it under libFuzzer, `tests/tests/fuzz.rs`
 //! on the seeds of `tests/fuzz/seeds` and on [`Mutations`] of them. Most read their input as a series of steps
 //! ([`arbitrary`]), so that mutations of an input go deep instead of failing at its first header. Every step is bounded,
 //! so that an input that takes long is a finding, too.
 
+mod control;
 mod device_tree;
 mod fw_cfg;
 mod image;
@@ -14,6 +16,7 @@ mod qcow2;
 mod translator;
 mod virtqueue;
 
+pub use control::control;
 pub use device_tree::device_tree;
 pub use fw_cfg::fw_cfg;
 pub use image::image;
@@ -27,7 +30,8 @@ pub use virtqueue::virtqueue;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its file in `tests/fuzz/fuzz_targets` and of its seeds.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
+    ("control", control),
     ("device_tree", device_tree),
     ("fw_cfg", fw_cfg),
     ("image", image),

@@ -5,6 +5,7 @@
 
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,6 +23,8 @@ pub trait Clock: Send + Sync {
     fn wall(&self) -> u64;
     /// A new, unarmed timer that calls `callback` when it fires.
     fn timer(&self, callback: Box<dyn Fn() + Send + Sync>) -> Box<dyn Timer>;
+    /// Lets machine time run or stand still; a clock that others move takes no notice.
+    fn set_running(&self, _running: bool) {}
 }
 
 /// A one-shot timer; dropping it disarms it.
@@ -96,40 +99,69 @@ impl Drop for QueueTimer {
     }
 }
 
-/// Machine time that follows the host's monotonic clock. Its timers fire on one thread of its own, which ends with
-/// the clock.
+/// Machine time that follows the host's monotonic clock while it runs. Its timers fire on one thread of its own, which
+/// ends with the clock.
 pub struct HostClock {
-    start: Instant,
+    time: Arc<HostTime>,
     shared: Arc<Shared>,
+}
+
+/// The host's time, less the pauses.
+struct HostTime {
+    start: Instant,
+    /// Nanoseconds since `start` that are no machine time.
+    paused: AtomicU64,
+    /// Machine time stands at this value; [`RUNNING`] if it does not stand.
+    stands_at: AtomicU64,
+}
+
+/// No machine time ever.
+const RUNNING: Ns = Ns::MAX;
+
+impl HostTime {
+    fn host(&self) -> Ns {
+        self.start.elapsed().as_nanos() as Ns
+    }
+
+    fn now(&self) -> Ns {
+        match self.stands_at.load(Ordering::Acquire) {
+            RUNNING => self.host().saturating_sub(self.paused.load(Ordering::Acquire)),
+            standing => standing,
+        }
+    }
 }
 
 impl HostClock {
     /// A clock that starts at zero now.
     pub fn new() -> std::io::Result<Arc<Self>> {
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
-        let start = Instant::now();
-        let for_thread = Arc::downgrade(&shared);
-        std::thread::Builder::new().name("clock".into()).spawn(move || run_timers(start, &for_thread))?;
-        Ok(Arc::new(Self { start, shared }))
+        let time = HostTime { start: Instant::now(), paused: 0.into(), stands_at: RUNNING.into() };
+        let time = Arc::new(time);
+        let (for_thread, time_of_thread) = (Arc::downgrade(&shared), time.clone());
+        let timers = move || run_timers(&time_of_thread, &for_thread);
+        std::thread::Builder::new().name("clock".into()).spawn(timers)?;
+        Ok(Arc::new(Self { time, shared }))
     }
 }
 
 /// How long the timer thread sleeps when nothing is due, at most: the time it takes to notice that the clock is gone.
 const IDLE: Duration = Duration::from_secs(3600);
 
-fn run_timers(start: Instant, shared: &Weak<Shared>) {
+fn run_timers(time: &HostTime, shared: &Weak<Shared>) {
     while let Some(shared) = shared.upgrade() {
         let mut queue = shared.queue.lock();
         if queue.closed {
             return;
         }
-        let now = start.elapsed().as_nanos() as Ns;
-        if let Some(callback) = queue.pop_due(now) {
+        let now = time.now();
+        let stands = time.stands_at.load(Ordering::Acquire) != RUNNING;
+        if let Some(callback) = if stands { None } else { queue.pop_due(now) } {
             drop(queue);
             callback();
             continue;
         }
-        let sleep = queue.due.first_key_value().map_or(IDLE, |((d, _), _)| Duration::from_nanos(d - now));
+        let first = queue.due.first_key_value().filter(|_| !stands);
+        let sleep = first.map_or(IDLE, |((due, _), _)| Duration::from_nanos(due.saturating_sub(now)));
         shared.changed.wait_for(&mut queue, sleep.min(IDLE));
     }
 }
@@ -143,7 +175,24 @@ impl Drop for HostClock {
 
 impl Clock for HostClock {
     fn now(&self) -> Ns {
-        self.start.elapsed().as_nanos() as Ns
+        self.time.now()
+    }
+
+    fn set_running(&self, running: bool) {
+        // Under the lock, so that the timer thread does not miss it.
+        let _queue = self.shared.queue.lock();
+        let time = &self.time;
+        let stands_at = time.stands_at.load(Ordering::Relaxed);
+        match (running, stands_at) {
+            (true, RUNNING) => return,
+            (true, stood_at) => {
+                time.paused.store(time.host() - stood_at, Ordering::Release);
+                time.stands_at.store(RUNNING, Ordering::Release);
+            }
+            (false, RUNNING) => time.stands_at.store(time.now(), Ordering::Release),
+            (false, _) => return,
+        }
+        self.shared.changed.notify_all();
     }
 
     fn wall(&self) -> u64 {

@@ -10,6 +10,8 @@ pub enum PowerEvent {
     },
     /// Reset the whole machine.
     Reset,
+    /// The guest says that it has crashed.
+    Panicked,
 }
 
 /// Who carries it out: the machine's run loop.

@@ -35,6 +35,7 @@ const TABLE: &[(&str, Format, u32)] = &[
     ("andi", Format::I, 0x0000_7013),
     ("slli", Format::Shift, 0x0000_1013),
     ("srli", Format::Shift, 0x0000_5013),
+    ("srai", Format::Shift, 0x4000_5013),
     ("lbu", Format::Load, 0x0000_4003),
     ("lwu", Format::Load, 0x0000_6003),
     ("ld", Format::Load, 0x0000_3003),
@@ -44,6 +45,7 @@ const TABLE: &[(&str, Format, u32)] = &[
     ("beq", Format::Branch, 0x0000_0063),
     ("bne", Format::Branch, 0x0000_1063),
     ("ecall", Format::Fixed, 0x0000_0073),
+    ("ebreak", Format::Fixed, 0x0010_0073),
     ("wfi", Format::Fixed, 0x1050_0073),
     ("ret", Format::Fixed, 0x0000_8067),
 ];
@@ -54,7 +56,7 @@ const REGISTERS: [&str; 32] = [
 ];
 
 /// CSRs by name.
-const CSRS: &[(&str, u32)] = &[("sie", 0x104)];
+const CSRS: &[(&str, u32)] = &[("sie", 0x104), ("mtvec", 0x305)];
 
 type Result<T> = std::result::Result<T, String>;
 

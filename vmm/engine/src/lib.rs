@@ -1,11 +1,20 @@
 //! A running machine: vCPU threads, stopping and resetting them, and what ends the run.
 //!
-//! [`Machine`] receives finished vCPUs and devices and knows no board by name. [`riscv`] is the built-in firmware of
-//! riscv machines: the SBI on top of the vCPUs' handles.
+//! [`Machine`] receives finished vCPUs and devices and knows no board by name. [`Power`] is how others reach it: they ask
+//! for a stop or a reset, have work done on the vCPUs ([`Power::with_cpus`]), and are told what happens ([`Event`]).
+//! [`Cpu`] is a vCPU as debuggers and monitors see it. [`riscv`] is the built-in firmware of riscv machines: the SBI on
+//! top of the vCPUs' handles.
 
+mod cpus;
+mod event;
 mod machine;
+pub mod memory;
 mod power;
 pub mod riscv;
 
-pub use machine::{Machine, Policy, Reload};
+pub use cpus::{Cpu, Cpus, Motion, Plan};
+pub use event::{Cause, Event, Listener};
+pub use machine::{Machine, OnPanic, Policy, Reload};
 pub use power::{End, Power, RunState};
+pub use tcg_core::debug::{Feature, Register, Stop, WatchKind};
+pub use tcg_core::guest::Point;

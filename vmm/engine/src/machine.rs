@@ -1,15 +1,30 @@
 //! vCPU threads and the life of a machine.
 
+use crate::cpus::{Motion, Plan};
+use crate::event::{Cause, Event};
 use crate::power::{End, Power, Request, RunState};
-use base::{Device, PowerEvent, Shared};
+use base::{Clock, Device, PowerEvent, Shared};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tcg_core::guest::Guest;
+use std::time::Duration;
+use tcg_core::debug::{Debuggable, Stop};
 use tcg_core::run::{Handle, Vcpu};
 
 /// Puts memory and vCPU state back to what they are at power-on: called with every vCPU stopped.
 pub type Reload<G> = Box<dyn FnMut(&mut [Vcpu<G>]) + Send>;
+
+/// What a crash of the guest leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnPanic {
+    /// The machine stops and waits.
+    Pause,
+    /// The run ends.
+    #[default]
+    End,
+    /// Nothing.
+    Run,
+}
 
 /// What becomes of the machine when the guest asks for something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +35,12 @@ pub struct Policy {
     pub reboot_ends: bool,
     /// Where the run would end by the guest's doing, the machine stops and waits instead.
     pub shutdown_pauses: bool,
+    /// What a crash of the guest leads to.
+    pub panic: OnPanic,
+    /// The run ends when every vCPU waits for an interrupt that it can not get.
+    pub hang_ends: bool,
+    /// Instructions that several vCPUs run by turns after a reset, before each goes its own way.
+    pub in_step: usize,
 }
 
 /// Ends the run when a vCPU thread panics, rather than waiting for it for ever.
@@ -28,104 +49,263 @@ struct EndOnPanic(Arc<Power>);
 impl Drop for EndOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.quit();
+            self.0.quit(Cause::HostError);
         }
     }
 }
 
+/// How often it is looked whether all vCPUs sleep for ever.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// A machine that is ready to run.
-pub struct Machine<G: Guest> {
+pub struct Machine<G: Debuggable> {
     vcpus: Vec<Vcpu<G>>,
     devices: Vec<Shared<dyn Device>>,
+    clock: Arc<dyn Clock>,
     power: Arc<Power>,
     reload: Reload<G>,
     policy: Policy,
 }
 
-impl<G: Guest> Machine<G> {
+impl<G: Debuggable> Machine<G> {
     /// A machine of `vcpus` and `devices`, which are as after a reset; `reload` runs before the first instruction and
-    /// after each reset.
+    /// after each reset. Machine time, which is `clock`'s, runs while the vCPUs do.
     pub fn new(
         vcpus: Vec<Vcpu<G>>,
         devices: Vec<Shared<dyn Device>>,
+        clock: Arc<dyn Clock>,
         power: Arc<Power>,
         reload: Reload<G>,
         policy: Policy,
     ) -> Self {
         // Known from the start: a monitor may ask before the first instruction.
         power.set_state(if policy.start_paused { RunState::Prelaunch } else { RunState::Running });
-        Self { vcpus, devices, power, reload, policy }
+        clock.set_running(!policy.start_paused);
+        Self { vcpus, devices, clock, power, reload, policy }
     }
 
     /// Runs until the guest turns the machine off or somebody ends it.
     pub fn run(mut self) -> io::Result<End> {
-        let mut state = self.power.state();
-        loop {
+        // What others expect of it already is in their requests.
+        let state = if self.policy.start_paused { RunState::Prelaunch } else { RunState::Running };
+        let mut life = Life { state, plan: Plan::default(), in_step: 0 };
+        let end = loop {
             (self.reload)(&mut self.vcpus);
-            if let Some(end) = self.live(&mut state)? {
-                return Ok(end);
+            life.in_step = if self.vcpus.len() > 1 { self.policy.in_step } else { 0 };
+            match self.live(&mut life) {
+                Ok(Some(end)) => break Ok(end),
+                Ok(None) => {}
+                Err(fault) => break Err(fault),
             }
             self.power.forget_guest();
             for device in &self.devices {
                 device.lock().reset();
             }
-            if state == RunState::Shutdown {
-                state = RunState::Paused;
+            if !life.state.can_resume() {
+                life.state = RunState::Paused;
             }
+        };
+        self.power.end();
+        if let Ok(end) = end {
+            self.power.tell(Event::Ended(end));
         }
+        end
     }
 
     /// One life: from power-on to the end of the run, or to a reset (`None`).
-    fn live(&mut self, state: &mut RunState) -> io::Result<Option<End>> {
+    fn live(&mut self, life: &mut Life) -> io::Result<Option<End>> {
         loop {
-            self.power.set_state(*state);
-            let request = match state {
-                RunState::Running => self.run_until_request()?,
+            self.power.set_state(life.state);
+            let request = match life.state {
+                RunState::Running => self.run_until_request(life)?,
                 _ => self.power.next(),
             };
-            let end = match request {
-                Request::Quit => return Ok(Some(End::Quit)),
-                Request::Guest(PowerEvent::Off { code }) => End::Off(code),
-                Request::Reset | Request::Guest(PowerEvent::Reset) if self.policy.reboot_ends => End::Reset,
-                Request::Reset | Request::Guest(PowerEvent::Reset) => return Ok(None),
-                Request::Pause if *state == RunState::Running => {
-                    *state = RunState::Paused;
+            let (end, cause) = match request {
+                Request::Quit(cause) => {
+                    self.power.tell(Event::Shutdown(cause));
+                    return Ok(Some(End::Quit(cause)));
+                }
+                Request::Guest(PowerEvent::Off { code }) => (End::Off(code), Cause::GuestShutdown),
+                Request::Guest(PowerEvent::Reset) if self.policy.reboot_ends => {
+                    (End::Reset, Cause::GuestReset)
+                }
+                Request::Reset(cause) if self.policy.reboot_ends => (End::Reset, cause),
+                Request::Guest(PowerEvent::Reset) => return self.reset(Cause::GuestReset),
+                Request::Reset(cause) => return self.reset(cause),
+                Request::Guest(PowerEvent::Panicked) => match self.panicked(life) {
+                    Some(end) => (end, Cause::GuestPanic),
+                    None => continue,
+                },
+                Request::Idle if self.policy.hang_ends && self.sleeps_for_ever() => {
+                    (End::Hung, Cause::HostError)
+                }
+                Request::Work(work) => {
+                    work(&mut self.vcpus);
                     continue;
                 }
-                Request::Resume if *state != RunState::Shutdown => {
-                    *state = RunState::Running;
+                Request::Pause if life.state == RunState::Running => {
+                    self.stand(life, RunState::Paused, None);
                     continue;
                 }
-                Request::Pause | Request::Resume => continue,
+                Request::Debug(cpu, stop) if life.state == RunState::Running => {
+                    self.stand(life, RunState::Debug, Some((cpu, stop)));
+                    continue;
+                }
+                Request::Start(plan) if life.state.can_resume() => {
+                    self.go_on(life, plan);
+                    continue;
+                }
+                Request::Pause | Request::Debug(..) | Request::Start(_) | Request::Idle => continue,
             };
-            if !self.policy.shutdown_pauses {
+            self.power.tell(Event::Shutdown(cause));
+            if !self.policy.shutdown_pauses || end == End::Hung {
                 return Ok(Some(end));
             }
-            *state = RunState::Shutdown;
+            self.stand(life, RunState::Shutdown, None);
         }
     }
 
-    /// Lets the vCPUs run until somebody wants something.
-    fn run_until_request(&mut self) -> io::Result<Request> {
+    fn reset(&self, cause: Cause) -> io::Result<Option<End>> {
+        self.power.tell(Event::Reset(cause));
+        Ok(None)
+    }
+
+    /// The vCPUs stand still from now on.
+    fn stand(&self, life: &mut Life, state: RunState, debug: Option<(usize, Stop)>) {
+        self.clock.set_running(false);
+        self.power.forget_debug();
+        (life.state, life.plan) = (state, Plan::default());
+        // Before it is told, so that whoever hears it finds it so.
+        self.power.set_state(state);
+        self.power.tell(Event::Stopped { state, debug });
+    }
+
+    fn go_on(&self, life: &mut Life, plan: Plan) {
+        let was_running = life.state == RunState::Running;
+        let runs = (0..self.vcpus.len()).any(|n| plan.motion(n) == Motion::Run);
+        self.clock.set_running(runs || !plan.hold_time);
+        (life.state, life.plan) = (RunState::Running, plan);
+        if !was_running {
+            self.power.set_state(RunState::Running);
+            self.power.tell(Event::Resumed);
+        }
+    }
+
+    /// The guest says that it has crashed; gives the end of the run, if it is one.
+    fn panicked(&self, life: &mut Life) -> Option<End> {
+        let action = match self.policy.panic {
+            OnPanic::Pause => "pause",
+            OnPanic::End if self.policy.shutdown_pauses => "pause",
+            OnPanic::End => "poweroff",
+            OnPanic::Run => "run",
+        };
+        self.power.tell(Event::GuestPanicked { action });
+        match action {
+            "pause" => self.stand(life, RunState::GuestPanicked, None),
+            "poweroff" => return Some(End::Panicked),
+            _ => {}
+        }
+        None
+    }
+
+    /// Whether those who were asleep a moment ago will sleep on.
+    fn sleeps_for_ever(&self) -> bool {
+        self.vcpus.iter().all(|vcpu| G::sleeps_for_ever(vcpu.cpu()))
+    }
+
+    /// Lets the vCPUs go on as `plan` says until somebody wants something.
+    fn run_until_request(&mut self, life: &mut Life) -> io::Result<Request> {
+        let plan = &mut life.plan;
+        // What waits already costs no threads.
+        if let Some(request) = self.power.try_next() {
+            return Ok(request);
+        }
+        let runs = (0..self.vcpus.len()).any(|n| plan.motion(n) == Motion::Run);
+        if !runs {
+            for (n, vcpu) in self.vcpus.iter_mut().enumerate() {
+                if let Motion::Step { interrupts } = plan.motion(n) {
+                    let stop = vcpu.step_for_debugger(interrupts);
+                    self.power.push(Request::Debug(n, stop));
+                }
+            }
+            plan.hold_steppers();
+            return Ok(self.power.next());
+        }
+        if let Some(request) = self.run_in_step(std::mem::take(&mut life.in_step), plan) {
+            return Ok(request);
+        }
         let handles: Vec<Arc<Handle<G>>> = self.vcpus.iter().map(|v| v.handle().clone()).collect();
         let mut threads: Vec<JoinHandle<Vcpu<G>>> = Vec::new();
         for (n, mut vcpu) in self.vcpus.drain(..).enumerate() {
             let thread = std::thread::Builder::new().name(format!("vcpu{n}"));
-            let power = self.power.clone();
+            let (power, motion) = (self.power.clone(), plan.motion(n));
             threads.push(thread.spawn(move || {
-                let _fault = EndOnPanic(power);
-                vcpu.run();
+                let _fault = EndOnPanic(power.clone());
+                // SAFETY: only asks for a number.
+                power.set_thread(n, unsafe { libc::gettid() });
+                let stop = match motion {
+                    Motion::Run => vcpu.run(),
+                    Motion::Step { interrupts } => Some(vcpu.step_for_debugger(interrupts)),
+                    Motion::Hold => None,
+                };
+                if let Some(stop) = stop {
+                    power.push(Request::Debug(n, stop));
+                }
                 vcpu
             })?);
         }
-        let request = self.power.next();
-        for handle in &handles {
-            handle.stop();
+        plan.hold_steppers();
+        let request = self.wait(&handles);
+        for (n, handle) in handles.iter().enumerate() {
+            if plan.motion(n) == Motion::Run {
+                handle.stop();
+            }
         }
         for thread in threads {
             // A panic of a vCPU thread is a fault of ours: it goes on in this thread.
-            self.vcpus.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            let mut vcpu = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            // One that came to a point by itself has not seen the request.
+            vcpu.take_stop();
+            self.vcpus.push(vcpu);
         }
         Ok(request)
     }
+
+    /// Has all vCPUs run so many instructions by turns, unless a debugger is in the way.
+    fn run_in_step(&mut self, instructions: usize, plan: &Plan) -> Option<Request> {
+        for _ in 0..instructions {
+            for (n, vcpu) in self.vcpus.iter_mut().enumerate() {
+                if vcpu.at_breakpoint() || plan.motion(n) != Motion::Run {
+                    return None;
+                }
+                match vcpu.step_for_debugger(true) {
+                    Stop::Step => {}
+                    stop => return Some(Request::Debug(n, stop)),
+                }
+            }
+        }
+        None
+    }
+
+    /// Waits for a request while the vCPUs run.
+    fn wait(&self, handles: &[Arc<Handle<G>>]) -> Request {
+        if !self.policy.hang_ends {
+            return self.power.next();
+        }
+        loop {
+            match self.power.next_within(LOOK) {
+                Some(request) => return request,
+                None if handles.iter().all(|handle| handle.asleep()) => return Request::Idle,
+                None => {}
+            }
+        }
+    }
+}
+
+/// What a machine is doing.
+struct Life {
+    state: RunState,
+    plan: Plan,
+    /// Instructions that the vCPUs are still to run by turns.
+    in_step: usize,
 }

@@ -1,8 +1,13 @@
-//! What the guest, the user or a signal wants of the machine as a whole.
+//! What the guest, the user, a debugger or a signal wants of the machine as a whole.
 
+use crate::cpus::{Cpus, Plan};
+use crate::event::{Cause, Event, Listener};
 use base::{PowerEvent, PowerSink};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use tcg_core::debug::Stop;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +16,12 @@ pub enum End {
     Off(u32),
     /// The guest asked for a reset, which ends the run ([`crate::Policy::reboot_ends`]).
     Reset,
+    /// The guest has crashed ([`crate::Policy::panic`]).
+    Panicked,
+    /// No vCPU will ever run again ([`crate::Policy::hang_ends`]).
+    Hung,
     /// Somebody outside the guest asked for the end.
-    Quit,
+    Quit(Cause),
 }
 
 /// Where the machine is in its life.
@@ -25,23 +34,57 @@ pub enum RunState {
     Running,
     /// Somebody stopped the vCPUs.
     Paused,
+    /// A debugger's point or step stopped the vCPUs.
+    Debug,
+    /// The guest has crashed; only a reset brings it back.
+    GuestPanicked,
     /// The guest has turned the machine off; only a reset brings it back.
     Shutdown,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl RunState {
+    /// QEMU's name of it (`RunState` of QMP).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prelaunch => "prelaunch",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Debug => "debug",
+            Self::GuestPanicked => "guest-panicked",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// Whether the vCPUs can go on from here.
+    pub fn can_resume(self) -> bool {
+        !matches!(self, Self::Shutdown | Self::GuestPanicked)
+    }
+}
+
+/// Something that the machine's thread is to do with all vCPUs stopped.
+type Work = Box<dyn FnOnce(&mut dyn Cpus) + Send>;
+
 pub(crate) enum Request {
     Guest(PowerEvent),
-    Reset,
+    Reset(Cause),
     Pause,
-    Resume,
-    Quit,
+    Start(Plan),
+    Quit(Cause),
+    Work(Work),
+    /// A vCPU has come to a point, or made its step.
+    Debug(usize, Stop),
+    /// Nothing seems to happen any more.
+    Idle,
 }
 
 #[derive(Default)]
 struct Inner {
     requests: VecDeque<Request>,
     state: RunState,
+    /// The run has ended: nobody takes requests any more.
+    ended: bool,
+    /// Host threads of the vCPUs, as the host numbers them.
+    threads: Vec<i32>,
 }
 
 /// Collects requests from any thread for the machine's own.
@@ -49,17 +92,23 @@ struct Inner {
 pub struct Power {
     inner: Mutex<Inner>,
     arrived: Condvar,
+    listeners: Mutex<Vec<Listener>>,
 }
 
 impl Power {
     /// Ends the run, whatever the guest does.
-    pub fn quit(&self) {
-        self.push(Request::Quit);
+    pub fn quit(&self, cause: Cause) {
+        self.push(Request::Quit(cause));
     }
 
     /// Resets the machine, as its reset button would.
-    pub fn reset(&self) {
-        self.push(Request::Reset);
+    pub fn reset(&self, cause: Cause) {
+        self.push(Request::Reset(cause));
+    }
+
+    /// Presses the power button, which no board has yet: those who watch are told.
+    pub fn powerdown(&self) {
+        self.tell(Event::Powerdown);
     }
 
     /// Stops the vCPUs, soon; [`Power::state`] says so at once.
@@ -70,8 +119,50 @@ impl Power {
 
     /// Lets the vCPUs go on, soon; [`Power::state`] says so at once.
     pub fn resume(&self) {
-        self.push(Request::Resume);
-        self.expect(&[RunState::Prelaunch, RunState::Paused], RunState::Running);
+        self.start(Plan::default());
+    }
+
+    /// The same, as `plan` says.
+    pub fn start(&self, plan: Plan) {
+        self.push(Request::Start(plan));
+        self.expect(&[RunState::Prelaunch, RunState::Paused, RunState::Debug], RunState::Running);
+    }
+
+    /// Has the machine's thread run `work` with all vCPUs stopped, and waits for it. Vcpus that run go on afterwards,
+    /// and nobody is told. `None`: the run has ended. Must not be called from a listener, a device or a vCPU.
+    pub fn with_cpus<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Cpus) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (to, here) = mpsc::sync_channel(1);
+        self.push(Request::Work(Box::new(move |cpus| {
+            // Whoever asked may have gone.
+            let _ = to.send(work(cpus));
+        })));
+        here.recv().ok()
+    }
+
+    /// Waits until the machine has taken up everything that was asked of it; false: the run has ended.
+    pub fn settle(&self) -> bool {
+        self.with_cpus(|_| ()).is_some()
+    }
+
+    /// Registers somebody who is told what happens.
+    pub fn on_event(&self, listener: Listener) {
+        self.listeners.lock().push(listener);
+    }
+
+    /// The host threads that run the vCPUs, or ran them last, as the host numbers them.
+    pub fn threads(&self) -> Vec<i32> {
+        self.inner.lock().threads.clone()
+    }
+
+    pub(crate) fn set_thread(&self, cpu: usize, thread: i32) {
+        let threads = &mut self.inner.lock().threads;
+        if threads.len() <= cpu {
+            threads.resize(cpu + 1, 0);
+        }
+        threads[cpu] = thread;
     }
 
     /// What the machine will do with the request just made, for who asks before it has.
@@ -91,29 +182,70 @@ impl Power {
         self.inner.lock().state = state;
     }
 
-    fn push(&self, request: Request) {
+    pub(crate) fn tell(&self, event: Event) {
+        self.listeners.lock().iter().for_each(|listener| listener(event));
+    }
+
+    pub(crate) fn push(&self, request: Request) {
         let mut inner = self.inner.lock();
-        // Asking twice is asking once: a guest that asks in a loop fills no memory.
-        if inner.requests.back() != Some(&request) {
-            inner.requests.push_back(request);
-            self.arrived.notify_all();
+        if inner.ended {
+            return;
+        }
+        // A guest that asks in a loop fills no memory.
+        if let Request::Guest(event) = &request
+            && inner.requests.iter().any(|waiting| matches!(waiting, Request::Guest(other) if other == event))
+        {
+            return;
+        }
+        inner.requests.push_back(request);
+        self.arrived.notify_all();
+    }
+
+    /// The next request, if there is one.
+    pub(crate) fn try_next(&self) -> Option<Request> {
+        self.inner.lock().requests.pop_front()
+    }
+
+    /// Waits for the next request; `None` after `limit`.
+    pub(crate) fn next_within(&self, limit: Duration) -> Option<Request> {
+        let until = Instant::now() + limit;
+        let mut inner = self.inner.lock();
+        loop {
+            if let Some(request) = inner.requests.pop_front() {
+                return Some(request);
+            }
+            if self.arrived.wait_until(&mut inner, until).timed_out() {
+                return inner.requests.pop_front();
+            }
         }
     }
 
     /// Waits for the next request.
     pub(crate) fn next(&self) -> Request {
-        let mut inner = self.inner.lock();
         loop {
-            if let Some(request) = inner.requests.pop_front() {
+            if let Some(request) = self.next_within(Duration::from_secs(3600)) {
                 return request;
             }
-            self.arrived.wait(&mut inner);
         }
     }
 
     /// Forgets what the guest asked for before its reset.
     pub(crate) fn forget_guest(&self) {
         self.inner.lock().requests.retain(|request| !matches!(request, Request::Guest(_)));
+    }
+
+    /// Forgets stops of vCPUs that did not lead to the one of the machine.
+    pub(crate) fn forget_debug(&self) {
+        self.inner.lock().requests.retain(|request| !matches!(request, Request::Debug(..)));
+    }
+
+    /// Nobody takes requests from now on: who waits for work to be done is told.
+    pub(crate) fn end(&self) {
+        let mut inner = self.inner.lock();
+        inner.ended = true;
+        let left = std::mem::take(&mut inner.requests);
+        drop(inner);
+        drop(left);
     }
 }
 

@@ -68,6 +68,8 @@ pub struct SocketConfig {
     pub role: SocketRole,
     /// Whether to speak the Telnet protocol, with the guest doing the echo.
     pub telnet: bool,
+    /// What a server sends to a client that calls while it serves another one, before it hangs up; `None` lets it wait.
+    pub busy: Option<Vec<u8>>,
 }
 
 /// The address of a stream socket.

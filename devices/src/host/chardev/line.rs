@@ -70,6 +70,12 @@ pub(super) trait Source: Send {
     fn wait(&self) -> Wait;
     /// The next connection, if there is one now.
     fn connect(&mut self) -> Option<Line>;
+    /// Whether those who call while there is a connection are sent away, and do not wait.
+    fn refuses(&self) -> bool {
+        false
+    }
+    /// Sends such a caller away.
+    fn refuse(&mut self) {}
 }
 
 /// A single connection, made when the back end was opened.

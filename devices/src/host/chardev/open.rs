@@ -112,6 +112,7 @@ fn open_socket(config: &SocketConfig, label: &str) -> Result<Opened, CharError> 
         source,
     };
     let listener = socket::Listener::new(&config.address, config.telnet).map_err(cannot_listen)?;
+    let listener = listener.with_answer_when_busy(config.busy.clone());
     let line = wait.then(|| {
         let address = listener.address(&config.address);
         // As above.

@@ -4,7 +4,7 @@ use super::config::{SocketAddress, SocketConfig};
 use super::line::{End, Fixed, Line, Source, Wait};
 use super::telnet::{self, Decoder};
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -97,9 +97,15 @@ enum Listening {
 pub(super) struct Listener {
     socket: Listening,
     telnet: bool,
+    busy: Option<Vec<u8>>,
 }
 
 impl Listener {
+    /// Sends callers away with this answer while somebody is served.
+    pub(super) fn with_answer_when_busy(self, busy: Option<Vec<u8>>) -> Self {
+        Self { busy, ..self }
+    }
+
     pub(super) fn new(address: &SocketAddress, telnet: bool) -> io::Result<Self> {
         let socket = match address {
             SocketAddress::Unix(path) => {
@@ -116,7 +122,7 @@ impl Listener {
             }
             SocketAddress::Tcp { host, port } => Listening::Tcp(TcpListener::bind((host.as_str(), *port))?),
         };
-        Ok(Self { socket, telnet })
+        Ok(Self { socket, telnet, busy: None })
     }
 
     /// The address, with the port that the host chose.
@@ -169,6 +175,19 @@ impl Source for Listener {
 
     fn connect(&mut self) -> Option<Line> {
         self.accept().ok()
+    }
+
+    fn refuses(&self) -> bool {
+        self.busy.is_some()
+    }
+
+    fn refuse(&mut self) {
+        let (Ok(line), Some(answer)) = (self.accept(), &self.busy) else { return };
+        let (Some(mut input), Some(mut output)) = (line.input, line.output) else { return };
+        // It may have left, and an answer this short fits into any socket. What it has sent is read, or closing would
+        // take the answer back.
+        let _ = output.write_all(answer);
+        let _ = input.read(&mut [0; 4096]);
     }
 }
 

@@ -229,7 +229,7 @@ impl Worker {
                 at_most(until.saturating_duration_since(now));
             }
         }
-        if self.line.as_ref().is_none_or(Line::replaceable) {
+        if self.takes_another() || self.source.refuses() {
             match self.source.wait() {
                 Wait::Never => {}
                 Wait::Readable(fd) => watched.source = Some(self.poll.add(fd, libc::POLLIN)),
@@ -281,11 +281,21 @@ impl Worker {
         let due = self.retry_at.is_some_and(|at| Instant::now() >= at);
         if due || self.poll.got(watched.source) != 0 {
             self.retry_at = None;
-            if let Some(line) = self.source.connect() {
+            let busy = !self.takes_another();
+            if busy && self.poll.got(watched.input) == 0 {
+                self.source.refuse();
+            } else if busy {
+                // What was read may be the last there is: then there is room the next time around.
+            } else if let Some(line) = self.source.connect() {
                 self.close_line();
                 self.open_line(line);
             }
         }
+    }
+
+    /// Whether there is room for a connection.
+    fn takes_another(&self) -> bool {
+        self.line.as_ref().is_none_or(Line::replaceable)
     }
 
     fn read_in(&mut self, room: usize) {

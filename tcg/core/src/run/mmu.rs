@@ -414,7 +414,7 @@ impl<G: Guest> Fetch for VcpuFetch<'_, G> {
 }
 
 /// Guest-physical memory for page walks.
-struct Phys<'a>(&'a AddressSpace);
+pub(crate) struct Phys<'a>(pub &'a AddressSpace);
 
 impl PhysMem for Phys<'_> {
     fn read_u64(&self, phys: u64) -> Option<u64> {

@@ -16,6 +16,7 @@ pub use code::{Chaining, CodeCache, CodeConfig, CodeStats};
 pub use direct::{HostFault, copy_in, copy_out};
 pub use float::collect_flags;
 pub use heat::SLOTS as HEAT_SLOTS;
+pub(crate) use mmu::Phys;
 pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use tlb::Tables;
 pub use user_space::{Pages, UserSpace, host_prot};

@@ -7,12 +7,13 @@ use super::log;
 use super::mmu::{Fault, Mmu};
 use super::tlb::Tables;
 use crate::cpu::{CpuHeader, HelperFn, HelperResult, exit};
-use crate::guest::{Guest, Trap, Wait};
+use crate::debug::Stop;
+use crate::guest::{Guest, Point, Trap, Wait};
 use crate::host;
 use crate::interp::{self, Step};
 use crate::sem::MemOp;
 use crate::ty::Ty;
-use base::{AddressSpace, CpuLines, PAGE_SHIFT, PAGE_SIZE};
+use base::{AddressSpace, CpuLines, Ns, PAGE_SHIFT, PAGE_SIZE};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +57,7 @@ pub struct Handle<G: Guest> {
     lines: Arc<CpuLines>,
     work: Mutex<Vec<Work<G>>>,
     stop: AtomicBool,
+    asleep: AtomicBool,
 }
 
 impl<G: Guest> Handle<G> {
@@ -68,6 +70,18 @@ impl<G: Guest> Handle<G> {
     pub fn post(&self, work: impl FnOnce(&mut Vcpu<G>) + Send + 'static) {
         self.work.lock().push(Box::new(work));
         self.lines.kick();
+    }
+
+    /// Whether the guest waits for an interrupt.
+    pub fn asleep(&self) -> bool {
+        self.asleep.load(Ordering::Relaxed)
+    }
+
+    /// Waits for an input to change, for at most so long: on the vCPU's thread.
+    pub fn sleep(&self, limit: Option<Ns>) {
+        self.asleep.store(true, Ordering::Relaxed);
+        self.lines.wait(limit);
+        self.asleep.store(false, Ordering::Relaxed);
     }
 
     /// Makes [`Vcpu::run`] come back, now or when it is next called.
@@ -92,6 +106,8 @@ pub struct Vcpu<G: Guest> {
     trap_hook: Option<TrapHook<G>>,
     /// A trap of a process, which the caller of [`Vcpu::run_process`] deals with.
     trapped: Option<Trap>,
+    /// A point of the debugger, which the caller of [`Vcpu::run`] deals with.
+    debug_stop: Option<Stop>,
     /// What the header's `helpers` points to.
     helpers: Box<[HelperFn]>,
 }
@@ -115,7 +131,12 @@ impl<G: Guest> Vcpu<G> {
         if let Some(process) = code.process() {
             mmu = mmu.with_process(process.clone());
         }
-        let handle = Arc::new(Handle { lines, work: Mutex::default(), stop: AtomicBool::new(false) });
+        let handle = Arc::new(Handle {
+            lines,
+            work: Mutex::default(),
+            stop: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+        });
         let mut vcpu = Self {
             cpu: Box::into_raw(Box::new(cpu)),
             mmu: Box::into_raw(Box::new(mmu)),
@@ -127,6 +148,7 @@ impl<G: Guest> Vcpu<G> {
             generation: 0,
             trap_hook: None,
             trapped: None,
+            debug_stop: None,
             helpers: helper_table::<G>(),
         };
         let (mmu, request) = (vcpu.mmu, vcpu.handle.lines.request_word() as *const _);
@@ -175,14 +197,19 @@ impl<G: Guest> Vcpu<G> {
         self.trap_hook = Some(hook);
     }
 
-    /// Runs the guest until [`Handle::stop`].
-    pub fn run(&mut self) {
+    /// Runs the guest until [`Handle::stop`], or until it reaches a point of the debugger.
+    pub fn run(&mut self) -> Option<Stop> {
         self.sync();
+        // An interrupt may have come together with the last stop.
+        self.handle.lines.kick();
         loop {
             if self.handle.lines.take_request() && !self.attend() {
-                return;
+                return None;
             }
             self.advance();
+            if let Some(stop) = self.debug_stop.take() {
+                return Some(stop);
+            }
         }
     }
 
@@ -220,12 +247,68 @@ impl<G: Guest> Vcpu<G> {
         self.sync();
     }
 
+    /// Has the debugger's points be these.
+    pub fn set_points(&mut self, points: &[Point]) {
+        self.parts().1.set_debug_points(points);
+    }
+
+    /// Whether a breakpoint of the debugger is at the next instruction.
+    pub fn at_breakpoint(&mut self) -> bool {
+        let pc = self.cpu().as_ref().pc;
+        self.parts().1.points.breaks_at(pc)
+    }
+
+    /// Runs one instruction for a debugger, with `interrupts` or without, or takes one trap instead. Never waits: a CPU
+    /// that waits for another one makes no step.
+    pub fn step_for_debugger(&mut self, interrupts: bool) -> Stop {
+        // Work of others comes first. What waits there sees the stop, leaves, and is posted again.
+        self.handle.stop.store(true, Ordering::SeqCst);
+        self.do_posted_work();
+        if self.handle.work.lock().is_empty() {
+            self.sync();
+            let levels = self.handle.lines.levels();
+            if !interrupts || !G::take_interrupt(self.cpu_mut(), levels) {
+                let reached = self.step_past_breakpoint();
+                self.handle.stop.store(false, Ordering::SeqCst);
+                return reached;
+            }
+        }
+        self.handle.stop.store(false, Ordering::SeqCst);
+        Stop::Step
+    }
+
+    /// One instruction, whether there is a breakpoint or not.
+    fn step_past_breakpoint(&mut self) -> Stop {
+        self.parts().1.points.pass_breakpoints = true;
+        let step = loop {
+            let mode = G::context(self.cpu()).mode;
+            // SAFETY: both are ours.
+            match unsafe { interp::step::<G>(self.cpu, self.mmu, mode) } {
+                Step::Leave(exit::RETRY) => self.sync(),
+                step => break step,
+            }
+        };
+        self.parts().1.points.pass_breakpoints = false;
+        match step {
+            // It would sleep, or give its time away.
+            Step::Leave(exit::HALT | exit::YIELD) => {}
+            step => self.after_step(step),
+        }
+        self.sync();
+        self.debug_stop.take().unwrap_or(Stop::Step)
+    }
+
     /// Does what others posted; used by code that waits for another vCPU on this vCPU's thread.
     pub fn do_posted_work(&mut self) {
         let work = std::mem::take(&mut *self.handle.work.lock());
         for item in work {
             item(self);
         }
+    }
+
+    /// Forgets a wish that [`Vcpu::run`] come back.
+    pub fn take_stop(&mut self) {
+        self.handle.stop.store(false, Ordering::SeqCst);
     }
 
     /// Whether somebody wants [`Vcpu::run`] to come back.
@@ -356,7 +439,7 @@ impl<G: Guest> Vcpu<G> {
             exit::HALT => {
                 let levels = self.handle.lines.levels();
                 if let Wait::Sleep(limit) = G::wait(self.cpu_mut(), levels) {
-                    self.handle.lines.wait(limit);
+                    self.handle.sleep(limit);
                 }
             }
             exit::RESYNC => self.sync(),
@@ -389,6 +472,10 @@ impl<G: Guest> Vcpu<G> {
     }
 
     fn trap(&mut self, trap: Trap) {
+        if trap.code == Trap::DEBUG {
+            self.debug_stop = self.parts().1.points.reached.take();
+            return;
+        }
         if self.code.process().is_some() {
             self.trapped = Some(trap);
             return;

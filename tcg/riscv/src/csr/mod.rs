@@ -5,7 +5,7 @@
 
 pub mod bits;
 mod counters;
-mod table;
+pub(crate) mod table;
 mod triggers;
 
 pub use counters::{Counters, Now};

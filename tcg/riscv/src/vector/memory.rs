@@ -108,7 +108,7 @@ impl Unit<'_> {
                 let addr = base.wrapping_add(offset).wrapping_add((field << eew) as u64);
                 match self.transfer(addr, (vd + field * registers, i, eew)) {
                     Ok(()) => {}
-                    Err(_) if first_only && i > 0 => {
+                    Err(trap) if first_only && i > 0 && trap.code != Trap::DEBUG => {
                         self.hart.csr.vector.vl = i as u64;
                         return Ok(());
                     }

@@ -33,8 +33,14 @@ pub fn check(options: &SystemOptions, machine_origin: &str) -> Result<(), UsageE
             users.take(options, id, "-serial")?;
         }
     }
-    for id in &options.monitors {
-        users.take(options, id, "the monitor")?;
+    for monitor in &options.monitors {
+        users.take(options, &monitor.chardev, "the monitor")?;
+    }
+    if let Some(id) = options.semihosting.as_ref().and_then(|semihosting| semihosting.chardev.as_deref()) {
+        users.take(options, id, "-semihosting-config")?;
+    }
+    if let Some(id) = &options.gdb {
+        users.take(options, id, "-gdb")?;
     }
     for device in &options.devices {
         references(options, device, &mut users)?;

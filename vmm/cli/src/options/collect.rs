@@ -12,7 +12,7 @@ use super::machine::{self, Accel, CpuModel, Machine, Memory, Smp};
 use super::net::{Netdev, NicDevice};
 use super::object::Object;
 use super::optstring::{OptString, Setting};
-use super::settings::{self, BootOrder, GuestName, Rtc};
+use super::settings::{self, BootOrder, GuestName, MonitorMode, Rtc};
 use super::system::{Firmware, SystemOptions};
 use super::table::Opt;
 use super::{check, help};
@@ -68,6 +68,9 @@ struct Walk {
     seed: Option<u64>,
     pidfile: Option<String>,
     paused: bool,
+    timeout: Option<settings::Timeout>,
+    exit_codes: settings::ExitCodes,
+    semihosting: Option<settings::Semihosting>,
     snapshot: Option<String>,
     data_dirs: Vec<String>,
 }
@@ -213,7 +216,18 @@ impl Walk {
             Opt::Serial => self.placement.serial(argument, origin)?,
             Opt::Parallel if matches!(&**argument, "none" | "null") => {}
             Opt::Parallel => return Err(Fault::new("the machine has no parallel port; say -parallel none")),
-            Opt::Monitor => self.placement.monitor(argument, origin)?,
+            Opt::Monitor => self.placement.monitor(argument, MonitorMode::Readline, origin)?,
+            Opt::Qmp { pretty } => {
+                self.placement.monitor(argument, MonitorMode::Control { pretty }, origin)?;
+            }
+            Opt::Gdb => self.placement.gdb(argument, origin)?,
+            Opt::GdbDefault => self.placement.gdb("tcp::1234", origin)?,
+            Opt::Timeout => self.timeout = Some(settings::timeout(parse("seconds"))?),
+            Opt::Semihosting => drop(self.semihosting.get_or_insert_default()),
+            Opt::SemihostingConfig => {
+                self.semihosting = settings::semihosting(OptString::parse(argument, None))?;
+            }
+            Opt::ExitCodes => self.exit_codes = settings::exit_codes(OptString::parse(argument, None))?,
             Opt::Mon => self.placement.monitor_on(settings::monitor(parse("chardev"))?, origin),
             Opt::Pidfile => self.pidfile = Some(owned()),
             Opt::Paused => self.paused = true,
@@ -319,7 +333,7 @@ impl Walk {
             devices.push(plug("virtio-blk-pci", vec![("drive", drive.id.clone())], &drive.origin)?);
         }
         let mut chardevs = self.chardevs;
-        let (serials, monitors) = self.placement.finish(&mut chardevs)?;
+        let placed = self.placement.finish(&mut chardevs)?;
         let options = SystemOptions {
             machine,
             cpu: self.cpu,
@@ -342,8 +356,12 @@ impl Walk {
             devices,
             netdevs: self.netdevs,
             chardevs,
-            serials,
-            monitors,
+            serials: placed.serials,
+            monitors: placed.monitors,
+            gdb: placed.gdb,
+            timeout: self.timeout,
+            exit_codes: self.exit_codes,
+            semihosting: self.semihosting,
             objects: self.objects,
             boot: self.boot.read(BootOrder::read)?,
             rtc: self.rtc.read(Rtc::read)?,

@@ -6,6 +6,7 @@
 
 use super::chardev::{CharBackend, Chardev};
 use super::error::{Fault, UsageError};
+use super::settings::{Monitor, MonitorMode};
 use super::system::SerialTarget;
 
 /// Whether the terminal stands in for a window.
@@ -28,7 +29,8 @@ pub struct Placement {
     /// `-nodefaults`.
     pub no_defaults: bool,
     serials: Vec<SerialTarget>,
-    monitors: Vec<String>,
+    monitors: Vec<Monitor>,
+    gdb: Option<String>,
     monitor_said: bool,
     legacy_monitors: usize,
     chardevs: Vec<Chardev>,
@@ -45,28 +47,36 @@ impl Placement {
         };
         if let (true, SerialTarget::Chardev(id)) = (argument.starts_with("mon:"), &target) {
             self.monitor_said = true;
-            self.monitors.push(id.clone());
+            self.monitors.push(Monitor::readline(id));
         }
         self.serials.push(target);
         Ok(())
     }
 
-    /// `-monitor`.
-    pub fn monitor(&mut self, argument: &str, origin: &str) -> Result<(), Fault> {
+    /// `-monitor`, `-qmp`.
+    pub fn monitor(&mut self, argument: &str, mode: MonitorMode, origin: &str) -> Result<(), Fault> {
         self.monitor_said = true;
         let label = format!("compat_monitor{}", self.legacy_monitors);
         if let Some(id) = self.target(argument, label, origin)? {
             self.legacy_monitors += 1;
-            self.monitors.push(id);
+            self.monitors.push(Monitor { chardev: id, mode });
         }
         Ok(())
     }
 
     /// `-mon`.
-    pub fn monitor_on(&mut self, chardev: String, origin: &str) {
+    pub fn monitor_on(&mut self, monitor: Monitor, origin: &str) {
         self.monitor_said = true;
-        self.references.push((chardev.clone(), origin.into()));
-        self.monitors.push(chardev);
+        self.references.push((monitor.chardev.clone(), origin.into()));
+        self.monitors.push(monitor);
+    }
+
+    /// `-gdb`; the last one counts.
+    pub fn gdb(&mut self, argument: &str, origin: &str) -> Result<(), Fault> {
+        let label = "gdb";
+        self.chardevs.retain(|chardev| chardev.id != label);
+        self.gdb = self.target(&listening(argument), label.into(), origin)?;
+        Ok(())
     }
 
     /// The character device that `argument` names or describes; `None` for `none`.
@@ -83,10 +93,7 @@ impl Placement {
     }
 
     /// Fills in the defaults; the character devices of short forms join `chardevs`.
-    pub fn finish(
-        mut self,
-        chardevs: &mut Vec<Chardev>,
-    ) -> Result<(Vec<SerialTarget>, Vec<String>), UsageError> {
+    pub fn finish(mut self, chardevs: &mut Vec<Chardev>) -> Result<Placed, UsageError> {
         let serial = self.serials.is_empty() && !self.no_defaults;
         let monitor = !self.monitor_said && !self.no_defaults;
         let mut all = chardevs.iter().chain(&self.chardevs);
@@ -99,8 +106,10 @@ impl Placement {
         let place = if on_terminal { "stdio" } else { "vc" };
         let defaults = "the default serial port and monitor";
         let mut add = |serial: bool, argument: &str| {
-            let done =
-                if serial { self.serial(argument, defaults) } else { self.monitor(argument, defaults) };
+            let done = match serial {
+                true => self.serial(argument, defaults),
+                false => self.monitor(argument, MonitorMode::Readline, defaults),
+            };
             done.map_err(|fault| fault.at(defaults))
         };
         match (serial, monitor) {
@@ -122,6 +131,23 @@ impl Placement {
                 return Err(Fault::unknown(what, id, ids).at(origin));
             }
         }
-        Ok((self.serials, self.monitors))
+        Ok(Placed { serials: self.serials, monitors: self.monitors, gdb: self.gdb })
     }
+}
+
+/// Where everything went.
+pub struct Placed {
+    /// The board's ports in order.
+    pub serials: Vec<SerialTarget>,
+    /// The monitors.
+    pub monitors: Vec<Monitor>,
+    /// The id of the character device that gdb connects to.
+    pub gdb: Option<String>,
+}
+
+/// The character device that gdb connects to, spelled out: a socket listens, and nobody waits for it.
+pub fn listening(argument: &str) -> String {
+    let socket = argument.starts_with("tcp:") || argument.starts_with("unix:");
+    let said = argument.split(',').skip(1).any(|word| word.starts_with("server"));
+    if socket && !said { format!("{argument},server=on,wait=off") } else { argument.into() }
 }

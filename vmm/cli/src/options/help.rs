@@ -16,6 +16,8 @@ use super::table::GROUPS;
 
 /// The version of QEMU whose surface this is; clients take it from the first line of `-version`.
 const QEMU_VERSION: &str = "10.0.2";
+/// The same as numbers: major, minor, micro.
+pub const QEMU_VERSION_NUMBERS: [u32; 3] = [10, 0, 2];
 
 /// The first words of `-version` and `-help`.
 pub fn version() -> String {

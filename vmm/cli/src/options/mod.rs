@@ -34,15 +34,18 @@ use std::ffi::OsString;
 
 pub use block::{Backing, BlockDriver, BlockNode, Drive, DriveInterface, ImageFormat, NodeRef};
 pub use chardev::{CharBackend, Chardev, SocketAddress, SocketRole};
+pub use defaults::listening;
 pub use device::DeviceArg;
 pub use device_table::{BusKind, DeviceKind};
 pub use error::UsageError;
-pub use help::version;
+pub use help::{QEMU_VERSION_NUMBERS, version};
 pub use log::LogOptions;
 pub use machine::CpuModel;
 pub use net::{HostForward, NetBackend, Netdev, Protocol, TapNet, UserNet};
 pub use object::{Object, ObjectKind};
-pub use settings::{PanicAction, Rtc, RtcBase, RtcClock};
+#[cfg(test)]
+pub use settings::Monitor;
+pub use settings::{HangAction, MonitorMode, PanicAction, Rtc, RtcBase, RtcClock};
 pub use system::{Firmware, SerialTarget, SystemOptions};
 
 /// What a command line asks for.

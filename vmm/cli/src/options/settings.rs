@@ -3,6 +3,7 @@
 use super::error::Fault;
 use super::optstring::OptString;
 use super::props::{Kind, Prop, Props, prop};
+use std::time::Duration;
 
 /// `-name`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -180,6 +181,17 @@ pub enum PanicAction {
     None,
 }
 
+/// What it leads to when no CPU will ever run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HangAction {
+    /// Nothing.
+    None,
+    /// The program ends, status 0.
+    Shutdown,
+    /// The program ends, status 1.
+    ExitFailure,
+}
+
 /// `-action`, `-no-reboot`, `-no-shutdown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actions {
@@ -189,11 +201,18 @@ pub struct Actions {
     pub shutdown_pauses: bool,
     /// What a guest panic leads to.
     pub panic: PanicAction,
+    /// What it leads to when all CPUs wait for interrupts that they can not get.
+    pub hang: HangAction,
 }
 
 impl Default for Actions {
     fn default() -> Self {
-        Self { reboot_ends: false, shutdown_pauses: false, panic: PanicAction::Shutdown }
+        Self {
+            reboot_ends: false,
+            shutdown_pauses: false,
+            panic: PanicAction::Shutdown,
+            hang: HangAction::None,
+        }
     }
 }
 
@@ -205,6 +224,12 @@ static ACTION: &[Prop] = &[
         Kind::Choice(&["pause", "shutdown", "exit-failure", "none"]),
         "shutdown",
         "when the guest panics",
+    ),
+    prop(
+        "hang",
+        Kind::Choice(&["none", "shutdown", "exit-failure"]),
+        "none",
+        "when all CPUs wait for interrupts that they can not get",
     ),
     // No watchdog device exists yet whose firing it could set.
     prop(
@@ -232,6 +257,12 @@ impl Actions {
             Some(_) => self.panic = PanicAction::Shutdown,
             None => {}
         }
+        match props.text("hang") {
+            Some("shutdown") => self.hang = HangAction::Shutdown,
+            Some("exit-failure") => self.hang = HangAction::ExitFailure,
+            Some(_) => self.hang = HangAction::None,
+            None => {}
+        }
         Ok(())
     }
 }
@@ -254,16 +285,128 @@ static MON: &[Prop] = &[
     prop("pretty", Kind::Bool, "off", "indent the output of mode=control"),
 ];
 
-/// Reads one `-mon`: the id of its character device.
-pub fn monitor(settings: OptString) -> Result<String, Fault> {
-    let props = Props::read(settings, &[MON], "-mon")?;
-    if props.text("mode") == Some("control") {
-        return Err(Fault::not_available("mode=control"));
+/// What a monitor speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MonitorMode {
+    /// Commands in words, for people.
+    Readline,
+    /// QMP.
+    Control {
+        /// Its output is indented.
+        pretty: bool,
+    },
+}
+
+/// A monitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Monitor {
+    /// The id of its character device.
+    pub chardev: String,
+    /// What it speaks.
+    pub mode: MonitorMode,
+}
+
+impl Monitor {
+    /// One for people.
+    pub fn readline(chardev: &str) -> Self {
+        Self { chardev: chardev.into(), mode: MonitorMode::Readline }
     }
-    Ok(props
-        .text("chardev")
-        .ok_or_else(|| Fault::new("names no character device; say chardev=ID"))?
-        .to_string())
+}
+
+/// Reads one `-mon`.
+pub fn monitor(settings: OptString) -> Result<Monitor, Fault> {
+    let props = Props::read(settings, &[MON], "-mon")?;
+    let mode = match props.text("mode") {
+        Some("control") => MonitorMode::Control { pretty: props.flag("pretty").unwrap_or(false) },
+        _ => MonitorMode::Readline,
+    };
+    let chardev = props.text("chardev");
+    let chardev = chardev.ok_or_else(|| Fault::new("names no character device; say chardev=ID"))?.into();
+    Ok(Monitor { chardev, mode })
+}
+
+/// `-timeout`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeout {
+    /// How long a run may take.
+    pub after: Duration,
+    /// Whether machine time counts, which stands while the machine is stopped, and not the host's.
+    pub machine_time: bool,
+}
+
+static TIMEOUT: &[Prop] = &[
+    prop("seconds", Kind::Text, "", "how long the run may take"),
+    prop("clock", Kind::Choice(&["host", "vm"]), "host", "whose time counts"),
+];
+
+/// Reads `-timeout`.
+pub fn timeout(settings: OptString) -> Result<Timeout, Fault> {
+    let props = Props::read(settings, &[TIMEOUT], "-timeout")?;
+    let text = props.text("seconds").unwrap_or_default();
+    let after = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let after = after.ok_or_else(|| Fault::new(format!("'{text}' is no number of seconds")))?;
+    Ok(Timeout { after, machine_time: props.text("clock") == Some("vm") })
+}
+
+/// `-semihosting`, `-semihosting-config`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Semihosting {
+    /// The id of the character device that is the console; stderr without.
+    pub chardev: Option<String>,
+    /// Programs in the lowest privilege may use it.
+    pub user: bool,
+    /// The program's arguments, its name first.
+    pub args: Vec<String>,
+}
+
+static SEMIHOSTING: &[Prop] = &[
+    prop("enable", Kind::Bool, "on", "let programs use it"),
+    prop("target", Kind::Choice(&["native", "gdb", "auto"]), "auto", "whose files: the host's"),
+    prop("chardev", Kind::Reference("chardev"), "", "the console (stderr without)"),
+    prop("userspace", Kind::Bool, "off", "in the lowest privilege, too"),
+    prop("arg", Kind::List, "", "argument of the program; may be repeated"),
+];
+
+/// Reads `-semihosting-config`; `None` where it switches semihosting off.
+pub fn semihosting(settings: OptString) -> Result<Option<Semihosting>, Fault> {
+    let props = Props::read(settings, &[SEMIHOSTING], "-semihosting-config")?;
+    if props.text("target") == Some("gdb") {
+        return Err(Fault::not_available("target=gdb"));
+    }
+    let on = props.flag("enable").unwrap_or(true);
+    Ok(on.then(|| Semihosting {
+        chardev: props.text("chardev").map(String::from),
+        user: props.flag("userspace").unwrap_or(false),
+        args: props.list("arg").map(String::from).collect(),
+    }))
+}
+
+/// `-exit-codes`: the exit status of runs that end in these ways, where it shall not be the usual one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExitCodes {
+    /// The guest crashed.
+    pub panic: Option<u8>,
+    /// The guest asked for a reset, with `-no-reboot`.
+    pub reset: Option<u8>,
+    /// No CPU would ever have run again.
+    pub hang: Option<u8>,
+    /// The time was up.
+    pub timeout: Option<u8>,
+}
+
+static EXIT_CODES: &[Prop] = &[
+    prop("panic", Kind::Number(255), "", "the guest has crashed"),
+    prop("reset", Kind::Number(255), "", "the guest asked for a reset, with -no-reboot"),
+    prop("hang", Kind::Number(255), "", "all CPUs wait for interrupts that they can not get"),
+    prop("timeout", Kind::Number(255), "124", "the time of -timeout is up"),
+];
+
+/// Reads `-exit-codes`.
+pub fn exit_codes(settings: OptString) -> Result<ExitCodes, Fault> {
+    let props = Props::read(settings, &[EXIT_CODES], "-exit-codes")?;
+    // The rows allow 255 at most.
+    let code = |name| props.number(name).map(|code| code as u8);
+    Ok(ExitCodes { panic: code("panic"), reset: code("reset"), hang: code("hang"), timeout: code("timeout") })
 }
 
 /// Reads a UUID, `8-4-4-4-12` hexadecimal digits.

@@ -7,7 +7,7 @@ use super::log::LogOptions;
 use super::machine::{Accel, CpuModel, Machine, Memory, Smp};
 use super::net::Netdev;
 use super::object::{Object, ObjectKind};
-use super::settings::{Actions, BootOrder, GuestName, Rtc};
+use super::settings::{Actions, BootOrder, ExitCodes, GuestName, Monitor, Rtc, Semihosting, Timeout};
 
 /// What a machine starts from in ROM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +70,16 @@ pub struct SystemOptions {
     pub chardevs: Vec<Chardev>,
     /// `-serial`, the board's ports in order.
     pub serials: Vec<SerialTarget>,
-    /// The ids of the character devices that carry a monitor.
-    pub monitors: Vec<String>,
+    /// `-monitor`, `-mon`, `-qmp`.
+    pub monitors: Vec<Monitor>,
+    /// `-gdb`, `-s`: the id of the character device that gdb connects to.
+    pub gdb: Option<String>,
+    /// `-timeout`.
+    pub timeout: Option<Timeout>,
+    /// `-exit-codes`.
+    pub exit_codes: ExitCodes,
+    /// `-semihosting`; `None` where programs have none.
+    pub semihosting: Option<Semihosting>,
     /// `-object`.
     pub objects: Vec<Object>,
     /// `-boot`.

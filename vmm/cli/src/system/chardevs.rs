@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use devices::host::chardev as host;
 use devices::host::chardev::{CharConfig, CharKind, CharLog, ESCAPE, Mux};
-use engine::Power;
+use engine::{Cause, Power};
 use parking_lot::Mutex;
 
 use super::error::SystemError;
-use crate::options::{CharBackend, Chardev, SocketAddress, SocketRole};
+use crate::options::{CharBackend, Chardev, SocketAddress, SocketRole, SystemOptions};
 
 enum Place {
     /// For one device.
@@ -71,17 +71,18 @@ pub struct Chardevs {
 
 impl Chardevs {
     /// Opens them all; the escape key of a shared one ends the run through `power`.
-    pub fn open(chardevs: &[Chardev], program: &str, power: &Arc<Power>) -> Result<Self, SystemError> {
+    pub fn open(options: &SystemOptions, program: &str, power: &Arc<Power>) -> Result<Self, SystemError> {
+        let chardevs = &options.chardevs;
         let mut open = HashMap::new();
         // The terminal comes last: as long as something can be wrong it stays as it is.
         let (terminal, others): (Vec<_>, Vec<_>) =
             chardevs.iter().partition(|c| matches!(c.backend, CharBackend::Stdio { .. }));
         for chardev in others.into_iter().chain(terminal) {
-            let backend = host::open(&config(chardev)?, &chardev.id)?;
+            let backend = host::open(&config(chardev, options.gdb.as_deref())?, &chardev.id)?;
             let gate = Arc::new(Gate { backend, waiting: Mutex::new(Waiting::Nobody) });
             let place = if chardev.mux {
                 let power = power.clone();
-                Place::Shared(Mux::new(gate.clone(), ESCAPE, program, move || power.quit()))
+                Place::Shared(Mux::new(gate.clone(), ESCAPE, program, move || power.quit(Cause::Ui)))
             } else {
                 Place::Alone
             };
@@ -120,8 +121,8 @@ pub fn nowhere(label: &str) -> Result<Arc<dyn host::CharBackend>, SystemError> {
     Ok(host::open(&CharKind::Null.into(), label)?)
 }
 
-/// What the command line says, in the words of the back ends.
-fn config(chardev: &Chardev) -> Result<CharConfig, SystemError> {
+/// What the command line says, in the words of the back ends; `gdb` is the id of the one that gdb connects to.
+pub fn config(chardev: &Chardev, gdb: Option<&str>) -> Result<CharConfig, SystemError> {
     let refused = |what: &str| Err(SystemError::refused(&chardev.origin, format!("{what}: {NOT_AVAILABLE}")));
     let kind = match &chardev.backend {
         CharBackend::Null | CharBackend::Vc => CharKind::Null,
@@ -152,7 +153,8 @@ fn config(chardev: &Chardev) -> Result<CharConfig, SystemError> {
                     host::SocketRole::Client { reconnect: Some(Duration::from_millis(reconnect_ms)) }
                 }
             };
-            CharKind::Socket(host::SocketConfig { address, role, telnet: *telnet })
+            let busy = (gdb == Some(&chardev.id)).then(control::gdb::busy);
+            CharKind::Socket(host::SocketConfig { address, role, telnet: *telnet, busy })
         }
     };
     let log =

@@ -31,6 +31,10 @@ impl Clock for MachineClock {
         base.saturating_add_signed(self.offset)
     }
 
+    fn set_running(&self, running: bool) {
+        self.host.set_running(running);
+    }
+
     fn timer(&self, callback: Box<dyn Fn() + Send + Sync>) -> Box<dyn Timer> {
         self.host.timer(callback)
     }

@@ -24,6 +24,10 @@ pub struct Disk {
     pub backend: Arc<dyn BlockBackend>,
     /// The guest is told of a write cache, which it flushes.
     pub write_cache: bool,
+    /// The image file.
+    pub file: String,
+    /// The format of the image, as far as it was said.
+    pub format: String,
     origin: String,
 }
 
@@ -69,6 +73,11 @@ impl<'a> Disks<'a> {
             }
         }
         Ok(parts)
+    }
+
+    /// The open disks, with the names that they were asked for by.
+    pub fn open(&self) -> impl Iterator<Item = (&str, &Disk)> {
+        self.open.iter().map(|(name, disk)| (&**name, disk))
     }
 
     /// Every open disk.
@@ -176,9 +185,14 @@ fn open_drive(drive: &Drive) -> Result<Disk, SystemError> {
 }
 
 fn open(file: &str, options: ImageOptions, write_cache: bool, origin: &str) -> Result<Disk, SystemError> {
+    let format = match options.format {
+        Some(block::ImageFormat::Qcow2) => "qcow2",
+        _ => "raw",
+    };
     let image = Image::open(Path::new(file), options)
         .map_err(|source| SystemError::Block { origin: origin.into(), source })?;
-    Ok(Disk { backend: Arc::new(image), write_cache, origin: origin.into() })
+    let (file, format) = (file.into(), format.into());
+    Ok(Disk { backend: Arc::new(image), write_cache, file, format, origin: origin.into() })
 }
 
 /// A flash chip whose array is kept on a disk.

@@ -9,6 +9,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
+
 use tcg_core::run::{Chaining, CodeConfig, VcpuConfig};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
@@ -53,25 +55,33 @@ where
     }
 }
 
+/// Names of the items that are logged: whole targets.
+static ITEMS_ON: RwLock<Vec<&'static str>> = RwLock::new(Vec::new());
+
+/// Has these items be logged from now on, and no others. What translations show is that of those made afterwards.
+pub fn choose(items: &[LogItem]) {
+    let chosen = ITEMS.iter().filter(|(_, item, _)| items.contains(item));
+    *ITEMS_ON.write() = chosen.map(|(name, _, _)| *name).collect();
+    tracing::callsite::rebuild_interest_cache();
+}
+
 /// The events that `-d` and `-dfilter` choose.
 struct Chosen {
-    /// Names of items: whole targets.
-    items: Vec<&'static str>,
     /// Addresses of guest code; empty for all.
     ranges: Vec<RangeInclusive<u64>>,
 }
 
 impl<S> Filter<S> for Chosen {
     fn enabled(&self, event: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        self.items.contains(&event.target())
+        ITEMS_ON.read().contains(&event.target())
     }
 
     fn callsite_enabled(&self, event: &'static Metadata<'static>) -> Interest {
-        if self.items.contains(&event.target()) { Interest::always() } else { Interest::never() }
+        if ITEMS_ON.read().contains(&event.target()) { Interest::always() } else { Interest::never() }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(if self.items.is_empty() { LevelFilter::OFF } else { LevelFilter::TRACE })
+        Some(if ITEMS_ON.read().is_empty() { LevelFilter::OFF } else { LevelFilter::TRACE })
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
@@ -121,8 +131,8 @@ pub fn start(
     options: &LogOptions,
     open: impl Fn(&Path) -> io::Result<File>,
 ) -> Result<(), SystemError> {
-    let items = ITEMS.iter().filter(|(_, item, _)| options.items.contains(item));
-    let chosen = Chosen { items: items.map(|(name, _, _)| *name).collect(), ranges: options.ranges.clone() };
+    choose(&options.items);
+    let chosen = Chosen { ranges: options.ranges.clone() };
     let others = filter_fn(is_message).with_max_level_hint(LevelFilter::WARN);
 
     let messages = fmt_layer().event_format(Plain(format!("{program}: "))).with_writer(std::io::stderr);

@@ -2,6 +2,7 @@
 //!
 //! [`System::build`] is the recipe; each step has a file of its own.
 
+mod attach;
 mod boot;
 pub mod chaos;
 mod chardevs;
@@ -11,11 +12,12 @@ mod disks;
 mod error;
 mod fw_cfg;
 pub mod log;
-mod monitor;
 mod nets;
 mod panic_watch;
 mod plugs;
+mod semihost;
 mod signals;
+mod verdict;
 
 use std::ffi::OsString;
 use std::fs;
@@ -24,23 +26,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use attach::Attached;
+
 use base::{CpuLines, allocate_ram};
 use devices::host::block::BlockBackend;
 use devices::host::chardev::CharBackend;
 use engine::riscv::Sbi;
-use engine::{End, Machine, Policy, Power};
+use engine::{Machine, OnPanic, Policy, Power};
 use machines::riscv_virt::map::RAM_BASE;
 use machines::riscv_virt::{BootText, Parts, Virt};
 use tcg_core::run::{CodeCache, CodeConfig, Vcpu, VcpuConfig};
 use tcg_riscv::Riscv;
 
-use crate::options::{self, PanicAction, Request, SerialTarget, SystemOptions};
+use crate::options::{self, HangAction, PanicAction, Request, SerialTarget, SystemOptions};
 use boot::Boot;
 use chardevs::Chardevs;
 use disks::Disks;
 pub use error::{HOST, SystemError, USAGE};
-use monitor::{Monitor, Subject};
 use panic_watch::PanicWatch;
+use verdict::Verdict;
 
 /// Runs the command line `words` of the program called `program`; the exit status.
 pub fn command(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
@@ -107,11 +111,9 @@ pub struct System {
     machine: Machine<Riscv>,
     device_tree: Vec<u8>,
     chardevs: Chardevs,
-    /// They live as long as the machine.
-    _monitors: Vec<Arc<Monitor>>,
+    attached: Attached,
     disks: Vec<Arc<dyn BlockBackend>>,
-    serial: Arc<PanicWatch>,
-    on_panic: PanicAction,
+    verdict: Verdict,
 }
 
 impl System {
@@ -122,7 +124,7 @@ impl System {
         let ram = allocate_ram(&[(RAM_BASE, options.memory_size())])?;
         let mut disks = Disks::new(options);
         let flash = disks.flash()?;
-        let chardevs = Chardevs::open(&options.chardevs, program, &power)?;
+        let chardevs = Chardevs::open(options, program, &power)?;
         let serial = PanicWatch::new(match options.serials.first() {
             Some(SerialTarget::Chardev(id)) => chardevs.front_end(id)?,
             Some(SerialTarget::None) | None => chardevs::nowhere("serial0")?,
@@ -134,7 +136,7 @@ impl System {
             ram: ram.clone(),
             harts: lines.clone(),
             hart_info: cpu.info(),
-            clock,
+            clock: clock.clone(),
             power: power.clone(),
             serial: serial.clone(),
             virtio_mmio: plugs.mmio,
@@ -161,24 +163,27 @@ impl System {
         let sbi = boot.needs_sbi().then(|| {
             let serial = serial.clone();
             let console = move |bytes: &[u8]| write_all(&*serial, bytes);
-            let sbi = Sbi::new(vcpus.len(), power.clone(), Box::new(console));
-            sbi.install(&mut vcpus);
-            sbi
+            Sbi::new(vcpus.len(), power.clone(), Box::new(console))
         });
 
-        let space = board.space.clone();
-        let subject = Subject { power: power.clone(), space, devices: board.devices.clone() };
-        let subject = Arc::new(subject);
-        let monitors = options
-            .monitors
-            .iter()
-            .map(|id| Ok(Monitor::start(subject.clone(), chardevs.front_end(id)?, chardevs.is_shared(id))));
-        let monitors = monitors.collect::<Result<_, SystemError>>()?;
+        let semihost = semihost::start(options, &chardevs, &power)?;
+        engine::riscv::install(&mut vcpus, sbi.as_ref(), semihost.as_ref());
 
+        let attached = Attached::start(program, options, &power, (&board, &chardevs, &disks))?;
+        if let Some(timeout) = options.timeout {
+            verdict::limit(timeout, &clock, &power)?;
+        }
         let policy = Policy {
             start_paused: options.paused,
             reboot_ends: options.actions.reboot_ends,
             shutdown_pauses: options.actions.shutdown_pauses,
+            panic: match options.actions.panic {
+                PanicAction::Pause => OnPanic::Pause,
+                PanicAction::Shutdown | PanicAction::ExitFailure => OnPanic::End,
+                PanicAction::None => OnPanic::Run,
+            },
+            hang_ends: options.actions.hang != HangAction::None,
+            in_step: if boot.needs_sbi() { 0 } else { engine::riscv::IN_STEP },
         };
         let device_tree = boot.device_tree().to_vec();
         let devices = board.devices.iter().map(|(_, device)| device.clone()).collect();
@@ -193,13 +198,12 @@ impl System {
             boot.reset(vcpus, sbi.as_ref());
         };
         Ok(Self {
-            machine: Machine::new(vcpus, devices, power, Box::new(reload), policy),
+            machine: Machine::new(vcpus, devices, clock, power, Box::new(reload), policy),
             device_tree,
             chardevs,
-            _monitors: monitors,
+            attached,
             disks: disks.into_backends(),
-            serial,
-            on_panic: options.actions.panic,
+            verdict: Verdict::new(options, serial),
         })
     }
 
@@ -210,18 +214,10 @@ impl System {
         for disk in &self.disks {
             disk.flush().map_err(SystemError::host("cannot write a disk image back"))?;
         }
+        // Those who are attached hear of the end before their lines are closed.
+        self.attached.end();
         self.chardevs.flush();
-        let panicked = end == End::Reset && self.serial.seen() && self.on_panic != PanicAction::None;
-        if panicked {
-            // What ends the process restores the terminal; in raw mode the line starts where the last one ended.
-            eprintln!("\r{program}: the guest's kernel panicked, and -no-reboot ended the run there");
-        }
-        Ok(match end {
-            // As `exit` takes it: the low byte.
-            End::Off(code) => code as u8,
-            End::Reset if panicked => 1,
-            End::Reset | End::Quit => 0,
-        })
+        Ok(self.verdict.status(program, end))
     }
 }
 

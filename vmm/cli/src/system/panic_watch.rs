@@ -1,8 +1,11 @@
 //! Looks for a kernel panic in what the guest writes to its serial port, so that a run that ends by a reset is not
-//! taken for a success.
+//! taken for a success, and keeps the last of it for when the run ends before its time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use std::collections::VecDeque;
 
 use devices::host::chardev::{CharBackend, CharSink};
 
@@ -15,12 +18,22 @@ pub struct PanicWatch {
     /// Bytes of [`PANIC`] that the last output ended with.
     matched: AtomicUsize,
     seen: AtomicBool,
+    /// The end of the output.
+    last: Mutex<VecDeque<u8>>,
 }
+
+/// Bytes of output that are kept.
+const KEPT: usize = 4096;
 
 impl PanicWatch {
     /// Listens to what goes to `inner`.
     pub fn new(inner: Arc<dyn CharBackend>) -> Arc<Self> {
-        Arc::new(Self { inner, matched: AtomicUsize::new(0), seen: AtomicBool::new(false) })
+        Arc::new(Self {
+            inner,
+            matched: AtomicUsize::new(0),
+            seen: AtomicBool::new(false),
+            last: Mutex::default(),
+        })
     }
 
     /// Whether the guest's kernel has panicked.
@@ -28,7 +41,20 @@ impl PanicWatch {
         self.seen.load(Ordering::Acquire)
     }
 
+    /// The last `lines` lines of the output.
+    pub fn last_lines(&self, lines: usize) -> String {
+        let bytes: Vec<u8> = self.last.lock().iter().copied().filter(|byte| *byte != b'\r').collect();
+        let text = String::from_utf8_lossy(&bytes);
+        let all: Vec<&str> = text.trim_end().lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
     fn listen(&self, bytes: &[u8]) {
+        let mut last = self.last.lock();
+        last.extend(bytes);
+        let over = last.len().saturating_sub(KEPT);
+        last.drain(..over);
+        drop(last);
         let mut matched = self.matched.load(Ordering::Relaxed);
         for &byte in bytes {
             // The text's first letter is nowhere else in it: a mismatch starts over.
@@ -90,5 +116,7 @@ mod tests {
             watch.write(&[*byte]);
         }
         assert!(watch.seen());
+        watch.write(b"\r\none\r\ntwo\r\n");
+        assert_eq!(watch.last_lines(2), "one\ntwo");
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devices::host::chardev::restore_terminal;
-use engine::Power;
+use engine::{Cause, Power};
 
 /// What ends the run.
 const SIGNALS: [libc::c_int; 3] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP];
@@ -38,15 +38,20 @@ pub fn end_the_run(program: &str, power: &Arc<Power>) -> io::Result<()> {
     let (program, power) = (program.to_string(), power.clone());
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let message = wait(&set, &program);
-        power.quit();
+        power.quit(Cause::Signal);
         // The terminal is raw; the line starts at its left edge nevertheless.
         eprintln!("\r{message}");
         std::thread::sleep(PATIENCE);
-        restore_terminal();
-        // SAFETY: ends the process; nothing of ours has to happen after.
-        unsafe { libc::_exit(0) }
+        leave(0)
     })?;
     Ok(())
+}
+
+/// Ends the process at once.
+pub fn leave(status: u8) -> ! {
+    restore_terminal();
+    // SAFETY: ends the process; nothing of ours has to happen after.
+    unsafe { libc::_exit(status.into()) }
 }
 
 /// Waits for a signal; what there is to say about it.

@@ -89,3 +89,71 @@ fn a_reset_puts_the_image_back_and_keeps_other_memory() {
     assert_eq!(boot(source, "").status, Some(0));
     assert_eq!(boot(source, "-smp 2").status, Some(0));
 }
+
+/// Prints, writes a file, and exits with 42, all by semihosting; where there is none it ends with 9.
+const SEMIHOSTED: &str = "
+    la   t0, none
+    csrs mtvec, t0
+    la   s0, block
+    li   a0, 4
+    la   a1, text
+    call ask
+    la   t0, name
+    sd   t0, 0(s0)
+    li   t0, 4
+    sd   t0, 8(s0)
+    li   t0, LENGTH
+    sd   t0, 16(s0)
+    li   a0, 1
+    mv   a1, s0
+    call ask
+    sd   a0, 0(s0)
+    la   t0, text
+    sd   t0, 8(s0)
+    li   t0, 6
+    sd   t0, 16(s0)
+    li   a0, 5
+    mv   a1, s0
+    call ask
+    li   t0, 0x20026
+    sd   t0, 0(s0)
+    li   t0, 42
+    sd   t0, 8(s0)
+    li   a0, 0x18
+    mv   a1, s0
+    call ask
+stay:
+    j    stay
+ask:
+    slli zero, zero, 31
+    ebreak
+    srai zero, zero, 7
+    ret
+    .align 8
+none:
+    li   t0, 0x100000
+    li   t1, 0x93333
+    sw   t1, 0(t0)
+    j    stay
+    .align 8
+block: .space 64
+text: .asciz \"hello\\n\"
+name: .asciz \"NAME\"
+";
+
+#[test]
+fn a_program_without_devices_has_the_hosts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("out");
+    let name = file.to_str().expect("text");
+    let source = SEMIHOSTED.replace("LENGTH", &name.len().to_string()).replace("NAME", name);
+    let end = boot(&source, "-semihosting");
+    assert_eq!((end.status, &*end.err), (Some(42), "hello\n"));
+    assert_eq!(std::fs::read(&file).expect("the program wrote it"), b"hello\n");
+    let words = "-semihosting-config enable=on,target=native,chardev=c -chardev null,id=c,logfile=LOG";
+    let log = folder.path().join("log");
+    let end = boot(&source, &words.replace("LOG", log.to_str().expect("text")));
+    assert_eq!((end.status, &*end.err), (Some(42), ""));
+    assert_eq!(std::fs::read(&log).expect("it is there"), b"hello\n");
+    assert_eq!(boot(&source, "").status, Some(9));
+}

@@ -3,9 +3,12 @@
 #[path = "../../build/assemble.rs"]
 mod assemble;
 mod bare;
+mod control;
 mod debian;
+mod gdb;
 mod hello;
 mod log;
+mod rsp;
 mod support;
 mod system;
 mod terminal;

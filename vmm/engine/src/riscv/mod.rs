@@ -2,6 +2,9 @@
 //! here, by [`firmware::sbi`].
 
 mod platform;
+mod semihost;
+
+pub use semihost::{Console as SemihostConsole, Semihost};
 
 use base::{CpuLines, IrqSink, PowerSink};
 use firmware::sbi::{self, Call, HartState, Return};
@@ -44,16 +47,6 @@ impl Sbi {
             power,
             console,
         })
-    }
-
-    /// Puts the SBI under `vcpus`: call once, before the machine runs.
-    pub fn install(self: &Arc<Self>, vcpus: &mut [Vcpu<Riscv>]) {
-        // A second call would name the same harts.
-        let _ = self.harts.set(vcpus.iter().map(|v| v.handle().clone()).collect());
-        for vcpu in vcpus {
-            let sbi = self.clone();
-            vcpu.set_trap_hook(Box::new(move |vcpu, trap| sbi.trap(vcpu, trap)));
-        }
     }
 
     /// Puts all harts into their state at power-on: the first starts in S-mode at `entry` with a1 `opaque`, the others
@@ -118,7 +111,7 @@ impl Sbi {
                 let sbi = self.clone();
                 return vcpu.handle().post(move |vcpu| sbi.sleep_while_stopped(vcpu));
             }
-            lines.wait(None);
+            vcpu.handle().sleep(None);
             lines.take_request();
             vcpu.do_posted_work();
         }
@@ -139,24 +132,34 @@ impl Sbi {
     }
 }
 
-/// Instructions that all harts run in step after a reset: enough to get past the lottery of OpenSBI.
-const IN_STEP: usize = 64;
+/// Puts the SBI and semihosting under `vcpus`, as far as they are wanted: call once, before the machine runs.
+pub fn install(vcpus: &mut [Vcpu<Riscv>], sbi: Option<&Arc<Sbi>>, semihost: Option<&Arc<Semihost>>) {
+    if let Some(sbi) = sbi {
+        // A second call would name the same harts.
+        let _ = sbi.harts.set(vcpus.iter().map(|v| v.handle().clone()).collect());
+    }
+    if sbi.is_none() && semihost.is_none() {
+        return;
+    }
+    for vcpu in vcpus {
+        let (sbi, semihost) = (sbi.cloned(), semihost.cloned());
+        vcpu.set_trap_hook(Box::new(move |vcpu, trap| {
+            sbi.as_ref().is_some_and(|sbi| sbi.trap(vcpu, trap))
+                || semihost.as_ref().is_some_and(|semihost| semihost.trap(vcpu, trap))
+        }));
+    }
+}
+
+/// Instructions that all harts run in step after a reset without the SBI ([`crate::Policy::in_step`]): enough to get past the
+/// lottery of OpenSBI. Harts leave reset in the same clock, while threads start when the host pleases; OpenSBI 1.5 hangs
+/// when a hart comes to its lottery after another one has booted.
+pub const IN_STEP: usize = 64;
 
 /// Puts all harts into their state at power-on without the SBI: in M-mode at `pc`.
-///
-/// Harts leave reset in the same clock, while threads start when the host pleases; OpenSBI 1.5 hangs when a hart
-/// comes to its lottery after another one has booted. So the first instructions are run here, by turns.
 pub fn reset(vcpus: &mut [Vcpu<Riscv>], pc: u64) {
     for vcpu in vcpus.iter_mut() {
         clear(vcpu.cpu_mut());
         vcpu.cpu_mut().head.pc = pc;
-        // A request stands until the hart's own thread takes it: `wfi` does not wait here.
-        vcpu.handle().lines().kick();
-    }
-    if vcpus.len() > 1 {
-        for _ in 0..IN_STEP {
-            vcpus.iter_mut().for_each(Vcpu::step);
-        }
     }
 }
 

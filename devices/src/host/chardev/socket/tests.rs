@@ -8,7 +8,7 @@ use std::thread;
 
 fn config(path: &Path, role: SocketRole) -> CharConfig {
     let address = SocketAddress::Unix(path.into());
-    CharKind::Socket(SocketConfig { address, role, telnet: false }).into()
+    CharKind::Socket(SocketConfig { address, role, telnet: false, busy: None }).into()
 }
 
 fn server(path: &Path) -> Result<Arc<dyn CharBackend>, CharError> {
@@ -133,8 +133,12 @@ fn a_taken_port_says_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let address = SocketAddress::Tcp { host: "127.0.0.1".into(), port };
-    let config =
-        CharKind::Socket(SocketConfig { address, role: SocketRole::Server { wait: false }, telnet: false });
+    let config = CharKind::Socket(SocketConfig {
+        address,
+        role: SocketRole::Server { wait: false },
+        telnet: false,
+        busy: None,
+    });
     let text = open(&config.into(), "serial0").err().unwrap().to_string();
     assert!(
         text.contains(&format!("tcp:127.0.0.1:{port}")) && text.contains("choose another port"),
@@ -166,7 +170,8 @@ fn a_tcp_client_reaches_a_tcp_server() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address =
         SocketAddress::Tcp { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
-    let config = SocketConfig { address, role: SocketRole::Client { reconnect: None }, telnet: false };
+    let config =
+        SocketConfig { address, role: SocketRole::Client { reconnect: None }, telnet: false, busy: None };
     let port = open(&CharKind::Socket(config).into(), "serial0").unwrap();
     let guest = Recorder::new();
     port.attach(guest.clone());

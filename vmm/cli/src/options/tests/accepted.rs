@@ -18,7 +18,7 @@ fn nothing_said_is_the_default_machine() {
     // As on QEMU's virt machine there is no network unless it is asked for.
     assert!(o.devices.is_empty() && o.netdevs.is_empty() && o.drives.is_empty());
     assert_eq!(o.serials, [SerialTarget::Chardev("serial0".into())]);
-    assert_eq!(o.monitors, ["serial0"]);
+    assert_eq!(o.monitors, [Monitor::readline("serial0")]);
 }
 
 type Wiring = (Vec<SerialTarget>, Vec<String>, Vec<(String, CharBackend, bool)>);
@@ -26,7 +26,8 @@ type Wiring = (Vec<SerialTarget>, Vec<String>, Vec<(String, CharBackend, bool)>)
 /// Serial ports, monitors, and the back ends behind them.
 fn wiring(line: &str) -> Wiring {
     let o = options(line);
-    (o.serials, o.monitors, o.chardevs.into_iter().map(|c| (c.id, c.backend, c.mux)).collect())
+    let monitors = o.monitors.into_iter().map(|monitor| monitor.chardev).collect();
+    (o.serials, monitors, o.chardevs.into_iter().map(|c| (c.id, c.backend, c.mux)).collect())
 }
 
 #[test]
@@ -275,6 +276,34 @@ fn consoles_find_their_bus() {
 }
 
 #[test]
+fn debuggers_and_control() {
+    let o = options(
+        "-s -qmp unix:/s,server=on,wait=off -qmp-pretty null -chardev null,id=c -mon c,mode=control -nographic",
+    );
+    let mode = |pretty| MonitorMode::Control { pretty };
+    let monitors: Vec<_> = o.monitors.iter().map(|m| (&*m.chardev, m.mode)).collect();
+    assert_eq!(
+        monitors,
+        [("compat_monitor0", mode(false)), ("compat_monitor1", mode(true)), ("c", mode(false))]
+    );
+    let gdb = o.chardevs.iter().find(|c| Some(&c.id) == o.gdb.as_ref()).expect("it is there");
+    let CharBackend::Socket { address: SocketAddress::Tcp { port, .. }, role, .. } = &gdb.backend else {
+        panic!("{gdb:?}")
+    };
+    assert_eq!((&**port, *role), ("1234", SocketRole::Server { wait: false }));
+    assert_eq!(options("-s -gdb none").gdb, None);
+    let o = options("-timeout 1.5,clock=vm -exit-codes hang=7,panic=0 -action hang=exit-failure");
+    let timeout = o.timeout.expect("given");
+    assert_eq!((timeout.after.as_millis(), timeout.machine_time), (1500, true));
+    assert_eq!((o.exit_codes.hang, o.exit_codes.panic, o.exit_codes.timeout), (Some(7), Some(0), None));
+    assert_eq!(o.actions.hang, HangAction::ExitFailure);
+    let o = options("-semihosting-config enable=on,target=native,userspace=on,arg=prog,arg=a");
+    let semihosting = o.semihosting.expect("it is on");
+    assert_eq!((semihosting.user, semihosting.args.join(" ")), (true, "prog a".to_string()));
+    assert!(options("-semihosting").semihosting.is_some() && options("").semihosting.is_none());
+}
+
+#[test]
 fn small_options() {
     let o = options(
         "-name guest=t,debug-threads=on -uuid 7a060e50-ce70-4da2-8842-a626a21cea53 -boot strict=on -seed 0x10",
@@ -285,7 +314,8 @@ fn small_options() {
         "-no-reboot -action panic=exit-failure -no-shutdown -msg timestamp=on -S -pidfile p -k de -L dir",
     );
     let panic = PanicAction::ExitFailure;
-    assert_eq!(o.actions, Actions { reboot_ends: true, shutdown_pauses: true, panic });
+    let hang = HangAction::None;
+    assert_eq!(o.actions, Actions { reboot_ends: true, shutdown_pauses: true, panic, hang });
     assert!(o.timestamps && o.paused && o.data_dirs == ["dir"]);
     let base = |line: &str| options(line).rtc.base;
     assert_eq!(base("-rtc base=utc,driftfix=slew"), RtcBase::Utc);

@@ -45,7 +45,7 @@ fn libvirt_options() {
         "-smp 2,maxcpus=4,sockets=4,cores=1,threads=1",
         "-uuid 7a060e50-ce70-4da2-8842-a626a21cea53",
         "-no-user-config -nodefaults -no-shutdown -boot strict=on -msg timestamp=on",
-        "-chardev socket,id=charmonitor,fd=30,server=on,wait=off -mon chardev=charmonitor,id=monitor,mode=readline",
+        "-chardev socket,id=charmonitor,fd=30,server=on,wait=off -mon chardev=charmonitor,id=monitor,mode=control",
         "-rtc base=utc,driftfix=slew",
         "-blockdev {\"driver\":\"file\",\"filename\":\"/i\",\"node-name\":\"libvirt-1-storage\",\"auto-read-only\":true,\"discard\":\"unmap\"} \
          -blockdev {\"node-name\":\"libvirt-1-format\",\"read-only\":false,\"driver\":\"qcow2\",\"file\":\"libvirt-1-storage\",\"backing\":null} \
@@ -63,7 +63,6 @@ fn libvirt_options() {
         "-accel kvm",
         "-overcommit mem-lock=off",
         "-global ICH9-LPC.disable_s3=1",
-        "-mon chardev=charmonitor,id=monitor,mode=control",
         "-device {\"driver\":\"pcie-root-port\",\"port\":16,\"chassis\":1,\"id\":\"pci.1\",\"bus\":\"pcie.0\",\"multifunction\":true,\"addr\":\"0x2\"}",
         "-device {\"driver\":\"qemu-xhci\",\"p2\":15,\"p3\":15,\"id\":\"usb\"}",
         "-device {\"driver\":\"usb-tablet\",\"id\":\"input0\",\"bus\":\"usb.0\",\"port\":\"1\"}",
@@ -74,7 +73,6 @@ fn libvirt_options() {
         "-vnc 127.0.0.1:0,audiodev=audio1",
         "-watchdog-action reset",
         "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        "-qmp unix:/s,server=on,wait=off",
         "-daemonize",
     ] {
         assert!(error(line).ends_with("not available in this version of Mimic"), "{}", error(line));

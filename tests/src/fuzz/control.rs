@@ -1,0 +1,148 @@
+//! What clients say to the gdb server, to QMP and to the monitor, on a machine of one hart.
+
+use base::{AddressSpace, CpuLines, HostClock};
+use control::gdb::packet::frame;
+use control::gdb::{Server, System};
+use control::hmp::Hmp;
+use control::qmp::Qmp;
+use control::{CharInfo, Context, DiskInfo, Facts, Host, NetInfo, Outlet, Protocol};
+use devices::host::chardev::{CharBackend, CharSink};
+use engine::{Event, Machine, Policy, Power};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tcg_core::cpu::CpuHeader;
+use tcg_core::run::{CodeCache, CodeConfig, Vcpu, VcpuConfig};
+use tcg_riscv::Riscv;
+use tcg_riscv::cpu::Hart;
+use tcg_riscv::csr::Csrs;
+use tcg_riscv::features::Features;
+use vm_memory::{Bytes, GuestAddress};
+
+const RAM: (u64, u64) = (0x8000_0000, 64 << 10);
+/// `addi x5, x5, 1`; `sd x5, 0(x6)`; `j` to the first.
+const CODE: [u32; 3] = [0x0012_8293, 0x0053_3023, 0xff9f_f06f];
+/// Answers to one input are no longer than this, in bytes.
+const LONGEST_ANSWER: usize = 64 << 20;
+
+/// Takes all output.
+#[derive(Default)]
+struct Sink(AtomicUsize);
+
+impl CharBackend for Sink {
+    fn write(&self, bytes: &[u8]) -> usize {
+        let total = self.0.fetch_add(bytes.len(), Ordering::Relaxed);
+        assert!(total < LONGEST_ANSWER, "an answer without end");
+        bytes.len()
+    }
+    fn attach(&self, _: Arc<dyn CharSink>) {}
+    fn resume(&self) {}
+    fn flush(&self) {}
+}
+
+/// A host with a thing of each kind.
+struct Around;
+
+impl Host for Around {
+    fn chardevs(&self) -> Vec<CharInfo> {
+        vec![CharInfo { label: "serial0".into(), filename: "null".into(), used: true }]
+    }
+    fn disks(&self) -> Vec<DiskInfo> {
+        let text = |text: &str| text.to_string();
+        let (device, node, file, driver) = (text("d"), text("#d"), text("disk"), text("raw"));
+        vec![DiskInfo { device, qdev: None, node, file, driver, read_only: false, size: 512 }]
+    }
+    fn networks(&self) -> Vec<NetInfo> {
+        vec![NetInfo { id: "n".into(), kind: "user".into(), device: None, about: String::new() }]
+    }
+    fn log(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn gdb_server(&self, device: &str) -> Result<(), String> {
+        Err(format!("no {device} here"))
+    }
+}
+
+fn machine() -> Arc<Context> {
+    let ram = base::allocate_ram(&[RAM]).expect("little memory");
+    let code: Vec<u8> = CODE.iter().flat_map(|word| word.to_le_bytes()).collect();
+    ram.write_slice(&code, GuestAddress(RAM.0)).expect("it fits");
+    let space = Arc::new(AddressSpace::new(ram));
+    let code = CodeCache::new(space.clone(), CodeConfig { code_bytes: 1 << 20, ..CodeConfig::default() });
+    let mut csr = Csrs::new(Features::max(), 0);
+    csr.pmp.set_addr(0, u64::MAX);
+    csr.pmp.set_cfg(0, 0x1f);
+    let mut hart = Hart {
+        head: CpuHeader::new(),
+        x: [0; 32],
+        f: [0; 32],
+        v: Default::default(),
+        reservation: u64::MAX,
+        reserved_value: 0,
+        csr,
+    };
+    (hart.head.pc, hart.x[6]) = (RAM.0, RAM.0 + 0x1000);
+    let lines = Arc::new(CpuLines::default());
+    let vcpu = Vcpu::new(hart, lines, &code.expect("code memory"), VcpuConfig::default());
+    let power = Arc::new(Power::default());
+    let clock = HostClock::new().expect("a thread");
+    let reload = |vcpus: &mut [Vcpu<Riscv>]| vcpus[0].cpu_mut().head.pc = RAM.0;
+    let policy = Policy { start_paused: true, ..Policy::default() };
+    let machine = Machine::new(vec![vcpu], Vec::new(), clock, power.clone(), Box::new(reload), policy);
+    std::thread::spawn(move || machine.run().expect("threads"));
+    let facts = Facts {
+        program: "fuzz".into(),
+        version: [10, 0, 2],
+        package: String::new(),
+        target: "riscv64",
+        machine: "virt",
+        cpu_type: "max-riscv-cpu".into(),
+        name: None,
+        uuid: None,
+        cpus: 1,
+        memory: RAM.1,
+    };
+    Arc::new(Context { facts, power, space, devices: Vec::new(), host: Arc::new(Around) })
+}
+
+/// The machine that inputs talk about, until one of them ends it.
+static MACHINE: Mutex<Option<Arc<Context>>> = Mutex::new(None);
+
+/// Says `data` to one of the three: its first byte chooses which, and how it is cut into pieces.
+pub fn control(data: &[u8]) {
+    let Some((&kind, rest)) = data.split_first() else { return };
+    // They write to files of any name.
+    if rest.windows(7).any(|word| word == b"memsave") {
+        return;
+    }
+    let mut machine = MACHINE.lock();
+    if machine.as_ref().is_none_or(|context| !context.power.settle()) {
+        *machine = Some(self::machine());
+    }
+    let Some(context) = machine.clone() else { return };
+    drop(machine);
+    match kind % 4 {
+        0 => {
+            // In packets that are well formed, one a line: what is in them is what counts.
+            let packets: Vec<u8> = rest.split(|byte| *byte == b'\n').flat_map(frame).collect();
+            talk(Server::new(System::new(context)), &packets, kind);
+        }
+        1 => talk(Server::new(System::new(context)), rest, kind),
+        2 => {
+            let greeted = [b"{\"execute\":\"qmp_capabilities\"}", rest].concat();
+            talk(Qmp::new(context, kind & 64 != 0), &greeted, kind);
+        }
+        _ => talk(Hmp::new(context), rest, kind),
+    }
+}
+
+fn talk(mut protocol: impl Protocol, bytes: &[u8], kind: u8) {
+    let out = Outlet::to(Arc::new(Sink::default()));
+    protocol.opened(&out);
+    for piece in bytes.chunks(1 + usize::from(kind >> 2)) {
+        protocol.input(piece, &out);
+    }
+    protocol.event(Event::Resumed, &out);
+    protocol.event(Event::Stopped { state: engine::RunState::Paused, debug: None }, &out);
+    protocol.closed();
+}

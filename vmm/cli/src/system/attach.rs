@@ -1,0 +1,233 @@
+//! What attaches to the machine: monitors, and gdb.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use control::gdb::{Server, System};
+use control::hmp::Hmp;
+use control::qmp::Qmp;
+use control::{CharInfo, Context, DiskInfo, Facts, Host, NetInfo, Session};
+use devices::host::chardev as host;
+use engine::Power;
+use machines::riscv_virt::Virt;
+use parking_lot::Mutex;
+
+use super::chardevs::{self, Chardevs};
+use super::disks::Disks;
+use super::error::SystemError;
+use super::log;
+use crate::options::{
+    self, CharBackend, Chardev, DeviceKind, MonitorMode, NetBackend, SocketAddress, SystemOptions,
+};
+
+/// The conversations that go on.
+pub struct Attached {
+    sessions: Vec<Session>,
+    surroundings: Arc<Surroundings>,
+}
+
+impl Attached {
+    /// Starts those that the command line asks for.
+    pub fn start(
+        program: &str,
+        options: &SystemOptions,
+        power: &Arc<Power>,
+        (board, chardevs, disks): (&Virt, &Chardevs, &Disks<'_>),
+    ) -> Result<Self, SystemError> {
+        let surroundings = Arc::new(Surroundings {
+            chardevs: char_infos(options),
+            disks: disk_infos(options, disks),
+            networks: net_infos(options),
+            context: OnceLock::new(),
+            gdb: Mutex::new(None),
+        });
+        let context = Arc::new(Context {
+            facts: facts(program, options),
+            power: power.clone(),
+            space: board.space.clone(),
+            devices: board.devices.clone(),
+            host: surroundings.clone(),
+        });
+        // It was not set before.
+        let _ = surroundings.context.set(Arc::downgrade(&context));
+        let failed = |fault| SystemError::host("cannot start a thread for a monitor")(fault);
+        let mut sessions = Vec::new();
+        for monitor in &options.monitors {
+            let id = &*monitor.chardev;
+            let line = (chardevs.front_end(id)?, chardevs.is_shared(id));
+            let started = match monitor.mode {
+                MonitorMode::Readline => Session::start(id, line, power, Hmp::new(context.clone())),
+                MonitorMode::Control { pretty } => {
+                    Session::start(id, line, power, Qmp::new(context.clone(), pretty))
+                }
+            };
+            sessions.push(started.map_err(failed)?);
+        }
+        if let Some(id) = &options.gdb {
+            let line = (chardevs.front_end(id)?, chardevs.is_shared(id));
+            let server = Server::new(System::new(context.clone()));
+            *surroundings.gdb.lock() = Some(Session::start("gdb", line, power, server).map_err(failed)?);
+        }
+        // Sessions hold it; without any nobody asks for it.
+        Ok(Self { sessions, surroundings })
+    }
+
+    /// Has those who are attached hear of the end.
+    pub fn end(&self) {
+        let gdb = self.surroundings.gdb.lock();
+        for session in self.sessions.iter().chain(gdb.as_ref()) {
+            session.finish();
+        }
+    }
+}
+
+fn facts(program: &str, options: &SystemOptions) -> Facts {
+    Facts {
+        program: program.into(),
+        version: options::QEMU_VERSION_NUMBERS,
+        package: String::new(),
+        target: "riscv64",
+        machine: options.machine.kind.name,
+        cpu_type: format!("{}-riscv-cpu", options.cpu.as_ref().map_or("rv64", |cpu| &cpu.name)),
+        name: options.name.guest.clone(),
+        uuid: options.uuid,
+        cpus: options.smp.cpus,
+        memory: options.memory_size(),
+    }
+}
+
+/// What is around the machine, as monitors see it.
+struct Surroundings {
+    chardevs: Vec<CharInfo>,
+    disks: Vec<DiskInfo>,
+    networks: Vec<NetInfo>,
+    context: OnceLock<Weak<Context>>,
+    gdb: Mutex<Option<Session>>,
+}
+
+impl Surroundings {
+    fn start_gdb(&self, device: &str) -> Result<Session, String> {
+        let context = self.context.get().and_then(Weak::upgrade).ok_or("the machine is gone")?;
+        let origin = format!("gdbserver {device}");
+        let chardev = Chardev::read_short(&options::listening(device), "gdb", &origin);
+        let chardev = chardev.map_err(|fault| fault.at(&origin).to_string())?;
+        let config = chardevs::config(&chardev, Some("gdb")).map_err(|fault| fault.to_string())?;
+        let backend = host::open(&config, "gdb").map_err(|fault| fault.to_string())?;
+        let server = Server::new(System::new(context.clone()));
+        Session::start("gdb", (backend, false), &context.power, server).map_err(|fault| fault.to_string())
+    }
+}
+
+impl Host for Surroundings {
+    fn chardevs(&self) -> Vec<CharInfo> {
+        self.chardevs.clone()
+    }
+
+    fn disks(&self) -> Vec<DiskInfo> {
+        self.disks.clone()
+    }
+
+    fn networks(&self) -> Vec<NetInfo> {
+        self.networks.clone()
+    }
+
+    fn log(&self, items: &str) -> Result<(), String> {
+        if items == "none" {
+            log::choose(&[]);
+            return Ok(());
+        }
+        match options::log::items(items) {
+            Ok(Some(items)) => log::choose(&items),
+            Ok(None) => return Err("say which items; -d help lists them".into()),
+            Err(fault) => return Err(fault.at("log").to_string()),
+        }
+        Ok(())
+    }
+
+    fn gdb_server(&self, device: &str) -> Result<(), String> {
+        let mut gdb = self.gdb.lock();
+        // The old one first: they may want the same port.
+        *gdb = None;
+        if device != "none" {
+            *gdb = Some(self.start_gdb(device)?);
+        }
+        Ok(())
+    }
+}
+
+/// A character device as QEMU names it.
+fn filename(chardev: &Chardev) -> String {
+    match &chardev.backend {
+        CharBackend::Null => "null".into(),
+        CharBackend::Vc => "vc".into(),
+        CharBackend::Stdio { .. } => "stdio".into(),
+        CharBackend::File { .. } => "file".into(),
+        CharBackend::Pipe { .. } => "pipe".into(),
+        CharBackend::Pty { .. } => "pty".into(),
+        CharBackend::Socket { address, role, .. } => {
+            let server = matches!(role, options::SocketRole::Server { .. });
+            let address = match address {
+                SocketAddress::Unix { path, .. } => format!("unix:{path}"),
+                SocketAddress::Tcp { host, port, .. } => format!("tcp:{host}:{port}"),
+                SocketAddress::Fd(fd) => format!("fd:{fd}"),
+            };
+            format!("{address}{}", if server { ",server=on" } else { "" })
+        }
+    }
+}
+
+fn char_infos(options: &SystemOptions) -> Vec<CharInfo> {
+    let mut infos = Vec::new();
+    for chardev in &options.chardevs {
+        let info = |label: String, filename: String| CharInfo { label, filename, used: true };
+        if chardev.mux {
+            infos.push(info(chardev.id.clone(), "mux".into()));
+            infos.push(info(format!("{}-base", chardev.id), filename(chardev)));
+        } else {
+            infos.push(info(chardev.id.clone(), filename(chardev)));
+        }
+    }
+    infos
+}
+
+fn disk_infos(options: &SystemOptions, disks: &Disks<'_>) -> Vec<DiskInfo> {
+    let user = |name: &str| {
+        let device = options.devices.iter().find(|device| device.props.text("drive") == Some(name))?;
+        let id = device.id.clone();
+        Some(id.map_or_else(|| "/machine/peripheral-anon".into(), |id| format!("/machine/peripheral/{id}")))
+    };
+    let seen = disks.open().map(|(name, disk)| {
+        let drive = options.drive(name);
+        DiskInfo {
+            device: drive.map_or(String::new(), |drive| drive.id.clone()),
+            qdev: user(name),
+            node: drive.map_or(name.into(), |drive| format!("#{}", drive.id)),
+            file: disk.file.clone(),
+            driver: disk.format.clone(),
+            read_only: disk.backend.read_only(),
+            size: disk.backend.capacity(),
+        }
+    });
+    let mut infos: Vec<DiskInfo> = seen.collect();
+    infos.sort_by(|a, b| (&a.device, &a.node).cmp(&(&b.device, &b.node)));
+    infos
+}
+
+fn net_infos(options: &SystemOptions) -> Vec<NetInfo> {
+    let device = |id: &str| {
+        let of_kind = |device: &&options::DeviceArg| device.kind.kind == DeviceKind::Net;
+        let mut nics = options.devices.iter().filter(of_kind);
+        let device = nics.find(|device| device.props.text("netdev") == Some(id))?;
+        Some(device.id.clone().unwrap_or_else(|| format!("{}.0", device.kind.name)))
+    };
+    let info = |netdev: &options::Netdev| {
+        let (kind, about) = match &netdev.backend {
+            NetBackend::User(user) => {
+                let restrict = if user.restrict { "on" } else { "off" };
+                ("user", format!("host={},restrict={restrict}", user.gateway))
+            }
+            NetBackend::Tap(tap) => ("tap", format!("ifname={}", tap.ifname.as_deref().unwrap_or("tap"))),
+        };
+        NetInfo { id: netdev.id.clone(), kind: kind.into(), device: device(&netdev.id), about }
+    };
+    options.netdevs.iter().map(info).collect()
+}

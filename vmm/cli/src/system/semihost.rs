@@ -1,0 +1,106 @@
+//! `-semihosting`: what programs are told they were started by, and their console.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use devices::host::chardev::{CharBackend, CharEvent, CharSink};
+use engine::Power;
+use engine::riscv::{Semihost, SemihostConsole};
+use firmware::semihosting::Semihosting;
+use machines::riscv_virt::map::RAM_BASE;
+use parking_lot::{Condvar, Mutex};
+
+use super::chardevs::Chardevs;
+use super::error::SystemError;
+use super::write_all;
+use crate::options::SystemOptions;
+
+/// Semihosting as the command line has it.
+pub fn start(
+    options: &SystemOptions,
+    chardevs: &Chardevs,
+    power: &Arc<Power>,
+) -> Result<Option<Arc<Semihost>>, SystemError> {
+    let Some(semihosting) = &options.semihosting else { return Ok(None) };
+    let line = if semihosting.args.is_empty() {
+        options.kernel.iter().chain(&options.append).cloned().collect::<Vec<_>>().join(" ")
+    } else {
+        semihosting.args.join(" ")
+    };
+    let console: Box<dyn SemihostConsole> = match &semihosting.chardev {
+        None => Box::new(Stderr),
+        Some(id) => Box::new(Line::new(chardevs.front_end(id)?)),
+    };
+    let ram = (RAM_BASE, options.memory_size());
+    Ok(Some(Semihost::new(Semihosting::new(line), console, power.clone(), ram, semihosting.user)))
+}
+
+/// Output goes to stderr, and there is no input.
+struct Stderr;
+
+impl SemihostConsole for Stderr {
+    fn write(&self, bytes: &[u8]) {
+        // Nobody may be there to read it.
+        let _ = std::io::stderr().write_all(bytes);
+    }
+
+    fn read(&self, _: Duration) -> Result<Option<u8>, ()> {
+        Err(())
+    }
+}
+
+/// Input that a program has not read, at most.
+const WAITING: usize = 4096;
+
+/// What was typed.
+#[derive(Default)]
+struct Typed {
+    bytes: Mutex<VecDeque<u8>>,
+    arrived: Condvar,
+}
+
+impl CharSink for Typed {
+    fn room(&self) -> usize {
+        WAITING - self.bytes.lock().len().min(WAITING)
+    }
+
+    fn receive(&self, bytes: &[u8]) {
+        self.bytes.lock().extend(bytes);
+        self.arrived.notify_all();
+    }
+
+    fn event(&self, _: CharEvent) {}
+}
+
+/// A console on a character device.
+struct Line {
+    backend: Arc<dyn CharBackend>,
+    typed: Arc<Typed>,
+}
+
+impl Line {
+    fn new(backend: Arc<dyn CharBackend>) -> Self {
+        let typed = Arc::<Typed>::default();
+        backend.attach(typed.clone());
+        Self { backend, typed }
+    }
+}
+
+impl SemihostConsole for Line {
+    fn write(&self, bytes: &[u8]) {
+        write_all(&*self.backend, bytes);
+    }
+
+    fn read(&self, limit: Duration) -> Result<Option<u8>, ()> {
+        let mut bytes = self.typed.bytes.lock();
+        if bytes.is_empty() {
+            self.typed.arrived.wait_for(&mut bytes, limit);
+        }
+        let byte = bytes.pop_front();
+        drop(bytes);
+        self.backend.resume();
+        Ok(byte)
+    }
+}

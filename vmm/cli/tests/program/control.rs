@@ -1,0 +1,216 @@
+//! QMP, the monitor on sockets, and runs that end by themselves.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::assemble::assemble;
+use crate::rsp::connect;
+use crate::support::{Qemu, run, start};
+use serde_json::{Value, json};
+
+/// A client of QMP.
+struct Client {
+    lines: BufReader<UnixStream>,
+    events: Vec<Value>,
+}
+
+impl Client {
+    fn new(stream: UnixStream) -> Self {
+        Self { lines: BufReader::new(stream), events: Vec::new() }
+    }
+
+    fn line(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        let read = self.lines.read_line(&mut line).expect("an answer in time");
+        (read > 0).then(|| serde_json::from_str(&line).unwrap_or_else(|fault| panic!("{fault}: {line}")))
+    }
+
+    fn say(&mut self, text: &str) {
+        self.lines.get_mut().write_all(text.as_bytes()).expect("the server is there");
+    }
+
+    /// The answer to a message; events before it are kept.
+    fn ask(&mut self, message: &Value) -> Value {
+        self.say(&message.to_string());
+        loop {
+            let line = self.line().unwrap_or_else(|| panic!("no answer to {message}"));
+            if line.get("event").is_none() {
+                return line;
+            }
+            self.events.push(line);
+        }
+    }
+
+    fn command(&mut self, name: &str, arguments: Value) -> Value {
+        let answer = self.ask(&json!({"execute": name, "arguments": arguments}));
+        answer.get("return").cloned().unwrap_or_else(|| panic!("{name}: {answer}"))
+    }
+
+    fn event(&mut self, name: &str) -> Value {
+        loop {
+            if let Some(at) = self.events.iter().position(|event| event["event"] == name) {
+                return self.events.remove(at);
+            }
+            let line = self.line().unwrap_or_else(|| panic!("no {name}"));
+            self.events.push(line);
+        }
+    }
+}
+
+const IDLE: &str = "-bios none -display none -serial none -monitor none";
+
+#[test]
+fn a_machine_is_driven_through_its_life_by_qmp() {
+    let qemu = Qemu::new();
+    let socket = qemu.path("qmp");
+    let words = format!("{IDLE} -smp 2 -S -name guest=t -qmp unix:{},server=on,wait=off", socket.display());
+    let running = start(&mut qemu.command(&words));
+    let mut client = Client::new(connect(&socket));
+    let greeting = client.line().expect("a greeting");
+    let version = json!({"qemu": {"micro": 2, "minor": 0, "major": 10}, "package": ""});
+    assert_eq!(greeting, json!({"QMP": {"version": version, "capabilities": ["oob"]}}));
+    let class = |answer: &Value| answer["error"]["class"].as_str().unwrap_or("none").to_string();
+    let early = client.ask(&json!({"execute": "query-status", "id": 1}));
+    assert_eq!((class(&early).as_str(), &early["id"]), ("CommandNotFound", &json!(1)));
+    client.command("qmp_capabilities", json!({}));
+    for (message, class_of, desc) in [
+        (json!({"execute": "nonsense"}), "CommandNotFound", "The command nonsense has not been found"),
+        (json!({"execute": 1}), "GenericError", "QMP input member 'execute' must be a string"),
+        (json!({"x": 1}), "GenericError", "QMP input member 'x' is unexpected"),
+        (json!([]), "GenericError", "QMP input must be a JSON object"),
+        (json!({"execute": "stop", "arguments": {"a": 1}}), "GenericError", "Parameter 'a' is unexpected"),
+        (
+            json!({"execute": "human-monitor-command", "arguments": {"command-line": 1}}),
+            "GenericError",
+            "Invalid parameter type for 'command-line', expected: string",
+        ),
+        (json!({"execute": "human-monitor-command"}), "GenericError", "Parameter 'command-line' is missing"),
+        (json!({"execute": "query-balloon"}), "DeviceNotActive", "No balloon device has been activated"),
+    ] {
+        let answer = client.ask(&message);
+        assert_eq!(
+            (class(&answer).as_str(), &answer["error"]["desc"]),
+            (class_of, &json!(desc)),
+            "{message}"
+        );
+    }
+    assert_eq!(client.command("query-status", json!({})), json!({"running": false, "status": "prelaunch"}));
+    assert_eq!(client.command("query-name", json!({})), json!({"name": "t"}));
+    let cpus = client.command("query-cpus-fast", json!({}));
+    assert_eq!((cpus[1]["cpu-index"].as_u64(), cpus.as_array().map(Vec::len)), (Some(1), Some(2)));
+    client.command("cont", json!({}));
+    client.event("RESUME");
+    assert_eq!(client.command("query-status", json!({})), json!({"running": true, "status": "running"}));
+    client.command("stop", json!({}));
+    client.event("STOP");
+    let text = client.command("human-monitor-command", json!({"command-line": "info status"}));
+    assert_eq!(text, "VM status: paused\r\n");
+    client.command("system_reset", json!({}));
+    let data = client.event("RESET")["data"].clone();
+    assert_eq!(data, json!({"guest": false, "reason": "host-qmp-system-reset"}));
+    client.command("system_powerdown", json!({}));
+    client.event("POWERDOWN");
+    // Everything that is listed is in the schema, and of types that are there.
+    let schema = client.command("query-qmp-schema", json!({}));
+    let schema = schema.as_array().expect("a list");
+    let find = |name: &Value| schema.iter().find(|entity| entity["name"] == *name);
+    for command in client.command("query-commands", json!({})).as_array().expect("a list") {
+        let entity = find(&command["name"]).unwrap_or_else(|| panic!("{command} has no schema"));
+        assert_eq!(entity["meta-type"], "command");
+    }
+    for entity in schema {
+        let members = entity["members"].as_array().into_iter().flatten().map(|member| &member["type"]);
+        let types =
+            ["arg-type", "ret-type", "element-type"].map(|key| &entity[key]).into_iter().chain(members);
+        for name in types.filter(|name| !name.is_null()) {
+            assert!(find(name).is_some(), "{entity}: no {name}");
+        }
+    }
+    client.say("{'execute': 'quit'}");
+    let data = client.event("SHUTDOWN")["data"].clone();
+    assert_eq!(data, json!({"guest": false, "reason": "host-qmp-quit"}));
+    let end = running.finish();
+    assert_eq!((end.status, &*end.err), (Some(0), ""));
+}
+
+#[test]
+fn a_shutdown_that_waits_can_be_seen() {
+    let qemu = Qemu::new();
+    let program = "li t0, 0x100000\n li t1, 0x5555\n sw t1, 0(t0)\nwait:\n wfi\n j wait\n";
+    let image = qemu.file("end.bin", &assemble(program).expect("well formed"));
+    let socket = qemu.path("qmp");
+    let words = format!(
+        "{IDLE} -kernel {image} -no-shutdown -S -chardev socket,id=c,path={},server=on,wait=off -mon c,mode=control",
+        socket.display()
+    );
+    let running = start(&mut qemu.command(&words));
+    let mut client = Client::new(connect(&socket));
+    client.line();
+    client.command("qmp_capabilities", json!({"enable": ["oob"]}));
+    client.command("cont", json!({}));
+    let data = client.event("SHUTDOWN")["data"].clone();
+    assert_eq!(data, json!({"guest": true, "reason": "guest-shutdown"}));
+    client.event("STOP");
+    assert_eq!(client.command("query-status", json!({}))["status"], "shutdown");
+    let answer = client.ask(&json!({"execute": "cont"}));
+    assert_eq!(answer["error"]["desc"], "Resetting the Virtual Machine is required");
+    client.say("{\"execute\": \"quit\"}");
+    assert_eq!(running.finish().status, Some(0));
+}
+
+#[test]
+fn the_monitor_shows_registers_and_memory() {
+    let qemu = Qemu::new();
+    let image = qemu.file("guest.bin", &assemble("li a5, 0x1234\nstay:\n j stay\n").expect("well formed"));
+    let mut running = start(
+        &mut qemu
+            .command(&format!("-bios none -display none -serial none -kernel {image} -S -monitor stdio")),
+    );
+    running.expect("(qemu) ");
+    for (line, answer) in [
+        ("x/2xw 0x80000000", "0000000080000000: 0x00001"),
+        ("x/2i $pc", "0x00001000:  00000297          auipc t0, "),
+        ("xp/1bd 0x80000000+3-3", "0000000080000000:"),
+        // Logic binds closer than sums, as in QEMU.
+        ("print/x 2*(3+4)-1|0x10", "0xfffffffffffffffd"),
+        ("p $nothing", "unknown register"),
+        ("x 0", "Cannot access memory"),
+        ("info registers", "\r\nCPU#0\r\n pc       0000000000001000"),
+        ("info mem", "No translation or protection"),
+        ("info cpus", "* CPU #0: thread_id="),
+        ("info chardev", "compat_monitor0: filename=stdio"),
+        ("gva2gpa 0x80000010", "gpa: 0x80000010"),
+        ("log guest_errors", "(qemu) "),
+        ("device_add virtio-net-pci,id=a", "Error: Bus 'pcie.0' does not support hotplugging"),
+        ("gdbserver none", "Disabled gdbserver"),
+        ("info nonsense", "unknown command: 'info nonsense'"),
+        ("help stop", "stop|s  -- stop emulation"),
+    ] {
+        running.say(&format!("{line}\n"));
+        running.expect(answer);
+    }
+    running.say("quit\n");
+    assert_eq!(running.finish().status, Some(0));
+}
+
+#[test]
+fn runs_that_go_nowhere_end_with_a_status_of_their_own() {
+    let qemu = Qemu::new();
+    let spin = qemu.file("spin.bin", &assemble("stay:\n j stay\n").expect("well formed"));
+    let sleep = qemu.file("sleep.bin", &assemble("stay:\n wfi\n j stay\n").expect("well formed"));
+    let before = Instant::now();
+    let end = run(&mut qemu.command(&format!("{IDLE} -kernel {spin} -timeout 0.3")));
+    assert_eq!(end.status, Some(124), "{}", end.err);
+    assert!(end.err.contains("the time of -timeout is up"), "{}", end.err);
+    assert!(before.elapsed() > Duration::from_millis(300));
+    let end =
+        run(&mut qemu
+            .command(&format!("{IDLE} -kernel {spin} --timeout 0.2,clock=vm --exit-codes timeout=9")));
+    assert_eq!(end.status, Some(9), "{}", end.err);
+    let end =
+        run(&mut qemu
+            .command(&format!("{IDLE} -smp 2 -kernel {sleep} -action hang=exit-failure -timeout 30")));
+    assert_eq!(end.status, Some(1), "{}", end.err);
+    assert!(end.err.contains("interrupts that they can not get"), "{}", end.err);
+}

@@ -1,0 +1,110 @@
+//! What `info` shows.
+
+use super::Call;
+use crate::qmp;
+use base::{Device, Shared};
+use engine::RunState;
+use serde_json::json;
+
+pub fn status(call: &mut Call) -> String {
+    match call.context.power.state() {
+        RunState::Running => "VM status: running\n".into(),
+        RunState::Paused => "VM status: paused\n".into(),
+        state => format!("VM status: paused ({})\n", state.name()),
+    }
+}
+
+pub fn version(call: &mut Call) -> String {
+    let [major, minor, micro] = call.context.facts.version;
+    format!("{major}.{minor}.{micro}{}\n", call.context.facts.package)
+}
+
+pub fn name(call: &mut Call) -> String {
+    call.context.facts.name.as_ref().map_or(String::new(), |name| format!("{name}\n"))
+}
+
+pub fn uuid(call: &mut Call) -> String {
+    let answer = qmp::call(call.context, "query-uuid", json!({})).unwrap_or_default();
+    format!("{}\n", answer["UUID"].as_str().unwrap_or_default())
+}
+
+pub fn kvm(_: &mut Call) -> String {
+    "kvm support: not compiled\n".into()
+}
+
+pub fn snapshots(_: &mut Call) -> String {
+    "There is no snapshot available.\n".into()
+}
+
+pub fn mtree(call: &mut Call) -> String {
+    let line = |(name, base, size): (String, u64, u64)| {
+        format!("  {base:016x}-{:016x} (prio 0, i/o): {name}\n", base + (size - 1))
+    };
+    let lines: String = call.context.space.list().into_iter().map(line).collect();
+    format!("address-space: memory\n{lines}")
+}
+
+pub fn qtree(call: &mut Call) -> String {
+    let line = |(place, device): &(String, Shared<dyn Device>)| {
+        format!("  dev: {}, id \"\"\n    place = \"{place}\"\n", device.lock().name())
+    };
+    let lines: String = call.context.devices.iter().map(line).collect();
+    format!("bus: main-system-bus\n  type System\n{lines}")
+}
+
+pub fn cpus(call: &mut Call) -> String {
+    let threads = call.context.power.threads();
+    let line = |n: usize| {
+        let mark = if n == *call.cpu { '*' } else { ' ' };
+        format!("{mark} CPU #{n}: thread_id={}\n", threads.get(n).copied().unwrap_or(0))
+    };
+    (0..call.context.facts.cpus as usize).map(line).collect()
+}
+
+pub fn registers(call: &mut Call) -> String {
+    let one = *call.cpu;
+    let all = call.rest == "-a";
+    let shown = call.context.power.with_cpus(move |cpus| {
+        let which = if all { 0..cpus.count() } else { one..one + 1 };
+        let show = |n| cpus.cpu(n).map(|cpu| format!("\nCPU#{n}\n{}\n", cpu.show()));
+        which.filter_map(show).collect::<String>()
+    });
+    shown.unwrap_or_default()
+}
+
+pub fn mem(call: &mut Call) -> String {
+    let cpu = *call.cpu;
+    let shown = call.context.power.with_cpus(move |cpus| cpus.cpu(cpu).map(|cpu| cpu.mappings()));
+    shown.flatten().unwrap_or_default()
+}
+
+pub fn block(call: &mut Call) -> String {
+    let mut text = Vec::new();
+    for disk in call.context.host.disks() {
+        let read_only = if disk.read_only { ", read-only" } else { "" };
+        let mut entry =
+            format!("{} ({}): {} ({}{read_only})\n", disk.device, disk.node, disk.file, disk.driver);
+        if let Some(qdev) = &disk.qdev {
+            entry += &format!("    Attached to:      {qdev}\n");
+        }
+        entry += "    Cache mode:       writeback\n";
+        text.push(entry);
+    }
+    text.join("\n")
+}
+
+pub fn chardev(call: &mut Call) -> String {
+    let line = |c: crate::context::CharInfo| format!("{}: filename={}\n", c.label, c.filename);
+    call.context.host.chardevs().into_iter().map(line).collect()
+}
+
+pub fn network(call: &mut Call) -> String {
+    let line = |net: crate::context::NetInfo| {
+        let back_end = format!("{}: index=0,type={},{}\n", net.id, net.kind, net.about);
+        match net.device {
+            Some(device) => format!("{device}: index=0,type=nic\n \\ {back_end}"),
+            None => back_end,
+        }
+    };
+    call.context.host.networks().into_iter().map(line).collect()
+}

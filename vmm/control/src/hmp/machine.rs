@@ -1,0 +1,86 @@
+//! Commands about the machine's life.
+
+use super::Call;
+use crate::qmp;
+use engine::Cause;
+use serde_json::{Map, Value, json};
+
+pub fn cont(call: &mut Call) -> String {
+    if !call.context.power.state().can_resume() {
+        return "Error: Resetting the Virtual Machine is required\n".into();
+    }
+    call.context.power.resume();
+    call.context.power.settle();
+    String::new()
+}
+
+pub fn stop(call: &mut Call) -> String {
+    call.context.power.pause();
+    call.context.power.settle();
+    String::new()
+}
+
+pub fn quit(call: &mut Call) -> String {
+    call.context.power.quit(Cause::Quit);
+    String::new()
+}
+
+pub fn reset(call: &mut Call) -> String {
+    call.context.power.reset(Cause::SystemReset);
+    String::new()
+}
+
+pub fn powerdown(call: &mut Call) -> String {
+    call.context.power.powerdown();
+    String::new()
+}
+
+pub fn wakeup(call: &mut Call) -> String {
+    by_qmp(call, "system_wakeup", json!({}))
+}
+
+pub fn cpu(call: &mut Call) -> String {
+    match call.rest.parse() {
+        Ok(cpu) if cpu < call.context.facts.cpus as usize => {
+            *call.cpu = cpu;
+            String::new()
+        }
+        _ => "Error: invalid CPU index\n".into(),
+    }
+}
+
+pub fn log(call: &mut Call) -> String {
+    failure(call.context.host.log(call.rest))
+}
+
+pub fn gdbserver(call: &mut Call) -> String {
+    let device = if call.rest.is_empty() { "tcp::1234" } else { call.rest };
+    match call.context.host.gdb_server(device) {
+        Err(fault) => format!("Could not open gdbserver on device '{device}': {fault}\n"),
+        Ok(()) if device == "none" => "Disabled gdbserver\n".into(),
+        Ok(()) => format!("Waiting for gdb connection on device '{device}'\n"),
+    }
+}
+
+fn failure(result: Result<(), String>) -> String {
+    result.err().map_or(String::new(), |fault| format!("Error: {fault}\n"))
+}
+
+/// Has QMP do it.
+fn by_qmp(call: &Call, name: &str, arguments: Value) -> String {
+    failure(qmp::call(call.context, name, arguments).map(|_| ()).map_err(|error| error.desc))
+}
+
+pub fn device_add(call: &mut Call) -> String {
+    let mut properties = Map::new();
+    for (n, item) in call.rest.split(',').enumerate() {
+        let (key, value) =
+            item.split_once('=').unwrap_or(if n == 0 { ("driver", item) } else { (item, "on") });
+        properties.insert(key.into(), json!(value));
+    }
+    by_qmp(call, "device_add", Value::Object(properties))
+}
+
+pub fn device_del(call: &mut Call) -> String {
+    by_qmp(call, "device_del", json!({"id": call.rest}))
+}

@@ -1,0 +1,196 @@
+//! The human monitor: commands in words, with QEMU's names and forms of output.
+//!
+//! From: QEMU's documentation, "QEMU Monitor". [`COMMANDS`] and [`INFOS`] are the tables; help follows from them.
+
+mod expression;
+mod info;
+mod line;
+mod machine;
+mod memory;
+
+pub use line::Hmp;
+
+use crate::context::Context;
+use std::sync::Arc;
+
+/// What a command is given: the machine, and the vCPU that the monitor looks at.
+pub struct Call<'a> {
+    context: &'a Arc<Context>,
+    cpu: &'a mut usize,
+    /// What follows `/` right behind the command's name.
+    format: &'a str,
+    /// What follows.
+    rest: &'a str,
+}
+
+/// One command: a row of a table.
+pub struct Command {
+    /// Its name.
+    name: &'static str,
+    /// Its other name; empty if there is none.
+    alias: &'static str,
+    /// What it takes, for people.
+    arguments: &'static str,
+    /// What it does, for people.
+    help: &'static str,
+    run: fn(&mut Call) -> String,
+}
+
+const fn row(
+    name: &'static str,
+    alias: &'static str,
+    arguments: &'static str,
+    help: &'static str,
+    run: fn(&mut Call) -> String,
+) -> Command {
+    Command { name, alias, arguments, help, run }
+}
+
+/// The commands.
+static COMMANDS: &[Command] = &[
+    row("cont", "c", "", "resume emulation", machine::cont),
+    row("cpu", "", "index", "set the default CPU", machine::cpu),
+    row(
+        "device_add",
+        "",
+        "driver[,prop=value][,...]",
+        "add device, like -device on the command line",
+        machine::device_add,
+    ),
+    row("device_del", "", "device", "remove device", machine::device_del),
+    row(
+        "gdbserver",
+        "",
+        "[device]",
+        "start gdbserver on given device (default 'tcp::1234'), stop with 'none'",
+        machine::gdbserver,
+    ),
+    row(
+        "gpa2hva",
+        "",
+        "addr",
+        "print the host virtual address corresponding to a guest physical address",
+        memory::gpa2hva,
+    ),
+    row(
+        "gva2gpa",
+        "",
+        "addr",
+        "print the guest physical address corresponding to a guest virtual address",
+        memory::gva2gpa,
+    ),
+    row("help", "?", "[cmd]", "show the help", help),
+    row("info", "", "[subcommand]", "show various information about the system state", info),
+    row("log", "", "item1[,...]", "activate logging of the specified items", machine::log),
+    row(
+        "memsave",
+        "",
+        "addr size file",
+        "save to disk virtual memory dump starting at 'addr' of size 'size'",
+        memory::memsave,
+    ),
+    row(
+        "pmemsave",
+        "",
+        "addr size file",
+        "save to disk physical memory dump starting at 'addr' of size 'size'",
+        memory::pmemsave,
+    ),
+    row(
+        "print",
+        "p",
+        "/fmt expr",
+        "print expression value (use $reg for CPU register access)",
+        memory::print,
+    ),
+    row("quit", "q", "", "quit the emulator", machine::quit),
+    row("stop", "s", "", "stop emulation", machine::stop),
+    row("sum", "", "addr size", "compute the checksum of a memory region", memory::sum),
+    row("system_powerdown", "", "", "send system power down event", machine::powerdown),
+    row("system_reset", "", "", "reset the system", machine::reset),
+    row("system_wakeup", "", "", "wakeup guest from suspend", machine::wakeup),
+    row("x", "", "/fmt addr", "virtual memory dump starting at 'addr'", memory::x),
+    row("xp", "", "/fmt addr", "physical memory dump starting at 'addr'", memory::xp),
+];
+
+/// What `info` can show.
+static INFOS: &[Command] = &[
+    row("block", "", "", "show info of one block device or all block devices", info::block),
+    row("chardev", "", "", "show the character devices", info::chardev),
+    row("cpus", "", "", "show infos for each CPU", info::cpus),
+    row("kvm", "", "", "show KVM information", info::kvm),
+    row("mem", "", "", "show the active virtual memory mappings", info::mem),
+    row("mtree", "", "", "show memory tree", info::mtree),
+    row("name", "", "", "show the current VM name", info::name),
+    row("network", "", "", "show the network state", info::network),
+    row("qtree", "", "", "show device tree", info::qtree),
+    row(
+        "registers",
+        "",
+        "[-a]",
+        "show the cpu registers (-a: show register info for all cpus)",
+        info::registers,
+    ),
+    row("snapshots", "", "", "show the currently saved VM snapshots", info::snapshots),
+    row("status", "", "", "show the current VM status (running|paused)", info::status),
+    row("tlb", "", "", "show virtual to physical memory mappings", info::mem),
+    row("uuid", "", "", "show the current VM UUID", info::uuid),
+    row("version", "", "", "show the version of QEMU", info::version),
+];
+
+fn find(table: &'static [Command], name: &str) -> Option<&'static Command> {
+    table.iter().find(|c| c.name == name || !c.alias.is_empty() && c.alias == name)
+}
+
+fn list(table: &[Command], before: &str) -> String {
+    let line = |c: &Command| {
+        let alias = if c.alias.is_empty() { "" } else { "|" };
+        format!("{before}{}{alias}{} {} -- {}\n", c.name, c.alias, c.arguments, c.help)
+    };
+    table.iter().map(line).collect()
+}
+
+fn help(call: &mut Call) -> String {
+    match (call.rest, find(COMMANDS, call.rest)) {
+        ("", _) => list(COMMANDS, ""),
+        ("info", _) => list(INFOS, "info "),
+        (_, Some(command)) => list(std::slice::from_ref(command), ""),
+        (about, None) => format!("unknown command: '{about}'\n"),
+    }
+}
+
+fn info(call: &mut Call) -> String {
+    let (name, rest) = split(call.rest);
+    match find(INFOS, name) {
+        Some(command) => (command.run)(&mut Call { context: call.context, cpu: call.cpu, format: "", rest }),
+        None if name.is_empty() => list(INFOS, "info "),
+        None => format!("unknown command: 'info {name}'\n"),
+    }
+}
+
+/// The first word, and what follows it.
+fn split(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, rest.trim())
+}
+
+/// Carries out one line for the vCPU `cpu`; gives what it prints.
+fn run(context: &Arc<Context>, cpu: &mut usize, line: &str) -> String {
+    let (word, rest) = split(line.trim());
+    let (name, format) = word.split_once('/').unwrap_or((word, ""));
+    match (name, find(COMMANDS, name)) {
+        ("", _) => String::new(),
+        (_, Some(command)) => (command.run)(&mut Call { context, cpu, format, rest }),
+        (_, None) => format!("unknown command: '{name}'\n"),
+    }
+}
+
+/// Carries out one line; gives what it prints, with the ends of lines that a terminal wants.
+pub fn execute(context: &Arc<Context>, line: &str) -> String {
+    execute_on(context, 0, line)
+}
+
+/// The same, for a vCPU.
+pub fn execute_on(context: &Arc<Context>, mut cpu: usize, line: &str) -> String {
+    run(context, &mut cpu, line).replace('\n', "\r\n")
+}

@@ -1,0 +1,151 @@
+//! Disks and the block graph.
+
+use crate::context::{Context, DiskInfo};
+use crate::qapi::Empty;
+use crate::qmp::command::Answer;
+use serde_json::Value;
+use std::sync::Arc;
+
+commands! {
+    "query-block" query_block;
+    "query-blockstats" query_blockstats;
+    "query-named-block-nodes" query_named_block_nodes;
+    "query-block-jobs" nothing;
+    "query-jobs" nothing;
+}
+
+qapi_struct! {
+    /// An image.
+    ImageInfo {
+        /// Its file.
+        filename: String,
+        /// Its format.
+        format: String,
+        /// Bytes that the guest sees.
+        virtual_size: u64,
+    }
+    /// What is in a drive.
+    BlockDeviceInfo {
+        /// The file.
+        file: String,
+        /// The name of the node.
+        node_name: Option<String>,
+        /// The guest can not write.
+        ro: bool,
+        /// The format.
+        drv: String,
+        /// Images below this one.
+        backing_file_depth = "backing_file_depth": i64,
+        /// It is encrypted.
+        encrypted: bool,
+        /// Writing zeroes is found out.
+        detect_zeroes = "detect_zeroes": String,
+        /// Bytes a second, at most; 0 for any number.
+        bps: i64,
+        /// The same for reading.
+        bps_rd = "bps_rd": i64,
+        /// The same for writing.
+        bps_wr = "bps_wr": i64,
+        /// Operations a second, at most.
+        iops: i64,
+        /// The same for reading.
+        iops_rd = "iops_rd": i64,
+        /// The same for writing.
+        iops_wr = "iops_wr": i64,
+        /// The image.
+        image: ImageInfo,
+        /// Writes are kept from here on.
+        write_threshold = "write_threshold": i64,
+    }
+    /// A drive.
+    BlockInfo {
+        /// Its id.
+        device: String,
+        /// The device that has it.
+        qdev: Option<String>,
+        /// What kind it is.
+        r#type = "type": String,
+        /// It can be taken out.
+        removable: bool,
+        /// It is locked.
+        locked: bool,
+        /// What is in it.
+        inserted: Option<BlockDeviceInfo>,
+        /// How it goes.
+        io_status: Option<String>,
+    }
+    /// Arguments of `query-blockstats`.
+    QueryBlockstats {
+        /// Of all nodes.
+        query_nodes: Option<bool>,
+    }
+    /// Arguments of `query-named-block-nodes`.
+    QueryNamedBlockNodes {
+        /// Without what is below.
+        flat: Option<bool>,
+    }
+    /// The statistics of a drive.
+    BlockStats {
+        /// Its id.
+        device: Option<String>,
+        /// The name of its node.
+        node_name: Option<String>,
+        /// The device that has it.
+        qdev: Option<String>,
+    }
+}
+
+fn inserted(disk: &DiskInfo) -> BlockDeviceInfo {
+    BlockDeviceInfo {
+        file: disk.file.clone(),
+        node_name: Some(disk.node.clone()),
+        ro: disk.read_only,
+        drv: disk.driver.clone(),
+        backing_file_depth: 0,
+        encrypted: false,
+        detect_zeroes: "off".into(),
+        bps: 0,
+        bps_rd: 0,
+        bps_wr: 0,
+        iops: 0,
+        iops_rd: 0,
+        iops_wr: 0,
+        image: ImageInfo {
+            filename: disk.file.clone(),
+            format: disk.driver.clone(),
+            virtual_size: disk.size,
+        },
+        write_threshold: 0,
+    }
+}
+
+fn query_block(context: &Arc<Context>, _: Empty) -> Answer<Vec<BlockInfo>> {
+    let info = |disk: DiskInfo| BlockInfo {
+        inserted: Some(inserted(&disk)),
+        io_status: disk.qdev.as_ref().map(|_| "ok".into()),
+        device: disk.device,
+        qdev: disk.qdev,
+        r#type: "unknown".into(),
+        removable: false,
+        locked: false,
+    };
+    Ok(context.host.disks().into_iter().map(info).collect())
+}
+
+fn query_blockstats(context: &Arc<Context>, _: QueryBlockstats) -> Answer<Vec<BlockStats>> {
+    let info = |disk: DiskInfo| BlockStats {
+        device: Some(disk.device),
+        node_name: Some(disk.node),
+        qdev: disk.qdev,
+    };
+    Ok(context.host.disks().into_iter().map(info).collect())
+}
+
+fn query_named_block_nodes(context: &Arc<Context>, _: QueryNamedBlockNodes) -> Answer<Vec<BlockDeviceInfo>> {
+    Ok(context.host.disks().iter().map(inserted).collect())
+}
+
+/// Nothing is done to disks behind the guest's back.
+fn nothing(_: &Arc<Context>, _: Empty) -> Answer<Vec<Value>> {
+    Ok(Vec::new())
+}

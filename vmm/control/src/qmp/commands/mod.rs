@@ -1,0 +1,34 @@
+//! The commands, a file for each subject.
+
+mod block;
+mod chardev;
+mod introspect;
+mod machine;
+mod migration;
+mod monitor;
+mod net;
+mod object;
+
+use super::command::{Answer, Command};
+use crate::context::Context;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The tables of commands.
+pub fn tables() -> [&'static [Command]; 8] {
+    [
+        monitor::COMMANDS,
+        introspect::COMMANDS,
+        machine::COMMANDS,
+        block::COMMANDS,
+        chardev::COMMANDS,
+        net::COMMANDS,
+        object::COMMANDS,
+        migration::COMMANDS,
+    ]
+}
+
+/// `qmp_capabilities` where it is expected.
+pub fn negotiate(context: &Arc<Context>, arguments: Value) -> Answer<Value> {
+    super::command::run(context, arguments, monitor::enable)
+}

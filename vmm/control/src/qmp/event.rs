@@ -1,0 +1,66 @@
+//! Events, as clients are told of them.
+
+use crate::qapi::{Meta, Qapi, Schema};
+use engine::Event;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+qapi_struct! {
+    /// Data of `RESET` and `SHUTDOWN`.
+    Ending {
+        /// Whether the guest did it.
+        guest: bool,
+        /// Why.
+        reason: String,
+    }
+    /// Data of `GUEST_PANICKED`.
+    Panicked {
+        /// What is done about it.
+        action: String,
+    }
+}
+
+/// Puts the events into `schema`.
+pub fn describe(schema: &mut Schema) {
+    let (nothing, ending, panicked) =
+        (crate::qapi::Empty::describe(schema), Ending::describe(schema), Panicked::describe(schema));
+    let rows = [
+        ("GUEST_PANICKED", panicked),
+        ("POWERDOWN", nothing.clone()),
+        ("RESET", ending.clone()),
+        ("RESUME", nothing.clone()),
+        ("SHUTDOWN", ending),
+        ("STOP", nothing),
+    ];
+    for (name, arg_type) in rows {
+        schema.add(name, Meta::Event { arg_type });
+    }
+}
+
+fn now() -> Value {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    json!({"seconds": since.as_secs(), "microseconds": since.subsec_micros()})
+}
+
+/// The message that tells of `event`, if it is one that clients hear of.
+pub fn message(event: Event) -> Option<Value> {
+    let ending = |cause: engine::Cause| Ending { guest: cause.by_guest(), reason: cause.name().into() };
+    Some(match event {
+        Event::Stopped { .. } => plain("STOP"),
+        Event::Resumed => plain("RESUME"),
+        Event::Powerdown => plain("POWERDOWN"),
+        Event::Reset(cause) => with("RESET", &ending(cause)),
+        Event::Shutdown(cause) => with("SHUTDOWN", &ending(cause)),
+        Event::GuestPanicked { action } => with("GUEST_PANICKED", &Panicked { action: action.into() }),
+        Event::Ended(_) => return None,
+    })
+}
+
+fn plain(name: &str) -> Value {
+    json!({"timestamp": now(), "event": name})
+}
+
+fn with(name: &str, data: &impl Serialize) -> Value {
+    json!({"timestamp": now(), "event": name, "data": data})
+}

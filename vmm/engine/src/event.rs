@@ -1,0 +1,79 @@
+//! What happens to a machine, for those who watch it.
+
+use crate::power::{End, RunState};
+use tcg_core::debug::Stop;
+
+/// Why a machine is turned off or reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The guest turns itself off.
+    GuestShutdown,
+    /// The guest resets itself.
+    GuestReset,
+    /// The guest has crashed.
+    GuestPanic,
+    /// A monitor asks for the end.
+    Quit,
+    /// A monitor asks for a reset.
+    SystemReset,
+    /// A signal.
+    Signal,
+    /// The user's keys.
+    Ui,
+    /// Something on the host failed.
+    HostError,
+    /// The time that the run may take is up.
+    Timeout,
+}
+
+impl Cause {
+    /// QEMU's name of it (`ShutdownCause` of QMP).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GuestShutdown => "guest-shutdown",
+            Self::GuestReset => "guest-reset",
+            Self::GuestPanic => "guest-panic",
+            Self::Quit => "host-qmp-quit",
+            Self::SystemReset => "host-qmp-system-reset",
+            Self::Signal => "host-signal",
+            Self::Ui => "host-ui",
+            // QEMU has no name of its own for the second.
+            Self::HostError | Self::Timeout => "host-error",
+        }
+    }
+
+    /// Whether the guest is the one who asks.
+    pub fn by_guest(self) -> bool {
+        matches!(self, Self::GuestShutdown | Self::GuestReset | Self::GuestPanic)
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The vCPUs stand still.
+    Stopped {
+        /// What the machine is in now.
+        state: RunState,
+        /// The vCPU that a debugger's point or step has stopped, and how.
+        debug: Option<(usize, Stop)>,
+    },
+    /// The vCPUs run again.
+    Resumed,
+    /// The machine was reset.
+    Reset(Cause),
+    /// The machine is turned off.
+    Shutdown(Cause),
+    /// Somebody pressed the power button.
+    Powerdown,
+    /// The guest has crashed.
+    GuestPanicked {
+        /// What is done about it: `pause`, `poweroff` or `run`.
+        action: &'static str,
+    },
+    /// The run has ended.
+    Ended(End),
+}
+
+/// Who is told. Called from the machine's thread: it must return soon and wait for nobody.
+pub type Listener = Box<dyn Fn(Event) + Send + Sync>;

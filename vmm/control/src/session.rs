@@ -177,7 +177,9 @@ impl Session {
                         protocol.event(event, &out);
                     }
                     // Whoever asked may have given up.
-                    Item::Finish(done) => drop(done.send(())),
+                    Item::Finish(done) => {
+                        let _ = done.send(());
+                    }
                     Item::End => return,
                 }
             }

@@ -49,7 +49,6 @@ impl Attached {
         });
         // It was not set before.
         let _ = surroundings.context.set(Arc::downgrade(&context));
-        let failed = |fault| SystemError::host("cannot start a thread for a monitor")(fault);
         let mut sessions = Vec::new();
         for monitor in &options.monitors {
             let id = &*monitor.chardev;
@@ -78,6 +77,10 @@ impl Attached {
             session.finish();
         }
     }
+}
+
+fn failed(fault: std::io::Error) -> SystemError {
+    SystemError::host("cannot start a thread for a monitor")(fault)
 }
 
 fn facts(program: &str, options: &SystemOptions) -> Facts {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use devices::host::chardev::{CharBackend, CharEvent, CharSink};
 use engine::Power;
-use engine::riscv::{Semihost, SemihostConsole};
+use engine::riscv::{Semihost, SemihostConsole, SemihostInput};
 use firmware::semihosting::Semihosting;
 use machines::riscv_virt::map::RAM_BASE;
 use parking_lot::{Condvar, Mutex};
@@ -46,8 +46,8 @@ impl SemihostConsole for Stderr {
         let _ = std::io::stderr().write_all(bytes);
     }
 
-    fn read(&self, _: Duration) -> Result<Option<u8>, ()> {
-        Err(())
+    fn read(&self, _: Duration) -> SemihostInput {
+        SemihostInput::End
     }
 }
 
@@ -93,7 +93,7 @@ impl SemihostConsole for Line {
         write_all(&*self.backend, bytes);
     }
 
-    fn read(&self, limit: Duration) -> Result<Option<u8>, ()> {
+    fn read(&self, limit: Duration) -> SemihostInput {
         let mut bytes = self.typed.bytes.lock();
         if bytes.is_empty() {
             self.typed.arrived.wait_for(&mut bytes, limit);
@@ -101,6 +101,6 @@ impl SemihostConsole for Line {
         let byte = bytes.pop_front();
         drop(bytes);
         self.backend.resume();
-        Ok(byte)
+        byte.map_or(SemihostInput::None, SemihostInput::Byte)
     }
 }

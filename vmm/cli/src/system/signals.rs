@@ -38,9 +38,9 @@ pub fn end_the_run(program: &str, power: &Arc<Power>) -> io::Result<()> {
     let (program, power) = (program.to_string(), power.clone());
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let message = wait(&set, &program);
-        power.quit(Cause::Signal);
         // The terminal is raw; the line starts at its left edge nevertheless.
         eprintln!("\r{message}");
+        power.quit(Cause::Signal);
         std::thread::sleep(PATIENCE);
         leave(0)
     })?;

@@ -4,7 +4,7 @@
 mod platform;
 mod semihost;
 
-pub use semihost::{Console as SemihostConsole, Semihost};
+pub use semihost::{Console as SemihostConsole, Input as SemihostInput, Semihost};
 
 use base::{CpuLines, IrqSink, PowerSink};
 use firmware::sbi::{self, Call, HartState, Return};

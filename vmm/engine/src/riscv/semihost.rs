@@ -23,8 +23,19 @@ const A1: usize = 11;
 pub trait Console: Send + Sync {
     /// Writes.
     fn write(&self, bytes: &[u8]);
-    /// The next character, if one comes within `limit`; the error says that none ever will.
-    fn read(&self, limit: Duration) -> Result<Option<u8>, ()>;
+    /// The next character, waiting for it no longer than `limit`.
+    fn read(&self, limit: Duration) -> Input;
+}
+
+/// What a console has to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// This character.
+    Byte(u8),
+    /// Nothing yet.
+    None,
+    /// Nothing ever.
+    End,
 }
 
 /// Semihosting of one machine.
@@ -109,13 +120,13 @@ impl Platform for Calling<'_> {
     fn console_read(&mut self) -> Option<u8> {
         loop {
             match self.host.console.read(LOOK) {
-                Ok(Some(byte)) => return Some(byte),
-                Err(()) => return None,
-                Ok(None) if self.vcpu.stopping() => {
+                Input::Byte(byte) => return Some(byte),
+                Input::End => return None,
+                Input::None if self.vcpu.stopping() => {
                     self.interrupted = true;
                     return None;
                 }
-                Ok(None) => {}
+                Input::None => {}
             }
         }
     }

@@ -645,7 +645,13 @@ impl CodeCache {
     /// Drops the blocks of one page that were made from bytes `phys .. phys + len`; true if there were any.
     fn drop_range(&self, state: &mut State, phys: u64, len: u64) -> bool {
         let page = phys & !(PAGE_SIZE - 1);
-        let Some(indices) = state.by_page.get(&page) else { return false };
+        let Some(indices) = state.by_page.get(&page) else {
+            // Watched for a translation that was not made after all: in a process no store to it would ever be carried out.
+            if let Some(process) = &self.process {
+                process.unwatch(page);
+            }
+            return false;
+        };
         let doomed: Vec<u32> = indices
             .iter()
             .copied()

@@ -193,6 +193,16 @@ impl Term {
         };
         a.into_iter().chain(b)
     }
+
+    /// The same, to change.
+    pub fn edges_mut(&mut self) -> impl Iterator<Item = &mut Edge> {
+        let (a, b) = match self {
+            Self::Jump(e) => (Some(e), None),
+            Self::Branch { then, other, .. } => (Some(then), Some(other)),
+            _ => (None, None),
+        };
+        a.into_iter().chain(b)
+    }
 }
 
 /// A straight run of instructions with one end.

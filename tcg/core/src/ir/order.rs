@@ -3,7 +3,7 @@
 //! Passes and the register allocator walk blocks by number and expect definitions before uses, and the blocks of a loop side
 //! by side, so that lives are short.
 
-use super::{BlockId, Region, Term};
+use super::{BlockId, Region};
 
 /// Numbers the blocks of `region` anew: each behind those that dominate it, exits at once, what else leaves a loop behind the
 /// loop. Drops blocks that nothing leads to.
@@ -14,14 +14,8 @@ pub fn order_blocks(region: &mut Region) {
     let mut blocks: Vec<_> = std::mem::take(&mut region.blocks).into_iter().map(Some).collect();
     for block in order {
         let mut block = blocks[block.0 as usize].take().expect("each block is in the order once");
-        let renumber = |to: &mut BlockId| *to = number[to.0 as usize].expect("it is reached from here");
-        match &mut block.term {
-            Term::Jump(edge) => renumber(&mut edge.to),
-            Term::Branch { then, other, .. } => {
-                renumber(&mut then.to);
-                renumber(&mut other.to);
-            }
-            _ => {}
+        for edge in block.term.edges_mut() {
+            edge.to = number[edge.to.0 as usize].expect("it is reached from here");
         }
         region.blocks.push(block);
     }

@@ -1,6 +1,6 @@
 //! Removal of instructions and parameters whose value nobody uses.
 
-use super::params::{edges_mut, retain};
+use super::params::retain;
 use crate::ir::{Effect, Op, Region, SnapId, Term, Value};
 
 /// Drops dead instructions and parameters. What touches memory, raises float flags or sets a register stays.
@@ -12,7 +12,7 @@ pub fn remove_dead(region: &mut Region) {
             continue;
         }
         retain(&mut region.blocks[n].params, &kept);
-        let edges = region.blocks.iter_mut().flat_map(|block| edges_mut(&mut block.term));
+        let edges = region.blocks.iter_mut().flat_map(|block| block.term.edges_mut());
         edges.filter(|edge| edge.to.0 as usize == n).for_each(|edge| retain(&mut edge.args, &kept));
     }
     let insts = &region.insts;

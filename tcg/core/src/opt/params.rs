@@ -4,7 +4,7 @@
 //! does not change, say. From: Braun and others, Simple and Efficient Construction of Static Single Assignment Form, 3.1.
 
 use super::flow::predecessors;
-use crate::ir::{BlockId, Edge, Region, SnapId, Term, Value};
+use crate::ir::{BlockId, Region, SnapId, Term, Value};
 
 /// Removes needless parameters, and puts the values that they are in their place.
 pub fn remove_needless(region: &mut Region) {
@@ -46,7 +46,7 @@ fn round(region: &mut Region, preds: &[Vec<BlockId>], same_as: &mut [Value]) -> 
         let mut froms = preds.clone();
         froms.dedup();
         for from in froms {
-            let edges = edges_mut(&mut region.blocks[from.0 as usize].term);
+            let edges = region.blocks[from.0 as usize].term.edges_mut();
             edges.filter(|e| e.to.0 as usize == n).for_each(|e| retain(&mut e.args, &kept));
         }
     }
@@ -57,16 +57,6 @@ fn round(region: &mut Region, preds: &[Vec<BlockId>], same_as: &mut [Value]) -> 
 pub fn retain(list: &mut Vec<Value>, kept: &[bool]) {
     let mut kept = kept.iter();
     list.retain(|_| *kept.next().expect("one for each element"));
-}
-
-/// Edges to blocks of the same region, to change.
-pub fn edges_mut(term: &mut Term) -> impl Iterator<Item = &mut Edge> {
-    let (a, b) = match term {
-        Term::Jump(edge) => (Some(edge), None),
-        Term::Branch { then, other, .. } => (Some(then), Some(other)),
-        _ => (None, None),
-    };
-    a.into_iter().chain(b)
 }
 
 /// Puts the values that they are in the place of all operands.
@@ -87,6 +77,6 @@ fn replace(region: &mut Region, same_as: &[Value]) {
             Term::Indirect { target, .. } => put(target),
             _ => {}
         }
-        edges_mut(&mut block.term).flat_map(|edge| &mut edge.args).for_each(put);
+        block.term.edges_mut().flat_map(|edge| &mut edge.args).for_each(put);
     }
 }

@@ -76,12 +76,12 @@ impl Default for CodeConfig {
 pub struct CodeStats {
     /// Translations made.
     pub translations: u64,
+    /// Those of them that are hot regions.
+    pub regions: u64,
     /// Guest instructions in them.
     pub guest_insns: u64,
     /// Bytes of host code made.
     pub host_bytes: u64,
-    /// Those of them that are hot regions.
-    pub regions: u64,
     /// Translations dropped because guest code changed.
     pub dropped: u64,
     /// Times the cache was emptied because it was full.

@@ -545,84 +545,39 @@ fn result<G: Guest>(cpu: &mut G::Cpu, value: Result<u64, Fault>) -> HelperResult
     }
 }
 
-unsafe extern "C" fn load<G: Guest>(
-    head: *mut CpuHeader,
-    addr: u64,
-    imm: u64,
-    _: u64,
-    _: u64,
-) -> HelperResult {
-    // SAFETY: generated code passes its own header.
-    let (cpu, mmu) = unsafe { parts::<G>(head) };
-    let value = mmu.load::<G>(cpu, addr, MemOp::unpack(imm), Ty::I64);
-    result::<G>(cpu, value)
+/// Helpers that access memory: what each does with its arguments.
+macro_rules! memory_helpers {
+    ($($name:ident: |$cpu:ident, $mmu:ident, $a:pat_param, $b:pat_param, $c:pat_param, $d:pat_param| $access:expr;)*) => {$(
+        unsafe extern "C" fn $name<G: Guest>(
+            head: *mut CpuHeader,
+            $a: u64,
+            $b: u64,
+            $c: u64,
+            $d: u64,
+        ) -> HelperResult {
+            // SAFETY: generated code passes its own header.
+            let ($cpu, $mmu) = unsafe { parts::<G>(head) };
+            let value = $access;
+            result::<G>($cpu, value)
+        }
+    )*};
 }
 
-unsafe extern "C" fn store<G: Guest>(
-    head: *mut CpuHeader,
-    addr: u64,
-    value: u64,
-    imm: u64,
-    _: u64,
-) -> HelperResult {
-    // SAFETY: generated code passes its own header.
-    let (cpu, mmu) = unsafe { parts::<G>(head) };
-    let done = mmu.store::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0);
-    result::<G>(cpu, done)
-}
-
-unsafe extern "C" fn rmw<G: Guest>(
-    head: *mut CpuHeader,
-    addr: u64,
-    operand: u64,
-    imm: u64,
-    _: u64,
-) -> HelperResult {
-    // SAFETY: generated code passes its own header.
-    let (cpu, mmu) = unsafe { parts::<G>(head) };
-    let old = mmu.rmw::<G>(cpu, addr, operand, imm, Ty::I64);
-    result::<G>(cpu, old)
-}
-
-unsafe extern "C" fn cas<G: Guest>(
-    head: *mut CpuHeader,
-    addr: u64,
-    expected: u64,
-    new: u64,
-    imm: u64,
-) -> HelperResult {
-    // SAFETY: generated code passes its own header.
-    let (cpu, mmu) = unsafe { parts::<G>(head) };
-    let old = mmu.cas::<G>(cpu, addr, [expected, new], MemOp::unpack(imm), Ty::I64);
-    result::<G>(cpu, old)
-}
-
-unsafe extern "C" fn load_vector<G: Guest>(
-    head: *mut CpuHeader,
-    addr: u64,
-    imm: u64,
-    _: u64,
-    _: u64,
-) -> HelperResult {
-    // SAFETY: generated code passes its own header.
-    let (cpu, mmu) = unsafe { parts::<G>(head) };
-    let loaded = mmu.load_vector::<G>(cpu, addr, MemOp::unpack(imm)).map(|value| {
-        cpu.as_mut().vectors[0] = value;
-        0
-    });
-    result::<G>(cpu, loaded)
-}
-
-unsafe extern "C" fn store_vector<G: Guest>(
-    head: *mut CpuHeader,
-    addr: u64,
-    imm: u64,
-    _: u64,
-    _: u64,
-) -> HelperResult {
-    // SAFETY: generated code passes its own header.
-    let (cpu, mmu) = unsafe { parts::<G>(head) };
-    let value = cpu.as_ref().vectors[0];
-    let done = mmu.store_vector::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0);
-    result::<G>(cpu, done)
+memory_helpers! {
+    load: |cpu, mmu, addr, imm, _, _| mmu.load::<G>(cpu, addr, MemOp::unpack(imm), Ty::I64);
+    store: |cpu, mmu, addr, value, imm, _| mmu.store::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0);
+    rmw: |cpu, mmu, addr, operand, imm, _| mmu.rmw::<G>(cpu, addr, operand, imm, Ty::I64);
+    cas: |cpu, mmu, addr, expected, new, imm| {
+        mmu.cas::<G>(cpu, addr, [expected, new], MemOp::unpack(imm), Ty::I64)
+    };
+    load_vector: |cpu, mmu, addr, imm, _, _| {
+        mmu.load_vector::<G>(cpu, addr, MemOp::unpack(imm)).map(|value| {
+            cpu.as_mut().vectors[0] = value;
+            0
+        })
+    };
+    store_vector: |cpu, mmu, addr, imm, _, _| {
+        let value = cpu.as_ref().vectors[0];
+        mmu.store_vector::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0)
+    };
 }

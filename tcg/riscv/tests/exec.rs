@@ -255,6 +255,7 @@ fn fences_cost_what_they_order() {
             BASE,
             mode,
             tcg_core::build::Limits::new(1),
+            tcg_core::ir::Region::default(),
         )
         .expect("it is there");
         rig.list_host(&block.region, None).contains("lock")

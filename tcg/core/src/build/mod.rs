@@ -2,8 +2,8 @@
 
 use crate::cpu::{HelperId, RegId, exit};
 use crate::guest::{Ctx, Fetch, Guest, Trap};
-use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Snapshot, Term, Value};
-use crate::sem::{FloatMode, Hint, Lane, MemOp, Next, Order, Rm, Rmw, Sem, V, Val};
+use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Term, Value};
+use crate::sem::{FloatMode, Hint, Lane, MemOp, Next, Order, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I32, I64, Int, Scalar, Ty};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -71,14 +71,16 @@ pub struct GuestBlock {
 /// Translates the basic block at `pc` into a region of IR.
 ///
 /// The block does not leave the page it starts in, save for one instruction that crosses into the next. The error is
-/// the fault of fetching the first instruction; a later one ends the block before it.
+/// the fault of fetching the first instruction; a later one ends the block before it. The block takes the memory of `room`.
 pub fn guest_block<G: Guest>(
     fetch: &mut impl Fetch,
     pc: u64,
     mode: u64,
     limits: Limits,
+    mut room: Region,
 ) -> Result<GuestBlock, Trap> {
-    let mut build = Build::new(pc, G::rounding(mode));
+    room.reset(pc, G::rounding(mode));
+    let mut build = Build::new(room);
     build.counts = G::counts(mode);
     build.links = limits.links;
     let mut at = pc;
@@ -122,10 +124,10 @@ pub fn guest_block<G: Guest>(
 }
 
 impl Build {
-    /// A builder for a region entered at `pc` with the float unit in mode `rm`.
-    pub fn new(pc: u64, rm: Rm) -> Self {
+    /// A builder that goes on with an empty region.
+    pub fn new(region: Region) -> Self {
         Self {
-            region: Region::new(pc, rm),
+            region,
             block: BlockId(0),
             snap: SnapId::NONE,
             counts: false,
@@ -148,8 +150,7 @@ impl Build {
 
     /// What leaves from here on leaves for the instruction at `pc`.
     fn snapshot(&mut self, pc: u64) {
-        self.snap = SnapId(self.region.snaps.len() as u32);
-        self.region.snaps.push(Snapshot { retired: self.retired, ..Snapshot::at(pc) });
+        self.snap = self.region.add_snapshot(pc, self.retired, []);
     }
 
     /// Has the state know what was carried out so far: on the way out, before a helper that may look, and before ways

@@ -111,7 +111,7 @@ impl<F: Fetch> Scan<'_, F> {
     /// Finds all code of the region.
     fn all<G: Guest>(&mut self) -> Result<(), Trap> {
         // Only to learn where instructions lead.
-        let mut scratch = Build::new(self.head, G::rounding(self.mode));
+        let mut scratch = Build::new(Region::new(self.head, G::rounding(self.mode)));
         scratch.links = self.links;
         let mut open = vec![(0, self.head)];
         self.leaders.insert((0, self.head));
@@ -192,7 +192,7 @@ impl<F: Fetch> Scan<'_, F> {
     }
 
     fn build<G: Guest>(&mut self) -> Result<Region, Trap> {
-        let mut build = Build::new(self.head, G::rounding(self.mode));
+        let mut build = Build::new(Region::new(self.head, G::rounding(self.mode)));
         build.counts = G::counts(self.mode);
         build.links = self.links;
         let blocks: BTreeMap<Place, BlockId> =

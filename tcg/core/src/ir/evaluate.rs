@@ -1,6 +1,6 @@
 //! Runs a region, instruction by instruction, by `eval.rs`: what generated code has to equal.
 
-use super::{BlockId, Effect, Inst, Op, Region, Snapshot, Term, Value};
+use super::{BlockId, Effect, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::{HelperId, RegId, exit};
 use crate::eval;
 use crate::fp;
@@ -109,7 +109,7 @@ impl<M: Machine> Run<'_, M> {
             let inst = region.inst(v);
             match self.inst(inst) {
                 Ok(value) => self.values[v.0 as usize] = value,
-                Err(stop) => return Err(self.leave_at(&region.snaps[inst.snap.0 as usize], stop)),
+                Err(stop) => return Err(self.leave_at(region, inst.snap, stop)),
             }
         }
         let edge = match &block.term {
@@ -142,10 +142,11 @@ impl<M: Machine> Run<'_, M> {
     }
 
     /// Leaves in the middle, with the state that the snapshot describes.
-    fn leave_at(&mut self, snap: &Snapshot, stop: Stop) -> Left {
-        for (reg, v) in &snap.regs {
+    fn leave_at(&mut self, region: &Region, snap: SnapId, stop: Stop) -> Left {
+        for (reg, v) in region.outdated(snap) {
             self.set(*reg, *v);
         }
+        let snap = &region.snaps[snap.0 as usize];
         self.machine.count(snap.retired);
         match stop {
             Stop::Trap(trap) => Left::trapping(snap.pc, trap),

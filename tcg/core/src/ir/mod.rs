@@ -102,22 +102,17 @@ impl Inst {
     }
 }
 
-/// The guest state at the start of one guest instruction: what a fault or a side exit leaves behind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The guest state at the start of one guest instruction: what a fault or a side exit leaves behind. Registers that are out
+/// of date in the state stand in [`Region::outdated`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Address of the guest instruction.
     pub pc: u64,
-    /// Guest registers whose value in the state is out of date, and the value each has.
-    pub regs: Vec<(RegId, Value)>,
     /// Guest instructions carried out before it that no [`Op::Count`] has counted yet.
     pub retired: u64,
-}
-
-impl Snapshot {
-    /// The state at `pc` with every register in it up to date.
-    pub fn at(pc: u64) -> Self {
-        Self { pc, regs: Vec::new(), retired: 0 }
-    }
+    /// Which part of [`Region::saved`] is its own.
+    first: u32,
+    len: u32,
 }
 
 /// A jump to a block of the same region, with the values of its parameters.
@@ -217,7 +212,7 @@ pub struct Block {
 }
 
 /// One translation unit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Region {
     /// Guest address at which the region is entered.
     pub pc: u64,
@@ -229,17 +224,68 @@ pub struct Region {
     pub insts: Vec<Inst>,
     /// All snapshots, indexed by [`SnapId`].
     pub snaps: Vec<Snapshot>,
+    /// What all snapshots say of registers.
+    saved: Vec<(RegId, Value)>,
     /// Vector constants: the immediate of a constant of type V128 is an index.
     pub vectors: Vec<u128>,
+    /// Memory of the lists of blocks that are no more.
+    spare: Vec<Vec<Value>>,
 }
 
 impl Region {
     /// An empty region: one block without instructions, to be ended by the caller.
     pub fn new(pc: u64, rm: Rm) -> Self {
-        let entry = Block { params: Vec::new(), insts: Vec::new(), term: Term::Goto { pc, check: true } };
-        // Room for what most guest blocks become.
-        let (insts, snaps) = (Vec::with_capacity(128), Vec::with_capacity(32));
-        Self { pc, rm, blocks: vec![entry], insts, snaps, vectors: Vec::new() }
+        let mut region = Self { pc, rm, ..Self::default() };
+        region.add_block();
+        region
+    }
+
+    /// Makes it an empty region again, as [`Self::new`] does, in the memory that it has.
+    pub fn reset(&mut self, pc: u64, rm: Rm) {
+        (self.pc, self.rm) = (pc, rm);
+        for block in self.blocks.drain(..) {
+            self.spare.push(block.insts);
+        }
+        self.insts.clear();
+        self.snaps.clear();
+        self.saved.clear();
+        self.vectors.clear();
+        self.add_block();
+    }
+
+    /// The guest registers whose value in the state is out of date at `snap`, and the value each has.
+    pub fn outdated(&self, snap: SnapId) -> &[(RegId, Value)] {
+        let Snapshot { first, len, .. } = self.snaps[snap.0 as usize];
+        &self.saved[first as usize..(first + len) as usize]
+    }
+
+    /// What all snapshots say of registers, to change it.
+    pub fn saved_mut(&mut self) -> &mut [(RegId, Value)] {
+        &mut self.saved
+    }
+
+    /// Adds a snapshot of the state at `pc` with `regs` out of date.
+    pub fn add_snapshot(
+        &mut self,
+        pc: u64,
+        retired: u64,
+        regs: impl IntoIterator<Item = (RegId, Value)>,
+    ) -> SnapId {
+        let first = self.saved.len();
+        self.saved.extend(regs);
+        let len = self.saved.len() - first;
+        self.snaps.push(Snapshot { pc, retired, first: first as u32, len: len as u32 });
+        SnapId(self.snaps.len() as u32 - 1)
+    }
+
+    /// The snapshot that says this; a new one if there is none.
+    pub fn intern_snapshot(&mut self, pc: u64, retired: u64, regs: &[(RegId, Value)]) -> SnapId {
+        let same = |id: &SnapId| {
+            let snap = &self.snaps[id.0 as usize];
+            (snap.pc, snap.retired) == (pc, retired) && self.outdated(*id) == regs
+        };
+        let known = (0..self.snaps.len() as u32).map(SnapId).find(same);
+        known.unwrap_or_else(|| self.add_snapshot(pc, retired, regs.iter().copied()))
     }
 
     /// The instruction that gives `v`.
@@ -273,7 +319,9 @@ impl Region {
     /// Adds a block without instructions.
     pub fn add_block(&mut self) -> BlockId {
         let term = Term::Goto { pc: self.pc, check: true };
-        self.blocks.push(Block { params: Vec::new(), insts: Vec::new(), term });
+        let mut insts = self.spare.pop().unwrap_or_default();
+        insts.clear();
+        self.blocks.push(Block { params: Vec::new(), insts, term });
         BlockId(self.blocks.len() as u32 - 1)
     }
 
@@ -284,6 +332,33 @@ impl Region {
         self.insts.push(Inst { op: Op::Param, ty, args, imm: 0, snap: SnapId::NONE });
         self.blocks[block.0 as usize].params.push(v);
         v
+    }
+}
+
+impl Default for Region {
+    /// Room for a region, which [`Region::reset`] begins.
+    fn default() -> Self {
+        Self {
+            pc: 0,
+            rm: Rm::Rne,
+            blocks: Vec::new(),
+            insts: Vec::new(),
+            snaps: Vec::new(),
+            saved: Vec::new(),
+            vectors: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+}
+
+impl PartialEq for Region {
+    fn eq(&self, other: &Self) -> bool {
+        let code = |region: &Self| (region.pc, region.rm);
+        code(self) == code(other)
+            && self.blocks == other.blocks
+            && self.insts == other.insts
+            && (&self.snaps, &self.saved) == (&other.snaps, &other.saved)
+            && self.vectors == other.vectors
     }
 }
 

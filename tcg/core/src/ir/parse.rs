@@ -6,7 +6,7 @@
 use super::text::{
     AES, CONDITIONS, EXITS, FENCE_SIDES, HALVES, HINTS, NARROW, Names, RMW, ROUNDING, SIGNS, TYPES,
 };
-use super::{BlockId, Edge, Imm, Inst, Op, Region, SnapId, Snapshot, Term, Value};
+use super::{BlockId, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::RegId;
 use crate::sem::{Lane, MemOp, Order, Rm, widen};
 use crate::ty::Ty;
@@ -37,7 +37,6 @@ impl Names<'_> {
             region: Region::new(0, Rm::Rne),
             results: HashMap::new(),
             order: Vec::new(),
-            snaps: Vec::new(),
             uses: Vec::new(),
             targets: Vec::new(),
         };
@@ -232,7 +231,6 @@ struct Parser<'a> {
     results: HashMap<u32, Inst>,
     /// Per block, what stands in it.
     order: Vec<Vec<Entry>>,
-    snaps: Vec<Snapshot>,
     uses: Vec<(Value, Place)>,
     targets: Vec<(BlockId, Place)>,
 }
@@ -520,12 +518,13 @@ impl Parser<'_> {
     }
 
     fn snapshot(&mut self, c: &mut Cursor<'_>) -> Result<SnapId> {
-        let mut snap = Snapshot::at(c.number()?);
+        let pc = c.number()?;
+        let (mut regs, mut retired) = (Vec::new(), 0);
         if c.eat("{") && !c.eat("}") {
             loop {
                 let reg = self.reg(c)?;
                 c.expect(":")?;
-                snap.regs.push((reg, self.value(c)?));
+                regs.push((reg, self.value(c)?));
                 if !c.eat(",") {
                     c.expect("}")?;
                     break;
@@ -533,14 +532,9 @@ impl Parser<'_> {
             }
         }
         if c.eat_word("retired") {
-            snap.retired = c.number()?;
+            retired = c.number()?;
         }
-        let known = self.snaps.iter().position(|s| *s == snap);
-        let id = known.unwrap_or_else(|| {
-            self.snaps.push(snap);
-            self.snaps.len() - 1
-        });
-        Ok(SnapId(id as u32))
+        Ok(self.region.intern_snapshot(pc, retired, &regs))
     }
 
     /// Puts the instructions in their places. One without a number goes after the one before it if that place is
@@ -586,7 +580,7 @@ impl Parser<'_> {
                 next = v + 1;
             }
         }
-        (self.region.insts, self.region.snaps) = (insts, self.snaps);
+        self.region.insts = insts;
         Ok(self.region)
     }
 }

@@ -327,8 +327,9 @@ impl Printer<'_> {
     fn snapshot(&self, f: &mut Formatter<'_>, id: SnapId) -> fmt::Result {
         let Some(snap) = self.region.snaps.get(id.0 as usize) else { return f.write_str("none") };
         write!(f, "{:#x}", snap.pc)?;
-        if !snap.regs.is_empty() {
-            let regs: Vec<_> = snap.regs.iter().map(|(reg, v)| format!("{}: {v}", self.reg(*reg))).collect();
+        let regs = self.region.outdated(id);
+        if !regs.is_empty() {
+            let regs: Vec<_> = regs.iter().map(|(reg, v)| format!("{}: {v}", self.reg(*reg))).collect();
             write!(f, " {{{}}}", List(&regs))?;
         }
         if snap.retired != 0 {

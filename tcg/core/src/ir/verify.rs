@@ -243,18 +243,19 @@ impl Verify<'_> {
     }
 
     fn snapshot(&self, id: BlockId, at: usize, snap: SnapId, place: &str) -> Result<(), VerifyError> {
-        let Some(snap) = self.region.snaps.get(snap.0 as usize) else {
+        if snap.0 as usize >= self.region.snaps.len() {
             return self.fail(id, place, "has no snapshot");
-        };
-        if snap.retired > i32::MAX as u64 {
+        }
+        let regs = self.region.outdated(snap);
+        if self.region.snaps[snap.0 as usize].retired > i32::MAX as u64 {
             return self.fail(id, place, "too many instructions retired");
         }
-        for (i, (reg, v)) in snap.regs.iter().enumerate() {
+        for (i, (reg, v)) in regs.iter().enumerate() {
             let ty = self.value(id, at, *v, &place)?;
             if let Err(what) = self.reg(*reg, ty) {
                 return self.fail(id, place, format!("in the snapshot, {what}"));
             }
-            if snap.regs[..i].iter().any(|(other, _)| other == reg) {
+            if regs[..i].iter().any(|(other, _)| other == reg) {
                 return self.fail(id, place, "a register is twice in the snapshot");
             }
         }

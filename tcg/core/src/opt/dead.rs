@@ -3,9 +3,29 @@
 use super::params::retain;
 use crate::ir::{Effect, Op, Region, SnapId, Term, Value};
 
+/// Lists that are used again for each region.
+#[derive(Default)]
+pub struct Scratch {
+    used: Vec<bool>,
+    /// Needed, but what it needs is not marked yet.
+    open: Vec<Value>,
+}
+
 /// Drops dead instructions and parameters. What touches memory, raises float flags or sets a register stays.
-pub fn remove_dead(region: &mut Region) {
-    let used = Marks::of(region).used;
+pub fn remove_dead(region: &mut Region, scratch: &mut Scratch) {
+    let params = region.blocks.iter().any(|block| !block.params.is_empty());
+    Marks::mark_all(region, scratch, params);
+    let used = &scratch.used;
+    if params {
+        remove_params(region, used);
+    }
+    let insts = &region.insts;
+    for block in &mut region.blocks {
+        block.insts.retain(|v| used[v.0 as usize] || !removable(insts[v.0 as usize].op));
+    }
+}
+
+fn remove_params(region: &mut Region, used: &[bool]) {
     for n in 0..region.blocks.len() {
         let kept: Vec<bool> = region.blocks[n].params.iter().map(|v| used[v.0 as usize]).collect();
         if kept.iter().all(|kept| *kept) {
@@ -14,10 +34,6 @@ pub fn remove_dead(region: &mut Region) {
         retain(&mut region.blocks[n].params, &kept);
         let edges = region.blocks.iter_mut().flat_map(|block| block.term.edges_mut());
         edges.filter(|edge| edge.to.0 as usize == n).for_each(|edge| retain(&mut edge.args, &kept));
-    }
-    let insts = &region.insts;
-    for block in &mut region.blocks {
-        block.insts.retain(|v| used[v.0 as usize] || !removable(insts[v.0 as usize].op));
     }
 }
 
@@ -32,18 +48,18 @@ fn removable(op: Op) -> bool {
 /// What is needed: by what has an effect, and by what is needed.
 struct Marks<'a> {
     region: &'a Region,
-    used: Vec<bool>,
-    /// Needed, but what it needs is not marked yet.
-    open: Vec<Value>,
+    s: &'a mut Scratch,
     /// Arguments of each parameter; empty where there are no parameters.
     args: Vec<Vec<Value>>,
 }
 
 impl<'a> Marks<'a> {
-    fn of(region: &'a Region) -> Self {
+    fn mark_all(region: &'a Region, s: &'a mut Scratch, params: bool) {
         let count = region.insts.len();
-        let mut marks = Self { region, used: vec![false; count], open: Vec::new(), args: Vec::new() };
-        if region.blocks.iter().any(|block| !block.params.is_empty()) {
+        s.used.clear();
+        s.used.resize(count, false);
+        let mut marks = Self { region, s, args: Vec::new() };
+        if params {
             marks.args = vec![Vec::new(); count];
             for edge in region.blocks.iter().flat_map(|block| block.term.edges()) {
                 for (param, arg) in region.blocks[edge.to.0 as usize].params.iter().zip(&edge.args) {
@@ -64,15 +80,14 @@ impl<'a> Marks<'a> {
                 }
             }
         }
-        while let Some(v) = marks.open.pop() {
+        while let Some(v) = marks.s.open.pop() {
             marks.operands(v);
         }
-        marks
     }
 
     fn mark(&mut self, v: Value) {
-        if !std::mem::replace(&mut self.used[v.0 as usize], true) {
-            self.open.push(v);
+        if !std::mem::replace(&mut self.s.used[v.0 as usize], true) {
+            self.s.open.push(v);
         }
     }
 
@@ -85,7 +100,7 @@ impl<'a> Marks<'a> {
             std::mem::take(&mut self.args[v.0 as usize]).into_iter().for_each(|arg| self.mark(arg));
         }
         if inst.snap != SnapId::NONE && inst.op != Op::Mark {
-            region.snaps[inst.snap.0 as usize].regs.iter().for_each(|(_, value)| self.mark(*value));
+            region.outdated(inst.snap).iter().for_each(|(_, value)| self.mark(*value));
         }
     }
 }

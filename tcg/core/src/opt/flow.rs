@@ -86,6 +86,7 @@ pub enum Way {
 }
 
 /// What reaches each block of a region.
+#[derive(Default)]
 pub struct Flow {
     /// How each block is come to.
     pub ways: Vec<Way>,
@@ -107,24 +108,23 @@ pub fn predecessors(region: &Region) -> Vec<Vec<BlockId>> {
 
 impl Flow {
     /// Looks at `region`, made for a guest with `regs` registers.
-    pub fn of(region: &Region, regs: usize, helpers: &[Helper]) -> Self {
-        let mut ways = vec![Way::Entry; region.blocks.len()];
+    pub fn look_at(&mut self, region: &Region, regs: usize, helpers: &[Helper]) {
+        self.ways.clear();
+        self.ways.resize(region.blocks.len(), Way::Entry);
         for (n, block) in region.blocks.iter().enumerate() {
             for edge in block.term.edges() {
-                let way = &mut ways[edge.to.0 as usize];
+                let way = &mut self.ways[edge.to.0 as usize];
                 let first = *way == Way::Entry && (n as u32) < edge.to.0;
                 *way = if first { Way::From(BlockId(n as u32)) } else { Way::Join };
             }
         }
-        let mut flow = Self { ways, carried: Vec::new(), dirty: Vec::new() };
-        if flow.has_joins() {
+        if self.has_joins() {
             let own: Vec<_> =
                 region.blocks.iter().map(|block| Own::of(block, region, regs, helpers)).collect();
             let empty = vec![RegBits::new(regs); region.blocks.len()];
-            (flow.carried, flow.dirty) = (empty.clone(), empty);
-            flow.reach(region, &own);
+            (self.carried, self.dirty) = (empty.clone(), empty);
+            self.reach(region, &own);
         }
-        flow
     }
 
     /// Whether ways meet anywhere.

@@ -13,13 +13,20 @@ mod promote;
 use crate::cpu::{Helper, RegDesc};
 use crate::ir::{Names, Region, verify};
 
+/// Lists that are used again for each region.
+#[derive(Default)]
+pub struct Scratch {
+    promote: promote::Scratch,
+    dead: dead::Scratch,
+}
+
 /// Runs all passes; in debug builds the region is verified before, between and after them.
-pub fn optimise(region: &mut Region, regs: &[RegDesc], helpers: &[Helper]) {
+pub fn optimise(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], scratch: &mut Scratch) {
     let names = Names { regs, helpers };
     check(region, names, "build");
     // Twice: parameters turn out to be values that fold.
     for _ in 0..2 {
-        let joins = promote::promote(region, regs, helpers);
+        let joins = promote::promote(region, regs, helpers, &mut scratch.promote);
         check(region, names, "promotion");
         if !joins {
             break;
@@ -27,7 +34,7 @@ pub fn optimise(region: &mut Region, regs: &[RegDesc], helpers: &[Helper]) {
         params::remove_needless(region);
         check(region, names, "removal of needless parameters");
     }
-    dead::remove_dead(region);
+    dead::remove_dead(region, &mut scratch.dead);
     check(region, names, "removal of dead code");
 }
 

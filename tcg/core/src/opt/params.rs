@@ -4,7 +4,7 @@
 //! does not change, say. From: Braun and others, Simple and Efficient Construction of Static Single Assignment Form, 3.1.
 
 use super::flow::predecessors;
-use crate::ir::{BlockId, Region, SnapId, Term, Value};
+use crate::ir::{BlockId, Region, Term, Value};
 
 /// Removes needless parameters, and puts the values that they are in their place.
 pub fn remove_needless(region: &mut Region) {
@@ -62,16 +62,12 @@ pub fn retain(list: &mut Vec<Value>, kept: &[bool]) {
 /// Puts the values that they are in the place of all operands.
 fn replace(region: &mut Region, same_as: &[Value]) {
     let put = |v: &mut Value| *v = resolve(same_as, *v);
+    for inst in &mut region.insts {
+        let count = inst.op.arg_count();
+        inst.args[..count].iter_mut().for_each(put);
+    }
+    region.saved_mut().iter_mut().for_each(|(_, v)| put(v));
     for block in &mut region.blocks {
-        for v in &block.insts {
-            let inst = &mut region.insts[v.0 as usize];
-            let count = inst.op.arg_count();
-            inst.args[..count].iter_mut().for_each(put);
-            if inst.snap != SnapId::NONE {
-                let snap = &mut region.snaps[inst.snap.0 as usize];
-                snap.regs.iter_mut().for_each(|(_, v)| put(v));
-            }
-        }
         match &mut block.term {
             Term::Branch { cond, .. } => put(cond),
             Term::Indirect { target, .. } => put(target),

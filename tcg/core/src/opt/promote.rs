@@ -19,10 +19,12 @@ struct Slot {
     dirty: bool,
 }
 
-struct Promote<'a> {
-    region: &'a mut Region,
-    regs: &'a [RegDesc],
-    helpers: &'a [Helper],
+/// Of a register that was neither read nor written.
+const UNKNOWN: Slot = Slot { value: Value::NONE, dirty: false };
+
+/// Lists that are used again for each region.
+#[derive(Default)]
+pub struct Scratch {
     flow: Flow,
     /// What is known at the end of each block that was walked.
     ends: Vec<Vec<(RegId, Slot)>>,
@@ -31,7 +33,17 @@ struct Promote<'a> {
     touched: Vec<RegId>,
     /// What each value was found to be.
     same_as: Vec<Value>,
+    /// What becomes of the block's instructions.
     out: Vec<Value>,
+    /// Of one snapshot.
+    outdated: Vec<(RegId, Value)>,
+}
+
+struct Promote<'a> {
+    region: &'a mut Region,
+    regs: &'a [RegDesc],
+    helpers: &'a [Helper],
+    s: &'a mut Scratch,
 }
 
 fn constant(ty: Ty, imm: u64) -> Inst {
@@ -39,22 +51,15 @@ fn constant(ty: Ty, imm: u64) -> Inst {
 }
 
 /// Promotes guest registers in every block of `region`. True: it has parameters now that may be needless.
-pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper]) -> bool {
-    let unknown = Slot { value: Value::NONE, dirty: false };
-    let same_as = (0..region.insts.len() as u32).map(Value).collect();
-    let flow = Flow::of(region, regs.len(), helpers);
-    let joins = flow.has_joins();
-    let mut pass = Promote {
-        regs,
-        helpers,
-        flow,
-        ends: vec![Vec::new(); region.blocks.len()],
-        slots: vec![unknown; regs.len()],
-        touched: Vec::new(),
-        same_as,
-        out: Vec::new(),
-        region,
-    };
+pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], s: &mut Scratch) -> bool {
+    s.flow.look_at(region, regs.len(), helpers);
+    let joins = s.flow.has_joins();
+    s.same_as.clear();
+    s.same_as.extend((0..region.insts.len() as u32).map(Value));
+    s.slots.resize(regs.len(), UNKNOWN);
+    s.ends.iter_mut().for_each(Vec::clear);
+    s.ends.resize(s.ends.len().max(region.blocks.len()), Vec::new());
+    let mut pass = Promote { regs, helpers, region, s };
     for block in 0..pass.region.blocks.len() as u32 {
         pass.block(BlockId(block));
     }
@@ -64,49 +69,49 @@ pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper]) -> boo
 impl Promote<'_> {
     fn block(&mut self, id: BlockId) {
         self.start(id);
-        let insts = std::mem::take(&mut self.region.blocks[id.0 as usize].insts);
-        self.out = Vec::with_capacity(insts.len());
-        for v in insts {
+        let mut insts = std::mem::take(&mut self.region.blocks[id.0 as usize].insts);
+        for v in insts.drain(..) {
             self.inst(v);
         }
         let away = Term::Exit { pc: 0, code: 0 };
         let mut term = std::mem::replace(&mut self.region.blocks[id.0 as usize].term, away);
         self.end(&mut term);
         if term.edges().next().is_some() {
-            let known = self.touched.iter().map(|reg| (*reg, self.slots[reg.0 as usize]));
-            self.ends[id.0 as usize] = known.collect();
+            let known = self.s.touched.iter().map(|reg| (*reg, self.s.slots[reg.0 as usize]));
+            self.s.ends[id.0 as usize].extend(known);
         }
         self.forget();
         let block = &mut self.region.blocks[id.0 as usize];
         block.term = term;
-        block.insts = std::mem::take(&mut self.out);
+        // The list of the one is the next block's room.
+        block.insts = std::mem::replace(&mut self.s.out, insts);
     }
 
     /// What is known at the start of a block.
     fn start(&mut self, id: BlockId) {
-        match self.flow.ways[id.0 as usize] {
+        match self.s.flow.ways[id.0 as usize] {
             Way::Entry => {}
             Way::From(from) => {
-                let known = std::mem::take(&mut self.ends[from.0 as usize]);
+                let known = std::mem::take(&mut self.s.ends[from.0 as usize]);
                 known.iter().for_each(|(reg, slot)| self.learn(*reg, *slot));
-                self.ends[from.0 as usize] = known;
+                self.s.ends[from.0 as usize] = known;
             }
             Way::Join => {
-                let carried = std::mem::take(&mut self.flow.carried[id.0 as usize]);
+                let carried = std::mem::take(&mut self.s.flow.carried[id.0 as usize]);
                 for reg in carried.iter() {
                     let value = self.region.add_param(id, self.regs[reg.0 as usize].ty);
-                    self.same_as.push(value);
-                    let dirty = self.flow.dirty[id.0 as usize].contains(reg);
+                    self.s.same_as.push(value);
+                    let dirty = self.s.flow.dirty[id.0 as usize].contains(reg);
                     self.learn(reg, Slot { value, dirty });
                 }
-                self.flow.carried[id.0 as usize] = carried;
+                self.s.flow.carried[id.0 as usize] = carried;
             }
         }
     }
 
     fn learn(&mut self, reg: RegId, slot: Slot) {
-        self.slots[reg.0 as usize] = slot;
-        self.touched.push(reg);
+        self.s.slots[reg.0 as usize] = slot;
+        self.s.touched.push(reg);
     }
 
     /// The end of a block: what leaves the region has the state up to date, edges take what their blocks carry.
@@ -114,7 +119,7 @@ impl Promote<'_> {
         match term {
             Term::Jump(edge) => self.edge(edge),
             Term::Branch { cond, then, other } => {
-                *cond = self.same_as[cond.0 as usize];
+                *cond = self.s.same_as[cond.0 as usize];
                 let known = self.region.inst(*cond);
                 if known.op == Op::Const {
                     let mut edge = if known.imm != 0 { then.clone() } else { other.clone() };
@@ -126,7 +131,7 @@ impl Promote<'_> {
                 self.edge(other);
             }
             Term::Indirect { target, .. } => {
-                *target = self.same_as[target.0 as usize];
+                *target = self.s.same_as[target.0 as usize];
                 self.write_back();
             }
             Term::Goto { .. } | Term::Trap { .. } | Term::Exit { .. } => self.write_back(),
@@ -134,22 +139,22 @@ impl Promote<'_> {
     }
 
     fn edge(&mut self, edge: &mut Edge) {
-        edge.args.iter_mut().for_each(|v| *v = self.same_as[v.0 as usize]);
+        edge.args.iter_mut().for_each(|v| *v = self.s.same_as[v.0 as usize]);
         let to = edge.to.0 as usize;
-        if self.flow.ways[to] != Way::Join {
+        if self.s.flow.ways[to] != Way::Join {
             return;
         }
-        let carried = std::mem::take(&mut self.flow.carried[to]);
+        let carried = std::mem::take(&mut self.s.flow.carried[to]);
         for reg in carried.iter() {
             edge.args.push(self.value_of(reg));
         }
-        self.flow.carried[to] = carried;
+        self.s.flow.carried[to] = carried;
     }
 
     /// The value of `reg` here, in the register's own type.
     fn value_of(&mut self, reg: RegId) -> Value {
         let ty = self.regs[reg.0 as usize].ty;
-        let value = self.slots[reg.0 as usize].value;
+        let value = self.s.slots[reg.0 as usize].value;
         let args = [value, Value::NONE, Value::NONE];
         if value == Value::NONE {
             let value = self.add(Inst { op: Op::Get, ty, args, imm: reg.0.into(), snap: SnapId::NONE });
@@ -170,7 +175,7 @@ impl Promote<'_> {
     fn inst(&mut self, v: Value) {
         let mut inst = *self.region.inst(v);
         for arg in &mut inst.args[..inst.op.arg_count()] {
-            *arg = self.same_as[arg.0 as usize];
+            *arg = self.s.same_as[arg.0 as usize];
         }
         match inst.op {
             Op::Nop | Op::Mark => return,
@@ -193,7 +198,7 @@ impl Promote<'_> {
             _ => match fold(self.region, &inst) {
                 Folded::Same => {}
                 Folded::Value(other) => {
-                    self.same_as[v.0 as usize] = other;
+                    self.s.same_as[v.0 as usize] = other;
                     return;
                 }
                 Folded::Inst(other) => inst = other,
@@ -218,30 +223,30 @@ impl Promote<'_> {
     fn add(&mut self, inst: Inst) -> Value {
         let v = Value(self.region.insts.len() as u32);
         self.region.insts.push(inst);
-        self.same_as.push(v);
-        self.out.push(v);
+        self.s.same_as.push(v);
+        self.s.out.push(v);
         v
     }
 
     fn keep(&mut self, v: Value, inst: Inst) {
         self.region.insts[v.0 as usize] = inst;
-        self.out.push(v);
+        self.s.out.push(v);
     }
 
     fn get(&mut self, v: Value, inst: Inst) {
         let reg = RegId(inst.imm as u16);
-        let known = self.slots[reg.0 as usize].value;
+        let known = self.s.slots[reg.0 as usize].value;
         if known == Value::NONE {
             self.learn(reg, Slot { value: v, dirty: false });
             return self.keep(v, inst);
         }
         if self.region.inst(known).result() == inst.ty {
-            self.same_as[v.0 as usize] = known;
+            self.s.same_as[v.0 as usize] = known;
             return;
         }
         let cast = Inst { op: Op::Bitcast, args: [known, Value::NONE, Value::NONE], imm: 0, ..inst };
         match fold(self.region, &cast) {
-            Folded::Value(other) => self.same_as[v.0 as usize] = other,
+            Folded::Value(other) => self.s.same_as[v.0 as usize] = other,
             Folded::Const(imm) => self.keep(v, constant(cast.ty, imm)),
             Folded::Same
             | Folded::Vector(_)
@@ -252,9 +257,9 @@ impl Promote<'_> {
     }
 
     fn set(&mut self, reg: RegId, value: Value) {
-        let slot = &mut self.slots[reg.0 as usize];
+        let slot = &mut self.s.slots[reg.0 as usize];
         if slot.value == Value::NONE {
-            self.touched.push(reg);
+            self.s.touched.push(reg);
         }
         if slot.value != value {
             *slot = Slot { value, dirty: true };
@@ -263,27 +268,28 @@ impl Promote<'_> {
 
     /// The snapshot `base` with the registers that are out of date now; what `base` says of a register stays.
     fn snapshot(&mut self, base: SnapId) -> SnapId {
-        let Snapshot { pc, regs, retired } = &self.region.snaps[base.0 as usize];
-        let (pc, said, retired) = (*pc, regs.len(), *retired);
-        let mut regs: Vec<_> = regs.iter().map(|(reg, v)| (*reg, self.same_as[v.0 as usize])).collect();
-        for reg in &self.touched {
-            let slot = self.slots[reg.0 as usize];
-            if slot.dirty && regs[..said].iter().all(|(other, _)| other != reg) {
-                regs.push((*reg, slot.value));
+        let Snapshot { pc, retired, .. } = self.region.snaps[base.0 as usize];
+        let Scratch { outdated, same_as, slots, touched, .. } = &mut *self.s;
+        outdated.clear();
+        outdated.extend(self.region.outdated(base).iter().map(|(reg, v)| (*reg, same_as[v.0 as usize])));
+        let said = outdated.len();
+        for reg in touched.iter() {
+            let slot = slots[reg.0 as usize];
+            if slot.dirty && outdated[..said].iter().all(|(other, _)| other != reg) {
+                outdated.push((*reg, slot.value));
             }
         }
-        if regs.is_empty() {
+        if outdated.is_empty() {
             return base;
         }
-        self.region.snaps.push(Snapshot { pc, regs, retired });
-        SnapId(self.region.snaps.len() as u32 - 1)
+        self.region.add_snapshot(pc, retired, outdated.iter().copied())
     }
 
     /// Writes every out-of-date register to the state.
     fn write_back(&mut self) {
-        for i in 0..self.touched.len() {
-            let reg = self.touched[i];
-            let slot = &mut self.slots[reg.0 as usize];
+        for i in 0..self.s.touched.len() {
+            let reg = self.s.touched[i];
+            let slot = &mut self.s.slots[reg.0 as usize];
             if !std::mem::take(&mut slot.dirty) {
                 continue;
             }
@@ -296,8 +302,8 @@ impl Promote<'_> {
     }
 
     fn forget(&mut self) {
-        for reg in self.touched.drain(..) {
-            self.slots[reg.0 as usize] = Slot { value: Value::NONE, dirty: false };
+        for reg in self.s.touched.drain(..) {
+            self.s.slots[reg.0 as usize] = UNKNOWN;
         }
     }
 }

@@ -72,23 +72,22 @@ pub struct Scratch {
     end: Vec<u32>,
 }
 
-/// Values that get no place because their users compute them: says so, and where their operands must live to.
-pub trait Fusion {
-    /// Whether `v` is computed by its users.
-    fn is_fused(&self, v: Value) -> bool;
-}
-
 struct Scan<'a> {
     region: &'a Region,
-    fused: &'a dyn Fusion,
+    /// Whether each value gets no place because its users compute it.
+    fused: &'a [bool],
+    /// All registers of the pool.
+    all: RegSet,
+    /// No life ends before.
+    next_end: u32,
     s: &'a mut Scratch,
     out: &'a mut Allocation,
     free: RegSet,
     pool: &'a Pool,
 }
 
-/// Allocates registers for `region`.
-pub fn allocate(region: &Region, pool: &Pool, fused: &dyn Fusion, s: &mut Scratch, out: &mut Allocation) {
+/// Allocates registers for `region`. Values that are `fused` are computed by their users: their operands live to there.
+pub fn allocate(region: &Region, pool: &Pool, fused: &[bool], s: &mut Scratch, out: &mut Allocation) {
     let n = region.insts.len();
     s.first.clear();
     s.first.resize(n, u32::MAX);
@@ -109,7 +108,7 @@ pub fn allocate(region: &Region, pool: &Pool, fused: &dyn Fusion, s: &mut Scratc
     let mut free = 0;
     pool.gpr.iter().for_each(|r| free |= bit(Loc::Gpr(*r)));
     pool.xmm.iter().for_each(|r| free |= bit(Loc::Xmm(*r)));
-    let mut scan = Scan { region, fused, s, out, free, pool };
+    let mut scan = Scan { region, fused, all: free, next_end: 0, s, out, free, pool };
     scan.depths();
     scan.lives();
     scan.walk();
@@ -117,7 +116,7 @@ pub fn allocate(region: &Region, pool: &Pool, fused: &dyn Fusion, s: &mut Scratc
 
 impl Scan<'_> {
     fn used(&mut self, v: Value, at: u32) {
-        if self.fused.is_fused(v) {
+        if self.fused[v.0 as usize] {
             // Its operands are read where it is used.
             let inst = *self.region.inst(v);
             for arg in inst.args() {
@@ -135,7 +134,7 @@ impl Scan<'_> {
         if depth == 0 {
             return;
         }
-        if self.fused.is_fused(v) {
+        if self.fused[v.0 as usize] {
             let inst = *self.region.inst(v);
             inst.args().iter().for_each(|arg| self.scored(*arg, block));
             return;
@@ -162,7 +161,7 @@ impl Scan<'_> {
     fn snap_used(&mut self, snap: SnapId, at: u32) {
         if snap != SnapId::NONE {
             let region = self.region;
-            for (_, v) in &region.snaps[snap.0 as usize].regs {
+            for (_, v) in region.outdated(snap) {
                 self.used(*v, at);
             }
         }
@@ -183,7 +182,7 @@ impl Scan<'_> {
             at += 1;
             for &v in &block.insts {
                 let inst = region.inst(v);
-                if !self.fused.is_fused(v) {
+                if !self.fused[v.0 as usize] {
                     self.s.first[v.0 as usize] = at;
                     self.scored(v, n);
                     for arg in inst.args() {
@@ -243,7 +242,7 @@ impl Scan<'_> {
                 self.define(*v, Loc::None);
             }
             for (at, &v) in (at + 1..).zip(&block.insts) {
-                if !self.fused.is_fused(v) {
+                if !self.fused[v.0 as usize] {
                     self.instruction(v, at);
                 }
             }
@@ -259,16 +258,21 @@ impl Scan<'_> {
             self.define(v, hint);
         }
         let own = bit(self.out.loc[v.0 as usize]);
-        let live = self.s.active.iter().map(|a| bit(self.out.loc[a.0 as usize])).fold(0, |all, b| all | b);
-        self.out.live_after[v.0 as usize] = live & !own;
+        self.out.live_after[v.0 as usize] = self.all & !self.free & !own;
     }
 
     /// Frees the places of lives that end at or before `at`.
     fn expire(&mut self, at: u32) {
+        if at < self.next_end {
+            return;
+        }
+        let mut next_end = u32::MAX;
         let (last, loc, region) = (&self.s.last, &self.out.loc, self.region);
         let (free, s) = (&mut self.free, (&mut self.s.free_slots, &mut self.s.free_pairs));
         self.s.active.retain(|v| {
-            if last[v.0 as usize] > at {
+            let end = last[v.0 as usize];
+            if end > at {
+                next_end = next_end.min(end);
                 return true;
             }
             match loc[v.0 as usize] {
@@ -278,6 +282,7 @@ impl Scan<'_> {
             }
             false
         });
+        self.next_end = next_end;
     }
 
     fn define(&mut self, v: Value, hint: Loc) {
@@ -292,6 +297,7 @@ impl Scan<'_> {
         self.free &= !bit(place);
         self.out.loc[v.0 as usize] = place;
         self.s.active.push(v);
+        self.next_end = self.next_end.min(self.s.last[v.0 as usize]);
     }
 
     fn take(&self, float: bool) -> Option<Loc> {

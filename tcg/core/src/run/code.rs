@@ -91,6 +91,13 @@ pub struct CodeStats {
 /// Most bytes of code that are copied for a new process, which often soon becomes another program.
 const KEPT_BY_FORK: usize = 2 << 20;
 
+/// Memory for making one translation, used again for the next.
+#[derive(Default)]
+struct Room {
+    region: Region,
+    scratch: opt::Scratch,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     phys: u64,
@@ -184,6 +191,8 @@ pub struct CodeCache {
     /// Where code is if it is that of a process.
     process: Option<Arc<UserSpace>>,
     config: CodeConfig,
+    /// One for each translation that is being made.
+    rooms: Mutex<Vec<Room>>,
     heat: Heat,
     generation: AtomicU64,
 }
@@ -236,6 +245,7 @@ impl CodeCache {
             members: RwLock::default(),
             space: space.clone(),
             process,
+            rooms: Mutex::default(),
             heat: Heat::new(config.hot_after),
             config,
             generation: AtomicU64::new(0),
@@ -429,10 +439,23 @@ impl CodeCache {
         if mmu.points.in_code_page(pc) {
             return Ok(false);
         }
+        let mut room = self.rooms.lock().pop().unwrap_or_default();
+        let made = self.translate_in::<G>(&mut room, cpu, mmu, (pc, mode));
+        self.rooms.lock().push(room);
+        made
+    }
+
+    fn translate_in<G: Guest>(
+        &self,
+        room: &mut Room,
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        (pc, mode): (u64, u64),
+    ) -> Result<bool, Trap> {
         let phys = mmu.fetch_phys::<G>(cpu, pc)?;
         let epoch = self.state.lock().epoch;
         self.watch(phys);
-        let block = self.build::<G>(cpu, mmu, pc, mode)?;
+        let block = self.build::<G>(std::mem::take(&mut room.region), cpu, mmu, (pc, mode))?;
         let last = pc.wrapping_add(block.len - 1);
         let second_page = match (last ^ pc) >> PAGE_SHIFT {
             0 => None,
@@ -443,8 +466,9 @@ impl CodeCache {
             Some(page) => {
                 // Read again now that stores to the second page are seen as well.
                 self.watch(page);
-                let again = self.build::<G>(cpu, mmu, pc, mode)?;
-                if again.len != block.len {
+                let len = block.len;
+                let again = self.build::<G>(block.region, cpu, mmu, (pc, mode))?;
+                if again.len != len {
                     return Ok(false);
                 }
                 again
@@ -466,7 +490,8 @@ impl CodeCache {
                 source.add(page, block.len - first);
             }
         }
-        Ok(self.install::<G>(source, block.region, epoch))
+        room.region = block.region;
+        Ok(self.install::<G>(source, room, epoch))
     }
 
     /// Makes a region of the loop at `pc`, whose way back, exit `site`, is hot. Do not hold the gate.
@@ -507,7 +532,8 @@ impl CodeCache {
         let (insns, hot) = (insns as u64, true);
         let mut source = Source { key, parts: Vec::new(), second_page: None, insns, hot };
         parts.into_iter().for_each(|(at, len)| source.add(place(at), len));
-        self.install::<G>(source, region, epoch);
+        let mut room = Room { region, ..Room::default() };
+        self.install::<G>(source, &mut room, epoch);
         Ok(())
     }
 
@@ -517,13 +543,13 @@ impl CodeCache {
 
     fn build<G: Guest>(
         &self,
+        region: Region,
         cpu: &mut G::Cpu,
         mmu: &mut Mmu,
-        pc: u64,
-        mode: u64,
+        (pc, mode): (u64, u64),
     ) -> Result<GuestBlock, Trap> {
         let limits = build::Limits { max_insns: self.config.max_insns, links: self.links() };
-        build::guest_block::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, limits)
+        build::guest_block::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, limits, region)
     }
 
     fn watch(&self, phys: u64) {
@@ -542,10 +568,10 @@ impl CodeCache {
     }
 
     /// Compiles and enters a translation; false if it did not fit, and the cache was emptied to make room.
-    fn install<G: Guest>(&self, source: Source, mut region: Region, epoch: u64) -> bool {
-        log::ir::<G>(&region);
-        opt::optimise(&mut region, G::regs(), G::helpers());
-        log::optimised::<G>(&region);
+    fn install<G: Guest>(&self, source: Source, Room { region, scratch }: &mut Room, epoch: u64) -> bool {
+        log::ir::<G>(region);
+        opt::optimise(region, G::regs(), G::helpers(), scratch);
+        log::optimised::<G>(region);
         let mut guard = self.state.lock();
         let state = &mut *guard;
         if state.epoch != epoch {
@@ -564,7 +590,7 @@ impl CodeCache {
             direct: self.process.is_some(),
             heat: self.config.has_regions(),
         };
-        let compiled = match state.buffer.compile(&region, &env) {
+        let compiled = match state.buffer.compile(region, &env) {
             Ok(compiled) => compiled,
             Err(CompileError::OutOfSpace) => {
                 drop(guard);

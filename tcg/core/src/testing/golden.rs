@@ -4,8 +4,8 @@
 use crate::build::{Limits, guest_block};
 use crate::guest::{Fetch, Guest, Trap};
 use crate::host::{CodeBuffer, Compiled, Env, HostFeatures, HostInsn, disassemble};
-use crate::ir::Names;
-use crate::opt::optimise;
+use crate::ir::{Names, Region};
+use crate::opt::{Scratch, optimise};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -41,9 +41,10 @@ struct Parts {
 pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
     let fetch = &mut Bytes(code);
     let (insn, _) = G::decode(fetch, PC, mode).expect("this fetch does not fault");
-    let mut region =
-        guest_block::<G>(fetch, PC, mode, Limits::new(1)).expect("this fetch does not fault").region;
-    optimise(&mut region, G::regs(), G::helpers());
+    let mut region = guest_block::<G>(fetch, PC, mode, Limits::new(1), Region::default())
+        .expect("this fetch does not fault")
+        .region;
+    optimise(&mut region, G::regs(), G::helpers(), &mut Scratch::default());
     let ir = Names { regs: G::regs(), helpers: G::helpers() }.print(&region);
 
     let env = Env {

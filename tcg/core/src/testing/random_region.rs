@@ -7,7 +7,7 @@
 use super::Rng;
 use crate::cpu::{RegId, exit};
 use crate::guest::Guest;
-use crate::ir::{Arg, BlockId, Class, Edge, Imm, Inst, Op, Region, SnapId, Snapshot, Term, Value};
+use crate::ir::{Arg, BlockId, Class, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::sem::{Hint, Lane, MemOp, Rm, Rmw, splat_bits};
 use crate::ty::Ty;
 use std::ops::Range;
@@ -132,22 +132,13 @@ impl<G: Guest> Maker<'_, G> {
             }
         }
         let retired = self.rng.below(4);
-        self.intern(Snapshot { pc: self.pc, regs, retired })
-    }
-
-    fn intern(&mut self, snap: Snapshot) -> SnapId {
-        let snaps = &mut self.region.snaps;
-        let known = snaps.iter().position(|s| *s == snap);
-        SnapId(known.unwrap_or_else(|| {
-            snaps.push(snap);
-            snaps.len() - 1
-        }) as u32)
+        self.region.intern_snapshot(self.pc, retired, &regs)
     }
 
     /// Starts a guest instruction.
     fn begin(&mut self) {
         self.pc += 4;
-        self.snap = self.intern(Snapshot::at(self.pc));
+        self.snap = self.region.intern_snapshot(self.pc, 0, &[]);
         self.add(Op::Mark, Ty::None, 0, &[]);
     }
 

@@ -5,7 +5,7 @@ use super::triangle::{Amount, Source, run};
 use super::{Rig, Rng, random_operation, random_region};
 use crate::guest::Guest;
 use crate::ir::{Inst, Names, Op, Region, SnapId, Value, verify};
-use crate::opt::optimise;
+use crate::opt::{Scratch, optimise};
 use crate::ty::Ty;
 
 /// More than any random region needs: loops nest three deep and run at most four times.
@@ -52,7 +52,7 @@ fn the_text_form_is_read_back() {
         let text = names().print(&region);
         let back = names().parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
         assert_eq!(back, region, "{text}");
-        optimise(&mut region, Toy::regs(), Toy::helpers());
+        optimise(&mut region, Toy::regs(), Toy::helpers(), &mut Scratch::default());
         let text = names().print(&region);
         let back = names().parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
         assert_eq!(names().print(&back), text);
@@ -67,10 +67,10 @@ fn optimising_changes_nothing_that_can_be_seen() {
     for seed in seeds() {
         let (mut rng, region) = region(seed);
         let mut optimised = region.clone();
-        optimise(&mut optimised, Toy::regs(), Toy::helpers());
+        optimise(&mut optimised, Toy::regs(), Toy::helpers(), &mut Scratch::default());
         check(&optimised, "optimised");
         let mut twice = optimised.clone();
-        optimise(&mut twice, Toy::regs(), Toy::helpers());
+        optimise(&mut twice, Toy::regs(), Toy::helpers(), &mut Scratch::default());
         check(&twice, "optimised twice");
         for _ in 0..3 {
             let state = rng.bits();
@@ -100,7 +100,7 @@ fn generated_code_equals_the_evaluator() {
     for seed in seeds() {
         let (mut rng, region) = region(seed);
         let mut optimised = region.clone();
-        optimise(&mut optimised, Toy::regs(), Toy::helpers());
+        optimise(&mut optimised, Toy::regs(), Toy::helpers(), &mut Scratch::default());
         rig.cpu().rm = region.rm as u64;
         rig.sync();
         for (region, random) in [(&region, None), (&optimised, None), (&optimised, Some(seed))] {
@@ -202,7 +202,7 @@ fn code_addresses_move_with_the_page() {
     let text = "region 0x1004 rne\nb0:\n  v0 = codeaddr.i64 0x1ffc\n  v1 = const.i64 4\n  v2 = add.i64 v0, v1\n  \
                 set.i64 x1, v0\n  set.i64 x2, v2\n  goto 0x1008\n";
     let mut region = names().parse(text).unwrap_or_else(|e| panic!("{e}"));
-    optimise(&mut region, Toy::regs(), Toy::helpers());
+    optimise(&mut region, Toy::regs(), Toy::helpers(), &mut Scratch::default());
     let mut rig = Rig::<Toy>::new(toy::Cpu::default(), (toy::RAM, toy::RAM_END - toy::RAM), 4);
     for by in [0, 0x5000, 0xffff_ffff_8000_0000] {
         let seen = rig.run_host_moved(&region, None, by).expect("a frame is large enough");

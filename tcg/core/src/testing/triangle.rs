@@ -9,7 +9,7 @@ use crate::cpu::{RegId, exit};
 use crate::effects::{Effects, Origin};
 use crate::guest::{Ctx, Guest};
 use crate::ir::{Names, Region, verify};
-use crate::opt::optimise;
+use crate::opt::{Scratch, optimise};
 use base::PAGE_SIZE;
 
 /// A place that random instructions come from.
@@ -144,13 +144,13 @@ impl<'a, S: Source> Sides<'a, S> {
             self.point(n, state, &pointers);
         }
         let mut optimised = region.clone();
-        optimise(&mut optimised, S::Guest::regs(), S::Guest::helpers());
+        optimise(&mut optimised, S::Guest::regs(), S::Guest::helpers(), &mut Scratch::default());
         let shown = Some((&insns, &region, &optimised));
         if let Err(error) = verify(&optimised, S::Guest::regs(), S::Guest::helpers()) {
             return Err(self.report(state, &format!("optimised IR: {error}"), shown));
         }
         let moved = elsewhere.map(|mut region| {
-            optimise(&mut region, S::Guest::regs(), S::Guest::helpers());
+            optimise(&mut region, S::Guest::regs(), S::Guest::helpers(), &mut Scratch::default());
             self.rigs[5].run_host_moved(&region, Some(state), 0u64.wrapping_sub(PAGE_SIZE))
         });
         let counts = S::Guest::counts(S::Guest::context(self.rigs[0].cpu()).mode);
@@ -190,7 +190,8 @@ impl<'a, S: Source> Sides<'a, S> {
         let rig = &mut self.rigs[1];
         let mode = S::Guest::context(rig.cpu()).mode;
         let fetch = &mut rig.fetch();
-        let block = guest_block::<S::Guest>(fetch, pc, mode, Limits::new(64)).map_err(|_| None)?;
+        let block =
+            guest_block::<S::Guest>(fetch, pc, mode, Limits::new(64), Region::default()).map_err(|_| None)?;
         let mut insns = Vec::new();
         let mut at = pc;
         for _ in 0..block.insns {

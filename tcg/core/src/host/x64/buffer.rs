@@ -121,7 +121,7 @@ impl CodeBuffer {
         }
         self.memory.write(start, code);
         if let Some(table) = &self.faults {
-            table.append(&faults);
+            table.append(faults);
         }
         self.used = (start + code.len()).next_multiple_of(16);
         Ok(Compiled { entry: start as u32, len: code.len() as u32, sites })

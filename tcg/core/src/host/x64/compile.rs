@@ -6,7 +6,7 @@ use super::features::HostFeatures;
 use super::stubs::Stub;
 use crate::host::{CompileError, Env, Site};
 use crate::ir::{BlockId, Inst, Op, Region, SnapId, Term, Value};
-use crate::regalloc::{self, Allocation, Fusion, Loc, Pool, RegSet, Scratch};
+use crate::regalloc::{self, Allocation, Loc, Pool, RegSet, Scratch};
 use crate::sem::{MemOp, Order};
 use crate::ty::Ty;
 use dynasmrt::x64::X64Relocation;
@@ -49,16 +49,43 @@ pub struct Code<'a> {
     pub bytes: &'a [u8],
     pub sites: Vec<Site>,
     /// In the order of their code.
-    pub faults: Vec<Fault>,
+    pub faults: &'a [Fault],
 }
 
 /// Compiles one region after the other, with its buffers used again.
 pub struct Compiler {
     features: HostFeatures,
+    /// All registers.
+    pool: Pool,
     scratch: Scratch,
     allocation: Allocation,
     uses: Uses,
+    room: Room,
     code: Vec<u8>,
+    faults: Vec<Fault>,
+}
+
+/// Lists of an [`Emit`] that are used again.
+struct Room {
+    ops: Asm,
+    labels: Vec<DynamicLabel>,
+    order: Vec<BlockId>,
+    stubs: Vec<Stub>,
+    pool: Vec<(u128, DynamicLabel)>,
+    accesses: Vec<Access>,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self {
+            ops: VecAssembler::new(0),
+            labels: Vec::new(),
+            order: Vec::new(),
+            stubs: Vec::new(),
+            pool: Vec::new(),
+            accesses: Vec::new(),
+        }
+    }
 }
 
 /// How often values are used, and which are left to their users.
@@ -66,12 +93,6 @@ pub struct Compiler {
 pub struct Uses {
     count: Vec<u32>,
     fused: Vec<bool>,
-}
-
-impl Fusion for Uses {
-    fn is_fused(&self, v: Value) -> bool {
-        self.fused[v.0 as usize]
-    }
 }
 
 /// A comparison whose outcome is one condition on the host's flags.
@@ -85,6 +106,11 @@ fn is_compare(region: &Region, inst: &Inst) -> bool {
 }
 
 impl Uses {
+    /// Whether `v` is computed by its users.
+    pub fn is_fused(&self, v: Value) -> bool {
+        self.fused[v.0 as usize]
+    }
+
     /// Counts uses and decides what is fused: a comparison into the branch or selection that alone uses it, an addition of a
     /// constant into the memory operations that alone use it as address.
     fn find(&mut self, region: &Region) {
@@ -99,8 +125,7 @@ impl Uses {
                 inst.args().iter().for_each(|a| self.count[a.0 as usize] += 1);
                 if inst.snap != SnapId::NONE {
                     // A value in a snapshot must exist as such: counted as if used twice.
-                    let snap = &region.snaps[inst.snap.0 as usize];
-                    snap.regs.iter().for_each(|(_, v)| self.count[v.0 as usize] += 2);
+                    region.outdated(inst.snap).iter().for_each(|(_, v)| self.count[v.0 as usize] += 2);
                 }
             }
             match &block.term {
@@ -151,10 +176,13 @@ impl Compiler {
     pub fn new(features: HostFeatures) -> Self {
         Self {
             features,
+            pool: Pool { gpr: GPR.to_vec(), xmm: XMM.to_vec() },
             scratch: Scratch::default(),
             allocation: Allocation::default(),
             uses: Uses::default(),
+            room: Room::new(),
             code: Vec::new(),
+            faults: Vec::new(),
         }
     }
 
@@ -167,8 +195,9 @@ impl Compiler {
         epilogue: u32,
     ) -> Result<Code<'_>, CompileError> {
         self.uses.find(region);
-        let pool = pool(env.random_registers);
-        regalloc::allocate(region, &pool, &self.uses, &mut self.scratch, &mut self.allocation);
+        let random = env.random_registers.map(|seed| random_pool(&self.pool, seed));
+        let pool = random.as_ref().unwrap_or(&self.pool);
+        regalloc::allocate(region, pool, &self.uses.fused, &mut self.scratch, &mut self.allocation);
         if self.allocation.slots > Frame::SLOTS {
             return Err(CompileError::TooLarge);
         }
@@ -178,40 +207,40 @@ impl Compiler {
             features: env.random_registers.map_or(self.features, |seed| self.features.part(seed)),
             allocation: &self.allocation,
             uses: &self.uses,
-            ops: VecAssembler::new(start as usize),
+            ops: &mut self.room.ops,
+            labels: &mut self.room.labels,
+            order: &mut self.room.order,
+            stubs: &mut self.room.stubs,
+            pool: &mut self.room.pool,
+            accesses: &mut self.room.accesses,
             start,
             epilogue,
-            labels: Vec::new(),
-            order: Vec::new(),
-            stubs: Vec::new(),
-            pool: Vec::new(),
             sites: Vec::new(),
-            accesses: Vec::new(),
         };
         emit.region();
-        let faults = emit.fault_stubs();
+        self.faults.clear();
+        emit.fault_stubs(&mut self.faults);
         emit.emit_pool();
         let sites = emit.sites;
-        self.code = emit.ops.finalize().expect("every label of a region is placed");
-        Ok(Code { bytes: &self.code, sites, faults })
+        self.code.clear();
+        self.code.extend(self.room.ops.drain().expect("every label of a region is placed"));
+        Ok(Code { bytes: &self.code, sites, faults: &self.faults })
     }
 }
 
-/// The registers to choose from, in random order when a test asks for it.
-fn pool(seed: Option<u64>) -> Pool {
-    let mut pool = Pool { gpr: GPR.to_vec(), xmm: XMM.to_vec() };
-    if let Some(mut seed) = seed {
-        let mut shuffle = |list: &mut Vec<u8>, least: usize| {
-            for i in (1..list.len()).rev() {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                list.swap(i, (seed >> 33) as usize % (i + 1));
-            }
-            // Few registers make many spills.
-            list.truncate(least + (seed >> 40) as usize % (list.len() - least + 1));
-        };
-        shuffle(&mut pool.gpr, 2);
-        shuffle(&mut pool.xmm, 2);
-    }
+/// Some of the registers in random order, for tests.
+fn random_pool(all: &Pool, mut seed: u64) -> Pool {
+    let mut pool = all.clone();
+    let mut shuffle = |list: &mut Vec<u8>, least: usize| {
+        for i in (1..list.len()).rev() {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            list.swap(i, (seed >> 33) as usize % (i + 1));
+        }
+        // Few registers make many spills.
+        list.truncate(least + (seed >> 40) as usize % (list.len() - least + 1));
+    };
+    shuffle(&mut pool.gpr, 2);
+    shuffle(&mut pool.xmm, 2);
     pool
 }
 
@@ -222,26 +251,32 @@ pub struct Emit<'a> {
     pub features: HostFeatures,
     pub allocation: &'a Allocation,
     pub uses: &'a Uses,
-    pub ops: Asm,
+    pub ops: &'a mut Asm,
     /// Offset of the region in the buffer.
     pub start: u32,
     pub epilogue: u32,
-    pub labels: Vec<DynamicLabel>,
+    /// One for each block.
+    pub labels: &'a mut Vec<DynamicLabel>,
     /// Blocks in the order of their code.
-    pub order: Vec<BlockId>,
-    pub stubs: Vec<Stub>,
+    pub order: &'a mut Vec<BlockId>,
+    pub stubs: &'a mut Vec<Stub>,
     /// Vector constants that stand behind the code.
-    pub pool: Vec<(u128, DynamicLabel)>,
-    pub sites: Vec<Site>,
+    pub pool: &'a mut Vec<(u128, DynamicLabel)>,
     /// Code that may fault.
-    pub accesses: Vec<Access>,
+    pub accesses: &'a mut Vec<Access>,
+    pub sites: Vec<Site>,
 }
 
 impl<'a> Emit<'a> {
     fn region(&mut self) {
         let region = self.region;
-        self.labels = region.blocks.iter().map(|_| self.ops.new_dynamic_label()).collect();
-        self.order = (0..region.blocks.len() as u32).map(BlockId).collect();
+        self.labels.clear();
+        self.labels.extend(region.blocks.iter().map(|_| self.ops.new_dynamic_label()));
+        self.order.clear();
+        self.order.extend((0..region.blocks.len() as u32).map(BlockId));
+        self.stubs.clear();
+        self.pool.clear();
+        self.accesses.clear();
         // What leaves the region stands behind what goes on in it.
         self.order[1..].sort_by_key(|id| region.blocks[id.0 as usize].term.edges().next().is_none());
         for at in 0..self.order.len() {
@@ -275,8 +310,8 @@ impl<'a> Emit<'a> {
         while !self.here().is_multiple_of(16) {
             self.ops.push(0x90);
         }
-        for (value, label) in std::mem::take(&mut self.pool) {
-            self.ops.dynamic_label(label);
+        for (value, label) in self.pool.iter() {
+            self.ops.dynamic_label(*label);
             self.ops.extend(&value.to_le_bytes());
         }
     }
@@ -340,7 +375,7 @@ impl<'a> Emit<'a> {
     pub fn kept(&self, v: Value, inst: &Inst) -> RegSet {
         let mut set = self.allocation.live_after[v.0 as usize];
         if inst.snap != crate::ir::SnapId::NONE {
-            for (_, value) in &self.region.snaps[inst.snap.0 as usize].regs {
+            for (_, value) in self.region.outdated(inst.snap) {
                 set |= regalloc::bit(self.loc(*value));
             }
         }

@@ -10,7 +10,7 @@ use super::moves::{RAX, RCX};
 use super::stubs::Stub;
 use crate::cpu::exit;
 use crate::ir::{Inst, SnapId, Value};
-use crate::regalloc::{Fusion, Loc};
+use crate::regalloc::Loc;
 use crate::sem::MemOp;
 use crate::ty::Ty;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
@@ -111,18 +111,19 @@ impl Emit<'_> {
         }
     }
 
-    /// Emits the stubs of all accesses; gives the faults in the order of their code.
-    pub fn fault_stubs(&mut self) -> Vec<Fault> {
-        let mut accesses = std::mem::take(&mut self.accesses);
-        let mut stubs: Vec<(SnapId, u32)> = Vec::new();
-        for access in &accesses {
-            if stubs.iter().all(|(snap, _)| *snap != access.snap) {
-                stubs.push((access.snap, self.here()));
-                self.leave_by(access.snap, exit::RETRY);
-            }
+    /// Emits the stubs of all accesses, and adds to `faults` in the order of the accesses' code.
+    pub fn fault_stubs(&mut self, faults: &mut Vec<Fault>) {
+        for n in 0..self.accesses.len() {
+            let Access { start, end, snap } = self.accesses[n];
+            // One instruction's accesses stand together.
+            let known = (n > 0 && self.accesses[n - 1].snap == snap).then(|| faults[n - 1].stub);
+            let stub = known.unwrap_or_else(|| {
+                let here = self.here();
+                self.leave_by(snap, exit::RETRY);
+                here
+            });
+            faults.push(Fault { start, end, stub });
         }
-        accesses.sort_by_key(|access| access.start);
-        let stub = |access: &Access| stubs.iter().find(|(snap, _)| *snap == access.snap).map_or(0, |s| s.1);
-        accesses.iter().map(|a| Fault { start: a.start, end: a.end, stub: stub(a) }).collect()
+        faults.sort_by_key(|fault| fault.start);
     }
 }

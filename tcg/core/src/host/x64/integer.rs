@@ -452,7 +452,7 @@ impl Emit<'_> {
 
     /// Sets the flags for truth value `v`, by the comparison itself if it was left to its user.
     pub fn test(&mut self, v: Value) -> Cond {
-        if crate::regalloc::Fusion::is_fused(self.uses, v) {
+        if self.uses.is_fused(v) {
             let inst = *self.region.inst(v);
             return self.compare(&inst);
         }

@@ -7,7 +7,7 @@ use super::stubs::{Slow, Stub};
 use crate::cpu::{CpuHeader, TLB_ENTRY_SHIFT, TlbEntry};
 use crate::host::helpers::CoreHelper;
 use crate::ir::{Inst, Op, Value};
-use crate::regalloc::{Fusion, Loc};
+use crate::regalloc::Loc;
 use crate::sem::{MemOp, Order, Rmw};
 use crate::ty::Ty;
 use base::PAGE_SHIFT;

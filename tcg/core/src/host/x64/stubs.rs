@@ -50,7 +50,8 @@ impl Emit<'_> {
 
     /// Emits all stubs that were announced.
     pub fn emit_stubs(&mut self) {
-        for stub in std::mem::take(&mut self.stubs) {
+        for n in 0..self.stubs.len() {
+            let stub = self.stubs[n];
             self.ops.dynamic_label(stub.entry);
             let inst = *self.region.inst(stub.value);
             match stub.slow {
@@ -277,8 +278,9 @@ impl Emit<'_> {
 
     /// Makes the state what `snap` says; edx stays.
     fn put_in_order(&mut self, snap: SnapId) {
-        let snap = &self.region.snaps[snap.0 as usize];
-        for (reg, value) in &snap.regs {
+        let region = self.region;
+        let (snap, regs) = (&region.snaps[snap.0 as usize], region.outdated(snap));
+        for (reg, value) in regs {
             self.store_reg(*reg, *value);
         }
         self.count(snap.retired);

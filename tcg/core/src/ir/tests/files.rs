@@ -19,7 +19,7 @@ use super::names;
 use crate::cpu::{RegId, exit};
 use crate::guest::{Guest, Trap};
 use crate::ir::{Left, Region, verify};
-use crate::opt::optimise;
+use crate::opt::{Scratch, optimise};
 use crate::testing::toy::{Cpu, RAM, RAM_END, Toy};
 use crate::testing::{Rig, Seen};
 use crate::ty::Ty;
@@ -181,7 +181,7 @@ fn run_file(path: &Path) {
         let region = names().parse(&case.region).unwrap_or_else(|e| panic!("{e}"));
         verify(&region, Toy::regs(), Toy::helpers()).unwrap_or_else(|e| panic!("{e}"));
         let mut optimised = region.clone();
-        optimise(&mut optimised, Toy::regs(), Toy::helpers());
+        optimise(&mut optimised, Toy::regs(), Toy::helpers(), &mut Scratch::default());
         let printed = names().print(&optimised);
         if !bless {
             assert_eq!(printed, case.optimised.trim_end().to_string() + "\n", "set MIMIC_BLESS=1 to accept");

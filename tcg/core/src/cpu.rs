@@ -138,6 +138,7 @@ impl CpuHeader {
             link_site: 0,
             request: std::ptr::null(),
             heat: std::ptr::null(),
+            records: std::ptr::null(),
             helpers: std::ptr::null(),
             tlb: std::ptr::null(),
             tlb_mask: 0,
@@ -180,6 +181,8 @@ pub struct CpuHeader {
     pub request: *const AtomicU32,
     /// Counts of ways back, [`crate::run::HEAT_SLOTS`] of them.
     pub heat: *const AtomicU32,
+    /// First word of the records of the code that runs, which say what its rare ways out need.
+    pub records: *const u32,
     /// Table of helper functions, indexed by [`HelperId`].
     pub helpers: *const HelperFn,
     /// First entry of the TLB in use.

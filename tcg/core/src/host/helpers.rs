@@ -36,10 +36,12 @@ pub(super) enum CoreHelper {
     StoreVector,
     Soft,
     SoftVector,
+    Leave,
+    Access,
 }
 
 /// Number of [`CoreHelper`]s.
-pub(super) const CORE_HELPERS: u16 = 8;
+pub(super) const CORE_HELPERS: u16 = 10;
 
 /// The first helpers of every table, in [`CoreHelper`] order.
 pub fn core_helpers(memory: MemoryHelpers) -> [HelperFn; CORE_HELPERS as usize] {
@@ -52,6 +54,8 @@ pub fn core_helpers(memory: MemoryHelpers) -> [HelperFn; CORE_HELPERS as usize] 
         memory.store_vector,
         soft,
         soft_vector,
+        super::x64::leave,
+        super::x64::access,
     ]
 }
 

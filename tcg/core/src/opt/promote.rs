@@ -127,6 +127,10 @@ impl Promote<'_> {
                     *term = Term::Jump(edge);
                     return;
                 }
+                if self.leaves(then) && self.leaves(other) {
+                    // Once for both.
+                    self.write_back();
+                }
                 self.edge(then);
                 self.edge(other);
             }
@@ -136,6 +140,12 @@ impl Promote<'_> {
             }
             Term::Goto { .. } | Term::Trap { .. } | Term::Exit { .. } => self.write_back(),
         }
+    }
+
+    /// Whether the block that `edge` leads to leaves the region, and is come to by no other edge.
+    fn leaves(&self, edge: &Edge) -> bool {
+        let to = edge.to.0 as usize;
+        self.s.flow.ways[to] != Way::Join && self.region.blocks[to].term.edges().next().is_none()
     }
 
     fn edge(&mut self, edge: &mut Edge) {

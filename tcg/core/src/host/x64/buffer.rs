@@ -1,14 +1,16 @@
 //! The code buffer: entry and exit of generated code, placing regions, linking.
 
-use super::compile::{Code, Compiler, Frame};
+use super::compile::{Code, Compiler, Frame, Setting, Shared};
 use super::faults::FaultTable;
 use super::features::HostFeatures;
+use super::records::RecordTable;
 use crate::cpu::CpuHeader;
+use crate::host::helpers::CoreHelper;
 use crate::host::memory::CodeMemory;
 use crate::host::{CompileError, Compiled, Env, Site};
 use crate::ir::Region;
 use dynasmrt::x64::X64Relocation;
-use dynasmrt::{DynasmApi, VecAssembler, dynasm};
+use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use std::fs::File;
 use std::io;
 use std::mem::offset_of;
@@ -18,13 +20,13 @@ pub struct CodeBuffer {
     memory: CodeMemory,
     used: usize,
     runner: Runner,
-    /// Where regions return to.
-    epilogue: u32,
+    shared: Shared,
     /// First byte behind the common code.
     first: usize,
     compiler: Compiler,
     /// Of code that reaches guest memory directly.
     faults: Option<Box<FaultTable>>,
+    records: RecordTable,
 }
 
 type Enter = unsafe extern "sysv64" fn(cpu: *mut CpuHeader, code: u64) -> u32;
@@ -33,7 +35,13 @@ type Enter = unsafe extern "sysv64" fn(cpu: *mut CpuHeader, code: u64) -> u32;
 #[derive(Clone, Copy)]
 pub struct Runner {
     enter: Enter,
+    records: *const u32,
 }
+
+// SAFETY: the records belong to the buffer.
+unsafe impl Send for Runner {}
+// SAFETY: as above.
+unsafe impl Sync for Runner {}
 
 impl Runner {
     /// Runs the code at host address `code` until it leaves.
@@ -42,7 +50,10 @@ impl Runner {
     /// The buffer exists, `code` is an entry in it, and `cpu` is the header of a vCPU of the guest it was compiled for.
     pub unsafe fn enter(&self, cpu: *mut CpuHeader, code: u64) -> u32 {
         // SAFETY: the caller's promise.
-        unsafe { (self.enter)(cpu, code) }
+        unsafe {
+            (*cpu).records = self.records;
+            (self.enter)(cpu, code)
+        }
     }
 }
 
@@ -58,26 +69,28 @@ impl CodeBuffer {
     /// A buffer of `bytes` bytes for a CPU with `features`.
     pub fn with_features(bytes: usize, features: HostFeatures) -> io::Result<Self> {
         let mut memory = CodeMemory::new(bytes.next_multiple_of(4096))?;
-        let (code, epilogue) = common_code();
+        let (code, shared) = shared_code();
         memory.write(0, &code);
         // SAFETY: the trampoline was just written to the start of executable memory, with this signature.
         let enter = unsafe { std::mem::transmute::<*const u8, Enter>(memory.run_base()) };
         let first = code.len().next_multiple_of(16);
-        let runner = Runner { enter };
+        let records = RecordTable::new(bytes)?;
+        let runner = Runner { enter, records: records.words() };
         Ok(Self {
             memory,
             used: first,
             runner,
-            epilogue,
+            shared,
             first,
             compiler: Compiler::new(features),
             faults: None,
+            records,
         })
     }
 
     /// Has faults of the code be found from now on: for regions that reach guest memory directly.
     pub fn note_faults(&mut self) -> io::Result<()> {
-        self.faults = Some(FaultTable::new(self.memory.run_base(), self.memory.len())?);
+        self.faults = Some(FaultTable::new(self.memory.run_base(), self.memory.len(), self.shared.leave)?);
         Ok(())
     }
 
@@ -104,6 +117,7 @@ impl CodeBuffer {
     /// Forgets all regions. Nobody may be running any of them.
     pub fn reset(&mut self) {
         self.used = self.first;
+        self.records.clear();
         if let Some(table) = &self.faults {
             table.clear();
         }
@@ -112,14 +126,16 @@ impl CodeBuffer {
     /// Compiles `region`.
     pub fn compile(&mut self, region: &Region, env: &Env) -> Result<Compiled, CompileError> {
         let start = self.used;
-        let Code { bytes: code, sites, faults } =
-            self.compiler.compile(region, env, start as u32, self.epilogue)?;
-        let noted = self.faults.as_ref().is_none_or(|table| table.has_room(faults.len()));
+        let setting = Setting { start: start as u32, first_record: self.records.next(), shared: self.shared };
+        let Code { bytes: code, sites, faults, records } = self.compiler.compile(region, env, setting)?;
+        let noted = self.faults.as_ref().is_none_or(|table| table.has_room(faults.len()))
+            && self.records.has_room(records.len());
         if start + code.len() > self.memory.len() || !noted {
             let fits_alone = self.first + code.len() <= self.memory.len();
             return Err(if fits_alone { CompileError::OutOfSpace } else { CompileError::TooLarge });
         }
         self.memory.write(start, code);
+        self.records.append(records);
         if let Some(table) = &self.faults {
             table.append(faults);
         }
@@ -148,10 +164,35 @@ impl CodeBuffer {
     }
 }
 
-/// Entry trampoline and exit; gives the offset of the exit.
-fn common_code() -> (Vec<u8>, u32) {
+/// Registers that values live in: those whose number the allocator knows, general ones first.
+const VALUES: [u8; 11] = super::compile::GPR;
+const FLOAT_VALUES: [u8; 13] = super::compile::XMM;
+
+fn save_all(ops: &mut VecAssembler<X64Relocation>, above: i32) {
+    for n in VALUES {
+        dynasm!(ops ; .arch x64 ; mov [rsp + above + Frame::save(n)], Rq(n));
+    }
+    for n in FLOAT_VALUES {
+        dynasm!(ops ; .arch x64 ; movaps [rsp + above + Frame::save(16 + n)], Rx(n));
+    }
+}
+
+/// Leaves rax and the flags alone.
+fn restore_all(ops: &mut VecAssembler<X64Relocation>, above: i32) {
+    for n in VALUES {
+        dynasm!(ops ; .arch x64 ; mov Rq(n), [rsp + above + Frame::save(n)]);
+    }
+    for n in FLOAT_VALUES {
+        dynasm!(ops ; .arch x64 ; movaps Rx(n), [rsp + above + Frame::save(16 + n)]);
+    }
+}
+
+/// The code that all regions share, with the way in at its start.
+fn shared_code() -> (Vec<u8>, Shared) {
     let mut ops: VecAssembler<X64Relocation> = VecAssembler::new(0);
     let control = offset_of!(CpuHeader, fp_control) as i32;
+    let helpers = offset_of!(CpuHeader, helpers) as i32;
+    let helper = |helper: CoreHelper| helper as i32 * size_of::<usize>() as i32;
     let frame = Frame::BYTES;
     dynasm!(ops
         ; .arch x64
@@ -161,9 +202,19 @@ fn common_code() -> (Vec<u8>, u32) {
         ; ldmxcsr [rbx + control]
         ; jmp rsi
     );
+    let leave = ops.offset().0 as u32;
+    save_all(&mut ops, 0);
+    dynasm!(ops
+        ; .arch x64
+        ; mov rdi, rbx
+        ; mov rsi, rsp
+        ; mov rax, [rbx + helpers]
+        ; call QWORD [rax + helper(CoreHelper::Leave)]
+    );
     let epilogue = ops.offset().0 as u32;
     dynasm!(ops
         ; .arch x64
+        ; ->epilogue:
         ; stmxcsr [rbx + control]
         ; mov DWORD [rsp], HOST_MXCSR
         ; ldmxcsr [rsp]
@@ -171,5 +222,30 @@ fn common_code() -> (Vec<u8>, u32) {
         ; pop r15 ; pop r14 ; pop r13 ; pop r12 ; pop rbp ; pop rbx
         ; ret
     );
-    (ops.finalize().expect("no labels to resolve"), epilogue)
+    let access = ops.offset().0 as u32;
+    // The return address, and what keeps the stack 16-aligned.
+    let above = 16;
+    dynasm!(ops ; .arch x64 ; sub rsp, above - 8);
+    save_all(&mut ops, above);
+    dynasm!(ops
+        ; .arch x64
+        ; mov rdi, rbx
+        ; lea rsi, [rsp + above]
+        ; mov edx, ecx
+        ; mov rcx, rax
+        ; mov rax, [rbx + helpers]
+        ; call QWORD [rax + helper(CoreHelper::Access)]
+        ; test eax, eax
+        ; jnz >left
+    );
+    restore_all(&mut ops, above);
+    dynasm!(ops
+        ; .arch x64
+        ; add rsp, above - 8
+        ; ret
+        ; left:
+        ; add rsp, above
+        ; jmp ->epilogue
+    );
+    (ops.finalize().expect("all labels are here"), Shared { epilogue, leave, access })
 }

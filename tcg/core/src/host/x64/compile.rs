@@ -36,8 +36,8 @@ impl Frame {
 }
 
 /// Registers for values: not rbx, rsp, and the emitters' own.
-const GPR: [u8; 11] = [6, 7, 5, 8, 9, 10, 11, 12, 13, 14, 15];
-const XMM: [u8; 13] = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+pub const GPR: [u8; 11] = [6, 7, 5, 8, 9, 10, 11, 12, 13, 14, 15];
+pub const XMM: [u8; 13] = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 /// Registers that calls do not preserve: rsi, rdi, r8-r11 and all float registers.
 pub const CALLER_SAVED: RegSet = 0xffff_0fc0;
 
@@ -50,6 +50,7 @@ pub struct Code<'a> {
     pub sites: Vec<Site>,
     /// In the order of their code.
     pub faults: &'a [Fault],
+    pub records: &'a [u32],
 }
 
 /// Compiles one region after the other, with its buffers used again.
@@ -63,6 +64,29 @@ pub struct Compiler {
     room: Room,
     code: Vec<u8>,
     faults: Vec<Fault>,
+    records: Vec<u32>,
+}
+
+/// Where a region's code goes, and what it can refer to there: offsets in the buffer.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// The region's code.
+    pub start: u32,
+    /// Number of its first record.
+    pub first_record: u32,
+    /// The buffer's shared code.
+    pub shared: Shared,
+}
+
+/// Code that all regions share.
+#[derive(Clone, Copy)]
+pub struct Shared {
+    /// Leaves with the code in eax.
+    pub epilogue: u32,
+    /// Leaves with the code in edx through the state record in ecx.
+    pub leave: u32,
+    /// Carries out the access record in ecx, at the address in rax. To be called.
+    pub access: u32,
 }
 
 /// Lists of an [`Emit`] that are used again.
@@ -183,16 +207,16 @@ impl Compiler {
             room: Room::new(),
             code: Vec::new(),
             faults: Vec::new(),
+            records: Vec::new(),
         }
     }
 
-    /// Compiles `region` for offset `start` of the buffer.
+    /// Compiles `region` for a place in the buffer.
     pub fn compile(
         &mut self,
         region: &Region,
         env: &Env,
-        start: u32,
-        epilogue: u32,
+        Setting { start, first_record, shared }: Setting,
     ) -> Result<Code<'_>, CompileError> {
         self.uses.find(region);
         let random = env.random_registers.map(|seed| random_pool(&self.pool, seed));
@@ -201,6 +225,7 @@ impl Compiler {
         if self.allocation.slots > Frame::SLOTS {
             return Err(CompileError::TooLarge);
         }
+        self.records.clear();
         let mut emit = Emit {
             region,
             env,
@@ -214,17 +239,20 @@ impl Compiler {
             pool: &mut self.room.pool,
             accesses: &mut self.room.accesses,
             start,
-            epilogue,
+            shared,
+            first_record,
+            records: &mut self.records,
+            last_state: None,
             sites: Vec::new(),
         };
         emit.region();
         self.faults.clear();
-        emit.fault_stubs(&mut self.faults);
+        emit.note_faults(&mut self.faults);
         emit.emit_pool();
         let sites = emit.sites;
         self.code.clear();
         self.code.extend(self.room.ops.drain().expect("every label of a region is placed"));
-        Ok(Code { bytes: &self.code, sites, faults: &self.faults })
+        Ok(Code { bytes: &self.code, sites, faults: &self.faults, records: &self.records })
     }
 }
 
@@ -254,7 +282,13 @@ pub struct Emit<'a> {
     pub ops: &'a mut Asm,
     /// Offset of the region in the buffer.
     pub start: u32,
-    pub epilogue: u32,
+    pub shared: Shared,
+    /// What rare ways out need to know.
+    pub records: &'a mut Vec<u32>,
+    /// Number of the first of them.
+    pub first_record: u32,
+    /// The state record that was made last.
+    pub last_state: Option<(SnapId, u32)>,
     /// One for each block.
     pub labels: &'a mut Vec<DynamicLabel>,
     /// Blocks in the order of their code.
@@ -391,6 +425,13 @@ impl<'a> Emit<'a> {
     pub fn jump_to(&mut self, target: u32) {
         let next = self.here() + 5;
         self.ops.push(0xe9);
+        self.ops.push_i32(target.wrapping_sub(next) as i32);
+    }
+
+    /// A call of code at an offset of the buffer.
+    pub fn call_to(&mut self, target: u32) {
+        let next = self.here() + 5;
+        self.ops.push(0xe8);
         self.ops.push_i32(target.wrapping_sub(next) as i32);
     }
 

@@ -1,14 +1,13 @@
 //! Guest memory that is reached directly: a guest address is a host address, and nothing is checked.
 //!
-//! What may fault is noted ([`super::faults`]); each guest instruction with such an access gets one stub that puts the
-//! guest's state back to where the instruction begins and leaves with [`exit::RETRY`]. The run loop interprets the
-//! instruction and so finds the fault again, with its address and kind.
+//! What may fault is noted ([`super::faults`]) with a record by which the guest's state is put back to where the
+//! instruction begins, and the code left with [`exit::RETRY`](crate::cpu::exit::RETRY). The run loop interprets the instruction
+//! and so finds the fault again, with its address and kind.
 
 use super::compile::Emit;
 use super::faults::Fault;
 use super::moves::{RAX, RCX};
 use super::stubs::Stub;
-use crate::cpu::exit;
 use crate::ir::{Inst, SnapId, Value};
 use crate::regalloc::Loc;
 use crate::sem::MemOp;
@@ -111,18 +110,12 @@ impl Emit<'_> {
         }
     }
 
-    /// Emits the stubs of all accesses, and adds to `faults` in the order of the accesses' code.
-    pub fn fault_stubs(&mut self, faults: &mut Vec<Fault>) {
+    /// Makes the records of all accesses, and adds to `faults` in the order of the accesses' code.
+    pub fn note_faults(&mut self, faults: &mut Vec<Fault>) {
         for n in 0..self.accesses.len() {
             let Access { start, end, snap } = self.accesses[n];
-            // One instruction's accesses stand together.
-            let known = (n > 0 && self.accesses[n - 1].snap == snap).then(|| faults[n - 1].stub);
-            let stub = known.unwrap_or_else(|| {
-                let here = self.here();
-                self.leave_by(snap, exit::RETRY);
-                here
-            });
-            faults.push(Fault { start, end, stub });
+            let record = self.state_record(snap);
+            faults.push(Fault { start, end, record });
         }
         faults.sort_by_key(|fault| fault.start);
     }

@@ -2,11 +2,12 @@
 //! state is put in order for each.
 
 use super::access;
+use crate::cpu::exit;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// Host code that may fault, and the stub that leaves for it: offsets in the code buffer.
+/// Host code that may fault, as offsets in the code buffer, and the state record to leave through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Fault {
@@ -14,14 +15,16 @@ pub struct Fault {
     pub start: u32,
     /// Byte behind it.
     pub end: u32,
-    /// The stub.
-    pub stub: u32,
+    /// Number of the record.
+    pub record: u32,
 }
 
 /// The faults of one code buffer, in ascending order; a signal handler reads it while its owner appends.
 pub struct FaultTable {
     code: u64,
     code_len: u64,
+    /// Address of the shared code that leaves through a record.
+    leave: u64,
     entries: *mut Fault,
     room: usize,
     used: AtomicU32,
@@ -35,12 +38,13 @@ unsafe impl Sync for FaultTable {}
 /// Tables that a handler looks at. A process has one code buffer; tests have a few.
 static TABLES: [AtomicPtr<FaultTable>; 16] = [const { AtomicPtr::new(ptr::null_mut()) }; 16];
 
-/// Least bytes of host code of an access, stub included.
-const LEAST_BYTES: usize = 8;
+/// Least bytes of host code of an access, with what it takes to make use of it.
+const LEAST_BYTES: usize = 4;
 
 impl FaultTable {
-    /// The table of the code at `code`, known to [`recover`] from now on.
-    pub fn new(code: *const u8, len: usize) -> io::Result<Box<Self>> {
+    /// The table of the code at `code`, known to [`recover`] from now on. At offset `leave` is the shared code that leaves
+    /// through a record.
+    pub fn new(code: *const u8, len: usize, leave: u32) -> io::Result<Box<Self>> {
         let room = len / LEAST_BYTES;
         let bytes = room * size_of::<Fault>();
         let (protection, flags) =
@@ -52,8 +56,9 @@ impl FaultTable {
             return Err(io::Error::last_os_error());
         }
         let used = AtomicU32::new(0);
-        let table =
-            Box::new(Self { code: code as u64, code_len: len as u64, entries: at.cast(), room, used });
+        let (code, code_len) = (code as u64, len as u64);
+        let leave = code + u64::from(leave);
+        let table = Box::new(Self { code, code_len, leave, entries: at.cast(), room, used });
         let this = ptr::from_ref(&*table).cast_mut();
         let free = |slot: &AtomicPtr<Self>| {
             slot.compare_exchange(ptr::null_mut(), this, Ordering::SeqCst, Ordering::Relaxed).is_ok()
@@ -80,15 +85,15 @@ impl FaultTable {
         self.used.store(0, Ordering::Release);
     }
 
-    /// Where the code at host address `pc` goes on after a fault.
-    fn stub(&self, pc: u64) -> Option<u64> {
+    /// The record to leave the code at host address `pc` through after a fault.
+    fn record(&self, pc: u64) -> Option<u32> {
         let offset = pc.checked_sub(self.code).filter(|offset| *offset < self.code_len)? as u32;
         let used = self.used.load(Ordering::Acquire) as usize;
         // SAFETY: entries below `used` are written.
         let entries = unsafe { std::slice::from_raw_parts(self.entries, used) };
         let behind = entries.partition_point(|fault| fault.start <= offset);
         let fault = entries[..behind].last().filter(|fault| offset < fault.end)?;
-        Some(self.code + u64::from(fault.stub))
+        Some(fault.record)
     }
 }
 
@@ -128,9 +133,11 @@ pub unsafe fn recover(info: *const libc::siginfo_t, context: *mut libc::c_void) 
     }
     for slot in &TABLES {
         // SAFETY: a table takes itself out before it goes, when no code of its buffer runs.
-        let stub = unsafe { slot.load(Ordering::Acquire).as_ref() }.and_then(|table| table.stub(pc));
-        if let Some(stub) = stub {
-            regs[libc::REG_RIP as usize] = stub as i64;
+        let Some(table) = (unsafe { slot.load(Ordering::Acquire).as_ref() }) else { continue };
+        if let Some(record) = table.record(pc) {
+            regs[libc::REG_RCX as usize] = record.into();
+            regs[libc::REG_RDX as usize] = exit::RETRY.into();
+            regs[libc::REG_RIP as usize] = table.leave as i64;
             return true;
         }
     }

@@ -4,7 +4,8 @@
 //! In generated code rbx is the CPU header; rax, rcx, rdx and xmm0 to xmm2 belong to the emitter of the current
 //! operation, so that shifts, multiplications, TLB probes and helper results need no register allocation; the other
 //! eleven general and thirteen float registers hold values, vectors in the latter. I32 and Bool values keep the upper
-//! half of their register zero. What is rarely needed stands behind the region's code, in stubs; vector constants follow.
+//! half of their register zero. What is rarely needed stands behind the region's code, in stubs; vector constants follow. What
+//! a rare way out has to know is no code at all: [`records`].
 
 #![allow(clippy::useless_conversion)] // `dynasm!` converts register numbers that are bytes already.
 
@@ -20,6 +21,7 @@ mod integer;
 mod listing;
 mod memory;
 mod moves;
+mod records;
 mod stubs;
 mod terminators;
 mod vector;
@@ -32,3 +34,4 @@ pub use buffer::{CodeBuffer, Runner};
 pub use faults::{Fault, recover};
 pub use features::HostFeatures;
 pub use listing::disassemble;
+pub(super) use records::{access, leave};

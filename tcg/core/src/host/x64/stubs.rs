@@ -78,56 +78,10 @@ impl Emit<'_> {
 
     /// The slow path of a memory access whose address is in rax.
     fn memory_call(&mut self, v: Value, inst: &Inst, helper: CoreHelper) {
-        if inst.ty == Ty::V128 {
-            return self.vector_memory_call(v, inst);
-        }
-        let kept = self.kept(v, inst);
-        self.save(kept);
-        let [_, second, third] = inst.args;
-        // Arguments go to rdx, rcx and r8 first: no value lives in the first two, and r8 comes when all are read.
-        match helper {
-            CoreHelper::Load => self.constant_to_gpr(inst.imm, RDX),
-            CoreHelper::Store | CoreHelper::Rmw => {
-                self.read_gpr(second, RDX);
-                self.constant_to_gpr(inst.imm, RCX);
-            }
-            _ => {
-                self.read_gpr(second, RDX);
-                self.read_gpr(third, RCX);
-                self.constant_to_gpr(inst.imm, 8);
-            }
-        }
+        let record = self.access_record(v, inst, helper);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov rsi, rax);
-        self.call_helper(helper as u16);
-        self.restore(kept);
-        self.leave_on_status(inst.snap);
-        if inst.result() == Ty::I32 {
-            let ops = &mut self.ops;
-            dynasm!(ops ; .arch x64 ; mov eax, eax);
-        }
-        self.write_gpr(RAX, v);
-    }
-
-    /// The slow path of a load or store of 16 bytes whose address is in rax.
-    fn vector_memory_call(&mut self, v: Value, inst: &Inst) {
-        let kept = self.kept(v, inst);
-        self.save(kept);
-        let helper = if inst.op == Op::Store {
-            self.pass_vector(0, inst.args[1]);
-            CoreHelper::StoreVector
-        } else {
-            CoreHelper::LoadVector
-        };
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov rsi, rax);
-        self.constant_to_gpr(inst.imm, RDX);
-        self.call_helper(helper as u16);
-        self.restore(kept);
-        self.leave_on_status(inst.snap);
-        if inst.op == Op::Load {
-            self.take_vector(v);
-        }
+        dynasm!(ops ; .arch x64 ; mov ecx, record as i32);
+        self.call_to(self.shared.access);
     }
 
     /// Stores `v` to place `n` of [`CpuHeader::vectors`]; a scalar to the low bits. Uses rcx and xmm1.
@@ -259,34 +213,18 @@ impl Emit<'_> {
     /// Leaves the region through `snap` if the status in rdx is not zero.
     fn leave_on_status(&mut self, snap: SnapId) {
         let on = self.ops.new_dynamic_label();
+        let record = self.state_record(snap);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; test edx, edx ; jz =>on);
-        self.put_in_order(snap);
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov eax, edx);
-        self.jump_to(self.epilogue);
+        dynasm!(ops ; .arch x64 ; test edx, edx ; jz =>on ; mov ecx, record as i32);
+        self.jump_to(self.shared.leave);
         self.ops.dynamic_label(on);
     }
 
     /// Leaves the region through `snap` with `code`.
-    pub fn leave_by(&mut self, snap: SnapId, code: u32) {
-        self.put_in_order(snap);
+    fn leave_by(&mut self, snap: SnapId, code: u32) {
+        let record = self.state_record(snap);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov eax, code as i32);
-        self.jump_to(self.epilogue);
-    }
-
-    /// Makes the state what `snap` says; edx stays.
-    fn put_in_order(&mut self, snap: SnapId) {
-        let region = self.region;
-        let (snap, regs) = (&region.snaps[snap.0 as usize], region.outdated(snap));
-        for (reg, value) in regs {
-            self.store_reg(*reg, *value);
-        }
-        self.count(snap.retired);
-        self.code_addr_to_gpr(snap.pc, RAX);
-        let pc = offset_of!(CpuHeader, pc) as i32;
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov [rbx + pc], rax);
+        dynasm!(ops ; .arch x64 ; mov ecx, record as i32 ; mov edx, code as i32);
+        self.jump_to(self.shared.leave);
     }
 }

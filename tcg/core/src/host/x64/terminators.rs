@@ -120,7 +120,7 @@ impl Emit<'_> {
         self.code_addr_to_gpr(pc, RAX);
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; mov [rbx + PC], rax ; mov eax, code as i32);
-        self.jump_to(self.epilogue);
+        self.jump_to(self.shared.epilogue);
     }
 
     /// Compares the attention request with zero.
@@ -203,9 +203,9 @@ impl Emit<'_> {
             ; mov [rbx + PC], rax
             ; mov eax, exit::REQUEST as i32
         );
-        self.jump_to(self.epilogue);
+        self.jump_to(self.shared.epilogue);
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; =>miss ; mov [rbx + PC], rax ; mov eax, exit::LOOKUP as i32);
-        self.jump_to(self.epilogue);
+        self.jump_to(self.shared.epilogue);
     }
 }

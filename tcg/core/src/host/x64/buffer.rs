@@ -4,7 +4,7 @@ use super::compile::{Code, Compiler, Frame, Setting, Shared};
 use super::faults::FaultTable;
 use super::features::HostFeatures;
 use super::records::RecordTable;
-use crate::cpu::CpuHeader;
+use crate::cpu::{CpuHeader, exit};
 use crate::host::helpers::CoreHelper;
 use crate::host::memory::CodeMemory;
 use crate::host::{CompileError, Compiled, Env, Site};
@@ -193,6 +193,7 @@ fn shared_code() -> (Vec<u8>, Shared) {
     let control = offset_of!(CpuHeader, fp_control) as i32;
     let helpers = offset_of!(CpuHeader, helpers) as i32;
     let helper = |helper: CoreHelper| helper as i32 * size_of::<usize>() as i32;
+    let pc = offset_of!(CpuHeader, pc) as i32;
     let frame = Frame::BYTES;
     dynasm!(ops
         ; .arch x64
@@ -202,6 +203,33 @@ fn shared_code() -> (Vec<u8>, Shared) {
         ; ldmxcsr [rbx + control]
         ; jmp rsi
     );
+    let exit_at = |ops: &mut VecAssembler<X64Relocation>, near: bool| {
+        let (records, link_site) = (offset_of!(CpuHeader, records), offset_of!(CpuHeader, link_site));
+        let (records, link_site) = (records as i32, link_site as i32);
+        let at = ops.offset().0 as u32;
+        dynasm!(ops
+            ; .arch x64
+            ; mov rax, [rbx + records]
+            ; lea rcx, [rax + rcx * 4]
+            ; mov eax, [rcx]
+            ; mov [rbx + link_site], eax
+            ; mov rax, [rcx + 4]
+        );
+        if near {
+            let page = offset_of!(CpuHeader, page) as i32;
+            dynasm!(ops ; .arch x64 ; add rax, [rbx + page]);
+        }
+        dynasm!(ops ; .arch x64 ; mov [rbx + pc], rax ; movzx eax, dl ; jmp ->epilogue);
+        at
+    };
+    let (absolute, near) = (exit_at(&mut ops, false), exit_at(&mut ops, true));
+    let for_address = |ops: &mut VecAssembler<X64Relocation>, code: u32| {
+        let at = ops.offset().0 as u32;
+        dynasm!(ops ; .arch x64 ; mov [rbx + pc], rax ; mov eax, code as i32 ; jmp ->epilogue);
+        at
+    };
+    let lookup = for_address(&mut ops, exit::LOOKUP);
+    let request = for_address(&mut ops, exit::REQUEST);
     let leave = ops.offset().0 as u32;
     save_all(&mut ops, 0);
     dynasm!(ops
@@ -211,7 +239,6 @@ fn shared_code() -> (Vec<u8>, Shared) {
         ; mov rax, [rbx + helpers]
         ; call QWORD [rax + helper(CoreHelper::Leave)]
     );
-    let epilogue = ops.offset().0 as u32;
     dynasm!(ops
         ; .arch x64
         ; ->epilogue:
@@ -247,5 +274,8 @@ fn shared_code() -> (Vec<u8>, Shared) {
         ; add rsp, above
         ; jmp ->epilogue
     );
-    (ops.finalize().expect("all labels are here"), Shared { epilogue, leave, access })
+    (
+        ops.finalize().expect("all labels are here"),
+        Shared { lookup, request, exit: absolute, exit_near: near, leave, access },
+    )
 }

@@ -81,8 +81,14 @@ pub struct Setting {
 /// Code that all regions share.
 #[derive(Clone, Copy)]
 pub struct Shared {
-    /// Leaves with the code in eax.
-    pub epilogue: u32,
+    /// Leaves for the guest address in rax, whose translation is wanted.
+    pub lookup: u32,
+    /// Leaves for the guest address in rax, since somebody wants attention.
+    pub request: u32,
+    /// Leaves with the code in dl by the exit record in ecx, which has the whole guest address.
+    pub exit: u32,
+    /// The same, with an address relative to [`crate::cpu::CpuHeader::page`].
+    pub exit_near: u32,
     /// Leaves with the code in edx through the state record in ecx.
     pub leave: u32,
     /// Carries out the access record in ecx, at the address in rax. To be called.
@@ -425,6 +431,13 @@ impl<'a> Emit<'a> {
     pub fn jump_to(&mut self, target: u32) {
         let next = self.here() + 5;
         self.ops.push(0xe9);
+        self.ops.push_i32(target.wrapping_sub(next) as i32);
+    }
+
+    /// A conditional jump to an offset of the buffer.
+    pub fn jump_if_not_equal_to(&mut self, target: u32) {
+        let next = self.here() + 6;
+        self.ops.extend(&[0x0f, 0x85]);
         self.ops.push_i32(target.wrapping_sub(next) as i32);
     }
 

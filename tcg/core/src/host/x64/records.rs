@@ -2,8 +2,9 @@
 //!
 //! A *state record* is a snapshot with the places of its values: whoever leaves through it has the guest's state put in order.
 //! An *access record* is a memory access whose fast path was not taken: which helper does it, where its operands are, where
-//! the result goes, and the state record to leave through. Code enters one of the two shared routines
-//! ([`super::buffer`]) with the record's number; they save all registers and call [`leave`] or [`access`].
+//! the result goes, and the state record to leave through. Code enters one of two shared routines
+//! ([`super::buffer`]) with the record's number; they save all registers and call [`leave`] or [`access`]. An *exit record* is
+//! the number of an exit and the guest address that it leads to; the shared code itself reads it.
 
 use super::compile::{Emit, Frame};
 use crate::cpu::{CpuHeader, HelperFn, HelperResult};
@@ -77,10 +78,8 @@ impl Emit<'_> {
         let number = self.first_record + self.records.len() as u32;
         let region = self.region;
         let (snapshot, outdated) = (&region.snaps[snap.0 as usize], region.outdated(snap));
-        let (pc, flags) = match self.env.direct {
-            true => (snapshot.pc, 0),
-            false => (snapshot.pc.wrapping_sub(region.pc & !(PAGE_SIZE - 1)), RELATIVE),
-        };
+        let (pc, relative) = self.from_page(snapshot.pc);
+        let flags = if relative { RELATIVE } else { 0 };
         self.word64(pc);
         self.records.push(u32::try_from(snapshot.retired).expect("the verifier's limit"));
         self.records.push(outdated.len() as u32 | flags);
@@ -114,6 +113,22 @@ impl Emit<'_> {
         }
         args.iter().for_each(|arg| self.place_word(*arg, 0));
         number
+    }
+
+    /// Number of the record of exit `number`, which leaves for `pc`.
+    pub fn exit_record(&mut self, number: u32, pc: u64) -> u32 {
+        let record = self.first_record + self.records.len() as u32;
+        self.records.push(number);
+        self.word64(self.from_page(pc).0);
+        record
+    }
+
+    /// An address of guest code as records have it, and whether it is relative.
+    fn from_page(&self, pc: u64) -> (u64, bool) {
+        match self.env.direct {
+            true => (pc, false),
+            false => (pc.wrapping_sub(self.region.pc & !(PAGE_SIZE - 1)), true),
+        }
     }
 
     fn word64(&mut self, value: u64) {

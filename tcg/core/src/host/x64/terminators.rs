@@ -12,8 +12,6 @@ use base::PAGE_SHIFT;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::{offset_of, size_of};
 
-const PC: i32 = offset_of!(CpuHeader, pc) as i32;
-
 impl Emit<'_> {
     /// The end of the block whose code is number `at` in order.
     pub fn terminator(&mut self, at: usize, term: &Term) {
@@ -115,12 +113,9 @@ impl Emit<'_> {
         }
     }
 
-    /// Leaves with `code` at `pc`.
+    /// Leaves with `code` at `pc`, by no exit that can be linked.
     fn leave(&mut self, pc: u64, code: u32) {
-        self.code_addr_to_gpr(pc, RAX);
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov [rbx + PC], rax ; mov eax, code as i32);
-        self.jump_to(self.shared.epilogue);
+        self.leave_from(0, pc, code);
     }
 
     /// Compares the attention request with zero.
@@ -166,10 +161,10 @@ impl Emit<'_> {
 
     /// Leaves with `code` at `pc`, saying that it was by exit `number`.
     fn leave_from(&mut self, number: u32, pc: u64, code: u32) {
-        let at = offset_of!(CpuHeader, link_site) as i32;
+        let record = self.exit_record(number, pc);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov DWORD [rbx + at], number as i32);
-        self.leave(pc, code);
+        dynasm!(ops ; .arch x64 ; mov ecx, record as i32 ; mov dl, code as i8);
+        self.jump_to(if self.env.direct { self.shared.exit } else { self.shared.exit_near });
     }
 
     fn indirect(&mut self, target: Value) {
@@ -181,31 +176,21 @@ impl Emit<'_> {
         let shift = (size_of::<JumpEntry>() / 2).trailing_zeros() as i8;
         let mask = ((JUMP_ENTRIES - 1) * size_of::<JumpEntry>()) as i32;
         let (page, in_page) = (offset_of!(CpuHeader, page) as i32, -(1i32 << PAGE_SHIFT));
-        let (requested, miss) = (self.ops.new_dynamic_label(), self.ops.new_dynamic_label());
+        self.jump_if_not_equal_to(self.shared.request);
         let ops = &mut self.ops;
         dynasm!(ops
             ; .arch x64
-            ; jne =>requested
             ; mov rcx, rax
             ; shl rcx, shift
             ; and ecx, mask
             ; add rcx, [rbx + jumps]
             ; cmp rax, [rcx + key]
-            ; jne =>miss
         );
+        self.jump_if_not_equal_to(self.shared.lookup);
+        let ops = &mut self.ops;
         if !self.env.direct {
             dynasm!(ops ; .arch x64 ; and rax, in_page ; mov [rbx + page], rax);
         }
-        dynasm!(ops
-            ; .arch x64
-            ; jmp QWORD [rcx + code]
-            ; =>requested
-            ; mov [rbx + PC], rax
-            ; mov eax, exit::REQUEST as i32
-        );
-        self.jump_to(self.shared.epilogue);
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; =>miss ; mov [rbx + PC], rax ; mov eax, exit::LOOKUP as i32);
-        self.jump_to(self.shared.epilogue);
+        dynasm!(ops ; .arch x64 ; jmp QWORD [rcx + code]);
     }
 }

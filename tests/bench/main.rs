@@ -1,24 +1,27 @@
 //! How fast Mimic is beside QEMU and beside the host: the boot of a stock kernel, and small C programs inside the
-//! booted guest. Run by `tests/bench/run`.
+//! booted guest; or, with `--user GUEST`, those programs and the distribution's as processes. Run by `tests/bench/run`.
 //!
 //! The sides take turns, round by round, so that a busy machine is busy for all of them; the best round of each counts.
-//! Needs QEMU, `gcc` and `riscv64-linux-gnu-gcc` (`.ci/peers` installs them), and the image `debian-bench` (`mimic image
-//! pull debian-bench`).
+//! Needs QEMU, `gcc` and the guest's cross compiler (`.ci/peers` installs them). Without `--user` it also needs the image
+//! `debian-bench` (`mimic image pull debian-bench`); the distribution's programs come from the folder `--root`, which `mimic
+//! image root` makes.
 
 mod clock;
+mod packages;
 mod programs;
 mod sides;
 mod table;
 
 use clock::Clock;
 use guest_images::Store;
+use packages::Task;
 use programs::{PROGRAMS, Program};
-use sides::{Emulator, Native, Side, Times};
-use std::path::PathBuf;
+use sides::{Emulator, Processes, Side, Times};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str =
-    "usage: tests/bench/run [--rounds N] [--only NAME,...] [--clock wall|cpu] [--mimic PATH] [--qemu PATH]";
+const USAGE: &str = "usage: tests/bench/run [--user riscv64|aarch64 [--root DIR]] [--rounds N] [--only NAME,...] \
+     [--clock wall|cpu] [--mimic PATH] [--qemu PATH]";
 
 /// What was asked for.
 struct Options {
@@ -27,7 +30,12 @@ struct Options {
     only: Vec<String>,
     clock: Clock,
     mimic: PathBuf,
-    qemu: PathBuf,
+    /// The peer that was named, if one was.
+    qemu: Option<PathBuf>,
+    /// Processes of this guest instead of a machine.
+    user: Option<String>,
+    /// Where the guest's distribution is.
+    root: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -50,7 +58,9 @@ fn options() -> Result<Options, String> {
         only: Vec::new(),
         clock: Clock::Wall,
         mimic: beside.with_file_name("mimic"),
-        qemu: "qemu-system-riscv64".into(),
+        qemu: None,
+        user: None,
+        root: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -69,7 +79,17 @@ fn options() -> Result<Options, String> {
                 }
             }
             "--mimic" => options.mimic = value()?.into(),
-            "--qemu" => options.qemu = value()?.into(),
+            "--qemu" => options.qemu = Some(value()?.into()),
+            "--user" => {
+                let guest = value()?;
+                if !["riscv64", "aarch64"].contains(&&*guest) {
+                    return Err(format!(
+                        "--user {guest}: there is no such guest; there are riscv64, aarch64"
+                    ));
+                }
+                options.user = Some(guest);
+            }
+            "--root" => options.root = Some(value()?.into()),
             "--help" => {
                 println!("{USAGE}");
                 std::process::exit(0)
@@ -77,35 +97,94 @@ fn options() -> Result<Options, String> {
             _ => return Err(format!("there is no option {word}; {USAGE}")),
         }
     }
-    let names = || PROGRAMS.iter().map(|program| program.name).chain(["boot"]);
+    let names = || PROGRAMS.iter().map(|program| program.name).chain(["boot", "start", "distribution"]);
     if let Some(unknown) = options.only.iter().find(|name| names().all(|known| known != **name)) {
         let names: Vec<_> = names().collect();
         return Err(format!("--only {unknown}: there is no such program; there are {}", names.join(", ")));
     }
+    if options.root.is_some() && options.user.is_none() {
+        return Err("--root says where processes find the distribution; it needs --user".into());
+    }
     Ok(options)
 }
 
+/// Whether something of this name was asked for.
+fn wanted(options: &Options, name: &str) -> bool {
+    options.only.is_empty() || options.only.iter().any(|only| only == name)
+}
+
 fn run(options: &Options) -> Result<String, String> {
-    let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
-    let chosen: Vec<&'static Program> = PROGRAMS.iter().filter(|program| wanted(program.name)).collect();
+    let chosen: Vec<&'static Program> =
+        PROGRAMS.iter().filter(|program| wanted(options, program.name)).collect();
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot make a folder: {error}"))?;
+    match &options.user {
+        Some(guest) => run_processes(options, guest, &chosen, folder.path()),
+        None => run_machines(options, &chosen, folder.path()),
+    }
+}
+
+fn run_processes(
+    options: &Options,
+    guest: &str,
+    chosen: &[&'static Program],
+    folder: &Path,
+) -> Result<String, String> {
+    let built = programs::build(chosen, guest, folder)?;
+    let mut tasks: Vec<Task> = packages::small(&built, guest, folder)?;
+    tasks.retain(|task| task.class != "start" || wanted(options, "start"));
+    let mut prefix = Vec::new();
+    if let Some(root) = options.root.as_ref().filter(|_| wanted(options, "distribution")) {
+        tasks.extend(packages::packages(root, guest, folder)?);
+        prefix = vec!["-L".to_owned(), root.display().to_string()];
+    }
+    // A link of this name chooses the guest.
+    let mimic = folder.join(format!("qemu-{guest}"));
+    let program = std::fs::canonicalize(&options.mimic)
+        .map_err(|error| format!("--mimic {}: {error}", options.mimic.display()))?;
+    std::os::unix::fs::symlink(program, &mimic).map_err(|error| format!("cannot make a link: {error}"))?;
+    let qemu = options.qemu.clone().unwrap_or_else(|| format!("qemu-{guest}").into());
+    let clock = options.clock;
+    let sides: [Box<dyn Side>; 3] = [
+        Box::new(Processes::native(&tasks, clock)),
+        Box::new(Processes::emulated(qemu, prefix.clone(), &tasks, clock)),
+        Box::new(Processes::emulated(mimic, prefix, &tasks, clock)),
+    ];
+    let times = measure(&sides, options.rounds, false)?;
+    let rows: Vec<_> = tasks.iter().map(|task| (task.name, task.class)).collect();
+    Ok(table::report(&rows, false, times.each_ref()))
+}
+
+fn run_machines(options: &Options, chosen: &[&'static Program], folder: &Path) -> Result<String, String> {
     let guest = Store::open_default()
         .and_then(|store| store.path("debian-bench"))
         .map_err(|_| "the image debian-bench is not here; mimic image pull debian-bench".to_string())?;
-    let folder = tempfile::tempdir().map_err(|error| format!("cannot make a folder: {error}"))?;
-    let built = programs::build(&chosen, folder.path())?;
-
-    let emulator =
-        |program: &PathBuf, first| Emulator::new((program.clone(), first), &guest, &built, options.clock);
-    let mut sides: Vec<(Box<dyn Side>, Times)> = vec![
-        (Box::new(Native::new(&built, options.clock)), Times::new()),
-        (Box::new(emulator(&options.qemu, &[])), Times::new()),
-        (Box::new(emulator(&options.mimic, &["system", "riscv64"])), Times::new()),
+    let built = programs::build(chosen, "riscv64", folder)?;
+    let initrd = programs::pack_all(&built, "riscv64", folder)?;
+    let mut tasks = packages::small(&built, "riscv64", folder)?;
+    tasks.retain(|task| task.class != "start");
+    let qemu = options.qemu.clone().unwrap_or_else(|| "qemu-system-riscv64".into());
+    let emulator = |program: PathBuf, first| {
+        Box::new(Emulator::new((program, first), &guest, (&built, &initrd), options.clock))
+    };
+    let sides: [Box<dyn Side>; 3] = [
+        Box::new(Processes::native(&tasks, options.clock)),
+        emulator(qemu, &[]),
+        emulator(options.mimic.clone(), &["system", "riscv64"]),
     ];
-    for round in 1..=options.rounds {
-        for (side, best) in &mut sides {
-            eprintln!("round {round} of {}: {}", options.rounds, side.name());
+    let boot = wanted(options, "boot");
+    let times = measure(&sides, options.rounds, boot)?;
+    let rows: Vec<_> = chosen.iter().map(|program| (program.name, program.class)).collect();
+    Ok(table::report(&rows, boot, times.each_ref()))
+}
+
+/// The best times of each side.
+fn measure(sides: &[Box<dyn Side + '_>; 3], rounds: u32, boot: bool) -> Result<[Times; 3], String> {
+    let mut best = [const { Times::new() }; 3];
+    for round in 1..=rounds {
+        for (side, best) in sides.iter().zip(&mut best) {
+            eprintln!("round {round} of {rounds}: {}", side.name());
             let mut times = Times::new();
-            if wanted("boot") {
+            if boot {
                 times.extend(side.boot()?.map(|time| ("boot", time)));
             }
             times.extend(side.programs()?);
@@ -115,6 +194,5 @@ fn run(options: &Options) -> Result<String, String> {
             }
         }
     }
-    let [native, qemu, mimic] = [0, 1, 2].map(|n| &sides[n].1);
-    Ok(table::report(&chosen, wanted("boot"), [native, qemu, mimic]))
+    Ok(best)
 }

@@ -1,4 +1,4 @@
-//! The programs: what they are, and their building for the host and for the guest.
+//! The programs: what they are, and their building for the host and for a guest.
 
 use guest_images::cpio;
 use guest_images::tree::{Kind, Node, Tree};
@@ -20,11 +20,14 @@ pub static PROGRAMS: &[Program] = &[
     Program { name: "sort", class: "integer" },
     Program { name: "recursion", class: "control" },
     Program { name: "threaded", class: "control" },
+    Program { name: "objects", class: "control" },
     Program { name: "chase", class: "memory" },
     Program { name: "lz", class: "memory" },
+    Program { name: "hash", class: "memory" },
     Program { name: "nbody", class: "float" },
     Program { name: "mandelbrot", class: "float" },
     Program { name: "matmul", class: "float" },
+    Program { name: "vectors", class: "vector" },
     Program { name: "strings", class: "string" },
 ];
 
@@ -41,34 +44,40 @@ pub struct Built {
     pub guest: PathBuf,
 }
 
-/// What there is to run.
-pub struct Binaries {
-    /// The programs.
-    pub programs: Vec<Built>,
-    /// An initial file system whose `/init` runs them.
-    pub initrd: PathBuf,
-}
+/// The folder of this benchmark.
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench");
 
-/// Builds `programs` in `folder`.
-pub fn build(programs: &[&'static Program], folder: &Path) -> Result<Binaries, String> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench");
+/// Builds `programs` in `folder`, for the host and for the guest whose GNU name is `guest`.
+pub fn build(programs: &[&'static Program], guest: &str, folder: &Path) -> Result<Vec<Built>, String> {
+    let compiler = compiler(guest);
     let mut built = Vec::new();
     for program in programs {
-        let source = sources.join("programs").join(program.name).with_extension("c");
+        let source = Path::new(SOURCES).join("programs").join(program.name).with_extension("c");
         let native = folder.join(format!("{}-native", program.name));
         let guest = folder.join(program.name);
         compile("gcc", &source, &native)?;
-        compile("riscv64-linux-gnu-gcc", &source, &guest)?;
+        compile(&compiler, &source, &guest)?;
         built.push(Built { program, native, guest });
     }
-    let init = folder.join("init");
-    compile("riscv64-linux-gnu-gcc", &sources.join("init.c"), &init)?;
-    let initrd = folder.join("initrd.cpio");
-    pack(&built, &init, &initrd).map_err(|error| format!("cannot write the initial file system: {error}"))?;
-    Ok(Binaries { programs: built, initrd })
+    Ok(built)
 }
 
-fn compile(compiler: &str, source: &Path, to: &Path) -> Result<(), String> {
+/// The compiler for a guest.
+pub fn compiler(guest: &str) -> String {
+    format!("{guest}-linux-gnu-gcc")
+}
+
+/// Makes an initial file system in `folder` whose `/init` runs the programs.
+pub fn pack_all(built: &[Built], guest: &str, folder: &Path) -> Result<PathBuf, String> {
+    let init = folder.join("init");
+    compile(&compiler(guest), &Path::new(SOURCES).join("init.c"), &init)?;
+    let initrd = folder.join("initrd.cpio");
+    pack(built, &init, &initrd).map_err(|error| format!("cannot write the initial file system: {error}"))?;
+    Ok(initrd)
+}
+
+/// Compiles and links one file.
+pub fn compile(compiler: &str, source: &Path, to: &Path) -> Result<(), String> {
     let run = Command::new(compiler).args(FLAGS).arg("-o").arg(to).arg(source).arg("-lm").output();
     let run = run.map_err(|error| format!("cannot start {compiler}: {error}; .ci/peers installs it"))?;
     if run.status.success() {

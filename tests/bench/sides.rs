@@ -1,12 +1,13 @@
-//! What is compared: the host itself, and system emulators with a guest. A user-mode emulator would be one more [`Side`].
+//! What is compared: processes, on the host itself and under a user-mode emulator, and system emulators with a guest.
 
 use crate::clock::Clock;
-use crate::programs::{Binaries, Built};
+use crate::packages::Task;
+use crate::programs::Built;
 use guest_images::Guest;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,22 +24,53 @@ pub trait Side {
     fn programs(&self) -> Result<Times, String>;
 }
 
-/// The host.
-pub struct Native<'a> {
-    binaries: &'a Binaries,
+/// Programs as processes of the host.
+pub struct Processes<'a> {
+    /// A user-mode emulator and the first words of its command line; the host itself if there is none.
+    emulator: Option<(PathBuf, Vec<String>)>,
+    tasks: &'a [Task],
     clock: Clock,
 }
 
-impl<'a> Native<'a> {
-    /// Programs on the host.
-    pub fn new(binaries: &'a Binaries, clock: Clock) -> Self {
-        Self { binaries, clock }
+impl<'a> Processes<'a> {
+    /// `tasks` on the host itself.
+    pub fn native(tasks: &'a [Task], clock: Clock) -> Self {
+        Self { emulator: None, tasks, clock }
+    }
+
+    /// `tasks` under an emulator whose command line begins with the words `first`.
+    pub fn emulated(program: PathBuf, first: Vec<String>, tasks: &'a [Task], clock: Clock) -> Self {
+        Self { emulator: Some((program, first)), tasks, clock }
+    }
+
+    fn run(&self, task: &Task) -> Result<Option<(&'static str, Duration)>, String> {
+        let words = if self.emulator.is_some() { &task.guest } else { &task.native };
+        let Some((program, args)) = words.split_first() else { return Ok(None) };
+        let mut command = match &self.emulator {
+            None => Command::new(program),
+            Some((emulator, first)) => {
+                let mut command = Command::new(emulator);
+                command.args(first).arg(program);
+                command
+            }
+        };
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let start = Instant::now();
+        let before = self.clock.of_ended(start);
+        for _ in 0..task.times {
+            let end = command.output().map_err(|error| format!("cannot start {}: {error}", self.name()))?;
+            if !end.status.success() {
+                let said = String::from_utf8_lossy(&end.stderr);
+                return Err(format!("{}: {}", wrong(task.name, &self.name()), said.trim()));
+            }
+        }
+        Ok(Some((task.name, self.clock.of_ended(start) - before)))
     }
 }
 
-impl Side for Native<'_> {
+impl Side for Processes<'_> {
     fn name(&self) -> String {
-        "native".into()
+        self.emulator.as_ref().map_or("native".into(), |(program, _)| program.display().to_string())
     }
 
     fn boot(&self) -> Result<Option<Duration>, String> {
@@ -46,18 +78,7 @@ impl Side for Native<'_> {
     }
 
     fn programs(&self) -> Result<Times, String> {
-        let run = |one: &Built| {
-            let start = Instant::now();
-            let before = self.clock.of_ended(start);
-            let end = Command::new(&one.native).output().map_err(|error| error.to_string())?;
-            let time = self.clock.of_ended(start) - before;
-            if end.status.success() {
-                Ok((one.program.name, time))
-            } else {
-                Err(wrong(one.program.name, "native"))
-            }
-        };
-        self.binaries.programs.iter().map(run).collect()
+        self.tasks.iter().filter_map(|task| self.run(task).transpose()).collect()
     }
 }
 
@@ -70,7 +91,8 @@ pub struct Emulator<'a> {
     program: PathBuf,
     first: Vec<String>,
     guest: &'a Guest,
-    binaries: &'a Binaries,
+    /// The programs, and the initial file system that runs them.
+    binaries: (&'a [Built], &'a Path),
     clock: Clock,
 }
 
@@ -82,7 +104,7 @@ impl<'a> Emulator<'a> {
     pub fn new(
         (program, first): (PathBuf, &[&str]),
         guest: &'a Guest,
-        binaries: &'a Binaries,
+        binaries: (&'a [Built], &'a Path),
         clock: Clock,
     ) -> Self {
         let first = first.iter().copied().map(String::from).collect();
@@ -148,23 +170,24 @@ impl Side for Emulator<'_> {
     }
 
     fn programs(&self) -> Result<Times, String> {
-        if self.binaries.programs.is_empty() {
+        let (built, initrd) = self.binaries;
+        if built.is_empty() {
             return Ok(Times::new());
         }
-        let child = self.start(self.binaries.initrd.as_os_str(), "console=ttyS0 quiet")?;
+        let child = self.start(initrd.as_os_str(), "console=ttyS0 quiet")?;
         let (mut times, mut start) = (Times::new(), Duration::ZERO);
         self.watch(child, |line, at| {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[..] {
                 ["BEGIN", _] => start = at,
                 ["END", name, "0"] => {
-                    let known = self.binaries.programs.iter().map(|one| one.program.name);
+                    let known = built.iter().map(|one| one.program.name);
                     times.extend(known.filter(|known| *known == name).map(|known| (known, at - start)));
                 }
                 _ => {}
             }
         })?;
-        match self.binaries.programs.iter().find(|one| !times.contains_key(one.program.name)) {
+        match built.iter().find(|one| !times.contains_key(one.program.name)) {
             Some(missing) => Err(wrong(missing.program.name, &self.name())),
             None => Ok(times),
         }

@@ -1,6 +1,5 @@
 //! The table: a line a program, and the geometric mean of each class.
 
-use crate::programs::Program;
 use crate::sides::Times;
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,8 +7,8 @@ use std::time::Duration;
 /// A number for a line's column, if there is one.
 type Cell = Option<f64>;
 
-/// The report on `programs`, and on the boot; times of the host, QEMU and Mimic.
-pub fn report(programs: &[&'static Program], boot: bool, sides: [&Times; 3]) -> String {
+/// The report on programs, each a name and a class, and on the boot; times of the host, QEMU and Mimic.
+pub fn report(programs: &[(&'static str, &'static str)], boot: bool, sides: [&Times; 3]) -> String {
     let mut out = String::new();
     let mut line = |first: &str, cells: [String; 5]| {
         let [native, qemu, mimic, faster, slower] = cells;
@@ -21,25 +20,28 @@ pub fn report(programs: &[&'static Program], boot: bool, sides: [&Times; 3]) -> 
     if boot {
         line("boot", cells(sides, "boot"));
     }
-    let classes: Vec<&str> = programs.iter().map(|program| program.class).collect();
-    let mut last = "";
-    for class in classes {
-        if class == last {
-            continue;
-        }
-        last = class;
-        let members = programs.iter().filter(|program| program.class == class);
-        for program in members.clone() {
-            line(program.name, cells(sides, program.name));
-        }
+    let means = |members: &[&str]| {
         let mean = |ratio: fn([&Times; 3], &str) -> Cell| {
-            let logs: Vec<f64> = members.clone().filter_map(|p| ratio(sides, p.name)).map(f64::ln).collect();
+            let logs: Vec<f64> = members.iter().filter_map(|name| ratio(sides, name)).map(f64::ln).collect();
             let mean = logs.iter().sum::<f64>() / logs.len() as f64;
             times((!logs.is_empty()).then(|| mean.exp()))
         };
         let empty = String::new;
-        line(&format!("  {class}, mean"), [empty(), empty(), empty(), mean(faster), mean(slower)]);
+        [empty(), empty(), empty(), mean(faster), mean(slower)]
+    };
+    let mut last = "";
+    for (_, class) in programs {
+        if *class == last {
+            continue;
+        }
+        last = class;
+        let members = programs.iter().filter(|(_, of)| of == class);
+        let members: Vec<&str> = members.map(|(name, _)| *name).collect();
+        members.iter().for_each(|name| line(name, cells(sides, name)));
+        line(&format!("  {class}, mean"), means(&members));
     }
+    let all: Vec<&str> = programs.iter().map(|(name, _)| *name).collect();
+    line("all, mean", means(&all));
     out
 }
 

@@ -218,7 +218,8 @@ impl Arch for Riscv {
     fn cpu_info(cpu: &Hart) -> String {
         let features = cpu.csr.features;
         let (isa, mmu) = (features.isa_string(), features.mmu_type());
-        let mmu = mmu.trim_start_matches("riscv,");
+        // The addresses of a process end below what Sv48 gives it.
+        let mmu = mmu.trim_start_matches("riscv,").replace("sv57", "sv48");
         format!(
             "hart\t\t: 0\nisa\t\t: {isa}\nmmu\t\t: {mmu}\nmvendorid\t: 0x0\nmarchid\t\t: 0x0\nmimpid\t\t: 0x0\n"
         )

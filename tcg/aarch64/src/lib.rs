@@ -8,6 +8,7 @@
 //! rows name, and neither address translation nor exception entry. Left out: A32, SVE, SME, memory tagging, guarded pages,
 //! alternative float behaviour (FEAT_AFP, FEAT_RPRES), 64-byte loads and stores, common short sequences (FEAT_CSSC).
 
+pub mod board;
 pub mod cpu;
 pub mod crc;
 pub mod crypto;
@@ -15,8 +16,10 @@ pub mod decode;
 pub mod esr;
 pub mod features;
 pub mod float;
+pub mod gic;
 mod guest;
 pub mod helpers;
+pub mod irq;
 pub mod isa;
 pub mod mode;
 pub mod mops;
@@ -26,6 +29,7 @@ pub mod sem;
 mod show;
 pub mod simd;
 pub mod sysreg;
+pub mod tlbi;
 
 pub use guest::Aarch64;
 pub use print::print;

@@ -1,7 +1,9 @@
 //! System registers as one table: name, encoding, who may use them, where they are kept. D17 of the manual.
 
+use crate::board::{Board, Wiring};
 use crate::cpu::{self, Cpu};
 use crate::features::{Ext, Features, IdReg};
+use crate::tlbi::Domain;
 use base::Clock;
 use std::sync::Arc;
 use tcg_core::cpu::RegId;
@@ -64,8 +66,12 @@ pub struct System {
     pub ssbs: bool,
     /// What the system counter counts; without it the counter stands still.
     pub clock: Option<Arc<dyn Clock>>,
-    /// MPIDR_EL1.
-    pub mpidr: u64,
+    /// What the board decides.
+    pub board: Board,
+    /// What is connected.
+    pub wiring: Option<Wiring>,
+    /// The PEs that TLB maintenance is told to.
+    pub domain: Option<Arc<Domain>>,
     /// TPIDR2_EL0 and others that only hold what is written.
     pub stored: [u64; Stored::COUNT],
 }
@@ -83,7 +89,9 @@ impl System {
             dit: false,
             ssbs: false,
             clock: None,
-            mpidr: 0x8000_0000,
+            board: Board { number: 0, mpidr: 0, has_el2: false, has_el3: false, cntfrq: COUNTER_HZ },
+            wiring: None,
+            domain: None,
             stored: [0; Stored::COUNT],
         }
     }
@@ -273,7 +281,7 @@ pub static ROWS: &[Row] = &[
         encode(3, 0, 0, 0, 5),
         (1, NEVER),
         Ext::Base,
-        Place::Functions(|c| c.system.mpidr, ignore),
+        Place::Functions(|c| 1 << 31 | c.system.board.mpidr, ignore),
     ),
     row("REVIDR_EL1", encode(3, 0, 0, 0, 6), (1, NEVER), Ext::Base, Place::Functions(|_| 0, ignore)),
     row("ID_AA64PFR0_EL1", encode(3, 0, 0, 4, 0), (1, NEVER), Ext::Base, id!(Pfr0)),

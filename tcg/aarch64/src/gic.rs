@@ -1,0 +1,66 @@
+//! The GIC CPU interface as its system registers show it: GIC architecture specification (IHI 0069), 12.2. The interrupt
+//! controller is a device; the PE decodes and checks accesses and passes them on.
+
+/// Where an access is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Exception level, 1 to 3.
+    pub el: u8,
+    /// In Secure state.
+    pub secure: bool,
+}
+
+/// A register of the CPU interface. Names without `ICC_` and `_EL1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IccRegister {
+    /// Acknowledge, group 0.
+    Iar0,
+    /// Acknowledge, group 1.
+    Iar1,
+    /// End of interrupt, group 0.
+    Eoir0,
+    /// End of interrupt, group 1.
+    Eoir1,
+    /// Deactivate.
+    Dir,
+    /// Priority mask.
+    Pmr,
+    /// Binary point, group 0.
+    Bpr0,
+    /// Binary point, group 1.
+    Bpr1,
+    /// Control.
+    Ctlr,
+    /// Enable, group 0.
+    Igrpen0,
+    /// Enable, group 1.
+    Igrpen1,
+    /// Running priority.
+    Rpr,
+    /// Highest priority pending, group 0.
+    Hppir0,
+    /// Highest priority pending, group 1.
+    Hppir1,
+    /// Generates software interrupts of group 0.
+    Sgi0r,
+    /// Generates software interrupts of group 1 of the present Security state.
+    Sgi1r,
+    /// Generates software interrupts of group 1 of the other Security state.
+    Asgi1r,
+    /// Active priorities, group 0: register 0 to 3.
+    Ap0r(u8),
+    /// Active priorities, group 1: register 0 to 3.
+    Ap1r(u8),
+    /// `ICC_CTLR_EL3`.
+    CtlrEl3,
+    /// `ICC_IGRPEN1_EL3`.
+    Igrpen1El3,
+}
+
+/// The interrupt controller's side of the registers.
+pub trait GicCpuInterface: Send + Sync {
+    /// PE `cpu` reads `register`.
+    fn read(&self, cpu: usize, register: IccRegister, at: Level) -> u64;
+    /// PE `cpu` writes `register`.
+    fn write(&self, cpu: usize, register: IccRegister, value: u64, at: Level);
+}

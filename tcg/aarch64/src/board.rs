@@ -1,8 +1,10 @@
 //! What a board decides about a PE, and the wires that it connects.
 
 use crate::cpu::Cpu;
-use crate::features::Features;
+use crate::features::{Ext, Features};
 use crate::gic::GicCpuInterface;
+use crate::pstate::daif;
+use crate::sysreg::{Stored, System, hcr, scr};
 use base::{CpuLines, IrqLine, TimeBase};
 use std::sync::Arc;
 
@@ -73,30 +75,68 @@ impl Cpu {
 
     /// Connects the PE.
     pub fn wire(&mut self, wiring: Wiring) {
+        self.system.timers.wire(&wiring);
         self.system.wiring = Some(wiring);
     }
 
     /// The state after a reset: at the highest exception level there is, with its stack pointer, interrupts masked,
     /// translation off, at the address in RVBAR (0).
     pub fn reset(&mut self) {
-        let board = self.system.board;
-        self.system.el = if board.has_el3 {
+        let (features, board) = (self.system.features, self.system.board);
+        let fresh = System::new(features);
+        let old = std::mem::replace(&mut self.system, fresh);
+        let system = &mut self.system;
+        (system.board, system.wiring, system.domain) = (board, old.wiring, old.domain);
+        (system.timers, system.outstanding) = (old.timers, old.outstanding);
+        system.timers.reset(board.cntfrq);
+        system.user_ids = false;
+        system.stored = reset_registers(features, board);
+        (self.x, self.sp, self.head.pc, self.flags) = ([0; 31], 0, 0, 0);
+        (self.v, self.qc, self.head.fp_flags) = ([0; 32], 0, 0);
+        (self.tpidr_el0, self.tpidrro_el0, self.daif) = (0, 0, daif::ALL);
+        self.exclusive_addr = u64::MAX;
+        let highest = if board.has_el3 {
             3
         } else if board.has_el2 {
             2
         } else {
             1
         };
-        (self.x, self.sp, self.head.pc) = ([0; 31], 0, 0);
-        self.exclusive_addr = u64::MAX;
+        (self.system.el, self.system.sp_sel) = (highest, true);
     }
 
     /// The state in which PSCI's CPU_ON leaves a PE: after a reset, at `entry` in exception level `el` with `x0`. What
     /// levels above would have set up is set up.
     pub fn enter(&mut self, el: u8, entry: u64, x0: u64) {
         self.reset();
-        self.system.el = el;
+        let board = self.system.board;
+        if board.has_el3 && el < 3 {
+            let open = scr::NS | scr::RW | scr::HCE | scr::API | scr::APK | scr::FGT_EN | scr::HXE_EN;
+            let keys = if self.system.features.has(Ext::Pauth) { u64::MAX } else { !(scr::API | scr::APK) };
+            self.system.set(Stored::ScrEl3, open & keys | 0x30);
+        }
+        if board.has_el2 && el < 2 {
+            self.system.set(Stored::HcrEl2, hcr::RW | hcr::API | hcr::APK);
+            self.system.set(Stored::CnthctlEl2, 3);
+        }
+        self.set_level(el, true);
         self.x[0] = x0;
         self.head.pc = entry;
     }
+}
+
+/// Registers whose value after a reset is not zero; where the manual leaves it open, QEMU's.
+fn reset_registers(features: Features, board: Board) -> [u64; Stored::COUNT] {
+    let mut stored = [0; Stored::COUNT];
+    for register in [Stored::SctlrEl1, Stored::SctlrEl2, Stored::SctlrEl3] {
+        stored[register as usize] = features.sctlr();
+    }
+    stored[Stored::MdcrEl2 as usize] = crate::pmu::COUNTERS as u64;
+    stored[Stored::CnthctlEl2 as usize] = 3;
+    stored[Stored::VpidrEl2 as usize] = features.midr();
+    stored[Stored::VmpidrEl2 as usize] = 1 << 31 | board.mpidr;
+    stored[Stored::CptrEl2 as usize] = 0x33ff;
+    stored[Stored::ScrEl3 as usize] = 0x30 | scr::RW;
+    stored[Stored::HcrEl2 as usize] = hcr::RW;
+    stored
 }

@@ -1,7 +1,7 @@
 //! State of one PE, and the table of its registers that translations work on: B1.2 (registers in AArch64 state).
 
 use crate::features::Features;
-use crate::sysreg::System;
+use crate::sysreg::{Stored, System};
 use std::mem::offset_of;
 use tcg_core::cpu::{CpuHeader, RegDesc, RegId};
 use tcg_core::ty::Ty;
@@ -31,6 +31,8 @@ pub struct Cpu {
     pub tpidr_el0: u64,
     /// Thread pointer that EL0 only reads.
     pub tpidrro_el0: u64,
+    /// PSTATE.{D,A,I,F}, where DAIF has them.
+    pub daif: u64,
     /// Everything else.
     pub system: System,
 }
@@ -50,6 +52,7 @@ impl Cpu {
             scratch: [0; 4],
             tpidr_el0: 0,
             tpidrro_el0: 0,
+            daif: 0,
             system: System::new(features),
         }
     }
@@ -101,7 +104,26 @@ pub const fn scratch(n: u8) -> RegId {
 /// [`Cpu::qc`].
 pub const QC: RegId = RegId(74);
 
-const COUNT: usize = 75;
+/// [`Cpu::daif`].
+pub const DAIF: RegId = RegId(75);
+/// TPIDR_EL1.
+pub const TPIDR_EL1: RegId = RegId(76);
+/// SP_EL0, while another stack pointer is in use.
+pub const SP_EL0: RegId = RegId(77);
+/// ELR_EL1.
+pub const ELR_EL1: RegId = RegId(78);
+/// SPSR_EL1.
+pub const SPSR_EL1: RegId = RegId(79);
+/// ESR_EL1.
+pub const ESR_EL1: RegId = RegId(80);
+/// FAR_EL1.
+pub const FAR_EL1: RegId = RegId(81);
+
+const COUNT: usize = 82;
+
+const fn stored(register: Stored) -> usize {
+    offset_of!(Cpu, system) + offset_of!(System, stored) + register as usize * 8
+}
 
 const X_NAMES: [&str; 31] = [
     "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
@@ -124,6 +146,13 @@ const OTHERS: [(&str, Ty, usize); COUNT - 64] = [
     ("scratch2", Ty::I64, offset_of!(Cpu, scratch) + 16),
     ("scratch3", Ty::I64, offset_of!(Cpu, scratch) + 24),
     ("qc", Ty::V128, offset_of!(Cpu, qc)),
+    ("daif", Ty::I64, offset_of!(Cpu, daif)),
+    ("tpidr_el1", Ty::I64, stored(Stored::TpidrEl1)),
+    ("sp_el0", Ty::I64, stored(Stored::SpEl0)),
+    ("elr_el1", Ty::I64, stored(Stored::ElrEl1)),
+    ("spsr_el1", Ty::I64, stored(Stored::SpsrEl1)),
+    ("esr_el1", Ty::I64, stored(Stored::EsrEl1)),
+    ("far_el1", Ty::I64, stored(Stored::FarEl1)),
 ];
 
 const fn table() -> [RegDesc; COUNT] {

@@ -29,7 +29,7 @@ pub fn fetch_insn(fetch: &mut impl Fetch, pc: u64, mode: u64) -> Result<(Insn, u
 
 /// Decodes `bits`.
 pub fn decode(bits: u32, mode: u64) -> Insn {
-    let on = |ext| mode::has(mode, ext) && (mode::fp_on(mode) || !uses_float(ext));
+    let on = |ext| mode::has(mode, ext);
     let op = isa::decode32(bits, on).filter(|op| !is_unallocated(*op, bits));
     Insn { op: op.filter(|op| !needs_half(*op, bits) || on(Ext::Fp16)), bits }
 }
@@ -45,8 +45,10 @@ fn needs_half(op: Op, bits: u32) -> bool {
     }
 }
 
-fn uses_float(ext: Ext) -> bool {
-    matches!(ext, Ext::Fp | Ext::AdvSimd | Ext::Fp16 | Ext::FrintTs | Ext::Jscvt)
+/// Whether an instruction uses SIMD and floating point registers: C4.1.
+fn uses_float(bits: u32) -> bool {
+    let group = bits >> 25 & 15;
+    group & 7 == 7 || group & 5 == 4 && bits >> 26 & 1 != 0
 }
 
 /// Values of fields that the manual's pages of these instructions reserve.
@@ -201,7 +203,11 @@ pub fn bitmask(sf: u8, n: u8, immr: u8, imms: u8) -> Option<u64> {
 #[inline]
 pub fn exec<S: Sem>(s: &mut S, at: &Ctx, insn: Insn) -> Flow<S> {
     let cx = Cx { at: *at, bits: insn.bits };
+    if mode::illegal(at.mode) {
+        return cx.trap::<S>(esr::trap(class::ILLEGAL, 0));
+    }
     match insn.op {
+        Some(_) if !mode::fp_on(at.mode) && uses_float(insn.bits) => cx.trap::<S>(esr::FLOAT_OFF),
         Some(op) => isa::exec(s, &cx, op),
         None => cx.undefined::<S>(),
     }

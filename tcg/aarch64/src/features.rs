@@ -26,6 +26,7 @@ identification! {
     Mmfr1 "ID_AA64MMFR1_EL1";
     Mmfr2 "ID_AA64MMFR2_EL1";
     Dfr0 "ID_AA64DFR0_EL1";
+    Mmfr3 "ID_AA64MMFR3_EL1";
 }
 
 struct Row {
@@ -118,7 +119,57 @@ struct Model {
     extensions: Option<&'static [Ext]>,
     ctr: u64,
     dczid: u64,
+    /// What system software sees, where it is not what [`Features::id`] makes of extensions.
+    ids: &'static [(IdReg, u64)],
+    /// REVIDR_EL1.
+    revidr: u64,
+    /// CLIDR_EL1, and CCSIDR_EL1 of level 1 data, level 1 instruction and level 2.
+    caches: [u64; 4],
+    /// PMCEID1_EL0.
+    pmceid1: u64,
+    /// Bits 16 to 23 of PMCR_EL0.
+    pmu: u64,
+    /// SCTLR_ELx after a reset.
+    sctlr: u64,
 }
+
+const MAX_CACHES: [u64; 4] = [0x0200_0023, 0x700f_e01a, 0x201f_e012, 0x70ff_e07a];
+const A53_CACHES: [u64; 4] = [0x0a20_0023, 0x700f_e01a, 0x203f_e002, 0x707f_e07a];
+const A57_CACHES: [u64; 4] = [0x0a20_0023, 0x700f_e01a, 0x201f_e012, 0x70ff_e07a];
+const A72_CACHES: [u64; 4] = [0x0a20_0023, 0x700f_e01a, 0x201f_e012, 0x707f_e07a];
+const A76_CACHES: [u64; 4] = [0x8200_0023, 0x701f_e01a, 0x201f_e01a, 0x707f_e03a];
+const N1_CACHES: [u64; 4] = [0x8200_0023, 0x701f_e01a, 0x201f_e01a, 0x70ff_e03a];
+const V8_0_SCTLR: u64 = 0x00c5_0838;
+const V8_2_SCTLR: u64 = 0x30c5_0838;
+
+/// Of Cortex-A53; the other cores of Armv8.0 differ in the size of addresses.
+const A53_IDS: &[(IdReg, u64)] = &[(IdReg::Mmfr0, 0x1022), (IdReg::Dfr0, 0x1030_5106)];
+const A57_IDS: &[(IdReg, u64)] = &[(IdReg::Mmfr0, 0x1024), (IdReg::Dfr0, 0x1030_5106)];
+const A76_IDS: &[(IdReg, u64)] = &[
+    (IdReg::Pfr0, 0x1100_0000_1011_0011),
+    (IdReg::Mmfr0, 0x10_1022),
+    (IdReg::Mmfr1, 0x1021_2122),
+    (IdReg::Mmfr2, 0x1011),
+    (IdReg::Dfr0, 0x1030_5408),
+];
+const N1_IDS: &[(IdReg, u64)] = &[
+    (IdReg::Pfr0, 0x1100_0000_1011_0011),
+    (IdReg::Mmfr0, 0x10_1025),
+    (IdReg::Mmfr1, 0x1021_2122),
+    (IdReg::Mmfr2, 0x1011),
+    (IdReg::Dfr0, 0x1030_5408),
+];
+/// What `max` has beside instructions: RAS, CSV2 and CSV3; 52-bit addresses with every granule, ASIDs and VMIDs of 16 bits;
+/// HAFDBS, VHE, HPDS2, PAN3, XNX, ETS2, HCX; CnP, UAO, IESB, LVA, TTST, IDST, S2FWB, TTL, BBM, E0PD; TLB maintenance of ranges
+/// and of the Outer Shareable domain; PMUv3 of Armv8.5.
+const MAX_IDS: &[(IdReg, u64)] = &[
+    (IdReg::Pfr0, 0x1200_0000_1011_0011),
+    (IdReg::Isar0, 2 << 56),
+    (IdReg::Mmfr0, 0x0323_1020_1026),
+    (IdReg::Mmfr1, 0x0120_1031_2122),
+    (IdReg::Mmfr2, 0x1021_0111_1001_1011),
+    (IdReg::Dfr0, 0x1030_5606),
+];
 
 const V8_0: &[Ext] =
     &[Ext::Base, Ext::Fp, Ext::AdvSimd, Ext::Crc32, Ext::Aes, Ext::Pmull, Ext::Sha1, Ext::Sha256];
@@ -164,12 +215,84 @@ const N1: &[Ext] = &[
 ];
 
 static MODELS: [Model; 6] = [
-    Model { name: "max", midr: 0x000f_0510, extensions: None, ctr: 0x8003_8003, dczid: 7 },
-    Model { name: "cortex-a53", midr: 0x410f_d034, extensions: Some(V8_0), ctr: 0x8444_8004, dczid: 4 },
-    Model { name: "cortex-a57", midr: 0x411f_d070, extensions: Some(V8_0), ctr: 0x8444_c004, dczid: 4 },
-    Model { name: "cortex-a72", midr: 0x410f_d083, extensions: Some(V8_0), ctr: 0x8444_c004, dczid: 4 },
-    Model { name: "cortex-a76", midr: 0x414f_d0b1, extensions: Some(V8_2), ctr: 0x8444_c004, dczid: 4 },
-    Model { name: "neoverse-n1", midr: 0x414f_d0c1, extensions: Some(N1), ctr: 0x8444_c004, dczid: 4 },
+    Model {
+        name: "max",
+        midr: 0x000f_0510,
+        extensions: None,
+        ctr: 0x8003_8003,
+        dczid: 7,
+        ids: MAX_IDS,
+        revidr: 0,
+        caches: MAX_CACHES,
+        pmceid1: 0x1000_0018,
+        pmu: 0x01,
+        sctlr: V8_0_SCTLR,
+    },
+    Model {
+        name: "cortex-a53",
+        midr: 0x410f_d034,
+        extensions: Some(V8_0),
+        ctr: 0x8444_8004,
+        dczid: 4,
+        ids: A53_IDS,
+        revidr: 0x100,
+        caches: A53_CACHES,
+        pmceid1: 0,
+        pmu: 0x03,
+        sctlr: V8_0_SCTLR,
+    },
+    Model {
+        name: "cortex-a57",
+        midr: 0x411f_d070,
+        extensions: Some(V8_0),
+        ctr: 0x8444_c004,
+        dczid: 4,
+        ids: A57_IDS,
+        revidr: 0,
+        caches: A57_CACHES,
+        pmceid1: 0,
+        pmu: 0x01,
+        sctlr: V8_0_SCTLR,
+    },
+    Model {
+        name: "cortex-a72",
+        midr: 0x410f_d083,
+        extensions: Some(V8_0),
+        ctr: 0x8444_c004,
+        dczid: 4,
+        ids: A57_IDS,
+        revidr: 0,
+        caches: A72_CACHES,
+        pmceid1: 0,
+        pmu: 0x02,
+        sctlr: V8_0_SCTLR,
+    },
+    Model {
+        name: "cortex-a76",
+        midr: 0x414f_d0b1,
+        extensions: Some(V8_2),
+        ctr: 0x8444_c004,
+        dczid: 4,
+        ids: A76_IDS,
+        revidr: 0,
+        caches: A76_CACHES,
+        pmceid1: 0x18,
+        pmu: 0x0b,
+        sctlr: V8_2_SCTLR,
+    },
+    Model {
+        name: "neoverse-n1",
+        midr: 0x414f_d0c1,
+        extensions: Some(N1),
+        ctr: 0x8444_c004,
+        dczid: 4,
+        ids: N1_IDS,
+        revidr: 0,
+        caches: N1_CACHES,
+        pmceid1: 0x18,
+        pmu: 0x0c,
+        sctlr: V8_2_SCTLR,
+    },
 ];
 
 /// A CPU model and its set of extensions.
@@ -295,6 +418,63 @@ impl Features {
         }
         // The two fields of floating point agree.
         if reg == IdReg::Pfr0 { value & !(15 << 20) | (value >> 16 & 15) << 20 } else { value }
+    }
+
+    /// An identification register as system software sees it. It hides what is left out: AArch32, big-endian data, branch target
+    /// identification, and of `max` SVE, SME, MTE, nested virtualization, Secure EL2 and AMU.
+    pub fn system_id(self, reg: IdReg) -> u64 {
+        let listed = MODELS[self.model].ids.iter().find(|(of, _)| *of == reg).map_or(0, |(_, value)| *value);
+        let mut value = self.id(reg);
+        let known = TABLE.iter().filter(|row| row.field.0 == reg).fold(0, |all, row| all | 15 << row.field.1);
+        let known = if reg == IdReg::Pfr0 { known | 0xff << 16 } else { known };
+        value = value & known | listed & !known;
+        if reg == IdReg::Pfr1 { value & !15 } else { value }
+    }
+
+    /// A field of an identification register of system software, [`Self::system_id`].
+    pub fn field(self, reg: IdReg, at: u32) -> u64 {
+        self.system_id(reg) >> at & 15
+    }
+
+    /// REVIDR_EL1.
+    pub fn revidr(self) -> u64 {
+        MODELS[self.model].revidr
+    }
+
+    /// CLIDR_EL1.
+    pub fn clidr(self) -> u64 {
+        MODELS[self.model].caches[0]
+    }
+
+    /// CCSIDR_EL1 of what CSSELR_EL1 selects.
+    pub fn ccsidr(self, selected: u64) -> u64 {
+        MODELS[self.model].caches.get(1 + selected as usize).copied().unwrap_or(0)
+    }
+
+    /// CTR_EL0 and DCZID_EL0 as system software sees them.
+    pub fn system_lines(self) -> (u64, u64) {
+        // User mode's `max` has larger blocks.
+        if self.model == 0 { (0xb444_c004, 4) } else { (self.ctr(), self.dczid()) }
+    }
+
+    /// PMCEID1_EL0.
+    pub fn pmceid1(self) -> u64 {
+        MODELS[self.model].pmceid1
+    }
+
+    /// PMCR_EL0.IDCODE.
+    pub fn pmu(self) -> u64 {
+        MODELS[self.model].pmu
+    }
+
+    /// SCTLR_ELx after a reset.
+    pub fn sctlr(self) -> u64 {
+        MODELS[self.model].sctlr
+    }
+
+    /// Whether the implementation defined registers of Cortex-A53, A57 and A72 are there.
+    pub fn is_cortex_a5x(self) -> bool {
+        matches!(self.model_name(), "cortex-a53" | "cortex-a57" | "cortex-a72" | "max")
     }
 
     /// What `-cpu help` prints.

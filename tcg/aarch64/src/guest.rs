@@ -1,17 +1,15 @@
 //! The aarch64 guest as the translator sees it.
 
 use crate::cpu::{Cpu, REGS};
-use crate::{decode, esr, helpers, mode, print, show};
+use crate::mmu::{self, Who};
+use crate::{decode, esr, exception, helpers, mode, print, show};
 use std::fmt;
 use tcg_core::cpu::{Helper, RegDesc};
-use tcg_core::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Trap, Wait};
+use tcg_core::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Point, Trap, Wait};
 use tcg_core::sem::{Flow, Rm, Sem};
 
 /// The A64 instruction set.
 pub struct Aarch64;
-
-/// Bits of an address below its tag (top byte ignore at EL0, as Linux has it).
-const ADDRESS: u64 = u64::MAX >> 8;
 
 impl Guest for Aarch64 {
     type Cpu = Cpu;
@@ -47,24 +45,41 @@ impl Guest for Aarch64 {
         mode::rounding(mode)
     }
 
+    fn aligned(mode: u64) -> bool {
+        mode::aligned(mode)
+    }
+
+    fn points(cpu: &Cpu) -> &[Point] {
+        cpu.points()
+    }
+
+    fn reached(cpu: &mut Cpu, addr: u64, bytes: u64, access: Access) -> Option<Trap> {
+        cpu.reached(addr, bytes, access)
+    }
+
     fn context(cpu: &Cpu) -> Context {
-        Context { data: 0, code: 0, mode: mode::of(&cpu.system) }
+        let system = &cpu.system;
+        Context {
+            data: mmu::key::of(system, Who::data(system)),
+            code: mmu::key::of(system, Who::fetch(system)),
+            mode: mode::of(system),
+        }
     }
 
-    fn walk(_: &mut Cpu, _: &dyn PhysMem, addr: u64, access: Access) -> Result<Page, Trap> {
-        let phys = if access == Access::Fetch { addr } else { addr & ADDRESS };
-        Ok(Page { phys, size_log2: base::PAGE_SHIFT, read: true, write: true, fetch: true })
+    fn walk(cpu: &mut Cpu, mem: &dyn PhysMem, addr: u64, access: Access) -> Result<Page, Trap> {
+        mmu::walk(cpu, mem, addr, access)
     }
 
-    /// There is no level above EL0 yet: the run loop's owner takes traps.
-    fn take_trap(_: &mut Cpu, _: Trap) {}
-
-    fn take_interrupt(_: &mut Cpu, _: u64) -> bool {
-        false
+    fn take_trap(cpu: &mut Cpu, trap: Trap) {
+        exception::synchronous(cpu, trap);
     }
 
-    fn wait(_: &mut Cpu, _: u64) -> Wait {
-        Wait::Run
+    fn take_interrupt(cpu: &mut Cpu, levels: u64) -> bool {
+        exception::interrupt(cpu, levels)
+    }
+
+    fn wait(cpu: &mut Cpu, levels: u64) -> Wait {
+        if exception::wakes(cpu, levels) { Wait::Run } else { Wait::Sleep(None) }
     }
 
     fn bus_fault(addr: u64, access: Access) -> Trap {

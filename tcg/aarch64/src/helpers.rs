@@ -2,31 +2,14 @@
 
 use crate::Aarch64;
 use crate::cpu::Cpu;
-use crate::sysreg::{self, Place};
-use crate::{crc, float, mops, pauth};
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use crate::sysreg::{self, Stored};
+use crate::{crc, exception, float, instructions, mops, pauth, tlbi};
 use tcg_core::cpu::{CpuHeader, Helper, HelperFn, HelperId, HelperResult, exit};
 use tcg_core::fp;
-use tcg_core::guest::Trap;
-use tcg_core::run::{Fault, with_mmu};
+use tcg_core::interp::Stop;
+use tcg_core::run::{Fault, Mmu, with_mmu};
 use tcg_core::sem::{FloatMode, MemOp, flags};
 use tcg_core::ty::Ty;
-
-/// How a helper ends other than well.
-enum Stop {
-    Trap(Trap),
-    Leave(u32),
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Trap(trap) => Self::Trap(trap),
-            Fault::CodeChanged => Self::Leave(exit::RETRY),
-        }
-    }
-}
 
 macro_rules! helpers {
     ($($(#[$doc:meta])* $id:ident $name:literal $(touches $regs:ident)? |$cpu:pat_param, $args:pat_param| $body:expr;)*) => {
@@ -57,41 +40,73 @@ helpers! {
     /// CRC-32: value so far, data, log2 of its bytes and in bit 2 whether Castagnoli's.
     CRC32 "crc32" |_, [crc, data, kind]| Ok(crc::update(crc as u32, data, kind as u32 & 3, kind & 4 != 0).into());
     /// Signs a pointer: pointer, modifier, key.
-    PAC_ADD "pac_add" |cpu, [ptr, modifier, key]| {
-        let code = pauth::code(cpu.system.features);
-        Ok(pauth::add(code, ptr, modifier, cpu.system.keys[key as usize & 3]))
-    };
+    PAC_ADD "pac_add" |cpu, [ptr, modifier, key]| pauth::sign(cpu, ptr, modifier, key as usize & 3).map_err(Stop::Trap);
     /// Checks a pointer and strips it: pointer, modifier, key.
-    PAC_CHECK "pac_check" |cpu, [ptr, modifier, key]| {
-        let (code, key) = (pauth::code(cpu.system.features), key as usize & 3);
-        pauth::authenticate(code, ptr, modifier, cpu.system.keys[key]).ok_or(Stop::Trap(pauth::failure(key)))
-    };
-    /// Strips a pointer.
-    PAC_STRIP "pac_strip" |_, [ptr, ..]| Ok(pauth::strip(ptr));
+    PAC_CHECK "pac_check" |cpu, [ptr, modifier, key]| pauth::check(cpu, ptr, modifier, key as usize & 3).map_err(Stop::Trap);
+    /// Strips a pointer: pointer, whether of code.
+    PAC_STRIP "pac_strip" |cpu, [ptr, code, _]| Ok(pauth::strip_for(cpu, ptr, code != 0));
     /// Code of data: data, modifier.
     PAC_GENERIC "pac_generic" |cpu, [data, modifier, _]| {
-        Ok(pauth::generic(pauth::code(cpu.system.features), data, modifier, cpu.system.keys[4]))
+        pauth::sign_data(cpu, data, modifier).map_err(Stop::Trap)
     };
     /// Compares 128 bits at an address with scratch registers 0 and 1 and swaps them with 2 and 3; the old value comes in 0
     /// and 1.
     CAS_128 "cas_128" touches registers |cpu, [addr, ..]| cas_128(cpu, addr);
-    /// Zeros the block that an address is in.
-    ZERO_BLOCK "zero_block" |cpu, [addr, ..]| zero_block(cpu, addr);
     /// Memory copy and set: see [`mops::pack`].
     MEMORY_COPY_SET "memory_copy_set" touches registers |cpu, [what, ..]| match mops::run(cpu, what) {
         Ok(()) => Ok(0),
         Err(mops::Stop::Fault(fault)) => Err(fault.into()),
         Err(mops::Stop::More) => Err(Stop::Leave(exit::RETRY)),
     };
-    /// Reads a system register: its encoding.
-    READ_SYSTEM "read_system" touches registers |cpu, [reg, ..]| Ok(read_system(cpu, reg as u16));
-    /// Writes a system register: its encoding, the value.
+    /// Reads a system register: its encoding, with the general register's number in 16..=20.
+    READ_SYSTEM "read_system" touches registers |cpu, [reg, ..]| {
+        sysreg::read(cpu, reg as u16, (reg >> 16) as u8 & 31).map_err(Stop::Trap)
+    };
+    /// Writes a system register: the same, and the value.
     WRITE_SYSTEM "write_system" touches registers |cpu, [reg, value, _]| {
-        write_system(cpu, reg as u16, value);
+        sysreg::write(cpu, reg as u16, (reg >> 16) as u8 & 31, value).map(|()| 0).map_err(Stop::Trap)
+    };
+    /// A system instruction: its encoding with the general register's number in 16..=20, the value.
+    SYSTEM_INSTRUCTION "system_instruction" |cpu, [reg, value, _]| {
+        instructions::run(cpu, reg as u16, (reg >> 16) as u8 & 31, value).map(|()| 0).map_err(Stop::from)
+    };
+    /// Completes TLB maintenance.
+    COMPLETE_TLB "complete_tlb" |cpu, _| if tlbi::complete(cpu) { Ok(0) } else { Err(Stop::Leave(exit::YIELD)) };
+    /// Exception return: the address. Gives the address to go on at.
+    EXCEPTION_RETURN "exception_return" touches registers |cpu, _| {
+        let el = cpu.system.el;
+        let elr = cpu.system.banked(Stored::ElrEl1, el);
+        Ok(exception::exception_return(cpu, elr))
+    };
+    /// The same with an authenticated address: the key.
+    EXCEPTION_RETURN_CHECKED "exception_return_checked" touches registers |cpu, [key, ..]| {
+        let el = cpu.system.el;
+        let (elr, modifier) = (cpu.system.banked(Stored::ElrEl1, el), cpu.sp);
+        let elr = pauth::check(cpu, elr, modifier, key as usize & 3).map_err(Stop::Trap)?;
+        Ok(exception::exception_return(cpu, elr))
+    };
+    /// An instruction that waits: whether for an event, the kind in its syndrome. Only checks.
+    WAIT "wait" |cpu, [event, kind, _]| match sysreg::wait_trap(cpu, event != 0, kind as u32) {
+        Some(trap) => Err(Stop::Trap(trap)),
+        None => Ok(0),
+    };
+    /// The masks of exceptions become these.
+    SET_MASKS "set_masks" touches registers |cpu, [value, ..]| {
+        sysreg::set_daif(cpu, value);
         Ok(0)
     };
-    /// A random number of the host.
-    RANDOM "random" |_, _| Ok(random());
+    /// Whether EL0 may change its masks of exceptions: as for reading a system register.
+    CHECK_MASKS "check_masks" |cpu, [reg, ..]| {
+        sysreg::check_masks(cpu, reg as u16).map(|()| 0).map_err(Stop::Trap)
+    };
+    /// A load as EL0 would make it: address, packed access.
+    LOAD_UNPRIVILEGED "load_unprivileged" |cpu, [addr, op, _]| {
+        unprivileged(cpu, |cpu, mmu| mmu.load::<Aarch64>(cpu, addr, MemOp::unpack(op), Ty::I64))
+    };
+    /// A store as EL0 would make it: address, value, packed access.
+    STORE_UNPRIVILEGED "store_unprivileged" |cpu, [addr, value, op]| {
+        unprivileged(cpu, |cpu, mmu| mmu.store::<Aarch64>(cpu, addr, value, MemOp::unpack(op)).map(|()| 0))
+    };
     /// To an integral value within so many bits: value, mode with the bits in 8..=15 and the type in 16..=23.
     ROUND_WITHIN "round_within" |cpu, [a, kind, _]| {
         let mode = FloatMode::from_bits(kind & 0xff);
@@ -117,12 +132,6 @@ helpers! {
     /// JavaScript's conversion of a double: value, mode. See [`float::javascript_to_int`].
     JAVASCRIPT_TO_INT "javascript_to_int" |cpu, [a, kind, _]| {
         Ok(float::javascript_to_int(a, FloatMode::from_bits(kind), &mut cpu.head.fp_flags))
-    };
-    /// The instruction cache line that an address is in has to be filled anew.
-    FORGET_CODE "forget_code" |cpu, [addr, ..]| {
-        let line = 4u64 << (cpu.system.features.ctr() & 15);
-        with_mmu::<Aarch64, _>(cpu, |_, mmu| mmu.code_changed(addr & !(line - 1), line));
-        Ok(0)
     };
 }
 
@@ -193,37 +202,12 @@ fn cas_128(cpu: &mut Cpu, addr: u64) -> Result<u64, Stop> {
     Ok(0)
 }
 
-fn zero_block(cpu: &mut Cpu, addr: u64) -> Result<u64, Stop> {
-    let size = 4u64 << (cpu.system.features.dczid() & 15);
-    let start = addr & !(size - 1);
-    let done = with_mmu::<Aarch64, _>(cpu, |cpu, mmu| {
-        (0..size / 8).try_for_each(|n| mmu.store::<Aarch64>(cpu, start + n * 8, 0, MemOp::new(3)))
-    });
-    done.unwrap_or(Ok(()))?;
-    Ok(0)
-}
-
-/// Where the host has none to give there is still a number that nobody knows.
-fn random() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(()))
-}
-
-fn read_system(cpu: &mut Cpu, reg: u16) -> u64 {
-    match sysreg::find(reg).map(|row| row.place) {
-        Some(Place::Functions(read, _) | Place::Mode(read, _)) => read(cpu),
-        Some(Place::Stored(n, _)) => cpu.system.stored[n as usize],
-        _ => 0,
-    }
-}
-
-fn write_system(cpu: &mut Cpu, reg: u16, value: u64) {
-    match sysreg::find(reg).map(|row| row.place) {
-        Some(Place::Functions(_, write)) => write(cpu, value),
-        Some(Place::Mode(_, write)) => {
-            write(cpu, value);
-            with_mmu::<Aarch64, _>(cpu, |cpu, mmu| mmu.sync::<Aarch64>(cpu));
-        }
-        Some(Place::Stored(n, mask)) => cpu.system.stored[n as usize] = value & mask,
-        _ => {}
-    }
+fn unprivileged(
+    cpu: &mut Cpu,
+    access: impl FnOnce(&mut Cpu, &mut Mmu) -> Result<u64, Fault>,
+) -> Result<u64, Stop> {
+    let change = |cpu: &mut Cpu, on: bool| cpu.system.unprivileged = on;
+    let done =
+        with_mmu::<Aarch64, _>(cpu, |cpu, mmu| mmu.with_data_context::<Aarch64, _>(cpu, change, access));
+    done.unwrap_or(Ok(0)).map_err(Stop::from)
 }

@@ -4,9 +4,10 @@
 //!
 //! An instruction is a row of `isa/*.decode` and the function of its name in [`sem`]; [`isa`] is generated from the
 //! rows at build time (`tcg_decodegen` says how they are written). [`features`] holds the table of extensions and CPU
-//! models, [`sysreg`] that of system registers. EL0 is complete for the rows there are; of EL1 to EL3 there is the state that
-//! rows name, and neither address translation nor exception entry. Left out: A32, SVE, SME, memory tagging, guarded pages,
-//! alternative float behaviour (FEAT_AFP, FEAT_RPRES), 64-byte loads and stores, common short sequences (FEAT_CSSC).
+//! models, [`sysreg`] that of system registers. EL0 to EL3 with VHE: [`exception`]s, the memory system in [`mmu`], the generic
+//! [`timer`], performance monitors, [`selfhosted`] debug. [`board`] is what a machine decides and connects. Left out: A32, SVE,
+//! SME, memory tagging, guarded pages, big-endian data, alternative float behaviour (FEAT_AFP, FEAT_RPRES), 64-byte loads and
+//! stores, common short sequences (FEAT_CSSC), fine-grained traps, nested virtualization, Secure EL2.
 
 pub mod board;
 pub mod cpu;
@@ -14,21 +15,28 @@ pub mod crc;
 pub mod crypto;
 pub mod decode;
 pub mod esr;
+pub mod exception;
 pub mod features;
 pub mod float;
 pub mod gic;
 mod guest;
 pub mod helpers;
+pub mod instructions;
 pub mod irq;
 pub mod isa;
+pub mod mmu;
 pub mod mode;
 pub mod mops;
 pub mod pauth;
+pub mod pmu;
 mod print;
+pub mod pstate;
+pub mod selfhosted;
 pub mod sem;
 mod show;
 pub mod simd;
 pub mod sysreg;
+pub mod timer;
 pub mod tlbi;
 
 pub use guest::Aarch64;

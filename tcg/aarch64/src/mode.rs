@@ -10,12 +10,18 @@
 //! | 6 | FPCR.FZ16 |
 //! | 7 | FPCR.AHP |
 //! | 8 | SIMD and floating point are on |
-//! | 9 | identification registers answer at EL0 |
+//! | 9 | a user program under Linux |
 //! | 10 | FPCR.EBF |
-//! | 16..=63 | extensions, by number |
+//! | 11 | PSTATE.SP |
+//! | 12 | names of EL1 lead to registers of EL2, which is a host |
+//! | 13 | data accesses must be aligned |
+//! | 14 | system registers of EL1 may be trapped |
+//! | 15 | PSTATE.IL |
+//! | 16..=63 | extensions that instructions depend on, by number ([`Ext::INSTRUCTION_EXTS`]) |
 
 use crate::features::Ext;
-use crate::sysreg::{System, fpcr};
+use crate::mmu;
+use crate::sysreg::{System, fpcr, hcr};
 use tcg_core::sem::{FloatMode, Rm};
 use tcg_core::ty::Ty;
 
@@ -25,11 +31,17 @@ const DN: u64 = 1 << 5;
 const FZ16: u64 = 1 << 6;
 const AHP: u64 = 1 << 7;
 const FP_ON: u64 = 1 << 8;
-const USER_IDS: u64 = 1 << 9;
+const USER: u64 = 1 << 9;
 const EBF: u64 = 1 << 10;
+const SP_SEL: u64 = 1 << 11;
+const HOST: u64 = 1 << 12;
+const ALIGNED: u64 = 1 << 13;
+const TRAPPED: u64 = 1 << 14;
+const ILLEGAL: u64 = 1 << 15;
 const EXT_SHIFT: u32 = 16;
+const EXTS: u64 = (1 << Ext::INSTRUCTION_EXTS) - 1;
 
-const _: () = assert!(Ext::COUNT <= u64::BITS - EXT_SHIFT, "mode has a bit for each");
+const _: () = assert!(Ext::INSTRUCTION_EXTS <= u64::BITS - EXT_SHIFT, "mode has a bit for each");
 
 /// The mode of the present state.
 pub fn of(system: &System) -> u64 {
@@ -37,9 +49,19 @@ pub fn of(system: &System) -> u64 {
     let bits = [(fpcr::FZ, FZ), (fpcr::DN, DN), (fpcr::FZ16, FZ16), (fpcr::AHP, AHP), (fpcr::EBF, EBF)];
     let float =
         bits.into_iter().fold(0, |all, (bit, mode)| if control & bit != 0 { all | mode } else { all });
-    let user = if system.user_ids { USER_IDS } else { 0 };
+    let when = |on: bool, bit: u64| if on { bit } else { 0 };
     let rounding = (control >> fpcr::RMODE_SHIFT & 3) << RMODE_SHIFT;
-    system.features.bits() << EXT_SHIFT | FP_ON | user | float | rounding | u64::from(system.el)
+    let plain = (system.features.bits() & EXTS) << EXT_SHIFT | float | rounding | u64::from(system.el);
+    if system.user_ids {
+        return plain | USER | FP_ON;
+    }
+    plain
+        | when(system.float_trap(system.el).is_none(), FP_ON)
+        | when(system.sp_sel, SP_SEL)
+        | when(system.el == 2 && system.is_host_el2(), HOST)
+        | when(mmu::must_align(system), ALIGNED)
+        | when(system.el == 1 && system.hcr() & (hcr::TVM | hcr::TRVM) != 0, TRAPPED)
+        | when(system.il, ILLEGAL)
 }
 
 /// Exception level.
@@ -52,9 +74,34 @@ pub fn fp_on(mode: u64) -> bool {
     mode & FP_ON != 0
 }
 
-/// Whether identification registers answer at EL0, which they do in user mode as they do under Linux.
-pub fn user_ids(mode: u64) -> bool {
-    mode & USER_IDS != 0
+/// Whether a user program runs under Linux.
+pub fn is_user(mode: u64) -> bool {
+    mode & USER != 0
+}
+
+/// Whether the stack pointer in use is that of the level.
+pub fn sp_sel(mode: u64) -> bool {
+    mode & SP_SEL != 0
+}
+
+/// Whether names of EL1 registers lead to those of EL2.
+pub fn is_host(mode: u64) -> bool {
+    mode & HOST != 0
+}
+
+/// Whether data accesses must be aligned.
+pub fn aligned(mode: u64) -> bool {
+    mode & ALIGNED != 0
+}
+
+/// Whether system registers of EL1 may be trapped.
+pub fn trapped(mode: u64) -> bool {
+    mode & TRAPPED != 0
+}
+
+/// Whether every instruction is an illegal state.
+pub fn illegal(mode: u64) -> bool {
+    mode & ILLEGAL != 0
 }
 
 /// Whether half-precision conversions use the alternative format.
@@ -85,7 +132,7 @@ pub fn float(mode: u64, ty: Ty, rm: Rm) -> FloatMode {
     float
 }
 
-/// Whether an extension is there.
+/// Whether an extension that instructions depend on is there.
 pub fn has(mode: u64, ext: Ext) -> bool {
     mode >> (EXT_SHIFT + ext as u32) & 1 != 0
 }

@@ -1,10 +1,11 @@
 //! Pointer authentication: D8.10, used as FEAT_PAuth2 with FEAT_FPAC has it. The code is one of our own, which the manual
 //! allows and which costs a few host instructions, or QARMA5 (Avanzi, "The QARMA Block Cipher Family", with S-box sigma 2).
-//! Addresses have 48 bits and a tag above (as Linux sets EL0 up).
+//! Where the code stands in a pointer follows from the size of addresses and from whether they have tags, by half.
 
+use crate::cpu::Cpu;
 use crate::esr::{self, class};
 use crate::features::{Ext, Features};
-use crate::sysreg::Key;
+use crate::sysreg::{Key, Stored, System, hcr, scr, sctlr};
 use tcg_core::guest::Trap;
 
 const ALPHA: u64 = 0xc0ac_29b7_c97c_50dd;
@@ -123,7 +124,7 @@ fn mixed(data: u64, tweak: u64, [low, high]: Key) -> u64 {
 }
 
 /// A code of data and modifier.
-type Code = fn(u64, u64, Key) -> u64;
+pub type Code = fn(u64, u64, Key) -> u64;
 
 /// The code that a PE uses.
 pub fn code(features: Features) -> Code {
@@ -133,26 +134,26 @@ pub fn code(features: Features) -> Code {
 /// Which half of the space a pointer is in.
 const HALF: u64 = 1 << 55;
 
-/// The code's place in a pointer: above the address but for bit 55. In the lower half, whose pointers have tags, below it.
-fn field(ptr: u64) -> u64 {
-    let above = u64::MAX << 48;
-    if ptr & HALF != 0 { above & !HALF } else { above & (HALF - 1) }
+/// The code's place in `ptr`: above an address of `bits` bits but for bit 55, and below the tag if there is one.
+pub fn field(bits: u32, tagged: bool) -> u64 {
+    let above = u64::MAX.checked_shl(bits).unwrap_or(0);
+    if tagged { above & (HALF - 1) } else { above & !HALF }
 }
 
-/// `ptr` without a code.
-pub fn strip(ptr: u64) -> u64 {
-    if ptr & HALF != 0 { ptr | field(ptr) } else { ptr & !field(ptr) }
+/// `ptr` without a code in `field`.
+pub fn strip(ptr: u64, field: u64) -> u64 {
+    if ptr & HALF != 0 { ptr | field } else { ptr & !field }
 }
 
-/// `ptr` with a code.
-pub fn add(code: Code, ptr: u64, modifier: u64, key: Key) -> u64 {
-    ptr ^ code(strip(ptr), modifier, key) & field(ptr)
+/// `ptr` with a code in `field`.
+pub fn add(code: Code, ptr: u64, modifier: u64, (key, field): (Key, u64)) -> u64 {
+    ptr ^ code(strip(ptr, field), modifier, key) & field
 }
 
-/// `ptr` without its code, if it is the right one.
-pub fn authenticate(code: Code, ptr: u64, modifier: u64, key: Key) -> Option<u64> {
-    let stripped = strip(ptr);
-    (ptr ^ code(stripped, modifier, key) & field(ptr) == stripped).then_some(stripped)
+/// `ptr` without its code in `field`, if it is the right one.
+pub fn authenticate(code: Code, ptr: u64, modifier: u64, (key, field): (Key, u64)) -> Option<u64> {
+    let stripped = strip(ptr, field);
+    (ptr ^ code(stripped, modifier, key) & field == stripped).then_some(stripped)
 }
 
 /// A code of 32 bits for any data.
@@ -163,6 +164,83 @@ pub fn generic(code: Code, data: u64, modifier: u64, key: Key) -> u64 {
 /// What a wrong code of key `key` (IA, IB, DA, DB) leads to.
 pub fn failure(key: usize) -> Trap {
     esr::trap(class::PAC, key as u32 & 3)
+}
+
+/// Which level pointer authentication is trapped to.
+fn trapped(system: &System) -> Option<Trap> {
+    let trap = |el: u8| esr::trap_to(el, class::PAC_TRAP, 0);
+    if system.user_ids {
+        return None;
+    }
+    let (el, hcr) = (system.el, system.hcr());
+    if el < 2 && system.el2_enabled() && !system.in_host() && hcr & hcr::API == 0 {
+        return Some(trap(2));
+    }
+    let off = el < 3 && system.board.has_el3 && system.get(Stored::ScrEl3) & scr::API == 0;
+    off.then(|| trap(3))
+}
+
+/// The place of the code for a key of instructions or data.
+fn field_of(cpu: &Cpu, ptr: u64, of_code: bool) -> u64 {
+    let (bits, tagged) = crate::mmu::pointer(&cpu.system, ptr, of_code);
+    field(bits, tagged)
+}
+
+/// Whether key `n` (IA, IB, DA, DB) is on.
+fn is_on(cpu: &Cpu, n: usize) -> bool {
+    let bit = [sctlr::EN_IA, sctlr::EN_IB, sctlr::EN_DA, sctlr::EN_DB][n];
+    cpu.system.sctlr(cpu.system.el) & bit != 0
+}
+
+/// Signs `ptr` with key `n`.
+///
+/// # Errors
+/// Where a higher level wants to know of it.
+pub fn sign(cpu: &mut Cpu, ptr: u64, modifier: u64, n: usize) -> Result<u64, Trap> {
+    if !is_on(cpu, n) {
+        return Ok(ptr);
+    }
+    match trapped(&cpu.system) {
+        Some(trap) => Err(trap),
+        None => {
+            let field = field_of(cpu, ptr, n < 2);
+            Ok(add(code(cpu.system.features), ptr, modifier, (cpu.system.keys[n], field)))
+        }
+    }
+}
+
+/// Checks `ptr` with key `n`, and takes the code off.
+///
+/// # Errors
+/// Where the code is wrong, or a higher level wants to know of it.
+pub fn check(cpu: &mut Cpu, ptr: u64, modifier: u64, n: usize) -> Result<u64, Trap> {
+    if !is_on(cpu, n) {
+        return Ok(ptr);
+    }
+    match trapped(&cpu.system) {
+        Some(trap) => Err(trap),
+        None => {
+            let field = field_of(cpu, ptr, n < 2);
+            let code = code(cpu.system.features);
+            authenticate(code, ptr, modifier, (cpu.system.keys[n], field)).ok_or(failure(n))
+        }
+    }
+}
+
+/// `ptr` without a code.
+pub fn strip_for(cpu: &Cpu, ptr: u64, of_code: bool) -> u64 {
+    strip(ptr, field_of(cpu, ptr, of_code))
+}
+
+/// A code of data.
+///
+/// # Errors
+/// Where a higher level wants to know of it.
+pub fn sign_data(cpu: &mut Cpu, data: u64, modifier: u64) -> Result<u64, Trap> {
+    match trapped(&cpu.system) {
+        Some(trap) => Err(trap),
+        None => Ok(generic(code(cpu.system.features), data, modifier, cpu.system.keys[4])),
+    }
 }
 
 #[cfg(test)]
@@ -189,14 +267,15 @@ mod tests {
         let key = [1, 2];
         for code in [mixed as Code, qarma5] {
             for ptr in [0x0000_7fff_1234_5678, 0xffff_8000_1234_5678, 0x5a00_0000_0000_1000] {
-                let signed = add(code, ptr, 7, key);
-                assert_eq!(strip(signed), ptr);
-                assert_eq!(authenticate(code, signed, 7, key), Some(ptr));
-                assert_eq!(authenticate(code, signed ^ 1 << 50, 7, key), None);
+                let field = field(48, ptr & HALF == 0);
+                let signed = add(code, ptr, 7, (key, field));
+                assert_eq!(strip(signed, field), ptr);
+                assert_eq!(authenticate(code, signed, 7, (key, field)), Some(ptr));
+                assert_eq!(authenticate(code, signed ^ 1 << 50, 7, (key, field)), None);
                 // Every part of it counts.
-                assert_ne!(add(code, ptr, 8, key), signed);
-                assert_ne!(add(code, ptr, 7, [1, 3]), signed);
-                assert_ne!(add(code, ptr, 7, [3, 2]), signed);
+                assert_ne!(add(code, ptr, 8, (key, field)), signed);
+                assert_ne!(add(code, ptr, 7, ([1, 3], field)), signed);
+                assert_ne!(add(code, ptr, 7, ([3, 2], field)), signed);
             }
         }
     }

@@ -44,6 +44,8 @@ pub struct Page {
     pub write: bool,
     /// Fetches are allowed.
     pub fetch: bool,
+    /// Data accesses must be aligned, as on memory of devices.
+    pub aligned: bool,
 }
 
 /// Which data translations and which code translations a vCPU uses now.
@@ -136,6 +138,10 @@ pub trait Guest: Sized + 'static {
 
     /// Whether translations under `mode` keep [`CpuHeader::insns`] exact, which costs an addition a block.
     fn counts(_mode: u64) -> bool {
+        false
+    }
+    /// Whether all data accesses under `mode` must be aligned.
+    fn aligned(_mode: u64) -> bool {
         false
     }
     /// Where the debug unit has its breakpoints and watchpoints, enabled or not in the present privilege; a change is

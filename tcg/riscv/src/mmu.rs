@@ -170,7 +170,7 @@ fn rights(page: &Result<Page, Trap>) -> u8 {
 fn map(csr: &Csrs, mem: &dyn PhysMem, (addr, access): (u64, Access), privilege: Priv) -> Result<Page, Trap> {
     match levels(csr.satp >> 60) {
         Some(levels) if privilege != Priv::M => walk_tables(csr, mem, (addr, access), privilege, levels),
-        _ => Ok(Page { phys: addr, size_log2: 30, read: true, write: true, fetch: true }),
+        _ => Ok(Page { phys: addr, size_log2: 30, read: true, write: true, fetch: true, aligned: false }),
     }
 }
 
@@ -260,6 +260,7 @@ fn walk_tables(
                 read: permitted(csr, pte, Access::Read, privilege),
                 write: permitted(csr, pte, Access::Write, privilege) && wanted & D != 0,
                 fetch: permitted(csr, pte, Access::Fetch, privilege),
+                aligned: false,
             });
         }
     }

@@ -3,6 +3,7 @@
 use super::{Cx, Width, by_width, condition, set_x, x};
 use crate::cpu;
 use crate::esr::{self, class};
+use crate::helpers;
 use crate::isa::{Branch, BranchC, BranchR, BranchT, BranchZ, Except, N};
 use tcg_core::sem::{Flow, Hint, Next, Sem, V};
 use tcg_core::ty::{I32, I64};
@@ -99,18 +100,32 @@ pub fn ret<S: Sem>(s: &mut S, _: &Cx, a: BranchR) -> Flow<S> {
 }
 
 /// Exception return: undefined at EL0.
-pub fn eret<S: Sem>(_: &mut S, cx: &Cx, _: N) -> Flow<S> {
-    cx.undefined::<S>()
+pub fn eret<S: Sem>(s: &mut S, cx: &Cx, _: N) -> Flow<S> {
+    if cx.el() == 0 {
+        return cx.undefined::<S>();
+    }
+    let pc = s.call(helpers::EXCEPTION_RETURN, &[])?;
+    Ok(Next::Indirect(pc, Hint::Resync))
 }
 
-/// Exception return with an authenticated address: undefined at EL0.
-pub fn eretaa<S: Sem>(_: &mut S, cx: &Cx, _: N) -> Flow<S> {
-    cx.undefined::<S>()
+/// Exception return with an address authenticated by key IA (0) or IB (1).
+fn return_checked<S: Sem>(s: &mut S, cx: &Cx, key: u64) -> Flow<S> {
+    if cx.el() == 0 {
+        return cx.undefined::<S>();
+    }
+    let key = s.k(key);
+    let pc = s.call(helpers::EXCEPTION_RETURN_CHECKED, &[key])?;
+    Ok(Next::Indirect(pc, Hint::Resync))
 }
 
-/// Exception return with an authenticated address: undefined at EL0.
-pub fn eretab<S: Sem>(_: &mut S, cx: &Cx, _: N) -> Flow<S> {
-    cx.undefined::<S>()
+/// Exception return with an address authenticated by key IA.
+pub fn eretaa<S: Sem>(s: &mut S, cx: &Cx, _: N) -> Flow<S> {
+    return_checked(s, cx, 0)
+}
+
+/// Exception return with an address authenticated by key IB.
+pub fn eretab<S: Sem>(s: &mut S, cx: &Cx, _: N) -> Flow<S> {
+    return_checked(s, cx, 1)
 }
 
 /// Debug restore: undefined outside debug state.

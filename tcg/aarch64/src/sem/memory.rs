@@ -3,6 +3,7 @@
 use super::atomic::{BEFORE_LOADS, RELEASE};
 use super::{Cx, Width, fall, set_x, set_x_sp, x, x_sp};
 use crate::cpu;
+use crate::helpers;
 use crate::isa::{LdI, LdIQ, LdR, LdRQ, LdU, LdUQ, Literal, LiteralV, Pair, PairS, PairV};
 use tcg_core::sem::{Flow, Lane, MemOp, Order, Sem, V};
 use tcg_core::ty::{F32, F64, I32, I64, Ty};
@@ -218,14 +219,53 @@ rows! { Offset:
     stur_i_q(LdIQ) = |a| Access::StoreQ;
     /// Load 128 bits, unscaled offset.
     ldur_i_q(LdIQ) = |a| Access::LoadQ;
-    /// Store as EL0 would.
-    sttr_t(LdI) = |a| Access::Store(a.size);
-    /// Load as EL0 would.
-    ldtr_t(LdI) = |a| Access::Load(a.size);
-    /// Load signed as EL0 would.
-    ldtrs_t_s(LdI) = |a| Access::LoadSigned(a.size);
-    /// Load signed to 32 bits as EL0 would.
-    ldtrs_t_sw(LdI) = |a| Access::LoadSignedW(a.size);
+}
+
+/// What a load or store that is made as EL0 would moves.
+fn unprivileged<S: Sem>(s: &mut S, cx: &Cx, a: LdI, kind: Access) -> Flow<S> {
+    if cx.el() == 0 {
+        return at(s, (a.rt, a.rn), Mode::Offset, a.imm.into(), kind);
+    }
+    let base = x_sp(s, a.rn);
+    let addr = s.add_imm(base, a.imm.into());
+    let (op, narrow) = match kind {
+        Access::LoadSigned(size) => (MemOp::new(size).signed(), false),
+        Access::LoadSignedW(size) => (MemOp::new(size).signed(), true),
+        kind => (MemOp::new(kind.size()), false),
+    };
+    let packed = s.k(op.pack());
+    if let Access::Store(_) = kind {
+        let v = x(s, a.rt);
+        s.call(helpers::STORE_UNPRIVILEGED, &[addr, v, packed])?;
+        return fall::<S>();
+    }
+    let mut v = s.call(helpers::LOAD_UNPRIVILEGED, &[addr, packed])?;
+    if narrow {
+        let w = s.trunc(v);
+        v = s.zextw(w);
+    }
+    set_x(s, a.rt, v);
+    fall::<S>()
+}
+
+/// Store as EL0 would.
+pub fn sttr_t<S: Sem>(s: &mut S, cx: &Cx, a: LdI) -> Flow<S> {
+    unprivileged(s, cx, a, Access::Store(a.size))
+}
+
+/// Load as EL0 would.
+pub fn ldtr_t<S: Sem>(s: &mut S, cx: &Cx, a: LdI) -> Flow<S> {
+    unprivileged(s, cx, a, Access::Load(a.size))
+}
+
+/// Load signed as EL0 would.
+pub fn ldtrs_t_s<S: Sem>(s: &mut S, cx: &Cx, a: LdI) -> Flow<S> {
+    unprivileged(s, cx, a, Access::LoadSigned(a.size))
+}
+
+/// Load signed to 32 bits as EL0 would.
+pub fn ldtrs_t_sw<S: Sem>(s: &mut S, cx: &Cx, a: LdI) -> Flow<S> {
+    unprivileged(s, cx, a, Access::LoadSignedW(a.size))
 }
 
 rows! { Pre:

@@ -97,11 +97,11 @@ rows! {
     /// Check with key DB and modifier zero.
     autdzb(PacZ) = |s, a| change_zero(s, a.rd, helpers::PAC_CHECK, Key::Db);
     /// Strip an instruction address.
-    xpaci(PacZ) = |s, a| strip(s, a.rd);
+    xpaci(PacZ) = |s, a| strip(s, a.rd, 1);
     /// Strip a data address.
-    xpacd(PacZ) = |s, a| strip(s, a.rd);
+    xpacd(PacZ) = |s, a| strip(s, a.rd, 0);
     /// Strip the link register.
-    xpaclri(N) = |s, _| strip(s, 30);
+    xpaclri(N) = |s, _| strip(s, 30, 1);
     /// Sign x17 with key IA and x16.
     pacia1716(N) = |s, _| change_17(s, helpers::PAC_ADD, Key::Ia);
     /// Sign x17 with key IB and x16.
@@ -135,9 +135,10 @@ rows! {
     };
 }
 
-fn strip<S: Sem>(s: &mut S, rd: u8) -> Flow<S> {
-    let v = x(s, rd);
-    let v = s.call(helpers::PAC_STRIP, &[v])?;
+/// Takes the code off; `code` is 1 for a pointer to code.
+fn strip<S: Sem>(s: &mut S, rd: u8, code: u64) -> Flow<S> {
+    let (v, code) = (x(s, rd), s.k(code));
+    let v = s.call(helpers::PAC_STRIP, &[v, code])?;
     set_x(s, rd, v);
     fall::<S>()
 }

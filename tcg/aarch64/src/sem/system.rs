@@ -1,12 +1,11 @@
 //! Hints, barriers, system registers and system instructions: C4.1.93, C5.
 
 use super::{Cx, fall, get_flags, set_flags, set_x, x};
-use crate::esr::{self, class};
-use crate::features::Ext;
+use crate::cpu;
 use crate::helpers;
 use crate::isa::{Barrier, Hint, Msr, MsrImm, N, Sys, Wfxt};
 use crate::mode;
-use crate::sysreg::{self, Place, Row, encode};
+use crate::sysreg::{self, Group, Place, encode};
 use tcg_core::cpu::exit;
 use tcg_core::sem::{Flow, Next, Order, Sem, V, packed};
 use tcg_core::ty::{I32, I64};
@@ -26,24 +25,34 @@ pub fn yield_hint<S: Sem>(_: &mut S, _: &Cx, _: N) -> Flow<S> {
     Ok(Next::Exit(exit::YIELD))
 }
 
-/// Wait for event: an event may always have come.
-pub fn wfe<S: Sem>(_: &mut S, _: &Cx, _: N) -> Flow<S> {
-    Ok(Next::Exit(exit::YIELD))
+/// Leaves for the run loop, unless waiting is trapped. `kind` is that of the syndrome.
+fn wait<S: Sem>(s: &mut S, cx: &Cx, (event, kind): (bool, u64), code: u32) -> Flow<S> {
+    if !mode::is_user(cx.at.mode) {
+        let (event, kind) = (s.k(event.into()), s.k(kind));
+        s.call(helpers::WAIT, &[event, kind])?;
+    }
+    Ok(Next::Exit(code))
 }
 
-/// Wait for interrupt. At EL0, where there are none to see, it ends at once.
-pub fn wfi<S: Sem>(_: &mut S, cx: &Cx, _: N) -> Flow<S> {
-    Ok(Next::Exit(if cx.el() == 0 { exit::YIELD } else { exit::HALT }))
+/// Wait for event: an event may always have come.
+pub fn wfe<S: Sem>(s: &mut S, cx: &Cx, _: N) -> Flow<S> {
+    wait(s, cx, (true, 1), exit::YIELD)
+}
+
+/// Wait for interrupt. In a user program, where there are none to see, it ends at once.
+pub fn wfi<S: Sem>(s: &mut S, cx: &Cx, _: N) -> Flow<S> {
+    let code = if mode::is_user(cx.at.mode) { exit::YIELD } else { exit::HALT };
+    wait(s, cx, (false, 0), code)
 }
 
 /// Wait for event with a timeout.
-pub fn wfet<S: Sem>(_: &mut S, _: &Cx, _: Wfxt) -> Flow<S> {
-    Ok(Next::Exit(exit::YIELD))
+pub fn wfet<S: Sem>(s: &mut S, cx: &Cx, _: Wfxt) -> Flow<S> {
+    wait(s, cx, (true, 3), exit::YIELD)
 }
 
-/// Wait for interrupt with a timeout.
-pub fn wfit<S: Sem>(_: &mut S, _: &Cx, _: Wfxt) -> Flow<S> {
-    Ok(Next::Exit(exit::YIELD))
+/// Wait for interrupt with a timeout: it may always have passed.
+pub fn wfit<S: Sem>(s: &mut S, cx: &Cx, _: Wfxt) -> Flow<S> {
+    wait(s, cx, (false, 2), exit::YIELD)
 }
 
 /// Send event: every wait ends by itself.
@@ -73,8 +82,11 @@ fn barrier<S: Sem>(s: &mut S, a: Barrier) -> Flow<S> {
     fall::<S>()
 }
 
-/// Data synchronisation barrier.
-pub fn dsb<S: Sem>(s: &mut S, _: &Cx, a: Barrier) -> Flow<S> {
+/// Data synchronisation barrier: completes TLB maintenance, too, which there is above EL0.
+pub fn dsb<S: Sem>(s: &mut S, cx: &Cx, a: Barrier) -> Flow<S> {
+    if cx.el() > 0 {
+        s.call(helpers::COMPLETE_TLB, &[])?;
+    }
     barrier(s, a)
 }
 
@@ -91,10 +103,6 @@ pub fn isb<S: Sem>(_: &mut S, _: &Cx, _: Barrier) -> Flow<S> {
 /// Speculation barrier.
 pub fn sb<S: Sem>(_: &mut S, _: &Cx, _: N) -> Flow<S> {
     fall::<S>()
-}
-
-fn exists(cx: &Cx, row: &Row) -> bool {
-    cx.has(row.needs)
 }
 
 /// `flags` in bits 31 to 28.
@@ -122,35 +130,38 @@ fn repacked<S: Sem>(s: &mut S, v: V<S, I64>) -> V<S, I32> {
     all
 }
 
+/// The register's encoding with the number of the general register, as helpers take it.
+fn named<S: Sem>(s: &mut S, reg: u16, rt: u8) -> V<S, I64> {
+    s.k(u64::from(reg) | u64::from(rt) << 16)
+}
+
+/// Where a register is that needs no helper: one whose access nothing traps.
+fn at_hand(cx: &Cx, reg: u16, write: bool) -> Option<Place> {
+    const SP_EL0: u16 = encode(3, 0, 4, 1, 0);
+    let mode = cx.at.mode;
+    match reg {
+        SP_EL0 if cx.el() > 0 && mode::sp_sel(mode) => return Some(Place::Direct(cpu::SP_EL0)),
+        DAIF if cx.el() > 0 && !write => return Some(Place::Direct(cpu::DAIF)),
+        _ => {}
+    }
+    let row = sysreg::find(reg)?;
+    let moved = mode::is_host(mode) && row.host.is_some();
+    let trapped = mode::trapped(mode) && row.group != Group::Plain;
+    let allowed = cx.el() >= if write { row.write } else { row.read };
+    let simple = matches!(row.place, Place::Direct(_) | Place::Nzcv);
+    (allowed && simple && !moved && !trapped).then_some(row.place)
+}
+
 /// Read a system register.
 pub fn mrs<S: Sem>(s: &mut S, cx: &Cx, a: Msr) -> Flow<S> {
-    let answered = cx.el() > 0 || mode::user_ids(cx.at.mode);
-    let Some(row) = sysreg::find(a.reg) else {
-        if !answered || !sysreg::is_emulated_identification(a.reg) {
-            return cx.undefined::<S>();
-        }
-        let zero = s.k(0);
-        set_x(s, a.rt, zero);
-        return fall::<S>();
-    };
-    let by_emulation = answered && sysreg::is_identification(row.encoding);
-    if !exists(cx, row) || cx.el() < row.read && !by_emulation {
-        return cx.undefined::<S>();
-    }
-    let v = match row.place {
-        Place::Direct(reg) => s.get(reg),
-        Place::Nzcv => {
+    let v = match at_hand(cx, a.reg, false) {
+        Some(Place::Direct(reg)) => s.get(reg),
+        Some(_) => {
             let flags = get_flags(s);
             unpacked(s, flags)
         }
-        Place::Random => {
-            let v = s.call(helpers::RANDOM, &[])?;
-            let none = s.k(0);
-            set_flags(s, none);
-            v
-        }
-        Place::Functions(..) | Place::Mode(..) | Place::Stored(..) => {
-            let reg = s.k(a.reg.into());
+        None => {
+            let reg = named(s, a.reg, a.rt);
             s.call(helpers::READ_SYSTEM, &[reg])?
         }
     };
@@ -160,68 +171,69 @@ pub fn mrs<S: Sem>(s: &mut S, cx: &Cx, a: Msr) -> Flow<S> {
 
 /// Write a system register.
 pub fn msr<S: Sem>(s: &mut S, cx: &Cx, a: Msr) -> Flow<S> {
-    let Some(row) = sysreg::find(a.reg).filter(|row| exists(cx, row) && cx.el() >= row.write) else {
-        return cx.undefined::<S>();
-    };
     let v = x(s, a.rt);
-    match row.place {
-        Place::Direct(reg) => s.set(reg, v),
-        Place::Nzcv => {
+    match at_hand(cx, a.reg, true) {
+        Some(Place::Direct(reg)) => s.set(reg, v),
+        Some(_) => {
             let flags = repacked(s, v);
             set_flags(s, flags);
         }
-        Place::Functions(..) | Place::Mode(..) | Place::Random | Place::Stored(..) => {
-            let reg = s.k(a.reg.into());
+        None => {
+            let reg = named(s, a.reg, a.rt);
             s.call(helpers::WRITE_SYSTEM, &[reg, v])?;
+            // What translations depend on may be another now; what an interrupt waits for, too.
+            let plain = sysreg::find(a.reg).is_some_and(|row| !row.resync && row.encoding != DAIF);
+            return Ok(if plain { Next::Fall } else { Next::Exit(exit::RESYNC) });
         }
     }
-    Ok(if matches!(row.place, Place::Mode(..)) { Next::Exit(exit::RESYNC) } else { Next::Fall })
-}
-
-/// Write a field of PSTATE. EL0 may write DIT and SSBS; the interrupt masks are trapped there, as Linux has it.
-pub fn msr_imm<S: Sem>(s: &mut S, cx: &Cx, a: MsrImm) -> Flow<S> {
-    let (register, shift) = match (a.op1, a.op2) {
-        (3, 1) if cx.has(Ext::Ssbs2) => (encode(3, 3, 4, 2, 6), 12),
-        (3, 2) if cx.has(Ext::Dit) => (encode(3, 3, 4, 2, 5), 24),
-        (3, 6 | 7) if cx.el() == 0 => return cx.trap::<S>(esr::trap(class::SYSTEM, 0)),
-        _ => return cx.undefined::<S>(),
-    };
-    let (reg, v) = (s.k(register.into()), s.k(u64::from(a.crm & 1) << shift));
-    s.call(helpers::WRITE_SYSTEM, &[reg, v])?;
     fall::<S>()
 }
 
-/// op1, CRn, CRm, op2 of a system instruction.
-const fn instruction(op1: u16, crn: u16, crm: u16, op2: u16) -> u16 {
-    encode(0, op1, crn, crm, op2)
+const DAIF: u16 = encode(3, 3, 4, 2, 1);
+
+/// Write a field of PSTATE.
+pub fn msr_imm<S: Sem>(s: &mut S, cx: &Cx, a: MsrImm) -> Flow<S> {
+    let el = cx.el();
+    let (register, shift) = match (a.op1, a.op2) {
+        (0, 3) if el > 0 => (encode(3, 0, 4, 2, 4), 23),
+        (0, 4) if el > 0 => (encode(3, 0, 4, 2, 3), 22),
+        (0, 5) if el > 0 => (encode(3, 0, 4, 2, 0), 0),
+        (3, 1) => (encode(3, 3, 4, 2, 6), 12),
+        (3, 2) => (encode(3, 3, 4, 2, 5), 24),
+        (3, 6 | 7) => return masks(s, cx, a),
+        _ => return cx.undefined::<S>(),
+    };
+    let (reg, v) = (named(s, register, 31), s.k(u64::from(a.crm & 1) << shift));
+    s.call(helpers::WRITE_SYSTEM, &[reg, v])?;
+    Ok(if a.op1 == 0 { Next::Exit(exit::RESYNC) } else { Next::Fall })
 }
 
-/// System instructions. At EL0 there are cache maintenance by address and DC ZVA.
-pub fn sys<S: Sem>(s: &mut S, cx: &Cx, a: Sys) -> Flow<S> {
-    const IC_IVAU: u16 = instruction(3, 7, 5, 1);
-    const DC_ZVA: u16 = instruction(3, 7, 4, 1);
-    const DC_CVAC: u16 = instruction(3, 7, 10, 1);
-    const DC_CVAU: u16 = instruction(3, 7, 11, 1);
-    const DC_CVAP: u16 = instruction(3, 7, 12, 1);
-    const DC_CVADP: u16 = instruction(3, 7, 13, 1);
-    const DC_CIVAC: u16 = instruction(3, 7, 14, 1);
-    match a.reg {
-        // Caches are not modelled.
-        DC_CVAC | DC_CVAU | DC_CIVAC => fall::<S>(),
-        IC_IVAU => {
-            let addr = x(s, a.rt);
-            s.call(helpers::FORGET_CODE, &[addr])?;
-            fall::<S>()
-        }
-        DC_CVAP if cx.has(Ext::Dpb) => fall::<S>(),
-        DC_CVADP if cx.has(Ext::Dpb2) => fall::<S>(),
-        DC_ZVA => {
-            let addr = x(s, a.rt);
-            s.call(helpers::ZERO_BLOCK, &[addr])?;
-            fall::<S>()
-        }
-        _ => cx.undefined::<S>(),
+/// Set or clear masks of exceptions.
+fn masks<S: Sem>(s: &mut S, cx: &Cx, a: MsrImm) -> Flow<S> {
+    let set = a.op2 == 6;
+    let bits = u64::from(a.crm) << 6;
+    if cx.el() == 0 {
+        // A check of whether EL0 may, which the interpreter makes; then the change.
+        let reg = named(s, DAIF, 31);
+        s.call(helpers::CHECK_MASKS, &[reg])?;
     }
+    let old = s.get(cpu::DAIF);
+    let bits = s.k(if set { bits } else { !bits });
+    let new = if set { s.or(old, bits) } else { s.and(old, bits) };
+    if set && cx.el() > 0 && a.crm & 8 == 0 {
+        s.set(cpu::DAIF, new);
+        return fall::<S>();
+    }
+    s.call(helpers::SET_MASKS, &[new])?;
+    Ok(Next::Exit(exit::RESYNC))
+}
+
+/// System instructions: maintenance, address translation. An address space may be another afterwards.
+pub fn sys<S: Sem>(s: &mut S, _: &Cx, a: Sys) -> Flow<S> {
+    const TLB: u16 = 8;
+    let (reg, v) = (named(s, a.reg, a.rt), x(s, a.rt));
+    s.call(helpers::SYSTEM_INSTRUCTION, &[reg, v])?;
+    Ok(if a.reg >> 7 & 15 == TLB { Next::Exit(exit::RESYNC) } else { Next::Fall })
 }
 
 /// System instructions with a result: there are none.

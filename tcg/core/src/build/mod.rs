@@ -44,6 +44,8 @@ pub struct Build {
     snap: SnapId,
     /// Whether guest instructions are counted.
     counts: bool,
+    /// Whether data accesses must be aligned.
+    aligned: bool,
     /// How many are carried out on every way to here since the last [`Op::Count`].
     retired: u64,
     links: Links,
@@ -81,7 +83,7 @@ pub fn guest_block<G: Guest>(
 ) -> Result<GuestBlock, Trap> {
     room.reset(pc, G::rounding(mode));
     let mut build = Build::new(room);
-    build.counts = G::counts(mode);
+    (build.counts, build.aligned) = (G::counts(mode), G::aligned(mode));
     build.links = limits.links;
     let mut at = pc;
     let mut insns = 0;
@@ -131,6 +133,7 @@ impl Build {
             block: BlockId(0),
             snap: SnapId::NONE,
             counts: false,
+            aligned: false,
             retired: 0,
             links: Links::WithinPage,
             inside: BTreeMap::new(),
@@ -140,6 +143,11 @@ impl Build {
     /// The region made so far.
     pub fn into_region(self) -> Region {
         self.region
+    }
+
+    /// A load or store as the mode has it.
+    fn access(&self, op: MemOp) -> MemOp {
+        if self.aligned { op.aligned() } else { op }
     }
 
     /// Starts the guest instruction at `pc`.
@@ -317,7 +325,7 @@ impl Sem for Build {
     }
 
     fn load<T: Scalar>(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<V<Self, T>, Infallible> {
-        Ok(Val::new(self.emit(Op::Load, T::TY, op.pack(), &[addr.raw])))
+        Ok(Val::new(self.emit(Op::Load, T::TY, self.access(op).pack(), &[addr.raw])))
     }
 
     fn store<T: Scalar>(
@@ -326,7 +334,7 @@ impl Sem for Build {
         value: V<Self, T>,
         op: MemOp,
     ) -> Result<(), Infallible> {
-        self.emit(Op::Store, T::TY, op.pack(), &[addr.raw, value.raw]);
+        self.emit(Op::Store, T::TY, self.access(op).pack(), &[addr.raw, value.raw]);
         Ok(())
     }
 
@@ -393,11 +401,11 @@ impl Sem for Build {
     }
 
     fn load_vector(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<Value, Infallible> {
-        Ok(self.emit(Op::Load, Ty::V128, op.pack(), &[addr.raw]))
+        Ok(self.emit(Op::Load, Ty::V128, self.access(op).pack(), &[addr.raw]))
     }
 
     fn store_vector(&mut self, addr: V<Self, I64>, value: Value, op: MemOp) -> Result<(), Infallible> {
-        self.emit(Op::Store, Ty::V128, op.pack(), &[addr.raw, value]);
+        self.emit(Op::Store, Ty::V128, self.access(op).pack(), &[addr.raw, value]);
         Ok(())
     }
 

@@ -193,7 +193,7 @@ impl<F: Fetch> Scan<'_, F> {
 
     fn build<G: Guest>(&mut self) -> Result<Region, Trap> {
         let mut build = Build::new(Region::new(self.head, G::rounding(self.mode)));
-        build.counts = G::counts(self.mode);
+        (build.counts, build.aligned) = (G::counts(self.mode), G::aligned(self.mode));
         build.links = self.links;
         let blocks: BTreeMap<Place, BlockId> =
             self.leaders.iter().map(|leader| (*leader, build.region.add_block())).collect();

@@ -51,6 +51,8 @@ pub struct Mmu {
     pub(super) points: Points,
     /// Contexts of the TLB and of the jump cache.
     pub contexts: Contexts,
+    /// All data accesses must be aligned ([`Guest::aligned`]).
+    aligned: bool,
     /// Memory of a guest process, which is reached without TLB.
     pub direct: Option<Direct>,
 }
@@ -66,7 +68,14 @@ enum Place {
 impl Mmu {
     /// A view of `space` with `tlb_entries` entries a context, that tells `watch` of stores to translated code.
     pub fn new(space: Arc<AddressSpace>, watch: Arc<dyn CodeWatch>, tables: Arc<Tables>) -> Self {
-        Self { space, watch, points: Points::default(), contexts: Contexts::new(tables), direct: None }
+        Self {
+            space,
+            watch,
+            points: Points::default(),
+            contexts: Contexts::new(tables),
+            aligned: false,
+            direct: None,
+        }
     }
 
     /// The view of the memory of a guest process.
@@ -85,11 +94,51 @@ impl Mmu {
     pub fn sync<G: Guest>(&mut self, cpu: &mut G::Cpu) {
         self.sync_points::<G>(cpu);
         let context = G::context(cpu);
+        self.aligned = G::aligned(context.mode);
         let (tlb, tlb_mask) = self.contexts.use_data(context.data);
         let jumps = self.contexts.use_code(context.code, context.mode);
         let head: &mut CpuHeader = cpu.as_mut();
         (head.tlb, head.tlb_mask, head.jumps) = (tlb, tlb_mask, jumps);
         float::set_rounding(head, G::rounding(context.mode));
+    }
+
+    /// Guest-physical memory, for page walks outside of [`Guest::walk`].
+    pub fn phys(&self) -> impl PhysMem + use<> {
+        OwnedPhys(self.space.clone())
+    }
+
+    /// Has `access` made in the data context that `cpu` has as long as `change` is in effect, and undoes the change.
+    pub fn with_data_context<G: Guest, T>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        change: fn(&mut G::Cpu, bool),
+        access: impl FnOnce(&mut G::Cpu, &mut Self) -> T,
+    ) -> T {
+        change(cpu, true);
+        self.contexts.use_data(G::context(cpu).data);
+        let result = access(cpu, self);
+        change(cpu, false);
+        let (tlb, tlb_mask) = self.contexts.use_data(G::context(cpu).data);
+        let head: &mut CpuHeader = cpu.as_mut();
+        (head.tlb, head.tlb_mask) = (tlb, tlb_mask);
+        result
+    }
+
+    /// Whether an unaligned access to `addr` is forbidden.
+    fn must_align<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        op: MemOp,
+        access: Access,
+    ) -> Result<bool, Trap> {
+        if op.aligned || self.aligned {
+            return Ok(true);
+        }
+        if self.contexts.lookup(addr, access == Access::Write).is_some_and(|hit| !hit.slow) {
+            return Ok(false);
+        }
+        Ok(G::walk(cpu, &Phys(&self.space), addr, access)?.aligned)
     }
 
     /// Finds the place of an access that stays within one page, filling the TLB.
@@ -125,7 +174,8 @@ impl Mmu {
                 return Place::Bus { phys };
             }
         };
-        (hit.addend, hit.slow) = ((host as u64).wrapping_sub(addr), self.points.in_data_page(addr));
+        (hit.addend, hit.slow) =
+            ((host as u64).wrapping_sub(addr), page.aligned || self.points.in_data_page(addr));
         if page.size_log2 > PAGE_SHIFT {
             self.contexts.note_large(addr, page.size_log2);
         }
@@ -182,7 +232,7 @@ impl Mmu {
                     })?
                 }
             }
-        } else if op.aligned {
+        } else if self.must_align::<G>(cpu, addr, op, Access::Read)? {
             return Err(G::misaligned(addr, Access::Read).into());
         } else {
             let mut value = 0;
@@ -232,7 +282,7 @@ impl Mmu {
             }
             return Ok(());
         }
-        if op.aligned {
+        if self.must_align::<G>(cpu, addr, op, Access::Write)? {
             return Err(G::misaligned(addr, Access::Write).into());
         }
         // Both pages are checked before a byte is written.
@@ -415,6 +465,19 @@ impl<G: Guest> Fetch for VcpuFetch<'_, G> {
 
 /// Guest-physical memory for page walks.
 pub(crate) struct Phys<'a>(pub &'a AddressSpace);
+
+/// The same, owned.
+struct OwnedPhys(Arc<AddressSpace>);
+
+impl PhysMem for OwnedPhys {
+    fn read_u64(&self, phys: u64) -> Option<u64> {
+        Phys(&self.0).read_u64(phys)
+    }
+
+    fn cas_u64(&self, phys: u64, old: u64, new: u64) -> Option<bool> {
+        Phys(&self.0).cas_u64(phys, old, new)
+    }
+}
 
 impl PhysMem for Phys<'_> {
     fn read_u64(&self, phys: u64) -> Option<u64> {

@@ -177,8 +177,10 @@ impl Slots {
         let (slot, new) = match self.keys.iter().position(|k| *k == Some(key)) {
             Some(slot) => (slot, false),
             None => {
-                let slot = self.next;
-                self.next = (self.next + 1) % self.keys.len();
+                // What is in use is likely to be wanted again at once.
+                let slot =
+                    if self.next == self.active { (self.next + 1) % self.keys.len() } else { self.next };
+                self.next = (slot + 1) % self.keys.len();
                 self.keys[slot] = Some(key);
                 (slot, true)
             }

@@ -380,7 +380,7 @@ impl Guest for Toy {
         if !(RAM..RAM_END).contains(&addr) || (access == Access::Write && !write) {
             return Err(Trap { code: 1 + access as u32, value: addr });
         }
-        Ok(Page { phys: addr, size_log2: 12, read: true, write, fetch: true })
+        Ok(Page { phys: addr, size_log2: 12, read: true, write, fetch: true, aligned: false })
     }
 
     fn take_trap(_: &mut Cpu, _: Trap) {}

@@ -12,7 +12,7 @@ const BYTES: u64 = 16;
 impl Mmu {
     /// Loads 16 bytes.
     pub fn load_vector<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp) -> Result<u128, Fault> {
-        let size = part_size::<G>(addr, op, Access::Read)?;
+        let size = self.part_size::<G>(cpu, addr, op, Access::Read)?;
         if let Some(direct) = &mut self.direct {
             let part = MemOp::new(3);
             let low = direct.load::<G>(addr, part, Ty::I64)?;
@@ -46,7 +46,7 @@ impl Mmu {
         value: u128,
         op: MemOp,
     ) -> Result<(), Fault> {
-        let size = part_size::<G>(addr, op, Access::Write)?;
+        let size = self.part_size::<G>(cpu, addr, op, Access::Write)?;
         if let Some(direct) = &mut self.direct {
             direct.probe::<G>(addr, Access::Write)?;
             direct.probe::<G>(addr.wrapping_add(BYTES - 1), Access::Write)?;
@@ -79,12 +79,25 @@ impl Mmu {
         }
         Ok(())
     }
-}
 
-/// log2 of the size of the parts that an access at `addr` is made of.
-fn part_size<G: Guest>(addr: u64, op: MemOp, access: Access) -> Result<u8, Fault> {
-    if op.aligned && !addr.is_multiple_of(BYTES) {
-        return Err(G::misaligned(addr, access).into());
+    /// log2 of the size of the parts that an access at `addr` is made of.
+    fn part_size<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        op: MemOp,
+        access: Access,
+    ) -> Result<u8, Fault> {
+        if addr.is_multiple_of(BYTES) {
+            return Ok(3);
+        }
+        let strict = match self.direct {
+            Some(_) => op.aligned,
+            None => self.must_align::<G>(cpu, addr, op, access)?,
+        };
+        if strict {
+            return Err(G::misaligned(addr, access).into());
+        }
+        Ok(if addr.is_multiple_of(8) { 3 } else { 0 })
     }
-    Ok(if addr.is_multiple_of(8) { 3 } else { 0 })
 }

@@ -1,0 +1,278 @@
+//! Exceptions: which level takes them, entry and return. D1.3 (exception model), the pseudocode AArch64.TakeException and
+//! AArch64.ExceptionReturn, D1.3.5 (asynchronous exception routing and masking).
+//!
+//! SErrors are never raised. A return to AArch32 is an illegal one.
+
+use crate::cpu::Cpu;
+use crate::esr::{self, class};
+use crate::irq;
+use crate::pstate::{daif, spsr};
+use crate::sysreg::{Stored, hcr, mdcr, scr, sctlr};
+use tcg_core::guest::Trap;
+
+/// Offsets of vectors by kind.
+const SYNCHRONOUS: u64 = 0;
+const IRQ: u64 = 0x80;
+const FIQ: u64 = 0x100;
+/// And by where the exception comes from.
+const FROM_SP_EL0: u64 = 0;
+const FROM_SAME: u64 = 0x200;
+const FROM_LOWER: u64 = 0x400;
+
+/// Where the exception leads that `trap` is, and the level it is taken to; `None`: it is an undefined instruction there.
+fn target(cpu: &Cpu, trap: Trap) -> Option<u8> {
+    let system = &cpu.system;
+    let el = system.el;
+    // Without an own rule: the next level that can take it.
+    let usual = match el {
+        0 if system.hcr() & hcr::TGE != 0 => 2,
+        0 => 1,
+        el => el,
+    };
+    Some(match esr::class_of(trap.code) {
+        class::HVC => {
+            let allowed = if system.board.has_el3 {
+                system.get(Stored::ScrEl3) & scr::HCE != 0
+            } else {
+                system.get(Stored::HcrEl2) & hcr::HCD == 0
+            };
+            if !system.board.has_el2 || !allowed || el < 2 && !system.el2_enabled() {
+                return None;
+            }
+            el.max(2)
+        }
+        class::SMC => {
+            if el == 1 && system.hcr() & hcr::TSC != 0 {
+                return Some(2);
+            }
+            if !system.board.has_el3 || system.get(Stored::ScrEl3) & scr::SMD != 0 {
+                return None;
+            }
+            3
+        }
+        class::FP => system.float_trap(el).map_or(usual, |to| if to == 1 { usual } else { to }),
+        class::INSTRUCTION_ABORT | class::DATA_ABORT => {
+            let external = trap.code & 0x3f == esr::status::EXTERNAL;
+            if external && system.board.has_el3 && system.get(Stored::ScrEl3) & scr::EA != 0 {
+                3
+            } else if system.stage2_fault.is_some_and(|fault| fault.trap == trap)
+                || external && el < 2 && system.hcr() & hcr::TEA != 0
+            {
+                2
+            } else {
+                usual
+            }
+        }
+        class::BREAKPOINT | class::STEP | class::WATCHPOINT | class::BRK => debug_target(cpu),
+        class::PC_ALIGNMENT | class::SP_ALIGNMENT => usual,
+        // The others say which level traps them.
+        _ => (trap.value as u8).max(usual).min(3),
+    })
+}
+
+/// The level that debug exceptions go to: D2.4.1.
+pub fn debug_target(cpu: &Cpu) -> u8 {
+    let system = &cpu.system;
+    let to_el2 = system.el2_enabled()
+        && (system.get(Stored::MdcrEl2) & mdcr::TDE != 0 || system.hcr() & hcr::TGE != 0);
+    if to_el2 { system.el.max(2) } else { system.el.max(1) }
+}
+
+/// Whether the address of the fault goes to FAR.
+fn has_address(ec: u32) -> bool {
+    matches!(ec, class::INSTRUCTION_ABORT | class::DATA_ABORT | class::PC_ALIGNMENT | class::WATCHPOINT)
+}
+
+/// Whether the exception has a class of its own where it comes from the level that takes it: one more.
+fn has_same_level_class(ec: u32) -> bool {
+    matches!(
+        ec,
+        class::INSTRUCTION_ABORT | class::DATA_ABORT | class::BREAKPOINT | class::STEP | class::WATCHPOINT
+    )
+}
+
+/// Takes a synchronous exception.
+pub fn synchronous(cpu: &mut Cpu, trap: Trap) {
+    let (mut trap, el) = (trap, cpu.system.el);
+    let to = target(cpu, trap).unwrap_or_else(|| {
+        trap = esr::UNDEFINED;
+        target(cpu, trap).unwrap_or(1)
+    });
+    let ec = esr::class_of(trap.code);
+    if to == 2
+        && el < 2
+        && ec == class::FP
+        && cpu.system.hcr() & hcr::TGE != 0
+        && cpu.system.float_trap(el) == Some(1)
+    {
+        trap = esr::UNDEFINED;
+    }
+    let ec = if ec == esr::class_of(trap.code) { ec } else { esr::class_of(trap.code) };
+    let mut syndrome = u64::from(trap.code);
+    if to == el && has_same_level_class(ec) {
+        syndrome += 1 << esr::CLASS_SHIFT;
+    }
+    let fault = cpu.system.stage2_fault.take().filter(|fault| fault.trap == trap && to == 2);
+    if let Some(fault) = fault {
+        cpu.system.set(Stored::HpfarEl2, fault.hpfar);
+    }
+    cpu.system.set_banked(Stored::EsrEl1, to, syndrome);
+    if has_address(ec) {
+        cpu.system.set_banked(Stored::FarEl1, to, trap.value);
+    }
+    // Those three have been carried out, if they were not trapped.
+    let done = matches!(ec, class::SVC | class::HVC) || ec == class::SMC && to == 3;
+    let back = cpu.head.pc.wrapping_add(if done { 4 } else { 0 });
+    log(cpu, to, syndrome, trap.value);
+    enter(cpu, to, SYNCHRONOUS, back);
+}
+
+/// Reports an exception, for `-d int`.
+fn log(cpu: &Cpu, to: u8, syndrome: u64, value: u64) {
+    tracing::trace!(
+        target: "int",
+        "Taking exception with ESR {syndrome:#x} from EL{} to EL{to}, ELR {:#x}, value {value:#x}",
+        cpu.system.el,
+        cpu.head.pc,
+    );
+}
+
+/// Goes to the vector of level `to`; the exception returns to `back`.
+fn enter(cpu: &mut Cpu, to: u8, kind: u64, back: u64) {
+    let system = &cpu.system;
+    let from = if to > system.el {
+        FROM_LOWER
+    } else if system.sp_sel {
+        FROM_SAME
+    } else {
+        FROM_SP_EL0
+    };
+    let pstate = cpu.pstate();
+    let control = system.banked(Stored::SctlrEl1, to);
+    // PAN is set for a level that has user programs below.
+    let sets_pan = system.features.field(crate::features::IdReg::Mmfr1, 20) != 0
+        && control & sctlr::SPAN == 0
+        && (to == 1 || to == 2 && system.in_host());
+    cpu.system.set_banked(Stored::SpsrEl1, to, pstate);
+    cpu.system.set_banked(Stored::ElrEl1, to, back);
+    cpu.set_level(to, true);
+    cpu.daif = daif::ALL;
+    let has_ssbs = cpu.system.features.has(crate::features::Ext::Ssbs);
+    let system = &mut cpu.system;
+    system.ssbs = has_ssbs && control & sctlr::DSSBS != 0;
+    system.pan |= sets_pan;
+    (system.uao, system.ss, system.il) = (false, false, false);
+    cpu.head.pc = cpu.system.banked(Stored::VbarEl1, to).wrapping_add(from + kind);
+    cpu.update_step();
+}
+
+/// Exception return: gives the address to go on at.
+pub fn exception_return(cpu: &mut Cpu, elr: u64) -> u64 {
+    let el = cpu.system.el;
+    let saved = cpu.system.banked(Stored::SpsrEl1, el);
+    let to = (saved >> spsr::EL_SHIFT & 3) as u8;
+    cpu.exclusive_addr = u64::MAX;
+    let system = &cpu.system;
+    let there = match to {
+        3 => system.board.has_el3,
+        2 => system.el2_enabled(),
+        _ => true,
+    };
+    let legal = saved & spsr::AARCH32 == 0
+        && saved & 2 == 0
+        && to <= el
+        && there
+        && !(to == 0 && saved & spsr::SP != 0)
+        && !(to == 1 && system.hcr() & hcr::TGE != 0);
+    let steps = crate::selfhosted::steps_after_return(cpu, if legal { to } else { el }, saved);
+    if legal {
+        cpu.set_level(to, saved & spsr::SP != 0);
+        cpu.set_pstate(saved);
+        cpu.system.ss = steps;
+    } else {
+        // Level and stack pointer stay; the next instruction is an illegal state.
+        let (pan, uao, dit, ssbs) = (cpu.system.pan, cpu.system.uao, cpu.system.dit, cpu.system.ssbs);
+        cpu.set_pstate(saved);
+        (cpu.system.pan, cpu.system.uao, cpu.system.dit, cpu.system.ssbs) = (pan, uao, dit, ssbs);
+        (cpu.system.il, cpu.system.ss) = (true, steps);
+    }
+    cpu.update_step();
+    tracing::trace!(target: "int", "Exception return from EL{el} to EL{} PC {elr:#x}", cpu.system.el);
+    elr
+}
+
+/// An interrupt that is to be taken now: its vector and its level.
+fn deliverable(cpu: &Cpu, levels: u64) -> Option<(u64, u8)> {
+    let system = &cpu.system;
+    let (hcr, el) = (system.hcr(), system.el);
+    let on = |line: u32| levels >> line & 1 != 0;
+    let scr = if system.board.has_el3 { system.get(Stored::ScrEl3) } else { 0 };
+    let physical = |to_el3: u64, to_el2: u64, mask: u64| {
+        let to = if scr & to_el3 != 0 {
+            3
+        } else if hcr & (to_el2 | hcr::TGE) != 0 {
+            2
+        } else {
+            1
+        };
+        let to = if to == 1 && el > 1 && !system.board.has_el3 && el == 2 { 1 } else { to };
+        let open = cpu.daif & mask == 0;
+        // A host's programs have the masks that it gives them.
+        let unmasked = to > el && to > 1 && !(to == 2 && system.in_host()) || open;
+        (to >= el && to >= 1 && unmasked).then_some(to)
+    };
+    let fiq = on(irq::FIQ).then(|| physical(scr::FIQ, hcr::FMO, daif::F)).flatten();
+    let irq = on(irq::IRQ).then(|| physical(scr::IRQ, hcr::IMO, daif::I)).flatten();
+    if let Some(to) = fiq {
+        return Some((FIQ, to));
+    }
+    if let Some(to) = irq {
+        return Some((IRQ, to));
+    }
+    let guest = el < 2 && hcr & hcr::TGE == 0;
+    if guest && hcr & hcr::FMO != 0 && (on(irq::VFIQ) || hcr & hcr::VF != 0) && cpu.daif & daif::F == 0 {
+        return Some((FIQ, 1));
+    }
+    if guest && hcr & hcr::IMO != 0 && (on(irq::VIRQ) || hcr & hcr::VI != 0) && cpu.daif & daif::I == 0 {
+        return Some((IRQ, 1));
+    }
+    None
+}
+
+/// Whether an interrupt is to be taken now.
+pub fn is_interrupted(cpu: &Cpu) -> bool {
+    deliverable(cpu, cpu.levels()).is_some()
+}
+
+/// Takes the most urgent interrupt that is to be taken now, if there is one.
+pub fn interrupt(cpu: &mut Cpu, levels: u64) -> bool {
+    let Some((kind, to)) = deliverable(cpu, levels) else { return false };
+    tracing::trace!(
+        target: "int",
+        "Taking {} from EL{} to EL{to}, ELR {:#x}",
+        if kind == IRQ { "IRQ" } else { "FIQ" },
+        cpu.system.el,
+        cpu.head.pc,
+    );
+    enter(cpu, to, kind, cpu.head.pc);
+    true
+}
+
+/// Whether a PE that waits for an interrupt goes on: something is pending, masked or not.
+pub fn wakes(cpu: &Cpu, levels: u64) -> bool {
+    let hcr = cpu.system.hcr();
+    let guest = cpu.system.el < 2 && hcr & hcr::TGE == 0;
+    let is_virtual = |line: u32, enable: u64, pending: u64| {
+        guest && hcr & enable != 0 && (levels >> line & 1 != 0 || hcr & pending != 0)
+    };
+    levels & (1 << irq::IRQ | 1 << irq::FIQ) != 0
+        || is_virtual(irq::VIRQ, hcr::IMO, hcr::VI)
+        || is_virtual(irq::VFIQ, hcr::FMO, hcr::VF)
+}
+
+impl Cpu {
+    /// The levels of the interrupt inputs.
+    pub fn levels(&self) -> u64 {
+        self.system.wiring.as_ref().map_or(0, |wiring| wiring.lines.levels())
+    }
+}

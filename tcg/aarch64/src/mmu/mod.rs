@@ -1,0 +1,278 @@
+//! The memory system: D8 of the manual (the VMSAv8-64 translation system). [`stage1`] and [`stage2`] walk tables, [`attributes`]
+//! says what descriptors allow, [`at`] are the address translation instructions.
+//!
+//! A translation regime is a kind of address space with its own registers. Contexts of the translator are keyed by regime, ASID
+//! and VMID, so that neither entering the kernel nor switching address spaces flushes anything; as in hardware, entries live until
+//! the guest invalidates them. Global pages are cached once for each ASID.
+//!
+//! Left out: the difference between Secure and Non-secure physical addresses, memory types but for Device, and big-endian tables.
+
+pub mod at;
+pub mod attributes;
+mod fault;
+mod look;
+mod stage1;
+mod stage2;
+
+pub use fault::{Fault, Stage2Fault};
+pub use look::{mappings, translate};
+
+use crate::cpu::Cpu;
+use crate::sysreg::{Stored, System, hcr, sctlr, tcr};
+use attributes::Rights;
+use tcg_core::guest::{Access, Page, PhysMem, Trap};
+
+/// A translation regime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Regime {
+    /// EL1 and EL0, with stage 2 below if EL2 says so.
+    El10,
+    /// EL2.
+    El2,
+    /// EL2 and EL0 of a host.
+    El20,
+    /// EL3.
+    El3,
+}
+
+impl Regime {
+    /// The regime of code at `el`.
+    pub fn of(system: &System, el: u8) -> Self {
+        match el {
+            3 => Self::El3,
+            2 if system.is_host_el2() => Self::El20,
+            2 => Self::El2,
+            0 if system.in_host() => Self::El20,
+            _ => Self::El10,
+        }
+    }
+
+    /// The level that controls it.
+    pub fn el(self) -> u8 {
+        match self {
+            Self::El10 => 1,
+            Self::El2 | Self::El20 => 2,
+            Self::El3 => 3,
+        }
+    }
+
+    /// Whether there are two ranges of addresses, and user programs.
+    pub fn has_user(self) -> bool {
+        matches!(self, Self::El10 | Self::El20)
+    }
+}
+
+/// Who accesses memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// In which regime.
+    pub regime: Regime,
+    /// As EL0 does.
+    pub user: bool,
+    /// PSTATE.PAN forbids pages that EL0 can access.
+    pub pan: bool,
+}
+
+impl Who {
+    /// Loads and stores of the present code.
+    pub fn data(system: &System) -> Self {
+        let el = system.el;
+        let regime = Regime::of(system, el);
+        // As if from EL0: only where there is an EL0 below.
+        let lower = system.unprivileged && !system.uao && (el == 1 || el == 2 && system.in_host());
+        let user = el == 0 || lower;
+        Self { regime, user, pan: system.pan && !user && regime.has_user() }
+    }
+
+    /// Fetches of the present code.
+    pub fn fetch(system: &System) -> Self {
+        Self { regime: Regime::of(system, system.el), user: system.el == 0, pan: false }
+    }
+}
+
+/// Keys of contexts, [`tcg_core::guest::Context`].
+pub mod key {
+    use super::*;
+
+    const VMID_SHIFT: u32 = 16;
+    const REGIME_SHIFT: u32 = 32;
+    const SECURE: u128 = 1 << 35;
+    const USER: u128 = 1 << 36;
+    const PAN: u128 = 1 << 37;
+    const STAGE1: u128 = 1 << 38;
+    const STAGE2: u128 = 1 << 39;
+
+    /// The address space that `who` is in.
+    pub fn of(system: &System, who: Who) -> u128 {
+        if system.user_ids {
+            return 0;
+        }
+        let regime = who.regime;
+        let bit = |on: bool, bit: u128| if on { bit } else { 0 };
+        let stage2 = regime == Regime::El10 && system.hcr() & hcr::VM != 0;
+        let vmid = if regime == Regime::El10 { vmid(system) } else { 0 };
+        let on = super::stage1_on(system, regime);
+        let asid = if on && regime.has_user() { asid(system, regime) } else { 0 };
+        u128::from(asid)
+            | u128::from(vmid) << VMID_SHIFT
+            | (regime as u128) << REGIME_SHIFT
+            | bit(system.is_secure(regime.el()), SECURE)
+            | bit(who.user, USER)
+            | bit(who.pan, PAN)
+            | bit(on, STAGE1)
+            | bit(stage2, STAGE2)
+    }
+
+    /// The ASID in use.
+    fn asid(system: &System, regime: Regime) -> u64 {
+        let control = system.banked(Stored::TcrEl1, regime.el());
+        let second = control & tcr::A1 != 0;
+        let table = match (regime, second) {
+            (Regime::El10, false) => Stored::Ttbr0El1,
+            (Regime::El10, true) => Stored::Ttbr1El1,
+            (_, false) => Stored::Ttbr0El2,
+            (_, true) => Stored::Ttbr1El2,
+        };
+        let asid = system.get(table) >> 48;
+        if control & tcr::AS != 0 { asid } else { asid & 0xff }
+    }
+
+    /// The VMID in use.
+    pub fn vmid(system: &System) -> u64 {
+        if !system.el2_enabled() {
+            return 0;
+        }
+        let vmid = system.get(Stored::VttbrEl2) >> 48;
+        if system.get(Stored::VtcrEl2) >> 19 & 1 != 0 { vmid } else { vmid & 0xff }
+    }
+
+    /// Whether a context is of `regime`.
+    pub fn is_of(key: u128, regime: Regime) -> bool {
+        key >> REGIME_SHIFT & 7 == regime as u128
+    }
+
+    /// Whether it has this ASID.
+    pub fn has_asid(key: u128, asid: u64) -> bool {
+        key as u64 & 0xffff == asid & 0xffff
+    }
+
+    /// Whether it has this VMID.
+    pub fn has_vmid(key: u128, vmid: u64) -> bool {
+        key as u64 >> VMID_SHIFT & 0xffff == vmid & 0xffff
+    }
+}
+
+/// Whether stage 1 translates.
+pub fn stage1_on(system: &System, regime: Regime) -> bool {
+    let off = regime == Regime::El10 && system.hcr() & (hcr::DC | hcr::TGE) != 0;
+    system.banked(Stored::SctlrEl1, regime.el()) & sctlr::M != 0 && !off
+}
+
+/// Whether every data access of the present code must be aligned: SCTLR.A, or memory is Device because stage 1 is off.
+pub fn must_align(system: &System) -> bool {
+    if system.user_ids {
+        return false;
+    }
+    let regime = Regime::of(system, system.el);
+    let cacheable = regime == Regime::El10 && system.hcr() & hcr::DC != 0;
+    system.sctlr(system.el) & sctlr::A != 0 || !stage1_on(system, regime) && !cacheable
+}
+
+/// The bits that addresses in the half of `ptr` have, and whether they have tags; those of instructions or of data.
+pub fn pointer(system: &System, ptr: u64, of_code: bool) -> (u32, bool) {
+    stage1::pointer(system, Regime::of(system, system.el), ptr, of_code)
+}
+
+/// What a walk found, all stages together.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    /// Physical address.
+    pub phys: u64,
+    /// log2 of the size of the range.
+    pub size_log2: u32,
+    /// What is allowed.
+    pub rights: Rights,
+    /// Memory attributes as in MAIR.
+    pub attributes: u8,
+    /// Shareability field.
+    pub shareability: u8,
+}
+
+impl Walk {
+    /// Device memory: the upper half of the attributes is zero.
+    pub fn is_device(&self) -> bool {
+        self.attributes & 0xf0 == 0
+    }
+}
+
+/// An access to be translated.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The address.
+    pub addr: u64,
+    /// What for.
+    pub access: Access,
+    /// By whom.
+    pub who: Who,
+}
+
+/// Walks all stages.
+pub fn find(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk, Fault> {
+    let first = stage1::walk(system, mem, request)?;
+    let stage2 = request.who.regime == Regime::El10 && system.hcr() & hcr::VM != 0;
+    if !stage2 {
+        return Ok(first);
+    }
+    let second = stage2::walk(system, mem, stage2::Request::of(request, first.phys))?;
+    Ok(Walk {
+        phys: second.phys,
+        size_log2: first.size_log2.min(second.size_log2),
+        rights: first.rights.and(second.rights),
+        attributes: attributes::combined(first.attributes, second.attributes),
+        shareability: first.shareability.max(second.shareability),
+    })
+}
+
+/// Translates `addr` for the present code.
+pub fn walk(cpu: &mut Cpu, mem: &dyn PhysMem, addr: u64, access: Access) -> Result<Page, Trap> {
+    if cpu.system.user_ids {
+        return Ok(user_page(addr, access));
+    }
+    let system = &mut cpu.system;
+    system.stage2_fault = None;
+    let who = if access == Access::Fetch { Who::fetch(system) } else { Who::data(system) };
+    let request = Request { addr, access, who };
+    match find(&cpu.system, mem, request) {
+        Ok(walk) => {
+            tracing::trace!(target: "mmu", "walk {addr:#x} {access:?} {who:?}: {walk:x?}");
+            let rights = walk.rights;
+            Ok(Page {
+                phys: walk.phys,
+                size_log2: walk.size_log2,
+                read: rights.read,
+                write: rights.write,
+                fetch: rights.fetch,
+                aligned: walk.is_device(),
+            })
+        }
+        Err(fault) => {
+            tracing::trace!(target: "mmu", "walk {addr:#x} {access:?} {who:?}: {fault:x?}");
+            Err(fault.take(cpu, request))
+        }
+    }
+}
+
+/// A process outside of user mode's own memory, as tests have it: addresses are physical, below their tags.
+fn user_page(addr: u64, access: Access) -> Page {
+    let phys = if access == Access::Fetch { addr } else { addr & (u64::MAX >> 8) };
+    Page { phys, size_log2: base::PAGE_SHIFT, read: true, write: true, fetch: true, aligned: false }
+}
+
+/// Forgets the translations of `regime`: a control register that page walks depend on was changed.
+pub fn forget(cpu: &mut Cpu, regime: Regime) {
+    let twin = if regime == Regime::El2 { Regime::El20 } else { regime };
+    tcg_core::run::with_mmu::<crate::Aarch64, _>(cpu, |_, mmu| {
+        mmu.contexts.flush(None, |key| key::is_of(key, regime) || key::is_of(key, twin));
+    });
+}

@@ -1,0 +1,207 @@
+//! The generic timer: D12 of the manual. Five timers compare with the system counter, or with it less an offset, and
+//! drive their lines by level.
+
+use crate::board::Wiring;
+use crate::cpu::Cpu;
+use base::{IrqLine, TimeBase, Timer};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// A timer of the PE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TimerId {
+    /// EL1 physical.
+    Physical,
+    /// EL1 virtual.
+    Virtual,
+    /// EL2 physical.
+    Hypervisor,
+    /// EL1 physical of the Secure state, which is EL3's.
+    Secure,
+    /// EL2 virtual.
+    HypervisorVirtual,
+}
+
+impl TimerId {
+    const ALL: [Self; 5] =
+        [Self::Physical, Self::Virtual, Self::Hypervisor, Self::Secure, Self::HypervisorVirtual];
+}
+
+/// CNTx_CTL: the timer is on.
+const ENABLE: u64 = 1;
+/// Its interrupt is masked.
+const IMASK: u64 = 1 << 1;
+/// The condition is met.
+const ISTATUS: u64 = 1 << 2;
+
+#[derive(Clone, Copy, Default)]
+struct Compare {
+    control: u64,
+    value: u64,
+    /// What is taken off the counter.
+    offset: u64,
+}
+
+impl Compare {
+    fn is_met(self, ticks: u64) -> bool {
+        self.control & ENABLE != 0 && ticks.wrapping_sub(self.offset) >= self.value
+    }
+
+    fn fires(self, ticks: u64) -> bool {
+        self.is_met(ticks) && self.control & IMASK == 0
+    }
+}
+
+/// One timer's line, and the alarm for the moment at which it changes by itself.
+struct Alarm {
+    state: Arc<Mutex<Compare>>,
+    time: Arc<TimeBase>,
+    line: IrqLine,
+    timer: Box<dyn Timer>,
+}
+
+impl Alarm {
+    fn new(time: &Arc<TimeBase>, line: &IrqLine) -> Self {
+        let state = Arc::new(Mutex::new(Compare::default()));
+        let (shared, clock, wire) = (state.clone(), time.clone(), line.clone());
+        let timer = time.clock().timer(Box::new(move || {
+            // Under the lock, so that a change that comes in between has the last word.
+            let state = shared.lock();
+            wire.set(state.fires(clock.ticks()));
+        }));
+        Self { state, time: time.clone(), line: line.clone(), timer }
+    }
+
+    fn update(&self, compare: Compare) {
+        let mut state = self.state.lock();
+        *state = compare;
+        let ticks = self.time.ticks();
+        self.line.set(compare.fires(ticks));
+        let waits = compare.control & (ENABLE | IMASK) == ENABLE && !compare.is_met(ticks);
+        drop(state);
+        self.timer.disarm();
+        let target = compare.value.checked_add(compare.offset);
+        if waits && let Some(deadline) = target.and_then(|ticks| self.time.deadline_of(ticks)) {
+            self.timer.arm(deadline);
+        }
+    }
+}
+
+/// The timers of one PE.
+#[derive(Default)]
+pub struct Timers {
+    compare: [Compare; 5],
+    alarms: Vec<Alarm>,
+    /// CNTVOFF_EL2.
+    virtual_offset: u64,
+    /// CNTFRQ_EL0.
+    pub frequency: u64,
+}
+
+impl Timers {
+    /// Connects the lines.
+    pub fn wire(&mut self, wiring: &Wiring) {
+        let lines = &wiring.timers;
+        let lines = [
+            &lines.physical,
+            &lines.virtual_el1,
+            &lines.hypervisor,
+            &lines.secure,
+            &lines.hypervisor_virtual,
+        ];
+        self.alarms = lines.iter().map(|line| Alarm::new(&wiring.time, line)).collect();
+        TimerId::ALL.into_iter().for_each(|id| self.update(id));
+    }
+
+    /// The state after a reset.
+    pub fn reset(&mut self, frequency: u64) {
+        (self.compare, self.virtual_offset, self.frequency) = Default::default();
+        self.frequency = frequency;
+        TimerId::ALL.into_iter().for_each(|id| self.update(id));
+    }
+
+    fn update(&mut self, id: TimerId) {
+        let compare = self.compare[id as usize];
+        if let Some(alarm) = self.alarms.get(id as usize) {
+            alarm.update(compare);
+        }
+    }
+
+    /// CNTVOFF_EL2.
+    pub fn virtual_offset(&self) -> u64 {
+        self.virtual_offset
+    }
+
+    /// Sets CNTVOFF_EL2.
+    pub fn set_virtual_offset(&mut self, value: u64) {
+        self.virtual_offset = value;
+        self.compare[TimerId::Virtual as usize].offset = value;
+        self.update(TimerId::Virtual);
+    }
+
+    fn change(&mut self, id: TimerId, change: impl FnOnce(&mut Compare)) {
+        change(&mut self.compare[id as usize]);
+        self.update(id);
+    }
+}
+
+impl Cpu {
+    /// The system counter.
+    pub fn counter(&self) -> u64 {
+        match (&self.system.wiring, &self.system.clock) {
+            (Some(wiring), _) => wiring.time.ticks(),
+            (None, Some(clock)) => clock.now(),
+            (None, None) => 0,
+        }
+    }
+
+    /// The virtual counter.
+    pub fn virtual_counter(&self) -> u64 {
+        // A host has none of its own.
+        let system = &self.system;
+        let host = system.el == 2 && system.is_host_el2() || system.el == 0 && system.in_host();
+        self.counter().wrapping_sub(if host { 0 } else { self.system.timers.virtual_offset })
+    }
+
+    fn compare(&self, id: TimerId) -> Compare {
+        self.system.timers.compare[id as usize]
+    }
+
+    /// CNTx_CTL.
+    pub fn timer_control(&self, id: TimerId) -> u64 {
+        let compare = self.compare(id);
+        compare.control | if compare.is_met(self.counter()) { ISTATUS } else { 0 }
+    }
+
+    /// Sets it.
+    pub fn set_timer_control(&mut self, id: TimerId, value: u64) {
+        self.system.timers.change(id, |compare| compare.control = value & (ENABLE | IMASK));
+    }
+
+    /// CNTx_CVAL.
+    pub fn timer_value(&self, id: TimerId) -> u64 {
+        self.compare(id).value
+    }
+
+    /// Sets it.
+    pub fn set_timer_value(&mut self, id: TimerId, value: u64) {
+        self.system.timers.change(id, |compare| compare.value = value);
+    }
+
+    /// CNTx_TVAL.
+    pub fn timer_left(&self, id: TimerId) -> u64 {
+        let compare = self.compare(id);
+        let left = compare.value.wrapping_sub(self.counter().wrapping_sub(compare.offset));
+        left & 0xffff_ffff
+    }
+
+    /// Sets it.
+    pub fn set_timer_left(&mut self, id: TimerId, value: u64) {
+        let now = self.counter();
+        let ahead = i64::from(value as u32 as i32) as u64;
+        self.system.timers.change(id, |compare| {
+            compare.value = now.wrapping_sub(compare.offset).wrapping_add(ahead);
+        });
+    }
+}

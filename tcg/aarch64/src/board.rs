@@ -128,15 +128,12 @@ impl Cpu {
 /// Registers whose value after a reset is not zero; where the manual leaves it open, QEMU's.
 fn reset_registers(features: Features, board: Board) -> [u64; Stored::COUNT] {
     let mut stored = [0; Stored::COUNT];
-    for register in [Stored::SctlrEl1, Stored::SctlrEl2, Stored::SctlrEl3] {
-        stored[register as usize] = features.sctlr();
-    }
+    stored[Stored::SctlrEl1 as usize] = features.sctlr();
+    stored[Stored::SctlrEl3 as usize] = features.sctlr();
     stored[Stored::MdcrEl2 as usize] = crate::pmu::COUNTERS as u64;
     stored[Stored::CnthctlEl2 as usize] = 3;
     stored[Stored::VpidrEl2 as usize] = features.midr();
     stored[Stored::VmpidrEl2 as usize] = 1 << 31 | board.mpidr;
-    stored[Stored::CptrEl2 as usize] = 0x33ff;
     stored[Stored::ScrEl3 as usize] = 0x30 | scr::RW;
-    stored[Stored::HcrEl2 as usize] = hcr::RW;
     stored
 }

@@ -191,7 +191,7 @@ fn check(cpu: &Cpu, reg: u16, rt: u8, write: bool) -> Result<&'static Row, Trap>
     let trap = |el: u8| esr::system_access(el, reg, rt, !write);
     let absent = || {
         // Space for identification registers reads as zero, or is trapped.
-        let reserved = matches!(reg >> 11, 8 | 9 | 11) && reg >> 7 & 15 == 0 && !write;
+        let reserved = matches!(reg >> 11, 8 | 9 | 11) && reg >> 7 & 15 == 0 && reg >> 3 & 15 < 8 && !write;
         if reserved && !system.user_ids && system.features.field(IdReg::Mmfr2, 36) != 0 {
             trap(1)
         } else {

@@ -2,8 +2,14 @@
 
 use super::{Group, NEVER, Needs, Row, constant, encode, functions, ignore, zero};
 
+/// DBGBCR.BAS names half-words: both bits of one are alike.
+fn whole_instructions(control: u64) -> u64 {
+    const FIRST: u64 = 1 << 5 | 1 << 7;
+    control & !(FIRST << 1) | (control & FIRST) << 1
+}
+
 macro_rules! pair {
-    ($value:literal, $control:literal, $unit:ident, $n:literal, $op2:literal, $mask:expr) => {
+    ($value:literal, $control:literal, $unit:ident, $n:literal, $op2:literal, $mask:expr, $keeps:expr) => {
         [
             functions(
                 $value,
@@ -21,7 +27,7 @@ macro_rules! pair {
                 encode(2, 0, 0, $n, $op2 + 1),
                 |cpu| cpu.system.debug.$unit[$n][1],
                 |cpu, value| {
-                    cpu.system.debug.$unit[$n][1] = value;
+                    cpu.system.debug.$unit[$n][1] = $keeps(value);
                     cpu.update_points();
                 },
             )
@@ -32,19 +38,19 @@ macro_rules! pair {
 }
 
 const BREAKPOINTS: [[Row; 2]; 6] = [
-    pair!("DBGBVR0_EL1", "DBGBCR0_EL1", breakpoints, 0, 4, u64::MAX),
-    pair!("DBGBVR1_EL1", "DBGBCR1_EL1", breakpoints, 1, 4, u64::MAX),
-    pair!("DBGBVR2_EL1", "DBGBCR2_EL1", breakpoints, 2, 4, u64::MAX),
-    pair!("DBGBVR3_EL1", "DBGBCR3_EL1", breakpoints, 3, 4, u64::MAX),
-    pair!("DBGBVR4_EL1", "DBGBCR4_EL1", breakpoints, 4, 4, u64::MAX),
-    pair!("DBGBVR5_EL1", "DBGBCR5_EL1", breakpoints, 5, 4, u64::MAX),
+    pair!("DBGBVR0_EL1", "DBGBCR0_EL1", breakpoints, 0, 4, u64::MAX, whole_instructions),
+    pair!("DBGBVR1_EL1", "DBGBCR1_EL1", breakpoints, 1, 4, u64::MAX, whole_instructions),
+    pair!("DBGBVR2_EL1", "DBGBCR2_EL1", breakpoints, 2, 4, u64::MAX, whole_instructions),
+    pair!("DBGBVR3_EL1", "DBGBCR3_EL1", breakpoints, 3, 4, u64::MAX, whole_instructions),
+    pair!("DBGBVR4_EL1", "DBGBCR4_EL1", breakpoints, 4, 4, u64::MAX, whole_instructions),
+    pair!("DBGBVR5_EL1", "DBGBCR5_EL1", breakpoints, 5, 4, u64::MAX, whole_instructions),
 ];
 
 const WATCHPOINTS: [[Row; 2]; 4] = [
-    pair!("DBGWVR0_EL1", "DBGWCR0_EL1", watchpoints, 0, 6, !3),
-    pair!("DBGWVR1_EL1", "DBGWCR1_EL1", watchpoints, 1, 6, !3),
-    pair!("DBGWVR2_EL1", "DBGWCR2_EL1", watchpoints, 2, 6, !3),
-    pair!("DBGWVR3_EL1", "DBGWCR3_EL1", watchpoints, 3, 6, !3),
+    pair!("DBGWVR0_EL1", "DBGWCR0_EL1", watchpoints, 0, 6, !3, std::convert::identity),
+    pair!("DBGWVR1_EL1", "DBGWCR1_EL1", watchpoints, 1, 6, !3, std::convert::identity),
+    pair!("DBGWVR2_EL1", "DBGWCR2_EL1", watchpoints, 2, 6, !3, std::convert::identity),
+    pair!("DBGWVR3_EL1", "DBGWCR3_EL1", watchpoints, 3, 6, !3, std::convert::identity),
 ];
 
 /// The rows.

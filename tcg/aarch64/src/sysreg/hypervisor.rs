@@ -21,6 +21,9 @@ fn sctlr_changed(cpu: &mut Cpu, old: u64) {
 fn hcr_changed(cpu: &mut Cpu, old: u64) {
     let features = cpu.system.features;
     let mut mask = 0x3_f7ff_fffe | hcr::VM | hcr::TGE;
+    if cpu.system.board.has_el3 {
+        mask &= !hcr::HCD;
+    }
     let mut allow = |on: bool, bits: u64| mask |= if on { bits } else { 0 };
     allow(features.field(IdReg::Mmfr1, 8) != 0, hcr::E2H);
     allow(features.field(IdReg::Mmfr1, 16) != 0, 1 << 35);

@@ -27,6 +27,9 @@ fn walk_changed<const REGISTER: u8>(cpu: &mut Cpu, old: u64) {
 fn scr_changed(cpu: &mut Cpu, _: u64) {
     let features = cpu.system.features;
     let mut mask = 0x3abf;
+    if cpu.system.board.has_el2 {
+        mask |= scr::HCE;
+    }
     let mut allow = |on: bool, bits: u64| mask |= if on { bits } else { 0 };
     allow(features.field(IdReg::Mmfr1, 16) != 0, 1 << 14);
     allow(features.field(IdReg::Pfr0, 28) != 0, 1 << 15);

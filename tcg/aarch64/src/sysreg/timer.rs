@@ -150,7 +150,16 @@ pub static ROWS: &[Row] = &[
     SECURE[1].levels(1, 1),
     SECURE[2].levels(1, 1),
     stored("CNTKCTL_EL1", encode(3, 0, 14, 1, 0), Stored::CntkctlEl1, u64::MAX).host(encode(3, 4, 14, 1, 0)),
-    stored("CNTHCTL_EL2", encode(3, 4, 14, 1, 0), Stored::CnthctlEl2, 0x3_ffff).needs(Needs::El2),
+    functions(
+        "CNTHCTL_EL2",
+        encode(3, 4, 14, 1, 0),
+        |cpu| cpu.system.get(Stored::CnthctlEl2),
+        |cpu, value| {
+            let ecv = cpu.system.features.field(IdReg::Mmfr0, 60) != 0;
+            cpu.system.set(Stored::CnthctlEl2, value & if ecv { 0x3_ffff } else { 0xfff });
+        },
+    )
+    .needs(Needs::El2),
     functions(
         "CNTVOFF_EL2",
         encode(3, 4, 14, 0, 3),

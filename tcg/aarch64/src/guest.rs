@@ -66,6 +66,10 @@ impl Guest for Aarch64 {
         }
     }
 
+    fn settle_pc(cpu: &mut Cpu) {
+        mmu::settle_pc(cpu);
+    }
+
     fn walk(cpu: &mut Cpu, mem: &dyn PhysMem, addr: u64, access: Access) -> Result<Page, Trap> {
         mmu::walk(cpu, mem, addr, access)
     }

@@ -157,6 +157,8 @@ pub trait Guest: Sized + 'static {
 
     /// What the present state makes of addresses and translations.
     fn context(cpu: &Self::Cpu) -> Context;
+    /// Makes the pc the one that a fetch uses, where a jump may leave something else there (a tag).
+    fn settle_pc(_cpu: &mut Self::Cpu) {}
     /// Translates `addr` for `access` under the present state. Page-table memory is reached through `mem`.
     fn walk(cpu: &mut Self::Cpu, mem: &dyn PhysMem, addr: u64, access: Access) -> Result<Page, Trap>;
     /// Takes `trap` at the present `pc`: the state becomes that at the first instruction of the handler.

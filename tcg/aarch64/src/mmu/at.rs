@@ -1,6 +1,6 @@
 //! Address translation instructions: C5.5, and PAR_EL1, which has their results.
 
-use super::fault::Fault;
+use super::fault::{Fault, Kind};
 use super::{Regime, Request, Walk, Who, find};
 use crate::cpu::Cpu;
 use crate::esr;
@@ -32,7 +32,8 @@ impl At {
         }
     }
 
-    /// Translates `addr`; PAR_EL1 says what came of it. The error is a fault of stage 2 in a walk at EL1, which goes to EL2.
+    /// Translates `addr`; PAR_EL1 says what came of it. The error is
+    /// a table that can not be read, or a fault of stage 2 in a walk at EL1, which goes to EL2.
     pub fn run(self, cpu: &mut Cpu, mem: &dyn PhysMem, addr: u64) -> Result<(), Trap> {
         let regime = self.regime(&cpu.system);
         let user = self.el == 0;
@@ -42,12 +43,10 @@ impl At {
         let found =
             if self.both { find(&cpu.system, mem, request) } else { first_stage(&cpu.system, mem, request) };
         if let Err(fault) = found
-            && fault.in_walk
-            && cpu.system.el == 1
+            && (fault.kind == Kind::External || fault.in_walk && cpu.system.el == 1)
         {
-            let trap = fault.take(cpu, request);
-            let code = trap.code | esr::CM;
-            let trap = Trap { code, ..trap };
+            let Trap { code, value } = fault.take(cpu, request);
+            let trap = Trap { code: code | esr::CM | esr::WNR, value };
             if let Some(kept) = &mut cpu.system.stage2_fault {
                 kept.trap = trap;
             }

@@ -184,6 +184,20 @@ pub fn pointer(system: &System, ptr: u64, of_code: bool) -> (u32, bool) {
     stage1::pointer(system, Regime::of(system, system.el), ptr, of_code)
 }
 
+/// Takes the tag off the pc, which a branch to a register may have left there: AArch64.BranchAddr. Addresses with a tag have no
+/// translations, so this comes in time when none was found.
+pub fn settle_pc(cpu: &mut Cpu) {
+    let pc = cpu.head.pc;
+    let extended = ((pc << 8) as i64 >> 8) as u64;
+    if pc == extended || cpu.system.user_ids {
+        return;
+    }
+    let regime = Regime::of(&cpu.system, cpu.system.el);
+    if stage1::pointer(&cpu.system, regime, pc, true).1 {
+        cpu.head.pc = if regime.has_user() { extended } else { pc & (u64::MAX >> 8) };
+    }
+}
+
 /// What a walk found, all stages together.
 #[derive(Clone, Copy, Debug)]
 pub struct Walk {

@@ -17,6 +17,8 @@ struct Control {
     /// The size of addresses is out of range.
     bad_size: bool,
     tbi: bool,
+    /// Not in addresses of instructions.
+    tbid: bool,
     hpd: bool,
     epd: bool,
     e0pd: bool,
@@ -102,6 +104,7 @@ impl Control {
                 granule,
                 bad_size: false,
                 tbi: bit(37 + n),
+                tbid: bit(51 + n),
                 hpd: bit(41 + n) && has_hpd,
                 epd: bit(if upper { 23 } else { 7 }),
                 e0pd: bit(55 + n) && has_e0pd,
@@ -120,6 +123,7 @@ impl Control {
                 granule,
                 bad_size: false,
                 tbi: bit(20),
+                tbid: bit(29),
                 hpd: bit(24) && has_hpd,
                 epd: false,
                 e0pd: false,
@@ -163,10 +167,7 @@ impl Control {
 /// The bits that addresses in the half of `ptr` have, and whether they have tags; those of instructions or of data.
 pub fn pointer(system: &System, regime: Regime, ptr: u64, of_code: bool) -> (u32, bool) {
     let control = Control::of(system, regime, ptr);
-    let tcr = system.banked(Stored::TcrEl1, regime.el());
-    let data_only =
-        if regime.has_user() { tcr >> if control.upper { 52 } else { 51 } } else { tcr >> 29 } & 1 != 0;
-    (control.va_bits, control.tbi && !(of_code && data_only))
+    (control.va_bits, control.tbi && !(of_code && control.tbid))
 }
 
 /// Fields of descriptors.
@@ -228,12 +229,12 @@ struct Hierarchy {
 
 /// Walks stage 1.
 pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk, Fault> {
-    let Request { addr, access, who } = request;
+    let Request { addr, who, .. } = request;
     if !stage1_on(system, who.regime) {
         return flat(system, request);
     }
     let control = Control::of(system, who.regime, addr);
-    check_address(&control, addr, who)?;
+    check_address(&control, request)?;
     let first = control.first_level();
     let (granule, stride) = (control.granule, control.granule - 3);
     let shift = |level: i8| granule + stride * (3 - level) as u32;
@@ -275,7 +276,6 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
         let (descriptor, rights) = leaf.settle(system, mem, &control, request)?;
         let size = 1u64 << low;
         let mair = system.banked(Stored::MairEl1, who.regime.el());
-        debug_assert!(access != Access::Fetch || rights.fetch);
         return Ok(Walk {
             phys: out & !(size - 1) | addr & (size - 1),
             size_log2: low,
@@ -306,8 +306,10 @@ fn flat(system: &System, request: Request) -> Result<Walk, Fault> {
 }
 
 /// Whether the address is one that the half has.
-fn check_address(control: &Control, addr: u64, who: Who) -> Result<(), Fault> {
-    let top = if control.tbi { 55 } else { 63 };
+fn check_address(control: &Control, request: Request) -> Result<(), Fault> {
+    let Request { addr, access, who } = request;
+    let tagged = control.tbi && !(control.tbid && access == Access::Fetch);
+    let top = if tagged { 55 } else { 63 };
     let extended = (addr << (63 - top)) as i64 >> (63 - top);
     // All bits above the address are alike, and say which half it is in.
     let sign = if control.upper { -1 } else { 0 };

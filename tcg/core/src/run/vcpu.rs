@@ -237,6 +237,7 @@ impl<G: Guest> Vcpu<G> {
     /// Runs one instruction, or takes one trap or interrupt instead.
     pub fn step(&mut self) {
         self.sync();
+        G::settle_pc(self.cpu_mut());
         let levels = self.handle.lines.levels();
         if !G::take_interrupt(self.cpu_mut(), levels) {
             let mode = G::context(self.cpu()).mode;
@@ -279,6 +280,7 @@ impl<G: Guest> Vcpu<G> {
 
     /// One instruction, whether there is a breakpoint or not.
     fn step_past_breakpoint(&mut self) -> Stop {
+        G::settle_pc(self.cpu_mut());
         self.parts().1.points.pass_breakpoints = true;
         let step = loop {
             let mode = G::context(self.cpu()).mode;
@@ -322,6 +324,7 @@ impl<G: Guest> Vcpu<G> {
         if self.handle.stop.swap(false, Ordering::SeqCst) {
             return false;
         }
+        G::settle_pc(self.cpu_mut());
         let levels = self.handle.lines.levels();
         G::take_interrupt(self.cpu_mut(), levels);
         self.sync();
@@ -336,6 +339,7 @@ impl<G: Guest> Vcpu<G> {
 
     /// One trip: a piece of generated code or of interpretation.
     fn advance(&mut self) {
+        G::settle_pc(self.cpu_mut());
         let pc = self.cpu().as_ref().pc;
         let site = std::mem::take(&mut self.cpu_mut().as_mut().link_site);
         let code = self.code.clone();

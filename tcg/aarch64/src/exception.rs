@@ -3,12 +3,14 @@
 //!
 //! SErrors are never raised. A return to AArch32 is an illegal one.
 
+use crate::Aarch64;
 use crate::cpu::Cpu;
 use crate::esr::{self, class};
 use crate::irq;
 use crate::pstate::{daif, spsr};
 use crate::sysreg::{Stored, hcr, mdcr, scr, sctlr};
 use tcg_core::guest::Trap;
+use tcg_core::run::with_mmu;
 
 /// Offsets of vectors by kind.
 const SYNCHRONOUS: u64 = 0;
@@ -197,6 +199,8 @@ pub fn exception_return(cpu: &mut Cpu, elr: u64) -> u64 {
         (cpu.system.il, cpu.system.ss) = (true, steps);
     }
     cpu.update_step();
+    look_for_interrupts(cpu);
+    with_mmu::<Aarch64, _>(cpu, |cpu, mmu| mmu.sync::<Aarch64>(cpu));
     tracing::trace!(target: "int", "Exception return from EL{el} to EL{} PC {elr:#x}", cpu.system.el);
     elr
 }
@@ -239,9 +243,16 @@ fn deliverable(cpu: &Cpu, levels: u64) -> Option<(u64, u8)> {
     None
 }
 
-/// Whether an interrupt is to be taken now.
-pub fn is_interrupted(cpu: &Cpu) -> bool {
-    deliverable(cpu, cpu.levels()).is_some()
+/// Masks or routes have changed: an interrupt that is to be taken now is, as soon as the run loop looks.
+pub fn look_for_interrupts(cpu: &Cpu) {
+    let levels = cpu.levels();
+    let nothing = levels == 0 && cpu.system.hcr() & (hcr::VI | hcr::VF) == 0;
+    if !nothing
+        && deliverable(cpu, levels).is_some()
+        && let Some(wiring) = &cpu.system.wiring
+    {
+        wiring.lines.kick();
+    }
 }
 
 /// Takes the most urgent interrupt that is to be taken now, if there is one.

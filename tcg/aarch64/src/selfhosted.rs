@@ -3,12 +3,14 @@
 //!
 //! Left out: breakpoints that compare contexts or are linked to one that does (they never match), and halting debug.
 
+use crate::Aarch64;
 use crate::cpu::Cpu;
 use crate::esr::{self, class, status};
 use crate::exception::debug_target;
 use crate::pstate::{daif, spsr};
 use crate::sysreg::mdscr;
 use tcg_core::guest::{Access, Point, Trap};
+use tcg_core::run::with_mmu;
 
 /// Breakpoints.
 pub const BREAKPOINTS: usize = 6;
@@ -152,6 +154,7 @@ impl Cpu {
     pub fn update_step(&mut self) {
         if self.system.debug.mdscr & mdscr::SS != 0 {
             self.update_points();
+            with_mmu::<Aarch64, _>(self, |cpu, mmu| mmu.sync::<Aarch64>(cpu));
         }
     }
 

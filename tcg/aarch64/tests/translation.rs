@@ -1,4 +1,4 @@
-//! Random page tables under random controls, at EL1, here and by QEMU: PAR_EL1 after address translation instructions, what loads,
+//! Random page tables under random controls, at EL1 and at EL2 of a host (VHE), here and by QEMU: PAR_EL1 after address translation instructions, what loads,
 //! stores, accesses as EL0 and fetches do, syndromes and addresses of their faults, and the descriptors afterwards.
 //!
 //! The half of the addresses that the program itself is in has a fixed table; the other one is random. Every word that can be
@@ -251,8 +251,11 @@ fn program(machine: Machine, upper: bool, configs: &[Config]) -> String {
         ("nop", ("at s1e1r, x19", "at s1e1w, x19"))
     };
     let (own, random) = if upper { ("ttbr0_el1", "ttbr1_el1") } else { ("ttbr1_el1", "ttbr0_el1") };
+    // A host's names of EL1 registers lead to those of EL2, so the same program does there.
+    let setup = if machine.el2 { "ldr x0, =0x488000000\n    msr hcr_el2, x0\n    isb" } else { "" };
     let mut text = format!(
         "
+    {setup}
     .macro result insn
     mov x22, #0
     mov x23, #0
@@ -506,4 +509,14 @@ fn max_lower_half() {
 #[test]
 fn max_upper_half() {
     agree(Machine::el1("max"), true);
+}
+
+#[test]
+fn host_lower_half() {
+    agree(Machine { cpu: "max", el2: true, el3: false }, false);
+}
+
+#[test]
+fn host_upper_half() {
+    agree(Machine { cpu: "max", el2: true, el3: false }, true);
 }

@@ -38,11 +38,7 @@ fn hcr_changed(cpu: &mut Cpu, old: u64) {
         forget(cpu, Regime::El2);
     }
     cpu.update_points();
-    if crate::exception::is_interrupted(cpu)
-        && let Some(wiring) = &cpu.system.wiring
-    {
-        wiring.lines.kick();
-    }
+    crate::exception::look_for_interrupts(cpu);
 }
 
 fn walk_changed<const REGISTER: u8>(cpu: &mut Cpu, old: u64) {

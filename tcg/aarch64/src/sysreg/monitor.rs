@@ -39,6 +39,7 @@ fn scr_changed(cpu: &mut Cpu, _: u64) {
     let value = cpu.system.get(Stored::ScrEl3) & mask | 0x30 | scr::RW;
     cpu.system.set(Stored::ScrEl3, value);
     cpu.update_points();
+    crate::exception::look_for_interrupts(cpu);
 }
 
 /// The rows.

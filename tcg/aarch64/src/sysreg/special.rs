@@ -3,7 +3,7 @@
 use super::{Group, Needs, Place, Row, Stored, constant, encode, functions, ignore, stored};
 use super::{fpsr, set_fpcr, set_fpsr};
 use crate::cpu::{self, Cpu};
-use crate::exception::is_interrupted;
+use crate::exception::look_for_interrupts;
 use crate::features::{Ext, IdReg};
 use crate::pstate::daif;
 use std::collections::hash_map::RandomState;
@@ -29,11 +29,7 @@ fn random(cpu: &mut Cpu) -> u64 {
 pub fn set_daif(cpu: &mut Cpu, value: u64) {
     cpu.daif = value & daif::ALL;
     cpu.update_step();
-    if is_interrupted(cpu)
-        && let Some(wiring) = &cpu.system.wiring
-    {
-        wiring.lines.kick();
-    }
+    look_for_interrupts(cpu);
 }
 
 /// The rows.

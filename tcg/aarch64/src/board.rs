@@ -111,12 +111,12 @@ impl Cpu {
         self.reset();
         let board = self.system.board;
         if board.has_el3 && el < 3 {
-            let open = scr::NS | scr::RW | scr::HCE | scr::API | scr::APK | scr::FGT_EN | scr::HXE_EN;
+            let open = scr::NS | scr::RW | scr::HCE | scr::API | scr::APK | scr::EN_SCXT | scr::HXE_EN;
             let keys = if self.system.features.has(Ext::Pauth) { u64::MAX } else { !(scr::API | scr::APK) };
             self.system.set(Stored::ScrEl3, open & keys | 0x30);
         }
         if board.has_el2 && el < 2 {
-            self.system.set(Stored::HcrEl2, hcr::RW | hcr::API | hcr::APK);
+            self.system.set(Stored::HcrEl2, hcr::RW | hcr::API | hcr::APK | hcr::EN_SCXT);
             self.system.set(Stored::CnthctlEl2, 3);
         }
         self.set_level(el, true);

@@ -125,6 +125,11 @@ pub const fn system_instruction(el: u8, encoding: u16, rt: u8) -> Trap {
     trap_to(el, class::SYSTEM, system_iss(1, encoding as u32, rt, false))
 }
 
+/// MSR (immediate) that is trapped to level `el`: op1, CRm and op2 as [`crate::sysreg::encode`] packs them.
+pub const fn pstate_field(el: u8, encoding: u16) -> Trap {
+    trap_to(el, class::SYSTEM, system_iss(0, encoding as u32, 31, false))
+}
+
 const fn system_iss(op0: u32, reg: u32, rt: u8, read: bool) -> u32 {
     let (op1, crn, crm, op2) = (reg >> 11 & 7, reg >> 7 & 15, reg >> 3 & 15, reg & 7);
     op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | (rt as u32) << 5 | crm << 1 | read as u32

@@ -95,9 +95,9 @@ helpers! {
         sysreg::set_daif(cpu, value);
         Ok(0)
     };
-    /// Whether EL0 may change its masks of exceptions: as for reading a system register.
-    CHECK_MASKS "check_masks" |cpu, [reg, ..]| {
-        sysreg::check_masks(cpu, reg as u16).map(|()| 0).map_err(Stop::Trap)
+    /// Whether EL0 may change its masks of exceptions by MSR (immediate): the instruction's fields.
+    CHECK_MASKS "check_masks" |cpu, [insn, ..]| {
+        sysreg::check_masks(cpu, insn as u16).map(|()| 0).map_err(Stop::Trap)
     };
     /// A load as EL0 would make it: address, packed access.
     LOAD_UNPRIVILEGED "load_unprivileged" |cpu, [addr, op, _]| {

@@ -214,8 +214,8 @@ fn masks<S: Sem>(s: &mut S, cx: &Cx, a: MsrImm) -> Flow<S> {
     let bits = u64::from(a.crm) << 6;
     if cx.el() == 0 {
         // A check of whether EL0 may, which the interpreter makes; then the change.
-        let reg = named(s, DAIF, 31);
-        s.call(helpers::CHECK_MASKS, &[reg])?;
+        let insn = s.k(encode(0, a.op1.into(), 4, a.crm.into(), a.op2.into()).into());
+        s.call(helpers::CHECK_MASKS, &[insn])?;
     }
     let old = s.get(cpu::DAIF);
     let bits = s.k(if set { bits } else { !bits });

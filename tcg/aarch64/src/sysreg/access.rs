@@ -15,6 +15,8 @@ use tcg_core::run::with_mmu;
 pub enum Group {
     /// Nothing.
     Plain,
+    /// Not while it is the stack pointer in use.
+    OtherStack,
     /// Floating point that is off.
     Float,
     /// HCR_EL2.TID1.
@@ -63,6 +65,10 @@ pub enum Group {
     DebugRom,
     /// The communications channel: MDSCR.TDCC.
     DebugComms,
+    /// HCR_EL2.TLOR and SCR_EL3.TLOR.
+    LimitedOrdering,
+    /// SCXTNUM: SCTLR.TSCXT, HCR_EL2.EnSCXT, SCR_EL3.EnSCXT.
+    ContextNumber,
     /// SCR_EL3.HXEn.
     HcrX,
 }
@@ -115,7 +121,7 @@ fn trapped(system: &System, group: Group, write: bool) -> Option<u8> {
     let hcr = system.hcr();
     let by_hcr = |bit: u64| (el < 2 && hcr & bit != 0).then_some(2);
     match group {
-        Group::Plain | Group::Float => None,
+        Group::Plain | Group::Float | Group::OtherStack => None,
         Group::Id1 => by_hcr(hcr::TID1),
         Group::Id2 => user(system, sctlr::UCT).or_else(|| by_hcr(hcr::TID2)),
         Group::Id3 => by_hcr(hcr::TID3),
@@ -155,9 +161,27 @@ fn trapped(system: &System, group: Group, write: bool) -> Option<u8> {
         }
         Group::Debug => monitor_debug(system, mdcr::TDA, true),
         Group::OsLock => monitor_debug(system, mdcr::TDOSA, true),
-        Group::DebugRom => monitor_debug(system, mdcr::TDRA, true),
+        Group::DebugRom => {
+            let guest = el < 2 && system.el2_enabled();
+            let to_el2 =
+                guest && (system.get(Stored::MdcrEl2) & mdcr::TDRA != 0 || debug_by_tge(system, mdcr::TDRA));
+            let to_el3 = el < 3 && system.board.has_el3 && system.get(Stored::MdcrEl3) & mdcr::TDA != 0;
+            if to_el2 { Some(2) } else { to_el3.then_some(3) }
+        }
         Group::DebugComms => {
             monitor_debug(system, mdcr::TDA, el > 0 || system.debug.mdscr & mdscr::TDCC == 0)
+        }
+        Group::LimitedOrdering => by_hcr(hcr::TLOR).or_else(|| {
+            (el < 3 && system.board.has_el3 && system.get(Stored::ScrEl3) & scr::TLOR != 0).then_some(3)
+        }),
+        Group::ContextNumber => {
+            if el == 0 && system.sctlr(0) & sctlr::TSCXT != 0 {
+                return Some(1);
+            }
+            if el < 2 && system.el2_enabled() && !system.in_host() && hcr & hcr::EN_SCXT == 0 {
+                return Some(2);
+            }
+            (el < 3 && system.board.has_el3 && system.get(Stored::ScrEl3) & scr::EN_SCXT == 0).then_some(3)
         }
         Group::HcrX => {
             (el < 3 && system.board.has_el3 && system.get(Stored::ScrEl3) & scr::HXE_EN == 0).then_some(3)
@@ -206,7 +230,13 @@ fn check(cpu: &Cpu, reg: u16, rt: u8, write: bool) -> Result<&'static Row, Trap>
     let least = if write { row.write } else { row.read };
     let answered = system.user_ids && !write && is_identification(row.encoding);
     if system.el < least && !answered && !(renamed && least != NEVER) {
-        return Err(if is_identification(reg) && system.el == 0 { absent() } else { esr::UNDEFINED });
+        return Err(absent());
+    }
+    if row.group == Group::OtherStack && !system.sp_sel {
+        return Err(esr::UNDEFINED);
+    }
+    if row.group == Group::SecureTimer && system.el < 3 && !system.is_secure(system.el) {
+        return Err(esr::UNDEFINED);
     }
     if row.group == Group::Float && system.float_trap(system.el).is_some() {
         return Err(esr::FLOAT_OFF);
@@ -264,9 +294,12 @@ fn set_direct(cpu: &mut Cpu, offset: u32, value: u64) {
     unsafe { std::ptr::from_mut(cpu).cast::<u8>().add(offset as usize).cast::<u64>().write(value) }
 }
 
-/// Whether EL0 may change its masks of exceptions by MSR (immediate).
-pub fn check_masks(cpu: &mut Cpu, daif: u16) -> Result<(), Trap> {
-    check(cpu, daif, 31, true).map(|_| ())
+/// Whether EL0 may change its masks of exceptions by MSR (immediate), `instruction` as [`super::encode`] with op0 0 makes it.
+pub fn check_masks(cpu: &Cpu, instruction: u16) -> Result<(), Trap> {
+    match trapped(&cpu.system, Group::Mask, true) {
+        Some(el) => Err(esr::pstate_field(el, instruction)),
+        None => Ok(()),
+    }
 }
 
 /// The exception of an instruction that waits, where it is trapped: WFI, or WFE with `event`.

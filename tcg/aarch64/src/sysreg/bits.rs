@@ -30,6 +30,8 @@ pub mod sctlr {
     pub const N_TWE: u64 = 1 << 18;
     /// What can be written can not be executed.
     pub const WXN: u64 = 1 << 19;
+    /// Traps SCXTNUM_EL0 at EL0.
+    pub const TSCXT: u64 = 1 << 20;
     /// Exceptions leave PAN alone.
     pub const SPAN: u64 = 1 << 23;
     /// Cache maintenance at EL0.
@@ -102,6 +104,8 @@ pub mod hcr {
     pub const RW: u64 = 1 << 31;
     /// EL2 is the level of a host (VHE).
     pub const E2H: u64 = 1 << 34;
+    /// Traps LORegions.
+    pub const TLOR: u64 = 1 << 35;
     /// Traps error records.
     pub const TERR: u64 = 1 << 36;
     /// Aborts of external origin go to EL2.
@@ -110,6 +114,8 @@ pub mod hcr {
     pub const APK: u64 = 1 << 40;
     /// Pointer authentication is not trapped.
     pub const API: u64 = 1 << 41;
+    /// SCXTNUM is not trapped.
+    pub const EN_SCXT: u64 = 1 << 53;
     /// What the outcome of page walks depends on.
     pub const WALK: u64 = VM | DC | TGE | E2H | 3 << 32;
 }
@@ -136,12 +142,14 @@ pub mod scr {
     pub const TWI: u64 = 1 << 12;
     /// Traps WFE.
     pub const TWE: u64 = 1 << 13;
+    /// Traps LORegions.
+    pub const TLOR: u64 = 1 << 14;
     /// Keys are not trapped.
     pub const APK: u64 = 1 << 16;
     /// Pointer authentication is not trapped.
     pub const API: u64 = 1 << 17;
-    /// Fine-grained traps are on.
-    pub const FGT_EN: u64 = 1 << 27;
+    /// SCXTNUM is not trapped.
+    pub const EN_SCXT: u64 = 1 << 25;
     /// HCRX_EL2 is accessible.
     pub const HXE_EN: u64 = 1 << 38;
 }

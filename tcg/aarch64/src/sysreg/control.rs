@@ -84,11 +84,14 @@ pub static ROWS: &[Row] = &[
         .group(Group::VirtualMemory)
         .changed(walk_changed::<{ Stored::MairEl1 as u8 }>),
     zero("AMAIR_EL1", encode(3, 0, 10, 3, 0)).host(encode(3, 4, 10, 3, 0)).group(Group::VirtualMemory),
-    zero("LORSA_EL1", encode(3, 0, 10, 4, 0)).needs(LOR),
-    zero("LOREA_EL1", encode(3, 0, 10, 4, 1)).needs(LOR),
-    zero("LORN_EL1", encode(3, 0, 10, 4, 2)).needs(LOR),
-    zero("LORC_EL1", encode(3, 0, 10, 4, 3)).needs(LOR),
-    functions("LORID_EL1", encode(3, 0, 10, 4, 7), |_| 0, super::ignore).levels(1, super::NEVER).needs(LOR),
+    zero("LORSA_EL1", encode(3, 0, 10, 4, 0)).needs(LOR).group(Group::LimitedOrdering),
+    zero("LOREA_EL1", encode(3, 0, 10, 4, 1)).needs(LOR).group(Group::LimitedOrdering),
+    zero("LORN_EL1", encode(3, 0, 10, 4, 2)).needs(LOR).group(Group::LimitedOrdering),
+    zero("LORC_EL1", encode(3, 0, 10, 4, 3)).needs(LOR).group(Group::LimitedOrdering),
+    functions("LORID_EL1", encode(3, 0, 10, 4, 7), |_| 0, super::ignore)
+        .levels(1, super::NEVER)
+        .needs(LOR)
+        .group(Group::LimitedOrdering),
     stored("VBAR_EL1", encode(3, 0, 12, 0, 0), Stored::VbarEl1, !0x1f).host(encode(3, 4, 12, 0, 0)),
     functions("RVBAR_EL1", encode(3, 0, 12, 0, 1), |_| 0, super::ignore)
         .levels(1, super::NEVER)
@@ -99,12 +102,19 @@ pub static ROWS: &[Row] = &[
     stored("CONTEXTIDR_EL1", encode(3, 0, 13, 0, 1), Stored::ContextidrEl1, ALL)
         .host(encode(3, 4, 13, 0, 1))
         .group(Group::VirtualMemory),
-    stored("SCXTNUM_EL0", encode(3, 3, 13, 0, 7), Stored::ScxtnumEl0, ALL).needs(CSV2_2),
+    stored("SCXTNUM_EL0", encode(3, 3, 13, 0, 7), Stored::ScxtnumEl0, ALL)
+        .needs(CSV2_2)
+        .group(Group::ContextNumber),
     stored("SCXTNUM_EL1", encode(3, 0, 13, 0, 7), Stored::ScxtnumEl1, ALL)
         .host(encode(3, 4, 13, 0, 7))
-        .needs(CSV2_2),
-    stored("SCXTNUM_EL2", encode(3, 4, 13, 0, 7), Stored::ScxtnumEl2, ALL).needs(CSV2_2),
-    stored("SCXTNUM_EL3", encode(3, 6, 13, 0, 7), Stored::ScxtnumEl3, ALL).needs(CSV2_2),
+        .needs(CSV2_2)
+        .group(Group::ContextNumber),
+    stored("SCXTNUM_EL2", encode(3, 4, 13, 0, 7), Stored::ScxtnumEl2, ALL)
+        .needs(CSV2_2)
+        .group(Group::ContextNumber),
+    stored("SCXTNUM_EL3", encode(3, 6, 13, 0, 7), Stored::ScxtnumEl3, ALL)
+        .needs(CSV2_2)
+        .group(Group::ContextNumber),
 ];
 
 /// ISR_EL1: what is pending, masked or not.

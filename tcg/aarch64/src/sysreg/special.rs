@@ -96,7 +96,8 @@ pub static ROWS: &[Row] = &[
     direct("TPIDR_EL1", encode(3, 0, 13, 0, 4), cpu::TPIDR_EL1),
     stored("TPIDR_EL2", encode(3, 4, 13, 0, 2), Stored::TpidrEl2, u64::MAX).needs(Needs::El2),
     stored("TPIDR_EL3", encode(3, 6, 13, 0, 2), Stored::TpidrEl3, u64::MAX).needs(Needs::El3),
-    functions("SP_EL0", encode(3, 0, 4, 1, 0), |c| c.sp_of(0), |c, v| c.set_sp_of(0, v)),
+    functions("SP_EL0", encode(3, 0, 4, 1, 0), |c| c.sp_of(0), |c, v| c.set_sp_of(0, v))
+        .group(Group::OtherStack),
     functions("SP_EL1", encode(3, 4, 4, 1, 0), |c| c.sp_of(1), |c, v| c.set_sp_of(1, v))
         .needs(Needs::El2OrEl3),
     functions("SP_EL2", encode(3, 6, 4, 1, 0), |c| c.sp_of(2), |c, v| c.set_sp_of(2, v)).needs(Needs::El3),

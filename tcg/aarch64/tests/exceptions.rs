@@ -189,8 +189,8 @@ fn case(rng: &mut Rng, max: bool, insns: &[&str]) -> Vec<u64> {
     // to EL3.
     let part = ["pmswinc", "pmselr", "pmxevcntr", "pmccntr"].iter().any(|name| text.contains(name));
     let (mdcr2, mdcr3) = if part { (mdcr2 & !0x60, mdcr3 & !0x40) } else { (mdcr2, mdcr3) };
-    // Nor is PMCR_EL0 of its `max` trapped by TPMCR.
-    let mdcr2 = if max && text.contains("pmcr") { mdcr2 & !0x20 } else { mdcr2 };
+    // Nor is PMCR_EL0 trapped by TPMCR.
+    let mdcr2 = if text.contains("pmcr") { mdcr2 & !0x20 } else { mdcr2 };
     let (scr, hcr) = if text.contains("[x5]") { (scr & !8, hcr & !(1 << 37)) } else { (scr, hcr) };
     // With TRVM the handler of EL1 is trapped, with flags that QEMU clears when it takes an exception.
     let kept = if hcr >> 30 & 1 != 0 { !(15 << 28) } else { u64::MAX };

@@ -68,7 +68,7 @@ helpers! {
     };
     /// A system instruction: its encoding with the general register's number in 16..=20, the value.
     SYSTEM_INSTRUCTION "system_instruction" |cpu, [reg, value, _]| {
-        instructions::run(cpu, reg as u16, (reg >> 16) as u8 & 31, value).map(|()| 0).map_err(Stop::from)
+        instructions::run(cpu, reg as u16, (reg >> 16) as u8 & 31, value).map(|()| 0)
     };
     /// Completes TLB maintenance.
     COMPLETE_TLB "complete_tlb" |cpu, _| if tlbi::complete(cpu) { Ok(0) } else { Err(Stop::Leave(exit::YIELD)) };

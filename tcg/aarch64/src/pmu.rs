@@ -8,7 +8,7 @@ pub const COUNTERS: usize = 6;
 /// Number of the cycle counter among the counters.
 const CYCLE: usize = 31;
 /// Every counter, as a set.
-pub const ALL: u64 = 1 << CYCLE | (1 << COUNTERS) - 1;
+pub const ALL: u64 = 1 << CYCLE | ((1 << COUNTERS) - 1);
 
 /// PMCR_EL0.
 mod pmcr {

@@ -234,8 +234,9 @@ impl Cpu {
             return None;
         }
         self.system.debug.stepped_at = None;
-        // ISV, and not after an exclusive load.
-        Some(Trap { code: esr::syndrome(class::STEP, 1 << 24 | status::DEBUG), value: 0 })
+        // ISV, and EX after an exclusive load: the return before it has cleared the monitor.
+        let exclusive = if self.exclusive_addr == u64::MAX { 0 } else { 1 << 6 };
+        Some(Trap { code: esr::syndrome(class::STEP, 1 << 24 | exclusive | status::DEBUG), value: 0 })
     }
 
     /// MDSCR_EL1 becomes `value`.

@@ -205,3 +205,73 @@ impl Cpu {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::{Board, TimerLines};
+    use crate::features::Features;
+    use base::{Clock, CpuLines, IrqSink, LineRecorder, ManualClock};
+
+    fn pe(clock: &Arc<ManualClock>) -> (Cpu, Arc<LineRecorder>) {
+        let features = Features::parse("cortex-a57").expect("a model");
+        let board = Board { number: 0, mpidr: 0, has_el2: true, has_el3: false, cntfrq: 62_500_000 };
+        let mut cpu = Cpu::for_board(features, board);
+        let recorder = Arc::new(LineRecorder::default());
+        let line = |n: u32| IrqLine::new(recorder.clone() as Arc<dyn IrqSink>, n);
+        let timers = TimerLines {
+            physical: line(0),
+            virtual_el1: line(1),
+            hypervisor: line(2),
+            secure: line(3),
+            hypervisor_virtual: line(4),
+        };
+        let time = TimeBase::new(clock.clone() as Arc<dyn Clock>, 62_500_000);
+        cpu.wire(Wiring { time, lines: Arc::new(CpuLines::default()), timers, gic: None });
+        (cpu, recorder)
+    }
+
+    #[test]
+    fn lines_follow_the_counter() {
+        let clock = ManualClock::new();
+        let (mut cpu, lines) = pe(&clock);
+        // Sixteen nanoseconds a tick.
+        cpu.set_timer_value(TimerId::Physical, 100);
+        cpu.set_timer_control(TimerId::Physical, ENABLE);
+        clock.advance(1599);
+        assert_eq!((lines.level(0), cpu.timer_control(TimerId::Physical)), (false, ENABLE));
+        clock.advance(1);
+        assert_eq!((lines.level(0), cpu.timer_control(TimerId::Physical)), (true, ENABLE | ISTATUS));
+        cpu.set_timer_control(TimerId::Physical, ENABLE | IMASK);
+        assert_eq!((lines.level(0), cpu.timer_control(TimerId::Physical)), (false, ENABLE | IMASK | ISTATUS));
+        cpu.set_timer_control(TimerId::Physical, ENABLE);
+        assert!(lines.level(0));
+        cpu.set_timer_left(TimerId::Physical, 10);
+        assert_eq!((lines.level(0), cpu.timer_left(TimerId::Physical)), (false, 10));
+        clock.advance(160);
+        assert!(lines.level(0));
+        cpu.reset();
+        assert!(!lines.level(0));
+    }
+
+    #[test]
+    fn the_virtual_timer_has_an_offset() {
+        let clock = ManualClock::new();
+        let (mut cpu, lines) = pe(&clock);
+        clock.advance(16_000);
+        cpu.system.timers.set_virtual_offset(1000);
+        assert_eq!((cpu.counter(), cpu.virtual_counter()), (1000, 0));
+        cpu.set_timer_left(TimerId::Virtual, 5);
+        cpu.set_timer_control(TimerId::Virtual, ENABLE);
+        assert_eq!(cpu.timer_value(TimerId::Virtual), 5);
+        clock.advance(79);
+        assert!(!lines.level(1));
+        clock.advance(1);
+        assert!(lines.level(1));
+        // A negative value is in the past; one that the counter never reaches is not.
+        cpu.set_timer_left(TimerId::Virtual, u64::from(u32::MAX));
+        assert!(lines.level(1));
+        cpu.set_timer_value(TimerId::Virtual, u64::MAX);
+        assert!(!lines.level(1));
+    }
+}

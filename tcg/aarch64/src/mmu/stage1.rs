@@ -195,10 +195,10 @@ use descriptor as d;
 
 /// The address that a descriptor holds, without the bits below `low`: 52 bits where the format has them.
 pub fn output_address(descriptor: u64, low: u32, granule: u32, ds: bool) -> u64 {
-    let plain = descriptor & (1 << 48) - 1;
+    let plain = descriptor & ((1 << 48) - 1);
     if ds {
         // Bits 51 and 50 stand in 9 and 8.
-        let plain = descriptor & (1 << 50) - 1;
+        let plain = descriptor & ((1 << 50) - 1);
         plain >> low << low | (descriptor >> 8 & 3) << 50
     } else if granule == 16 {
         // Bits 51 to 48 stand in 15 to 12.
@@ -251,13 +251,16 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
             return fault(Kind::Translation);
         }
         let is_table = old & d::TABLE != 0 && level < 3;
-        let block_allowed = may_be_block(level, granule, control.ds, control.pa_bits > 48);
-        if !is_table && (level == 3) == (old & d::TABLE == 0) || !is_table && level < 3 && !block_allowed {
+        let is_leaf = if level == 3 {
+            old & d::TABLE != 0
+        } else {
+            old & d::TABLE == 0 && may_be_block(level, granule, control.ds, control.pa_bits > 48)
+        };
+        if !is_table && !is_leaf {
             return fault(Kind::Translation);
         }
         let low = if is_table { granule } else { shift(level) };
-        let out = output_address(old, if is_table { granule } else { low }, granule, control.ds);
-        let out = if granule == 16 && is_table { out & !0xffff } else { out };
+        let out = output_address(old, low, granule, control.ds);
         if out >> control.pa_bits != 0 {
             return fault(Kind::AddressSize);
         }
@@ -322,7 +325,7 @@ fn check_address(control: &Control, request: Request) -> Result<(), Fault> {
 
 /// The first table.
 fn table_base(control: &Control, index_bits: u32) -> Result<u64, Fault> {
-    let ttbr = control.ttbr & (1 << 48) - 1;
+    let ttbr = control.ttbr & ((1 << 48) - 1);
     let low = index_bits + 3;
     let base = if control.pa_bits > 48 {
         let low = low.max(6);
@@ -414,18 +417,18 @@ impl Leaf {
         let writable = descriptor & d::READ_ONLY == 0 && !self.above.read_only;
         let uxn = descriptor & d::UXN != 0 || self.above.uxn;
         if !who.regime.has_user() {
-            let fetch = !uxn && !(wxn && writable);
+            let fetch = !(uxn || wxn && writable);
             return Rights { read: true, write: writable, fetch };
         }
         let user = descriptor & d::USER != 0 && !self.above.no_user;
         let user_write = user && writable;
-        let user_fetch = !uxn && !(wxn && user_write);
+        let user_fetch = !(uxn || wxn && user_write);
         if who.user {
             return Rights { read: user, write: user_write, fetch: user_fetch };
         }
         let pxn = descriptor & d::PXN != 0 || self.above.pxn;
         // What EL0 can write is not executed at a higher level.
-        let fetch = !pxn && !user_write && !(wxn && writable);
+        let fetch = !(pxn || user_write || wxn && writable);
         let epan = sctlr & sctlr::EPAN != 0 && system.features.field(IdReg::Mmfr1, 20) >= 3;
         let forbidden = who.pan && (user || epan && !uxn);
         Rights { read: !forbidden, write: writable && !forbidden, fetch }

@@ -94,7 +94,7 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
     let vttbr = system.get(Stored::VttbrEl2);
     let low = (index_bits + 3).max(if control.pa_bits > 48 { 6 } else { 0 });
     let high = if control.pa_bits > 48 { (vttbr >> 2 & 15) << 48 } else { 0 };
-    let mut table = (vttbr & (1 << 48) - 1) >> low << low | high;
+    let mut table = (vttbr & ((1 << 48) - 1)) >> low << low | high;
     if table >> control.pa_bits != 0 {
         return fault(Kind::AddressSize, 0);
     }

@@ -7,6 +7,7 @@ use crate::Aarch64;
 use crate::cpu::Cpu;
 use crate::esr::{self, class};
 use crate::irq;
+use crate::isv;
 use crate::pstate::{daif, spsr};
 use crate::sysreg::{Stored, hcr, mdcr, scr, sctlr};
 use tcg_core::guest::Trap;
@@ -117,6 +118,9 @@ pub fn synchronous(cpu: &mut Cpu, trap: Trap) {
     let fault = cpu.system.stage2_fault.take().filter(|fault| fault.trap == trap && to == 2);
     if let Some(fault) = fault {
         cpu.system.set(Stored::HpfarEl2, fault.hpfar);
+        if ec == class::DATA_ABORT && trap.code & (esr::S1PTW | esr::CM) == 0 {
+            syndrome |= u64::from(isv::of(instruction(cpu)));
+        }
     }
     cpu.system.set_banked(Stored::EsrEl1, to, syndrome);
     if has_address(ec) {
@@ -127,6 +131,18 @@ pub fn synchronous(cpu: &mut Cpu, trap: Trap) {
     let back = cpu.head.pc.wrapping_add(if done { 4 } else { 0 });
     log(cpu, to, syndrome, trap.value);
     enter(cpu, to, SYNCHRONOUS, back);
+}
+
+/// The instruction that trapped; 0 if it can not be read any more.
+fn instruction(cpu: &mut Cpu) -> u32 {
+    let pc = cpu.head.pc;
+    let half = |cpu: &mut Cpu, at: u64| {
+        with_mmu::<Aarch64, _>(cpu, |cpu, mmu| mmu.fetch::<Aarch64>(cpu, at).ok()).flatten()
+    };
+    match (half(cpu, pc), half(cpu, pc.wrapping_add(2))) {
+        (Some(low), Some(high)) => u32::from(low) | u32::from(high) << 16,
+        _ => 0,
+    }
 }
 
 /// Reports an exception, for `-d int`.

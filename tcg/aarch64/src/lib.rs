@@ -24,6 +24,7 @@ pub mod helpers;
 pub mod instructions;
 pub mod irq;
 pub mod isa;
+mod isv;
 pub mod mmu;
 pub mod mode;
 pub mod mops;

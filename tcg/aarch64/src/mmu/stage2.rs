@@ -86,7 +86,7 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
     let control = Control::of(system);
     let fault = |kind, level| Err(Fault { kind, level, stage2: Some(request.ipa), in_walk: request.in_walk });
     if control.bad || request.ipa >> control.ipa_bits != 0 {
-        return fault(Kind::Translation, control.first.max(0));
+        return fault(Kind::Translation, 0);
     }
     let (granule, stride) = (control.granule, control.granule - 3);
     let shift = |level: i8| granule + stride * (3 - level) as u32;
@@ -192,5 +192,5 @@ fn rights(system: &System, descriptor: u64, user: bool) -> Rights {
         (n, false) => n & 2 == 0,
         _ => false,
     };
-    Rights { read, write, fetch: fetch && read }
+    Rights { read, write, fetch }
 }

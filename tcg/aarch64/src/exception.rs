@@ -303,3 +303,109 @@ impl Cpu {
         self.system.wiring.as_ref().map_or(0, |wiring| wiring.lines.levels())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::Board;
+    use crate::features::Features;
+
+    /// A PE with every level, at `el`; interrupts open.
+    fn pe(el: u8, sp_sel: bool) -> Cpu {
+        let board = Board { number: 0, mpidr: 0, has_el2: true, has_el3: true, cntfrq: 1_000_000_000 };
+        let mut cpu = Cpu::for_board(Features::max(), board);
+        cpu.enter(el.max(1), 0x1000, 0);
+        cpu.set_level(el, sp_sel);
+        cpu.daif = 0;
+        for (n, level) in [(1, 0x1_0000), (2, 0x2_0000), (3, 0x3_0000)] {
+            cpu.system.set_banked(Stored::VbarEl1, n, level);
+            cpu.set_sp_of(n, level + 1);
+        }
+        cpu
+    }
+
+    #[test]
+    fn vectors() {
+        for (el, sp_sel, offset) in [(0, false, FROM_LOWER), (1, false, FROM_SP_EL0), (1, true, FROM_SAME)] {
+            let mut cpu = pe(el, sp_sel);
+            let saved = cpu.pstate();
+            synchronous(&mut cpu, esr::trap(class::SVC, 5));
+            assert_eq!((cpu.system.el, cpu.head.pc), (1, 0x1_0000 + offset));
+            assert_eq!(cpu.system.get(Stored::EsrEl1), 0x5600_0005);
+            // A call has been carried out.
+            assert_eq!((cpu.system.get(Stored::ElrEl1), cpu.system.get(Stored::SpsrEl1)), (0x1004, saved));
+            assert_eq!((cpu.daif, cpu.sp), (daif::ALL, 0x1_0001));
+            assert_eq!(exception_return(&mut cpu, 0x1004), 0x1004);
+            assert_eq!((cpu.system.el, cpu.pstate()), (el, saved));
+        }
+    }
+
+    #[test]
+    fn aborts_say_where_they_come_from() {
+        for (el, ec) in [(0, 0x24), (1, 0x25)] {
+            let mut cpu = pe(el, el != 0);
+            let status = esr::status::TRANSLATION;
+            synchronous(&mut cpu, esr::abort(0x5678, tcg_core::guest::Access::Write, status));
+            assert_eq!(cpu.system.get(Stored::EsrEl1), ec << 26 | 1 << 25 | 1 << 6 | 7);
+            assert_eq!((cpu.system.get(Stored::FarEl1), cpu.system.get(Stored::ElrEl1)), (0x5678, 0x1000));
+        }
+    }
+
+    #[test]
+    fn calls_go_up() {
+        let mut cpu = pe(1, true);
+        synchronous(&mut cpu, esr::trap(class::HVC, 1));
+        assert_eq!((cpu.system.el, cpu.system.get(Stored::ElrEl2)), (2, 0x1004));
+        synchronous(&mut cpu, esr::trap(class::SMC, 2));
+        assert_eq!((cpu.system.el, cpu.system.banked(Stored::EsrEl1, 3)), (3, 0x5e00_0002));
+        // What EL2 traps has not been carried out.
+        let mut cpu = pe(1, true);
+        cpu.system.stored[Stored::HcrEl2 as usize] |= hcr::TSC;
+        synchronous(&mut cpu, esr::trap(class::SMC, 2));
+        assert_eq!((cpu.system.el, cpu.system.get(Stored::ElrEl2)), (2, 0x1000));
+        // With HCD there is no HVC.
+        let mut cpu = pe(1, true);
+        cpu.system.stored[Stored::ScrEl3 as usize] &= !scr::HCE;
+        synchronous(&mut cpu, esr::trap(class::HVC, 1));
+        assert_eq!((cpu.system.el, cpu.system.get(Stored::EsrEl1)), (1, 1 << 25));
+    }
+
+    #[test]
+    fn interrupts_are_routed_and_masked() {
+        let irq = 1 << irq::IRQ;
+        let fiq = 1 << irq::FIQ;
+        let mut cpu = pe(0, false);
+        cpu.daif = daif::I;
+        assert!(!interrupt(&mut cpu, irq) && wakes(&cpu, irq) && !wakes(&cpu, 0));
+        assert!(interrupt(&mut cpu, irq | fiq));
+        assert_eq!((cpu.system.el, cpu.head.pc, cpu.system.get(Stored::ElrEl1)), (1, 0x1_0500, 0x1000));
+        // To EL2 whatever EL1 masks, and to EL3 above that.
+        let mut cpu = pe(1, true);
+        cpu.daif = daif::ALL;
+        cpu.system.stored[Stored::HcrEl2 as usize] |= hcr::IMO;
+        assert!(interrupt(&mut cpu, irq));
+        assert_eq!((cpu.system.el, cpu.head.pc), (2, 0x2_0480));
+        cpu.system.stored[Stored::ScrEl3 as usize] |= scr::FIQ;
+        assert!(!interrupt(&mut cpu, irq) && interrupt(&mut cpu, fiq));
+        assert_eq!((cpu.system.el, cpu.head.pc), (3, 0x3_0500));
+        // Virtual ones are for EL1 and EL0 of a guest.
+        let mut cpu = pe(0, false);
+        assert!(!interrupt(&mut cpu, 1 << irq::VIRQ));
+        cpu.system.stored[Stored::HcrEl2 as usize] |= hcr::IMO;
+        assert!(interrupt(&mut cpu, 1 << irq::VIRQ));
+        assert_eq!((cpu.system.el, cpu.head.pc), (1, 0x1_0480));
+    }
+
+    #[test]
+    fn illegal_returns_stay() {
+        let mut cpu = pe(1, true);
+        for saved in [spsr::AARCH32, 2 << spsr::EL_SHIFT, 1, 3] {
+            cpu.system.il = false;
+            cpu.system.set(Stored::SpsrEl1, saved | 5 << 28);
+            assert_eq!(exception_return(&mut cpu, 0x2000), 0x2000);
+            assert_eq!((cpu.system.el, cpu.system.il, cpu.pstate() >> 28), (1, true, 5));
+        }
+        synchronous(&mut cpu, esr::trap(class::ILLEGAL, 0));
+        assert!(!cpu.system.il && cpu.system.get(Stored::SpsrEl1) & spsr::IL != 0);
+    }
+}

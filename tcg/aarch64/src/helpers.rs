@@ -2,6 +2,7 @@
 
 use crate::Aarch64;
 use crate::cpu::Cpu;
+use crate::mmu::{self, Who};
 use crate::sysreg::{self, Stored};
 use crate::{crc, exception, float, instructions, mops, pauth, tlbi};
 use tcg_core::cpu::{CpuHeader, Helper, HelperFn, HelperId, HelperResult, exit};
@@ -206,8 +207,11 @@ fn unprivileged(
     cpu: &mut Cpu,
     access: impl FnOnce(&mut Cpu, &mut Mmu) -> Result<u64, Fault>,
 ) -> Result<u64, Stop> {
-    let change = |cpu: &mut Cpu, on: bool| cpu.system.unprivileged = on;
-    let done =
-        with_mmu::<Aarch64, _>(cpu, |cpu, mmu| mmu.with_data_context::<Aarch64, _>(cpu, change, access));
+    let key = |cpu: &Cpu| mmu::key::of(&cpu.system, Who::data(&cpu.system));
+    let after = key(cpu);
+    cpu.system.unprivileged = true;
+    let keys = [key(cpu), after];
+    let done = with_mmu::<Aarch64, _>(cpu, |cpu, mmu| mmu.with_data_context::<Aarch64, _>(cpu, keys, access));
+    cpu.system.unprivileged = false;
     done.unwrap_or(Ok(0)).map_err(Stop::from)
 }

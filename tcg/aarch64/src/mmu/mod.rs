@@ -290,3 +290,6 @@ pub fn forget(cpu: &mut Cpu, regime: Regime) {
         mmu.contexts.flush(None, |key| key::is_of(key, regime) || key::is_of(key, twin));
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -347,12 +347,55 @@ pub enum Instruction {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::board::Board;
+    use crate::features::Features;
     use crate::sysreg::encode;
 
+    fn pe(el: u8) -> Cpu {
+        let board = Board { number: 0, mpidr: 0x100, has_el2: true, has_el3: false, cntfrq: 1_000_000_000 };
+        let mut cpu = Cpu::for_board(Features::max(), board);
+        cpu.enter(2, 0, 0);
+        cpu.set_level(el, el != 0);
+        cpu
+    }
+
     #[test]
-    fn spaces_of_identification() {
-        assert_eq!(encode(3, 0, 0, 0, 0) >> 11, 8);
-        assert_eq!(encode(3, 1, 0, 0, 0) >> 11, 9);
-        assert_eq!(encode(3, 3, 0, 0, 0) >> 11, 11);
+    fn levels_and_traps() {
+        const SCTLR: u16 = encode(3, 0, 1, 0, 0);
+        const CTR: u16 = encode(3, 3, 0, 0, 1);
+        let mut cpu = pe(0);
+        assert_eq!(read(&mut cpu, SCTLR, 1), Err(esr::UNDEFINED));
+        cpu.system.stored[Stored::SctlrEl1 as usize] &= !sctlr::UCT;
+        assert_eq!(read(&mut cpu, CTR, 1), Err(esr::system_access(1, CTR, 1, true)));
+        cpu.system.stored[Stored::SctlrEl1 as usize] |= sctlr::UCT;
+        assert_eq!(read(&mut cpu, CTR, 1), Ok(0xb444_c004));
+        let mut cpu = pe(1);
+        assert_eq!(write(&mut cpu, SCTLR, 2, 0), Ok(()));
+        cpu.system.set(Stored::HcrEl2, hcr::TVM);
+        assert_eq!(write(&mut cpu, SCTLR, 2, 0), Err(esr::system_access(2, SCTLR, 2, false)));
+        assert_eq!(read(&mut cpu, SCTLR, 2), Ok(0));
+        assert_eq!(read(&mut cpu, encode(3, 6, 1, 1, 0), 0), Err(esr::UNDEFINED), "there is no EL3");
+    }
+
+    #[test]
+    fn names_lead_elsewhere_for_a_host() {
+        let (vbar, vbar_el12, vbar_el2) =
+            (encode(3, 0, 12, 0, 0), encode(3, 5, 12, 0, 0), encode(3, 4, 12, 0, 0));
+        let mut cpu = pe(2);
+        assert_eq!(read(&mut cpu, vbar_el12, 0), Err(esr::UNDEFINED));
+        cpu.system.set(Stored::HcrEl2, hcr::E2H | hcr::RW);
+        assert_eq!(write(&mut cpu, vbar, 0, 0x1000), Ok(()));
+        assert_eq!(write(&mut cpu, vbar_el12, 0, 0x2000), Ok(()));
+        assert_eq!((read(&mut cpu, vbar_el2, 0), cpu.system.get(Stored::VbarEl1)), (Ok(0x1000), 0x2000));
+    }
+
+    #[test]
+    fn identification_is_a_guests_own() {
+        let mut cpu = pe(1);
+        cpu.system.set(Stored::VmpidrEl2, 0x8000_0005);
+        assert_eq!(read(&mut cpu, encode(3, 0, 0, 0, 5), 0), Ok(0x8000_0005));
+        cpu.set_level(2, true);
+        assert_eq!(read(&mut cpu, encode(3, 0, 0, 0, 5), 0), Ok(0x8000_0100));
     }
 }

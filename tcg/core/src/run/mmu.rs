@@ -107,18 +107,16 @@ impl Mmu {
         OwnedPhys(self.space.clone())
     }
 
-    /// Has `access` made in the data context that `cpu` has as long as `change` is in effect, and undoes the change.
+    /// Has `access` made in data context `during`; the vCPU goes on in `after`.
     pub fn with_data_context<G: Guest, T>(
         &mut self,
         cpu: &mut G::Cpu,
-        change: fn(&mut G::Cpu, bool),
+        [during, after]: [u128; 2],
         access: impl FnOnce(&mut G::Cpu, &mut Self) -> T,
     ) -> T {
-        change(cpu, true);
-        self.contexts.use_data(G::context(cpu).data);
+        self.contexts.use_data(during);
         let result = access(cpu, self);
-        change(cpu, false);
-        let (tlb, tlb_mask) = self.contexts.use_data(G::context(cpu).data);
+        let (tlb, tlb_mask) = self.contexts.use_data(after);
         let head: &mut CpuHeader = cpu.as_mut();
         (head.tlb, head.tlb_mask) = (tlb, tlb_mask);
         result

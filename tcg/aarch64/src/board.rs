@@ -1,5 +1,6 @@
 //! What a board decides about a PE, and the wires that it connects.
 
+use crate::Aarch64;
 use crate::cpu::Cpu;
 use crate::features::{Ext, Features};
 use crate::gic::GicCpuInterface;
@@ -7,6 +8,7 @@ use crate::pstate::daif;
 use crate::sysreg::{Stored, System, hcr, scr};
 use base::{CpuLines, IrqLine, TimeBase};
 use std::sync::Arc;
+use tcg_core::run::with_mmu;
 
 /// What there is of a PE beside its features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +105,7 @@ impl Cpu {
             1
         };
         (self.system.el, self.system.sp_sel) = (highest, true);
+        with_mmu::<Aarch64, _>(self, |_, mmu| mmu.contexts.flush(None, |_| true));
     }
 
     /// The state in which PSCI's CPU_ON leaves a PE: after a reset, at `entry` in exception level `el` with `x0`. What

@@ -223,7 +223,8 @@ fn check(cpu: &Cpu, reg: u16, rt: u8, write: bool) -> Result<&'static Row, Trap>
         }
     };
     let Some(row) = resolve(system, reg).filter(|row| row.needs.are_met(system)) else {
-        tracing::debug!(target: "unimp", "{} of system register {}", if write { "write" } else { "read" }, super::generic_name(reg));
+        let what = if write { "write" } else { "read" };
+        tracing::trace!(target: "unimp", "{what} of system register {}", super::generic_name(reg));
         return Err(absent());
     };
     let renamed = row.encoding != reg;

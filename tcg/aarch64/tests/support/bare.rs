@@ -114,6 +114,11 @@ impl Program {
         Self { elf: file("elf"), image: std::fs::read(file("bin")).expect("it was just written") }
     }
 
+    /// What is loaded at [`BASE`].
+    pub fn image(&self) -> &[u8] {
+        &self.image
+    }
+
     /// The results as QEMU has them.
     pub fn there(&self, machine: Machine) -> Vec<u64> {
         let bit = |on: bool| if on { "on" } else { "off" };

@@ -29,6 +29,11 @@ const INSNS: &[&str] = &[
     "str w0, [x1, #2]",
     "ldp x3, x4, [x1, #8]",
     "ldr x0, [x5]",
+    "ld1 {v0.16b}, [x6]",
+    "st1 {v0.4h, v1.4h}, [x6]",
+    "ld2 {v0.2s, v1.2s}, [x6]",
+    "ldr q0, [x6]",
+    "ldr x0, [x6, #6]",
     "ldtr x0, [x1]",
     "dc zva, x1",
     "dc cvau, x1",
@@ -189,6 +194,8 @@ fn case(rng: &mut Rng, max: bool, insns: &[&str]) -> Vec<u64> {
     // to EL3.
     let part = ["pmswinc", "pmselr", "pmxevcntr", "pmccntr"].iter().any(|name| text.contains(name));
     let (mdcr2, mdcr3) = if part { (mdcr2 & !0x60, mdcr3 & !0x40) } else { (mdcr2, mdcr3) };
+    // A host's programs are not trapped by HCR_EL2.EnSCXT.
+    let hcr = if text.contains("scxtnum") { hcr & !(1 << 34) } else { hcr };
     // Nor is PMCR_EL0 trapped by TPMCR.
     let mdcr2 = if text.contains("pmcr") { mdcr2 & !0x20 } else { mdcr2 };
     let (scr, hcr) = if text.contains("[x5]") { (scr & !8, hcr & !(1 << 37)) } else { (scr, hcr) };
@@ -239,6 +246,9 @@ next_case:
     msr far_el1, xzr
     msr far_el2, xzr
     msr far_el3, xzr
+    msr esr_el1, xzr
+    msr esr_el2, xzr
+    msr esr_el3, xzr
     msr spsr_el2, xzr
     msr par_el1, xzr
     msr oslar_el1, xzr
@@ -266,6 +276,7 @@ next_case:
     add x7, x7, x6, lsl #3
     msr elr_el3, x7
     mov x0, #0
+    add x6, x1, #2
     tlbi alle1
     tlbi alle2
     dsb sy

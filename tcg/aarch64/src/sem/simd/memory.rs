@@ -4,6 +4,7 @@ use super::{Part, get};
 use crate::cpu;
 use crate::decode::multiple;
 use crate::isa::{self, VMem, VMemP, VOne, VOneP};
+use crate::mode;
 use crate::sem::atomic::{BEFORE_LOADS, RELEASE};
 use crate::sem::{Cx, fall, set_x_sp, x, x_sp};
 use tcg_core::sem::{Flow, Lane, MemOp, Order, Sem, V};
@@ -16,12 +17,15 @@ struct Shape {
     q: u8,
     size: u8,
     rt: u8,
+    /// Registers are moved whole. Where alignment is checked, it is that of elements, so these are moved one by one.
+    whole: bool,
 }
 
 impl Shape {
-    fn new(opcode: u8, (q, size): (u8, u8), rt: u8) -> Self {
+    fn new(cx: &Cx, opcode: u8, (q, size): (u8, u8), rt: u8) -> Self {
         let (registers, elements) = multiple(opcode).unwrap_or((1, 1));
-        Self { registers, elements, q, size, rt }
+        let whole = elements == 1 && !mode::aligned(cx.at.mode);
+        Self { registers, elements, q, size, rt, whole }
     }
 
     fn register(&self, n: u8) -> u8 {
@@ -39,7 +43,11 @@ impl Shape {
 
     /// Where lane `lane` of register `n` is in memory.
     fn offset(&self, n: u8, lane: u8) -> i64 {
-        (i64::from(lane) * i64::from(self.elements) + i64::from(n)) << self.size
+        if self.elements == 1 {
+            (i64::from(n) << (3 + self.q)) + (i64::from(lane) << self.size)
+        } else {
+            (i64::from(lane) * i64::from(self.elements) + i64::from(n)) << self.size
+        }
     }
 }
 
@@ -47,7 +55,7 @@ impl Shape {
 fn load<S: Sem>(s: &mut S, base: V<S, I64>, shape: &Shape) -> Result<Vec<S::W>, S::Stop> {
     let mut all = Vec::new();
     for n in 0..shape.registers {
-        let v = if shape.elements == 1 {
+        let v = if shape.whole {
             let addr = s.add_imm(base, i64::from(n) << (3 + shape.q));
             if shape.q == 1 {
                 s.load_vector(addr, MemOp::new(4))?
@@ -72,7 +80,7 @@ fn load<S: Sem>(s: &mut S, base: V<S, I64>, shape: &Shape) -> Result<Vec<S::W>, 
 fn store<S: Sem>(s: &mut S, base: V<S, I64>, shape: &Shape) -> Result<(), S::Stop> {
     for n in 0..shape.registers {
         let v = get(s, shape.register(n));
-        if shape.elements == 1 {
+        if shape.whole {
             let addr = s.add_imm(base, i64::from(n) << (3 + shape.q));
             if shape.q == 1 {
                 s.store_vector(addr, v, MemOp::new(4))?;
@@ -109,23 +117,23 @@ fn set_all<S: Sem>(s: &mut S, shape: &Shape, values: Vec<S::W>) {
 }
 
 /// Load whole registers.
-pub fn ld_multiple<S: Sem>(s: &mut S, _: &Cx, a: VMem) -> Flow<S> {
-    let (base, shape) = (x_sp(s, a.rn), Shape::new(a.opcode, (a.q, a.size), a.rt));
+pub fn ld_multiple<S: Sem>(s: &mut S, cx: &Cx, a: VMem) -> Flow<S> {
+    let (base, shape) = (x_sp(s, a.rn), Shape::new(cx, a.opcode, (a.q, a.size), a.rt));
     let values = load(s, base, &shape)?;
     set_all(s, &shape, values);
     fall::<S>()
 }
 
 /// Store whole registers.
-pub fn st_multiple<S: Sem>(s: &mut S, _: &Cx, a: VMem) -> Flow<S> {
-    let (base, shape) = (x_sp(s, a.rn), Shape::new(a.opcode, (a.q, a.size), a.rt));
+pub fn st_multiple<S: Sem>(s: &mut S, cx: &Cx, a: VMem) -> Flow<S> {
+    let (base, shape) = (x_sp(s, a.rn), Shape::new(cx, a.opcode, (a.q, a.size), a.rt));
     store(s, base, &shape)?;
     fall::<S>()
 }
 
 /// Load whole registers, post-indexed.
-pub fn ld_multi_post<S: Sem>(s: &mut S, _: &Cx, a: VMemP) -> Flow<S> {
-    let (base, shape) = (x_sp(s, a.rn), Shape::new(a.opcode, (a.q, a.size), a.rt));
+pub fn ld_multi_post<S: Sem>(s: &mut S, cx: &Cx, a: VMemP) -> Flow<S> {
+    let (base, shape) = (x_sp(s, a.rn), Shape::new(cx, a.opcode, (a.q, a.size), a.rt));
     let values = load(s, base, &shape)?;
     advance(s, a.rn, base, a.rm, shape.bytes());
     set_all(s, &shape, values);
@@ -133,8 +141,8 @@ pub fn ld_multi_post<S: Sem>(s: &mut S, _: &Cx, a: VMemP) -> Flow<S> {
 }
 
 /// Store whole registers, post-indexed.
-pub fn st_multi_post<S: Sem>(s: &mut S, _: &Cx, a: VMemP) -> Flow<S> {
-    let (base, shape) = (x_sp(s, a.rn), Shape::new(a.opcode, (a.q, a.size), a.rt));
+pub fn st_multi_post<S: Sem>(s: &mut S, cx: &Cx, a: VMemP) -> Flow<S> {
+    let (base, shape) = (x_sp(s, a.rn), Shape::new(cx, a.opcode, (a.q, a.size), a.rt));
     store(s, base, &shape)?;
     advance(s, a.rn, base, a.rm, shape.bytes());
     fall::<S>()

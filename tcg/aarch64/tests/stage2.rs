@@ -90,7 +90,7 @@ fn case(rng: &mut Rng, max: bool) -> Case {
         if rng.chance(85) {
             first.map(STAGE1, 1, level, addr, leaf1(rng));
         }
-        addrs.push(addr | rng.below(0x1f0) * 8);
+        addrs.push(addr | (rng.below(0x1f0) * 8));
     }
     // Beyond the range, and a hole.
     addrs.push(rng.bits() >> rng.pick(&[16, 24, 30]) & !7 | 1 << 32);

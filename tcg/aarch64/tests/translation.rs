@@ -117,7 +117,7 @@ impl Tables<'_> {
         let last = self.rng.pick(&candidates);
         let size = 1u64 << self.shift(last);
         let offset = if size > 1 << 25 { DATA & (size - 1) } else { 0 };
-        addr = addr & !(size - 1) | offset | self.rng.below(0x200) * 8;
+        addr = addr & !(size - 1) | offset | (self.rng.below(0x200) * 8);
         let mut table = root;
         for level in first..=3 {
             let width = if level == first { bits - self.shift(first) } else { self.half.granule - 3 };
@@ -225,7 +225,7 @@ fn config(rng: &mut Rng, machine: Machine, upper: bool) -> Config {
         tcr |= u64::from(ds) << 59;
     }
     // Normal, Device, and others.
-    let mair = 0xff | 0x00 << 8 | 0x44 << 16 | 0x04 << 24 | 0xbb << 32 | 0x0c << 40 | 0x4f << 48 | 0xee << 56;
+    let mair = 0xee4f_0cbb_0444_00ff;
     let pan = max || machine.cpu == "cortex-a76";
     let pan = u64::from(pan && rng.chance(40));
     let epan = if max && rng.chance(30) { 1 << 57 } else { 0 };

@@ -77,9 +77,9 @@ fn pages_of_every_granule_in_both_halves() {
             let addr: u64 = 0x0000_5a5a_1234_5678 | if upper { 0xffff << 48 } else { 0 };
             let table = |level: usize| 0x8000_0000 + level as u64 * 0x10_0000;
             let granule = shifts[3];
-            for level in first..4 {
-                let width = if level == first { 48 - shifts[level] } else { granule - 3 };
-                let index = addr >> shifts[level] & ((1 << width) - 1);
+            for (level, shift) in shifts.into_iter().enumerate().skip(first) {
+                let width = if level == first { 48 - shift } else { granule - 3 };
+                let index = addr >> shift & ((1 << width) - 1);
                 let value = if level == 3 { 0x1_2345_0000 | AF | 3 } else { table(level + 1) | 3 };
                 mem.put(table(level) + index * 8, value);
             }

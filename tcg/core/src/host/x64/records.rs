@@ -78,7 +78,7 @@ impl Emit<'_> {
         let number = self.first_record + self.records.len() as u32;
         let region = self.region;
         let (snapshot, outdated) = (&region.snaps[snap.0 as usize], region.outdated(snap));
-        let (pc, relative) = self.from_page(snapshot.pc);
+        let (pc, relative) = self.address_word(snapshot.pc);
         let flags = if relative { RELATIVE } else { 0 };
         self.word64(pc);
         self.records.push(u32::try_from(snapshot.retired).expect("the verifier's limit"));
@@ -119,12 +119,12 @@ impl Emit<'_> {
     pub fn exit_record(&mut self, number: u32, pc: u64) -> u32 {
         let record = self.first_record + self.records.len() as u32;
         self.records.push(number);
-        self.word64(self.from_page(pc).0);
+        self.word64(self.address_word(pc).0);
         record
     }
 
     /// An address of guest code as records have it, and whether it is relative.
-    fn from_page(&self, pc: u64) -> (u64, bool) {
+    fn address_word(&self, pc: u64) -> (u64, bool) {
         match self.env.direct {
             true => (pc, false),
             false => (pc.wrapping_sub(self.region.pc & !(PAGE_SIZE - 1)), true),

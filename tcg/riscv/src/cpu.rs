@@ -4,7 +4,7 @@
 //! CSRs, which stand in [`Csrs`].
 
 use crate::csr::Csrs;
-use crate::vector::VLENB;
+use crate::vector::MAX_VLEN;
 use std::mem::offset_of;
 use tcg_core::cpu::{CpuHeader, RegDesc, RegId};
 use tcg_core::ty::Ty;
@@ -28,25 +28,28 @@ pub struct Hart {
     pub csr: Csrs,
 }
 
-/// The 32 vector registers, one after the other.
+/// Most bytes of the 32 vector registers.
+const V_BYTES: usize = 32 * MAX_VLEN as usize / 8;
+
+/// The 32 vector registers, one right after the other, as wide as the hart's are; nothing behind them.
 #[derive(Clone, Copy)]
 #[repr(C, align(16))]
-pub struct VectorFile([u8; 32 * VLENB]);
+pub struct VectorFile([u8; V_BYTES]);
 
 impl Default for VectorFile {
     fn default() -> Self {
-        Self([0; 32 * VLENB])
+        Self([0; V_BYTES])
     }
 }
 
 impl VectorFile {
     /// All bytes, those of v0 first.
-    pub fn bytes(&self) -> &[u8; 32 * VLENB] {
+    pub fn bytes(&self) -> &[u8; V_BYTES] {
         &self.0
     }
 
     /// The same, to change them.
-    pub fn bytes_mut(&mut self) -> &mut [u8; 32 * VLENB] {
+    pub fn bytes_mut(&mut self) -> &mut [u8; V_BYTES] {
         &mut self.0
     }
 }
@@ -78,10 +81,15 @@ pub const RESERVATION: RegId = RegId(64);
 /// [`Hart::reserved_value`].
 pub const RESERVED_VALUE: RegId = RegId(65);
 
-/// Register `v[n]`.
-pub const fn v(n: u8) -> RegId {
-    RegId(66 + n as u16)
+/// Part `n` of the vector registers, of 128 bits; where they have 128 bits, `v[n]`.
+pub const fn v(n: u16) -> RegId {
+    RegId(FIRST_V as u16 + n)
 }
+
+const FIRST_V: usize = 66;
+/// How many parts the vector registers may have.
+const V_PARTS: usize = V_BYTES / 16;
+const REG_COUNT: usize = FIRST_V + V_PARTS;
 
 /// The names of the vector registers.
 pub const V_NAMES: [&str; 32] = [
@@ -101,15 +109,56 @@ pub const F_NAMES: [&str; 32] = [
     "ft9", "ft10", "ft11",
 ];
 
-const fn table() -> [RegDesc; 98] {
-    let mut regs = [RegDesc { name: "", ty: Ty::I64, offset: 0 }; 98];
+/// Names of the parts: v0 and on.
+const PART_NAMES: &[[u8; 4]; V_PARTS] = &{
+    let mut names = [[b'v', 0, 0, 0]; V_PARTS];
+    let mut n = 0;
+    while n < V_PARTS {
+        let digits = [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+        let mut digit = if n < 10 {
+            2
+        } else if n < 100 {
+            1
+        } else {
+            0
+        };
+        let mut at = 1;
+        while digit < 3 {
+            names[n][at] = digits[digit];
+            (at, digit) = (at + 1, digit + 1);
+        }
+        n += 1;
+    }
+    names
+};
+
+const fn part_name(n: usize) -> &'static str {
+    let len = if n < 10 {
+        2
+    } else if n < 100 {
+        3
+    } else {
+        4
+    };
+    match std::str::from_utf8(PART_NAMES[n].split_at(len).0) {
+        Ok(name) => name,
+        Err(_) => unreachable!(),
+    }
+}
+
+const fn table() -> [RegDesc; REG_COUNT] {
+    let mut regs = [RegDesc { name: "", ty: Ty::I64, offset: 0 }; REG_COUNT];
     let mut n = 0;
     while n < 32 {
         let at = (n * 8) as u32;
         regs[n] = RegDesc { name: X_NAMES[n], ty: Ty::I64, offset: offset_of!(Hart, x) as u32 + at };
         regs[32 + n] = RegDesc { name: F_NAMES[n], ty: Ty::F64, offset: offset_of!(Hart, f) as u32 + at };
-        let at = offset_of!(Hart, v) + n * VLENB;
-        regs[66 + n] = RegDesc { name: V_NAMES[n], ty: Ty::V128, offset: at as u32 };
+        n += 1;
+    }
+    n = 0;
+    while n < V_PARTS {
+        let offset = (offset_of!(Hart, v) + n * 16) as u32;
+        regs[FIRST_V + n] = RegDesc { name: part_name(n), ty: Ty::V128, offset };
         n += 1;
     }
     regs[64] = RegDesc { name: "reservation", ty: Ty::I64, offset: offset_of!(Hart, reservation) as u32 };
@@ -119,4 +168,4 @@ const fn table() -> [RegDesc; 98] {
 }
 
 /// Registers that semantics functions get and set.
-pub static REGS: [RegDesc; 98] = table();
+pub static REGS: [RegDesc; REG_COUNT] = table();

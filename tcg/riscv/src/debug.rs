@@ -9,7 +9,6 @@ use crate::csr::bits::mstatus;
 use crate::csr::{Priv, table};
 use crate::features::Ext;
 use crate::mmu;
-use crate::vector::VLENB;
 use std::borrow::Cow;
 use tcg_core::debug::{Debuggable, Feature, Register};
 use tcg_core::guest::PhysMem;
@@ -18,7 +17,33 @@ const PC: u32 = 32;
 const F0: u32 = 33;
 const V0: u32 = 65;
 const DOUBLE: &str = r#"<union id="riscv_double"><field name="float" type="ieee_single"/><field name="double" type="ieee_double"/></union>"#;
-const VECTOR: &str = r#"<vector id="quads" type="uint128" count="1"/><vector id="longs" type="uint64" count="2"/><vector id="words" type="uint32" count="4"/><vector id="shorts" type="uint16" count="8"/><vector id="bytes" type="uint8" count="16"/><union id="riscv_vector"><field name="q" type="quads"/><field name="l" type="longs"/><field name="w" type="words"/><field name="s" type="shorts"/><field name="b" type="bytes"/></union>"#;
+/// The type of a vector register, by how many lanes of 128, 64, 32, 16 and 8 bits it has.
+macro_rules! vector_type {
+    ($q:literal $l:literal $w:literal $s:literal $b:literal) => {
+        concat!(
+            r#"<vector id="quads" type="uint128" count=""#,
+            $q,
+            r#""/><vector id="longs" type="uint64" count=""#,
+            $l,
+            r#""/><vector id="words" type="uint32" count=""#,
+            $w,
+            r#""/><vector id="shorts" type="uint16" count=""#,
+            $s,
+            r#""/><vector id="bytes" type="uint8" count=""#,
+            $b,
+            r#""/><union id="riscv_vector"><field name="q" type="quads"/><field name="l" type="longs"/><field name="w" type="words"/><field name="s" type="shorts"/><field name="b" type="bytes"/></union>"#
+        )
+    };
+}
+
+fn vector_type(vlen: u64) -> &'static str {
+    match vlen {
+        1024 => vector_type!(8 16 32 64 128),
+        512 => vector_type!(4 8 16 32 64),
+        256 => vector_type!(2 4 8 16 32),
+        _ => vector_type!(1 2 4 8 16),
+    }
+}
 
 /// Where registers stand in the debugger's numbering, which leaves no room for a vector unit that is not there.
 #[derive(Clone, Copy)]
@@ -39,7 +64,7 @@ enum Place {
 
 impl Numbers {
     fn of(hart: &Hart) -> Self {
-        Self { vectors: hart.csr.features.has(Ext::V) }
+        Self { vectors: hart.csr.features.has(Ext::Zve32x) }
     }
 
     fn privilege(self) -> u32 {
@@ -114,10 +139,11 @@ impl Debuggable for Riscv {
         let mut all = vec![general, float];
         if numbers.vectors {
             let mut vector = plain("riscv-vector.xml", "org.gnu.gdb.riscv.vector");
-            (vector.types, vector.numbered) = (VECTOR, true);
+            let vlen = hart.csr.features.vlen();
+            (vector.types, vector.numbered) = (vector_type(vlen), true);
             let row = |n: u32| Register {
                 group: "vector",
-                ..register(V_NAMES[n as usize], V0 + n, 8 * VLENB as u32, "riscv_vector")
+                ..register(V_NAMES[n as usize], V0 + n, vlen as u32, "riscv_vector")
             };
             vector.registers = (0..32).map(row).collect();
             all.push(vector);
@@ -137,7 +163,10 @@ impl Debuggable for Riscv {
             Place::X(n) => hart.x[n],
             Place::Pc => hart.head.pc,
             Place::F(n) => hart.f[n],
-            Place::V(n) => return Some(hart.v.bytes()[n * VLENB..][..VLENB].to_vec()),
+            Place::V(n) => {
+                let vlenb = hart.csr.features.vlenb();
+                return Some(hart.v.bytes()[n * vlenb..][..vlenb].to_vec());
+            }
             Place::Privilege => hart.csr.privilege as u64,
             Place::Csr(n) if has_csr(hart, n) => (table::find(n)?.read)(hart, n),
             Place::Csr(_) => return None,
@@ -148,8 +177,9 @@ impl Debuggable for Riscv {
     fn set_register(hart: &mut Hart, number: u32, value: &[u8]) -> bool {
         let Some(place) = Numbers::of(hart).place(number) else { return false };
         if let Place::V(n) = place {
-            let Some(value) = value.get(..VLENB) else { return false };
-            hart.v.bytes_mut()[n * VLENB..][..VLENB].copy_from_slice(value);
+            let vlenb = hart.csr.features.vlenb();
+            let Some(value) = value.get(..vlenb) else { return false };
+            hart.v.bytes_mut()[n * vlenb..][..vlenb].copy_from_slice(value);
             return true;
         }
         let Some(value) = value.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)) else { return false };

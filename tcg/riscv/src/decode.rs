@@ -31,7 +31,8 @@ pub fn fetch_insn(fetch: &mut impl Fetch, pc: u64, mode: u64) -> Result<(Insn, u
 pub fn decode(bits: u32, mode: u64) -> Insn {
     let float_off = mode::fs(mode) == Fs::Off;
     let vector_off = mode::vs(mode) == Fs::Off;
-    let on = |ext| mode::has(mode, ext) && !(float_off && uses_float(ext)) && !(vector_off && ext == Ext::V);
+    let features = mode::features(mode);
+    let on = |ext| features.has(ext) && !(float_off && uses_float(ext)) && !(vector_off && uses_vectors(ext));
     let op = if bits & 3 == 3 { isa::decode32(bits, on) } else { isa::decode16(bits, on) };
     Insn { op, bits }
 }
@@ -39,6 +40,11 @@ pub fn decode(bits: u32, mode: u64) -> Insn {
 /// Extensions all of whose instructions are illegal while the float unit is off.
 fn uses_float(ext: Ext) -> bool {
     matches!(ext, Ext::F | Ext::D | Ext::Zfa | Ext::Zfhmin | Ext::Zcd)
+}
+
+/// Extensions all of whose instructions are illegal while the vector unit is off.
+fn uses_vectors(ext: Ext) -> bool {
+    matches!(ext, Ext::Zve32x | Ext::Zve32f)
 }
 
 /// The meaning of an instruction.

@@ -9,11 +9,11 @@
 //! | 7..=8 | `mstatus.VS`, Initial counted as Clean |
 //! | 9..=13 | whether vector instructions work on whole registers, all of them; then SEW and LMUL ([`whole_vectors`]) |
 //! | 15 | instructions are counted |
-//! | 16..=63 | extensions that instructions depend on, by number ([`Ext::INSTRUCTION_EXTS`]) |
+//! | 16..=31 | the hart's features, by their number in this process ([`Features::numbered`]) |
 
 use crate::csr::bits::mstatus;
 use crate::csr::{Csrs, Priv};
-use crate::features::Ext;
+use crate::features::{Ext, Features};
 use crate::vector;
 use tcg_core::sem::Rm;
 
@@ -22,9 +22,7 @@ const FRM_SHIFT: u32 = 4;
 const COUNTING_SHIFT: u32 = 15;
 const VS_SHIFT: u32 = 7;
 const VECTOR_SHIFT: u32 = 9;
-const EXT_SHIFT: u32 = 16;
-
-const _: () = assert!(Ext::INSTRUCTION_EXTS <= u64::BITS - EXT_SHIFT, "mode has a bit for each");
+const FEATURES_SHIFT: u32 = 16;
 
 /// State of the float unit, `mstatus.FS`, or of the vector unit, `mstatus.VS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +47,7 @@ pub fn of(csr: &Csrs) -> u64 {
         vs => vs,
     };
     let vector = vs << VS_SHIFT | vector_shape(csr) << VECTOR_SHIFT;
-    (csr.features.bits() as u64) << EXT_SHIFT
+    csr.features.number() << FEATURES_SHIFT
         | counting
         | vector
         | csr.frm << FRM_SHIFT
@@ -61,7 +59,7 @@ pub fn of(csr: &Csrs) -> u64 {
 fn vector_shape(csr: &Csrs) -> u64 {
     let v = &csr.vector;
     let (sew, lmul) = (v.vtype >> 3 & 3, v.vtype & 7);
-    let whole = v.vstart == 0 && lmul < 4 && v.vl != 0 && v.vl == vector::vlmax(v.vtype);
+    let whole = v.vstart == 0 && lmul < 4 && v.vl != 0 && v.vl == vector::vlmax(v.vtype, &csr.features);
     if whole { 1 | sew << 1 | lmul << 3 } else { 0 }
 }
 
@@ -109,7 +107,13 @@ pub fn rounding(mode: u64) -> Rm {
     frm(mode).unwrap_or(Rm::Rne)
 }
 
-/// Whether an extension that instructions depend on is there.
+/// What the hart has.
+#[inline]
+pub fn features(mode: u64) -> &'static Features {
+    Features::numbered(mode >> FEATURES_SHIFT & 0xffff)
+}
+
+/// Whether an extension is there.
 pub fn has(mode: u64, ext: Ext) -> bool {
-    mode >> (EXT_SHIFT + ext as u32) & 1 != 0
+    features(mode).has(ext)
 }

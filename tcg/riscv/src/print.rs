@@ -71,7 +71,7 @@ pub mod show {
 
     /// A vector register.
     pub fn v(n: i64, _: u64) -> &'static str {
-        register(crate::cpu::v(n as u8))
+        crate::cpu::V_NAMES[n as usize & 31]
     }
 
     /// What says that v0 is the mask.

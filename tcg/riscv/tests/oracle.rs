@@ -16,16 +16,24 @@ use tcg_riscv::csr::bits::{cause, mstatus};
 use tcg_riscv::features::{Ext, Features};
 use tcg_riscv::isa::{ROWS, Row};
 
-struct Qemu;
+/// QEMU with vector registers of so many bits.
+struct Qemu<const VLEN: u64>;
 
-impl Target for Qemu {
+impl<const VLEN: u64> Target for Qemu<VLEN> {
     type Guest = Riscv;
     const EMULATOR: &'static str = "qemu-riscv64";
     // EM_RISCV; RVC, double-float ABI.
     const MACHINE: (u16, u32) = (243, 5);
+    const CPU: &'static str = match VLEN {
+        1024 => "max,vlen=1024",
+        512 => "max,vlen=512",
+        256 => "max,vlen=256",
+        _ => "max",
+    };
 
     fn cpu() -> Hart {
-        let mut csr = Csrs::new(Features::max(), 0);
+        let features = Features::parse(Self::CPU).expect("a model");
+        let mut csr = Csrs::new(features, 0);
         csr.mstatus |= 1 << mstatus::FS_SHIFT | 1 << mstatus::VS_SHIFT;
         Hart {
             head: CpuHeader::new(),
@@ -46,7 +54,10 @@ impl Target for Qemu {
         match at / 8 {
             n @ 0..64 => REGS[n].name.to_string(),
             n @ 64..68 => ["fcsr", "vcsr", "vl", "vtype"][n - 64].into(),
-            n @ 136.. => format!("v{}, {}", (n - 136) / 2, if n % 2 == 0 { "lower" } else { "upper" }),
+            n @ 136.. => {
+                let words = VLEN as usize / 64;
+                format!("v{}, doubleword {}", (n - 136) / words, (n - 136) % words)
+            }
             _ => format!("window {:+}", at as i64 - 576 - 256),
         }
     }
@@ -58,12 +69,24 @@ impl Target for Qemu {
 
 /// Programs of the rows that `choose` allows.
 fn agree(family: &str, choose: impl Fn(&Row) -> bool) {
+    agree_at::<128>(family, choose);
+}
+
+/// The same with vector registers of so many bits.
+fn agree_at<const VLEN: u64>(family: &str, choose: impl Fn(&Row) -> bool) {
     // Enough for every row to come up.
-    let programs = if matches!(family, "all" | "vi" | "vf") { 16 } else { 4 };
+    let programs = match family {
+        "all" => 32,
+        _ if family.starts_with('v') => 16,
+        _ => 4,
+    };
     let rows: Vec<_> =
         ROWS.iter().filter(|row| program::runs(row) && choose(row)).map(|row| row.name).collect();
     let folder = support::scratch("oracle");
-    oracle::agree::<Qemu>(family, &folder, programs, &rows, |rng| program::random(rng, AMOUNT, &choose));
+    let features = Features::parse(Qemu::<VLEN>::CPU).expect("a model");
+    oracle::agree::<Qemu<VLEN>>(family, &folder, programs, &rows, |rng| {
+        program::random(rng, AMOUNT, features, &choose)
+    });
 }
 
 fn of(row: &Row, extensions: &[Ext]) -> bool {
@@ -105,18 +128,52 @@ fn compressed() {
     agree("c", |row| row.width == 16);
 }
 
-#[test]
-fn vector_integer() {
-    agree("vi", |row| of(row, &[Ext::V]) && !vector_float(row));
+fn vector_integers(row: &Row) -> bool {
+    of(row, &[Ext::Zve32x])
+}
+
+fn vector_floats(row: &Row) -> bool {
+    of(row, &[Ext::Zve32f]) || row.name.starts_with("vset")
 }
 
 #[test]
-fn vector_floats() {
-    agree("vf", |row| of(row, &[Ext::V]) && (vector_float(row) || row.name.starts_with("vset")));
+fn integers_in_vectors() {
+    agree("vi", vector_integers);
 }
 
-fn vector_float(row: &Row) -> bool {
-    ["vf", "vmf"].iter().any(|start| row.name.starts_with(start)) && row.name != "vfirst.m"
+#[test]
+fn integers_in_vectors_of_256_bits() {
+    agree_at::<256>("vi256", vector_integers);
+}
+
+#[test]
+fn integers_in_vectors_of_512_bits() {
+    agree_at::<512>("vi512", vector_integers);
+}
+
+#[test]
+fn integers_in_vectors_of_1024_bits() {
+    agree_at::<1024>("vi1024", vector_integers);
+}
+
+#[test]
+fn floats_in_vectors() {
+    agree("vf", vector_floats);
+}
+
+#[test]
+fn floats_in_vectors_of_256_bits() {
+    agree_at::<256>("vf256", vector_floats);
+}
+
+#[test]
+fn floats_in_vectors_of_512_bits() {
+    agree_at::<512>("vf512", vector_floats);
+}
+
+#[test]
+fn floats_in_vectors_of_1024_bits() {
+    agree_at::<1024>("vf1024", vector_floats);
 }
 
 #[test]

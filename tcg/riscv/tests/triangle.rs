@@ -64,11 +64,12 @@ impl Source for Insns {
     }
 
     fn prepare(&self, cpu: &mut Hart, rng: &mut Rng) {
-        cpu.csr = Csrs::new(Features::max(), 0);
+        let model = rng.pick(&["max", "max", "max,vlen=256", "max,vlen=512", "max,vlen=1024"]);
+        cpu.csr = Csrs::new(Features::parse(model).expect("a model"), 0);
         cpu.csr.mstatus |= rng.pick(&[1, 2, 3, 3, 3]) << mstatus::FS_SHIFT;
         cpu.csr.mstatus |= rng.pick(&[1, 2, 3, 3]) << mstatus::VS_SHIFT;
         let vtype = rng.below(4) << 3 | rng.pick(&[0, 0, 1, 2, 3, 7]);
-        let max = tcg_riscv::vector::vlmax(vtype);
+        let max = tcg_riscv::vector::vlmax(vtype, &cpu.csr.features);
         if max != 0 {
             cpu.csr.vector.vtype = vtype;
             cpu.csr.vector.vl = if rng.chance(70) { max } else { rng.below(max + 1) };

@@ -24,6 +24,8 @@ pub trait Target {
     const EMULATOR: &'static str;
     /// `e_machine` and `e_flags`.
     const MACHINE: (u16, u32);
+    /// The emulator's model of the CPU.
+    const CPU: &'static str = "max";
 
     /// A CPU in the state that programs start in, but for the pc.
     fn cpu() -> <Self::Guest as Guest>::Cpu;
@@ -57,7 +59,7 @@ pub fn agree<T: Target>(
         let program = random(Rng::new(seed));
         let file = folder.join(format!("{family}-{seed}"));
         let base = program.layout.base;
-        let Some(theirs) = output(T::EMULATOR, T::MACHINE, base, &program.image, &file) else {
+        let Some(theirs) = output::<T>(base, &program.image, &file) else {
             eprintln!("skipped: {} is not installed", T::EMULATOR);
             return;
         };
@@ -139,15 +141,16 @@ fn difference<T: Target>(program: &Program, ours: &[u8], theirs: &[u8]) -> Optio
     Some(text)
 }
 
-/// What `emulator` has `image`, loaded at `base` (page-aligned) and entered there, write to its standard output; `None` if
-/// the emulator is not installed. The executable for `machine` (`e_machine` and `e_flags`) is `file` while it runs.
+/// What the target's emulator has `image`, loaded at `base` (page-aligned) and entered there, write to its standard output;
+/// `None` if the emulator is not installed. The executable is `file` while it runs.
 ///
 /// # Panics
 /// If the program fails, or the emulator is missing although `MIMIC_PEERS` is set.
-fn output(emulator: &str, machine: (u16, u32), base: u64, image: &[u8], file: &Path) -> Option<Vec<u8>> {
-    fs::write(file, executable(machine, base, image)).expect("a scratch file");
+fn output<T: Target>(base: u64, image: &[u8], file: &Path) -> Option<Vec<u8>> {
+    let emulator = T::EMULATOR;
+    fs::write(file, executable(T::MACHINE, base, image)).expect("a scratch file");
     fs::set_permissions(file, PermissionsExt::from_mode(0o755)).expect("a scratch file");
-    let run = match Command::new(emulator).args(["-cpu", "max"]).arg(file).output() {
+    let run = match Command::new(emulator).args(["-cpu", T::CPU]).arg(file).output() {
         Ok(run) => run,
         Err(error) => {
             let needed = std::env::var_os("MIMIC_PEERS").is_some();

@@ -247,7 +247,7 @@ impl Csrs {
     /// Writes the `mask` bits of `mstatus`, as far as they can be written.
     pub fn write_status(&mut self, value: u64, mask: u64) {
         let mask = mask & mstatus::WRITABLE;
-        let vector = if self.features.has(Ext::V) { 0 } else { mstatus::VS };
+        let vector = if self.features.has(Ext::Zve32x) { 0 } else { mstatus::VS };
         let mut new = self.mstatus & !mask | value & mask & !vector;
         if new >> mstatus::MPP_SHIFT & 3 == 2 {
             new = new & !mstatus::MPP | self.mstatus & mstatus::MPP;

@@ -4,7 +4,7 @@ use super::bits::{cause, envcfg, irq, mstatus};
 use super::{Csrs, Priv, triggers};
 use crate::cpu::Hart;
 use crate::features::Ext;
-use crate::{mmu, pmp, vector};
+use crate::{mmu, pmp};
 use tcg_core::run::collect_flags;
 
 /// One register, or several alike.
@@ -45,11 +45,11 @@ fn always(_: &Hart, _: u16) -> bool {
 }
 
 fn vector_on(hart: &Hart, _: u16) -> bool {
-    hart.csr.features.has(Ext::V) && hart.csr.mstatus & mstatus::VS != 0
+    hart.csr.features.has(Ext::Zve32x) && hart.csr.mstatus & mstatus::VS != 0
 }
 
 fn set_vstart(hart: &mut Hart, value: u64) {
-    hart.csr.vector.vstart = value & (vector::VLEN - 1);
+    hart.csr.vector.vstart = value & (hart.csr.features.vlen() - 1);
     hart.csr.mstatus |= mstatus::VS;
 }
 
@@ -281,7 +281,7 @@ rows! {
     0xc03 ..= 0xc1f hpmcounter3 counter_enabled |h, n| read_counter(h, n), ignore;
     0xc20 vl vector_on |h, _| h.csr.vector.vl, ignore;
     0xc21 vtype vector_on |h, _| h.csr.vector.vtype, ignore;
-    0xc22 vlenb vector_on |_, _| vector::VLENB as u64, ignore;
+    0xc22 vlenb vector_on |h, _| h.csr.features.vlenb() as u64, ignore;
     0xda0 scountovf scountovf_allowed |h, _| read_overflows(h), ignore;
     0xf11 mvendorid always |_, _| 0, ignore;
     0xf12 marchid always |_, _| 0, ignore;

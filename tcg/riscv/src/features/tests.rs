@@ -13,7 +13,8 @@ fn rv64_is_what_qemu_shows_less_what_is_not_there() {
 
 #[test]
 fn max_has_everything() {
-    assert!(TABLE.iter().all(|row| Features::max().has(row.ext)));
+    let beyond = |row: &table::Row| row.when == When::Asked || matches!(row.when, When::Vlen(256..));
+    assert!(TABLE.iter().all(|row| Features::max().has(row.ext) != beyond(row)));
     assert!(Features::max().isa_string().starts_with("rv64imafdcbv_zic64b_"));
 }
 
@@ -34,18 +35,42 @@ fn switches() {
     let set = Features::parse("rv64,a=off,zalrsc=on").expect("names that are there");
     assert!(set.has(Ext::Zalrsc) && !set.has(Ext::Zaamo) && set.has(Ext::Za64rs));
     assert_eq!(Features::parse("rv64,zba=off,zba=on"), Ok(Features::rv64()), "the last word counts");
-    assert_eq!(Features::parse("rv64,sv39=off").map(Features::mmu_type), Ok("riscv,none"));
+    assert_eq!(Features::parse("rv64,sv39=off").map(|set| set.mmu_type()), Ok("riscv,none"));
+}
+
+#[test]
+fn widths_of_vectors() {
+    let set = |cpu| Features::parse(cpu).expect("names and numbers that are there");
+    assert_eq!(
+        (set("max").vlen(), set("max,vlen=512").vlen(), set("max,vlen=1024").vlenb()),
+        (128, 512, 128)
+    );
+    assert!(set("rv64,vlen=512,v=on").isa_string().contains("_zvl32b_zvl64b_zvl128b_zvl256b_zvl512b_"));
+    assert!(!set("max").has(Ext::Zvl256b) && !set("rv64,vlen=256").has(Ext::Zvl256b));
+    assert_eq!((set("max").elen(), set("max,elen=32").elen(), set("rv64,zve32x=on").elen()), (64, 32, 32));
+}
+
+#[test]
+fn sets_have_numbers() {
+    let sets = [Features::max(), Features::rv64(), Features::parse("max,vlen=256").expect("a model")];
+    assert!(sets.iter().all(|set| Features::numbered(set.number()) == set));
+    assert!(sets[0].number() != sets[1].number() && sets[0].number() != sets[2].number());
 }
 
 #[test]
 fn mistakes_are_named() {
-    let message = |cpu| Features::parse(cpu).expect_err("a mistake").to_string();
+    let message = |cpu: &str| Features::parse(cpu).expect_err("a mistake").to_string();
     assert_eq!(message("rv46"), "unable to find CPU model 'rv46'; did you mean 'rv64'?");
     assert_eq!(message("rv64,zbx=on"), "CPU model 'rv64' has no property 'zbx'; did you mean 'zba'?");
     assert_eq!(message("rv64,zicbum"), "CPU model 'rv64' has no property 'zicbum'; did you mean 'zicbom'?");
     assert_eq!(message("rv64,zba=maybe"), "CPU property 'zba' is 'on' or 'off', not 'maybe'");
     assert_eq!(message("rv64,zfa=on,f=off"), "CPU property 'zfa' needs 'f', which is switched off");
-    assert_eq!(message("max,ziccif=off"), "CPU model 'max' has no property 'ziccif'; did you mean 'zicbom'?");
+    let limits = "is a power of two from 128 to 1024, not";
+    for vlen in ["64", "2048", "192", "-1", "wide"] {
+        assert_eq!(message(&format!("max,vlen={vlen}")), format!("CPU property 'vlen' {limits} '{vlen}'"));
+    }
+    assert_eq!(message("max,elen=128"), "CPU property 'elen' is a power of two from 8 to 64, not '128'");
+    assert_eq!(message("max,ziccif=off"), "CPU model 'max' has no property 'ziccif'; did you mean 'zic64b'?");
 }
 
 #[test]

@@ -87,12 +87,17 @@ struct Lanes<W> {
     rm: Rm,
 }
 
-/// log2 of SEW in bytes and the number of registers, if the instruction works on whole registers.
-fn whole<A: Operands>(cx: &Cx, a: &A) -> Option<(u8, u8)> {
+/// How many parts of 128 bits a register has.
+fn parts(cx: &Cx) -> u16 {
+    (mode::features(cx.at.mode).vlen() / 128) as u16
+}
+
+/// log2 of SEW in bytes and the number of parts, if the instruction works on whole registers.
+fn whole<A: Operands>(cx: &Cx, a: &A) -> Option<(u8, u16)> {
     let (sew, lmul) = mode::whole_vectors(cx.at.mode)?;
     let (vd, vs2, unmasked) = a.registers();
     let all = vd | vs2 | a.vs1().unwrap_or(0);
-    (unmasked && all & ((1 << lmul) - 1) == 0).then_some((sew, 1 << lmul))
+    (unmasked && all & ((1 << lmul) - 1) == 0).then_some((sew, parts(cx) << lmul))
 }
 
 /// Runs `change`, which writes vector registers, with the unit's state dirty.
@@ -109,17 +114,18 @@ fn change<S: Sem>(s: &mut S, cx: &Cx, change: impl FnOnce(&mut S)) -> Flow<S> {
 fn each<S: Sem, A: Operands>(
     s: &mut S,
     cx: &Cx,
-    (a, count, scalar): (A, u8, S::W),
+    (a, count, scalar): (A, u16, S::W),
     f: impl Fn(&mut S, Lanes<S::W>) -> S::W,
 ) -> Flow<S> {
     let ((vd, vs2, _), vs1) = (a.registers(), a.vs1());
-    let rm = mode::rounding(cx.at.mode);
+    let (rm, parts) = (mode::rounding(cx.at.mode), parts(cx));
+    let part = |register: u8, n: u16| cpu::v(u16::from(register) * parts + n);
     change(s, cx, |s| {
         for n in 0..count {
-            let b = vs1.map_or(scalar, |vs1| s.get_vector(cpu::v(vs1 + n)));
-            let (a, d) = (s.get_vector(cpu::v(vs2 + n)), s.get_vector(cpu::v(vd + n)));
+            let b = vs1.map_or(scalar, |vs1| s.get_vector(part(vs1, n)));
+            let (a, d) = (s.get_vector(part(vs2, n)), s.get_vector(part(vd, n)));
             let value = f(s, Lanes { a, b, d, rm });
-            s.set_vector(cpu::v(vd + n), value);
+            s.set_vector(part(vd, n), value);
         }
     })
 }
@@ -249,31 +255,28 @@ fn integer(ty: Ty) -> Ty {
     if ty == Ty::F64x2 { Ty::I64x2 } else { Ty::I32x4 }
 }
 
-/// Bytes of a register.
-const BYTES: i64 = crate::vector::VLENB as i64;
-
-/// Where a unit-stride access of elements of `1 << eew` bytes goes: the number of registers, if it is of whole ones.
-fn whole_memory(cx: &Cx, (vd, eew): (u8, u8), (nf, vm): (u8, u8)) -> Option<u8> {
+/// Where a unit-stride access of elements of `1 << eew` bytes goes: the number of parts, if it is of whole registers.
+fn whole_memory(cx: &Cx, (vd, eew): (u8, u8), (nf, vm): (u8, u8)) -> Option<u16> {
     let (sew, lmul) = mode::whole_vectors(cx.at.mode)?;
-    (sew == eew && nf == 0 && vm != 0 && vd & ((1 << lmul) - 1) == 0).then_some(1 << lmul)
+    (sew == eew && nf == 0 && vm != 0 && vd & ((1 << lmul) - 1) == 0).then_some(parts(cx) << lmul)
 }
 
-fn load<S: Sem>(s: &mut S, cx: &Cx, (vd, rs1): (u8, u8), count: Option<u8>) -> Flow<S> {
+fn load<S: Sem>(s: &mut S, cx: &Cx, (vd, rs1): (u8, u8), count: Option<u16>) -> Flow<S> {
     let Some(count) = count else { return by_element(s, cx) };
-    let base = x(s, rs1);
-    let mut values = [s.load_vector(base, MemOp::new(4))?; 8];
-    for n in 1..count {
-        let addr = s.add_imm(base, BYTES * i64::from(n));
-        values[usize::from(n)] = s.load_vector(addr, MemOp::new(4))?;
-    }
-    change(s, cx, |s| (0..count).for_each(|n| s.set_vector(cpu::v(vd + n), values[usize::from(n)])))
-}
-
-fn store<S: Sem>(s: &mut S, cx: &Cx, (vs3, rs1): (u8, u8), count: Option<u8>) -> Flow<S> {
-    let Some(count) = count else { return by_element(s, cx) };
-    let base = x(s, rs1);
+    let (base, first) = (x(s, rs1), u16::from(vd) * parts(cx));
+    let mut values = Vec::with_capacity(count.into());
     for n in 0..count {
-        let (addr, value) = (s.add_imm(base, BYTES * i64::from(n)), s.get_vector(cpu::v(vs3 + n)));
+        let addr = s.add_imm(base, 16 * i64::from(n));
+        values.push(s.load_vector(addr, MemOp::new(4))?);
+    }
+    change(s, cx, |s| (first..).zip(&values).for_each(|(n, value)| s.set_vector(cpu::v(n), *value)))
+}
+
+fn store<S: Sem>(s: &mut S, cx: &Cx, (vs3, rs1): (u8, u8), count: Option<u16>) -> Flow<S> {
+    let Some(count) = count else { return by_element(s, cx) };
+    let (base, first) = (x(s, rs1), u16::from(vs3) * parts(cx));
+    for n in 0..count {
+        let (addr, value) = (s.add_imm(base, 16 * i64::from(n)), s.get_vector(cpu::v(first + n)));
         s.store_vector(addr, value, MemOp::new(4))?;
     }
     fall::<S>()

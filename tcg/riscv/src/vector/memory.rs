@@ -1,6 +1,6 @@
 //! Loads and stores, 31.7. An element that faults leaves its number in `vstart`, those before it done.
 
-use super::{Done, Group, Stop, Unit, VLENB};
+use super::{Done, Group, Stop, Unit};
 use crate::Riscv;
 use tcg_core::guest::Trap;
 use tcg_core::run::{Fault, with_mmu};
@@ -128,7 +128,7 @@ impl Unit<'_> {
             return Err(Stop::Illegal);
         }
         let eew = if self.is_store() { 0 } else { self.f.funct3().saturating_sub(4) };
-        self.vl = (count * VLENB) >> eew;
+        self.vl = (count * self.vlenb) >> eew;
         self.elements(base, Places::Stride(1 << eew), (1, eew, count), false)
     }
 }

@@ -1,7 +1,7 @@
 //! Vectors, element by element: what every instruction of V does, behind the helper that translations call for all but
 //! the commonest cases. RISC-V Unprivileged ISA 20240411, chapter 31.
 //!
-//! VLEN is [`VLEN`]. Elements of the tail and those that are masked off keep their values, which agnostic policies allow.
+//! VLEN is the hart's ([`Features::vlen`]). Elements of the tail and those that are masked off keep their values, which agnostic policies allow.
 //! Left out: elements of binary16, and the extensions beyond V.
 
 mod fixed;
@@ -15,13 +15,12 @@ mod reduce;
 
 use crate::cpu::Hart;
 use crate::csr::bits::{cause, mstatus};
+use crate::features::Features;
 use crate::sys;
 use tcg_core::guest::Trap;
 
-/// Bits of a vector register.
-pub const VLEN: u64 = 128;
-/// Bytes of a vector register.
-pub const VLENB: usize = VLEN as usize / 8;
+/// Most bits of a vector register.
+pub const MAX_VLEN: u64 = 1024;
 
 /// `vtype` says that it is not a legal one.
 pub const VILL: u64 = 1 << 63;
@@ -104,6 +103,8 @@ struct Unit<'a> {
     lmul: i32,
     vl: usize,
     vstart: usize,
+    /// Bytes of a register.
+    vlenb: usize,
 }
 
 /// log2 of LMUL in `vtype`; `None` for the reserved one.
@@ -115,19 +116,20 @@ fn lmul(vtype: u64) -> Option<i32> {
     }
 }
 
-/// VLMAX of `vtype`, 31.3.4.2; zero if it is not a legal one.
-pub fn vlmax(vtype: u64) -> u64 {
+/// VLMAX of `vtype`, 31.3.4.2; zero if it is not a legal one: wider than ELEN, or with no room for an element, which
+/// is more than 31.3.4.2 demands.
+pub fn vlmax(vtype: u64, features: &Features) -> u64 {
     let (sew, Some(lmul)) = (vtype >> 3 & 7, lmul(vtype)) else { return 0 };
-    // ELEN is 64: SEW may not be above LMUL * ELEN.
-    if vtype >> 8 != 0 || sew > 3 || lmul < 0 && sew as i32 > 3 + lmul {
+    if vtype >> 8 != 0 || 8 << sew > features.elen() {
         return 0;
     }
-    if lmul >= 0 { (VLEN << lmul) >> (3 + sew) } else { VLEN >> (3 + sew) >> -lmul }
+    let vlen = features.vlen();
+    if lmul >= 0 { (vlen << lmul) >> (3 + sew) } else { vlen >> (3 + sew) >> -lmul }
 }
 
 /// Sets `vtype` and `vl`, 31.6; gives `vl`. `avl`: the length asked for, `None` to keep `vl`.
 pub fn configure(hart: &mut Hart, avl: Option<u64>, vtype: u64) -> u64 {
-    let max = vlmax(vtype);
+    let max = vlmax(vtype, &hart.csr.features);
     let v = &mut hart.csr.vector;
     if max == 0 {
         (v.vtype, v.vl) = (VILL, 0);
@@ -147,7 +149,8 @@ pub fn execute(hart: &mut Hart, bits: u32) -> Result<(), Trap> {
     let (vtype, vl, vstart) = (v.vtype, v.vl as usize, v.vstart as usize);
     let f = Fields(bits);
     let sew = (vtype >> 3 & 7) as u32;
-    let mut unit = Unit { hart, f, sew, lmul: lmul(vtype).unwrap_or(0), vl, vstart };
+    let vlenb = hart.csr.features.vlenb();
+    let mut unit = Unit { hart, f, sew, lmul: lmul(vtype).unwrap_or(0), vl, vstart, vlenb };
     let done = unit.instruction(vtype & VILL != 0);
     let old = (vl as u64, vstart as u64);
     match done {
@@ -227,7 +230,7 @@ impl Unit<'_> {
 
     /// Element `i` of the register group that starts at `reg`, of `1 << eew` bytes.
     fn get(&self, reg: usize, i: usize, eew: u32) -> u64 {
-        let (at, bytes) = (reg * VLENB + (i << eew), self.hart.v.bytes());
+        let (at, bytes) = (reg * self.vlenb + (i << eew), self.hart.v.bytes());
         let mut word = [0; 8];
         word[..1 << eew].copy_from_slice(&bytes[at..at + (1 << eew)]);
         u64::from_le_bytes(word)
@@ -238,17 +241,17 @@ impl Unit<'_> {
     }
 
     fn set(&mut self, reg: usize, i: usize, eew: u32, value: u64) {
-        let at = reg * VLENB + (i << eew);
+        let at = reg * self.vlenb + (i << eew);
         self.hart.v.bytes_mut()[at..at + (1 << eew)].copy_from_slice(&value.to_le_bytes()[..1 << eew]);
     }
 
     /// Bit `i` of mask register `reg`.
     fn bit(&self, reg: usize, i: usize) -> bool {
-        self.hart.v.bytes()[reg * VLENB + i / 8] >> (i % 8) & 1 != 0
+        self.hart.v.bytes()[reg * self.vlenb + i / 8] >> (i % 8) & 1 != 0
     }
 
     fn set_bit(&mut self, reg: usize, i: usize, value: bool) {
-        let byte = &mut self.hart.v.bytes_mut()[reg * VLENB + i / 8];
+        let byte = &mut self.hart.v.bytes_mut()[reg * self.vlenb + i / 8];
         *byte = *byte & !(1 << (i % 8)) | u8::from(value) << (i % 8);
     }
 

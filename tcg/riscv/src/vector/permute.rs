@@ -1,10 +1,10 @@
 //! Permutations, 31.16.
 
-use super::{Done, Group, Stop, Unit, VLENB, vlmax};
+use super::{Done, Group, Stop, Unit, vlmax};
 
 impl Unit<'_> {
     fn vlmax(&self) -> usize {
-        vlmax(self.hart.csr.vector.vtype) as usize
+        vlmax(self.hart.csr.vector.vtype, &self.hart.csr.features) as usize
     }
 
     /// The distance of a slide, or the index of a gather.
@@ -120,9 +120,10 @@ impl Unit<'_> {
         if !vd.is_multiple_of(count) || !vs2.is_multiple_of(count) {
             return Err(Stop::Illegal);
         }
-        let first = (self.vstart << self.sew.min(3)).min(count * VLENB);
-        let from = vs2 * VLENB;
-        self.hart.v.bytes_mut().copy_within(from + first..from + count * VLENB, vd * VLENB + first);
+        let bytes = count * self.vlenb;
+        let first = (self.vstart << self.sew.min(3)).min(bytes);
+        let from = vs2 * self.vlenb;
+        self.hart.v.bytes_mut().copy_within(from + first..from + bytes, vd * self.vlenb + first);
         Ok(())
     }
 }

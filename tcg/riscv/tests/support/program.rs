@@ -14,12 +14,13 @@ use tcg_riscv::features::{Ext, Features};
 use tcg_riscv::isa::{ROWS, Row};
 use tcg_riscv::vector;
 
-// A case's data: x0 to x31, f0 to f31, fcsr, vcsr, vl, vtype, the window, and v0 to v31.
+// A case's data: x0 to x31, f0 to f31, fcsr, vcsr, vl, vtype, the window, and v0 to v31 with room for the widest.
 const F: u64 = 256;
 const FCSR: u64 = 512;
 const WINDOW_AT: u64 = 576;
 const WINDOW: u64 = 512;
 const V: u64 = WINDOW_AT + WINDOW;
+const V_BYTES: u64 = 32 * vector::MAX_VLEN / 8;
 
 const VCSR: u32 = 0x00f;
 const VL: u32 = 0xc20;
@@ -32,12 +33,18 @@ const T6: u32 = 31;
 /// Where each pointer points in the window.
 const POINTERS: [(u32, u64); 3] = [(SP, 0), (S0, 128), (T5, 256)];
 
-/// A program of some cases of up to so many random instructions each, of rows that `choose` allows.
-pub fn random(rng: Rng, (cases, insns): (usize, u64), choose: impl Fn(&Row) -> bool) -> Program {
+/// A program for a hart with `features`, of some cases of up to so many random instructions each, of rows that `choose`
+/// allows.
+pub fn random(
+    rng: Rng,
+    (cases, insns): (usize, u64),
+    features: Features,
+    choose: impl Fn(&Row) -> bool,
+) -> Program {
     // The lengths of vectors are set where a case begins: what follows has to be legal with them.
     let sets = |row: &&Row| row.name.starts_with("vset");
     let rows: Vec<&Row> = ROWS.iter().filter(|row| runs(row) && choose(row) && !sets(row)).collect();
-    let maker = Maker { rng, rows, code: Vec::new(), used: Vec::new(), vectors: hart(), at: 0 };
+    let maker = Maker { rng, rows, code: Vec::new(), used: Vec::new(), vectors: hart(features), at: 0 };
     program::random(maker, cases, insns)
 }
 
@@ -64,6 +71,9 @@ pub fn runs(row: &Row) -> bool {
     !NOT.contains(&row.name)
 }
 
+/// Extensions whose instructions depend on `vtype`.
+const VECTORS: [Ext; 2] = [Ext::Zve32x, Ext::Zve32f];
+
 struct Maker {
     rng: Rng,
     rows: Vec<&'static Row>,
@@ -76,8 +86,8 @@ struct Maker {
 }
 
 /// A hart that no memory belongs to, with the float and vector units on.
-fn hart() -> Box<Hart> {
-    let mut csr = Csrs::new(Features::max(), 0);
+fn hart(features: Features) -> Box<Hart> {
+    let mut csr = Csrs::new(features, 0);
     csr.mstatus |= mstatus::FS | mstatus::VS;
     let (x, f, v) = ([0; 32], [0; 32], Default::default());
     Box::new(Hart { head: CpuHeader::new(), x, f, v, reservation: 0, reserved_value: 0, csr })
@@ -106,17 +116,28 @@ impl Maker {
         self.with("addi", &[("rd", T6), ("rs1", T6), ("imm", value & 0xfff)]);
     }
 
+    /// Loads or stores v0 to v31.
+    fn all_vectors(&mut self, name: &str) {
+        let eight = 8 * self.vectors.csr.features.vlenb() as u32;
+        self.with("addi", &[("rd", 1), ("rs1", T6), ("imm", V as u32)]);
+        for n in 0..4 {
+            self.with(name, &[("vd", 8 * n), ("rs1", 1), ("nf", 7)]);
+            self.with("addi", &[("rd", 1), ("rs1", 1), ("imm", eight)]);
+        }
+    }
+
     /// A `vtype` for the case, and a length: all there is room for, or any.
     fn configure(&mut self) {
+        let features = &self.vectors.csr.features.clone();
         let vtype = loop {
             let vtype = self.rng.pick(&[0, 0, 1, 1, 2, 3, 5, 6, 7])
                 | self.rng.pick(&[0, 1, 2, 2, 3]) << 3
                 | self.rng.below(4) << 6;
-            if vector::vlmax(vtype) != 0 {
+            if vector::vlmax(vtype, features) != 0 {
                 break vtype;
             }
         };
-        let max = vector::vlmax(vtype);
+        let max = vector::vlmax(vtype, features);
         let avl = if self.rng.below(2) == 0 { max } else { self.rng.below(max + 1) };
         vector::configure(&mut self.vectors, Some(avl), vtype);
         let vtype = vtype as u32;
@@ -148,7 +169,7 @@ impl Maker {
     fn vector(&mut self, row: &'static Row) -> bool {
         // QEMU 10 stops with an assertion of its own when such a load crosses a page.
         let window = self.at + WINDOW_AT;
-        if row.name.starts_with("vl/first") && (window ^ (window + 2 * WINDOW)) >> 12 != 0 {
+        if row.name.starts_with("vl/first") && (window ^ (window + 4 * WINDOW)) >> 12 != 0 {
             return false;
         }
         for _ in 0..400 {
@@ -282,7 +303,7 @@ impl Maker {
 }
 
 impl program::Maker for Maker {
-    const LAYOUT: Layout = Layout { base: 0x1_0000, code: 0x8_0000, case: V + 512 };
+    const LAYOUT: Layout = Layout { base: 0x1_0000, code: 0x8_0000, case: V + V_BYTES };
 
     fn rng(&mut self) -> &mut Rng {
         &mut self.rng
@@ -302,10 +323,7 @@ impl program::Maker for Maker {
         }
         self.with("ld", &[("rd", 1), ("rs1", T6), ("imm", FCSR as u32 + 8)]);
         self.with("csrrw", &[("csr", VCSR), ("rs1", 1)]);
-        for n in 0..4 {
-            self.with("addi", &[("rd", 1), ("rs1", T6), ("imm", V as u32 + 128 * n)]);
-            self.with("vl/whole8", &[("vd", 8 * n), ("rs1", 1), ("nf", 7)]);
-        }
+        self.all_vectors("vl/whole8");
         self.configure();
         for n in 1..32 {
             self.with("ld", &[("rd", n), ("rs1", T6), ("imm", 8 * n)]);
@@ -314,7 +332,7 @@ impl program::Maker for Maker {
 
     fn insn(&mut self) {
         let row = self.rng.pick(&self.rows);
-        if row.extensions.contains(&Ext::V) {
+        if row.extensions.iter().any(|ext| VECTORS.contains(ext)) {
             if self.vector(row) {
                 self.used.push(row.name);
             }
@@ -361,10 +379,7 @@ impl program::Maker for Maker {
             self.with("csrrs", &[("rd", 1), ("csr", csr)]);
             self.with("sd", &[("rs2", 1), ("rs1", T6), ("imm", FCSR as u32 + 8 * n as u32)]);
         }
-        for n in 0..4 {
-            self.with("addi", &[("rd", 1), ("rs1", T6), ("imm", V as u32 + 128 * n)]);
-            self.with("vs/whole", &[("vd", 8 * n), ("rs1", 1), ("nf", 7)]);
-        }
+        self.all_vectors("vs/whole");
     }
 
     fn data(&mut self, at: u64) -> Vec<u8> {
@@ -379,7 +394,7 @@ impl program::Maker for Maker {
             (0..WINDOW / 8)
                 .map(|_| if self.rng.below(2) == 0 { self.rng.value(Ty::I64) } else { self.float() }),
         );
-        words.extend((0..512 / 8).map(|_| match self.rng.below(4) {
+        words.extend((0..V_BYTES / 8).map(|_| match self.rng.below(4) {
             0 => self.rng.value(Ty::I64),
             1 => self.float(),
             2 => self.rng.bits() & 0x0f07_1f03_0f07_1f03,

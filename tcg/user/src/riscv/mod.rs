@@ -65,7 +65,7 @@ fn hart(features: Features) -> Hart {
     csr.wire(TimeBase::new(Arc::new(Monotonic), TIME_FREQUENCY), lines);
     csr.privilege = Priv::U;
     csr.mstatus |= mstatus::FS;
-    if features.has(Ext::V) {
+    if features.has(Ext::Zve32x) {
         csr.mstatus |= mstatus::VS;
     }
     (csr.mcounteren, csr.scounteren) = (0xffff_ffff, 0xffff_ffff);
@@ -160,7 +160,8 @@ impl Arch for Riscv {
     }
 
     fn mcontext_size(cpu: &Hart) -> usize {
-        let vector = if cpu.csr.features.has(Ext::V) { vector::RECORD + vector::HEAD } else { 0 };
+        let features = &cpu.csr.features;
+        let vector = if features.has(Ext::Zve32x) { vector::record(features) + vector::HEAD } else { 0 };
         INTEGER_REGS + FLOAT_REGS + vector
     }
 
@@ -173,7 +174,7 @@ impl Arch for Riscv {
         words(&cpu.f, float);
         let fcsr = (cpu.head.fp_flags & 0x1f) | (cpu.csr.frm as u32) << 5;
         float[256..260].copy_from_slice(&fcsr.to_le_bytes());
-        if cpu.csr.features.has(Ext::V) {
+        if cpu.csr.features.has(Ext::Zve32x) {
             let records = INTEGER_REGS + FLOAT_REGS - vector::HEAD;
             vector::save(cpu, at + records as u64, &mut mcontext[records..]);
         }
@@ -188,7 +189,7 @@ impl Arch for Riscv {
         cpu.head.fp_flags = fcsr & 0x1f;
         cpu.csr.frm = u64::from(fcsr >> 5 & 7);
         cpu.reservation = u64::MAX;
-        if cpu.csr.features.has(Ext::V) {
+        if cpu.csr.features.has(Ext::Zve32x) {
             vector::restore(cpu, &mcontext[INTEGER_REGS + FLOAT_REGS - vector::HEAD..]);
         }
     }
@@ -207,8 +208,9 @@ impl Arch for Riscv {
         // struct __riscv_d_ext_state.
         let float = frame[INTEGER_REGS..][..D_STATE].to_vec();
         let mut notes = vec![Note { name: "CORE", kind: NT_PRFPREG.0, contents: float }];
-        if cpu.csr.features.has(Ext::V) {
-            let record = &frame[INTEGER_REGS + FLOAT_REGS..][..vector::RECORD - vector::HEAD];
+        if cpu.csr.features.has(Ext::Zve32x) {
+            let record =
+                &frame[INTEGER_REGS + FLOAT_REGS..][..vector::record(&cpu.csr.features) - vector::HEAD];
             notes.push(Note { name: "LINUX", kind: vector::NT_RISCV_VECTOR, contents: record.to_vec() });
         }
         frame.truncate(INTEGER_REGS);

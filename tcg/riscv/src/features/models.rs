@@ -1,0 +1,201 @@
+//! The models of `-cpu`, and what else stands there: `rv64,zba=off,vlen=256`.
+
+use super::table::{TABLE, When};
+use super::{Ext, Features, canonical};
+use std::fmt::Write;
+
+/// A model: its name, what it is, and what it starts with.
+struct Model {
+    name: &'static str,
+    what: &'static str,
+    features: fn() -> Features,
+}
+
+const MODELS: [Model; 2] = [
+    Model {
+        name: "rv64",
+        what: "RV64GC with what Linux distributions expect (the default)",
+        features: Features::rv64,
+    },
+    Model { name: "max", what: "everything there is", features: Features::max },
+];
+
+/// Properties that are numbers.
+const NUMBERS: [(&str, &str); 2] = [
+    ("vlen", "bits of a vector register, 128 to 1024 (128)"),
+    ("elen", "bits of the widest element of vectors, 8 to 64 (64)"),
+];
+
+/// Why a `-cpu` value is not one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CpuError {
+    /// No such model.
+    #[error("unable to find CPU model '{name}'; did you mean '{closest}'?")]
+    Model {
+        /// What was asked for.
+        name: String,
+        /// The nearest there is.
+        closest: &'static str,
+    },
+    /// No such extension.
+    #[error("CPU model '{model}' has no property '{name}'; did you mean '{closest}'?")]
+    Property {
+        /// The model.
+        model: String,
+        /// What was asked for.
+        name: String,
+        /// The nearest there is.
+        closest: &'static str,
+    },
+    /// Neither on nor off.
+    #[error("CPU property '{name}' is 'on' or 'off', not '{value}'")]
+    Value {
+        /// The property.
+        name: String,
+        /// What it was to be.
+        value: String,
+    },
+    /// Not a number that will do.
+    #[error("CPU property '{name}' is a power of two from {least} to {most}, not '{value}'")]
+    Number {
+        /// The property.
+        name: String,
+        /// What it was to be.
+        value: String,
+        /// The smallest.
+        least: u16,
+        /// The largest.
+        most: u16,
+    },
+    /// One was asked for, another that it needs was refused.
+    #[error("CPU property '{name}' needs '{needs}', which is switched off")]
+    Conflict {
+        /// What was asked for.
+        name: &'static str,
+        /// What is missing.
+        needs: &'static str,
+    },
+}
+
+impl Features {
+    /// QEMU's `rv64`.
+    pub fn rv64() -> Self {
+        let mut set = Self::least();
+        set.add_all(|row| row.when == When::On);
+        set.imply(&[]);
+        set
+    }
+
+    /// Everything.
+    pub fn max() -> Self {
+        let mut set = Self::least();
+        set.add_all(|row| matches!(row.when, When::On | When::Max));
+        set.imply(&[]);
+        set
+    }
+
+    /// The set that `-cpu` names: a model and switches, as `rv64,zba=off,svpbmt=on`.
+    ///
+    /// # Errors
+    /// Names the model or property that is not there, with the closest that is, or what contradicts itself.
+    pub fn parse(cpu: &str) -> Result<Self, CpuError> {
+        let mut items = cpu.split(',');
+        let name = items.next().unwrap_or_default();
+        let Some(model) = MODELS.iter().find(|model| model.name == name) else {
+            let closest = closest(name, MODELS.iter().map(|model| model.name));
+            return Err(CpuError::Model { name: name.into(), closest });
+        };
+        let mut set = (model.features)();
+        let (mut on, mut off) = (Vec::new(), Vec::new());
+        for item in items {
+            let (property, value) = item.split_once('=').unwrap_or((item, "on"));
+            match property {
+                "vlen" => set.vlen = number(property, value, (128, crate::vector::MAX_VLEN as u16))?,
+                "elen" => set.elen = number(property, value, (8, 64))?,
+                _ => {
+                    let (ext, value) = switch(name, property, value)?;
+                    let (to, from) = if value { (&mut on, &mut off) } else { (&mut off, &mut on) };
+                    from.retain(|other| *other != ext);
+                    to.push(ext);
+                }
+            }
+        }
+        off.iter().for_each(|ext| set.remove(*ext, &on));
+        for ext in &on {
+            set.insert(*ext, *ext, &off)?;
+        }
+        set.imply(&off);
+        Ok(set)
+    }
+
+    /// What `-cpu help` prints.
+    pub fn help() -> String {
+        let mut text = String::from("Available CPUs:\n");
+        for model in MODELS {
+            writeln!(text, "  {:<9} {}", model.name, model.what).expect("a string takes everything");
+        }
+        text.push_str("\nProperties, as in -cpu rv64,zba=off,v=on,vlen=256 (* on in rv64):\n");
+        for (name, what) in NUMBERS {
+            writeln!(text, "  {name:<9} {what}").expect("a string takes everything");
+        }
+        let mut rows: Vec<_> = TABLE.iter().filter(|row| switchable(row.ext)).collect();
+        rows.sort_by_key(|row| canonical(row.name));
+        for line in rows.chunks(6) {
+            let cells: Vec<_> = line
+                .iter()
+                .map(|row| format!("{}{:<12}", if Self::rv64().has(row.ext) { "*" } else { " " }, row.name))
+                .collect();
+            writeln!(text, "  {}", cells.concat().trim_end()).expect("a string takes everything");
+        }
+        text
+    }
+}
+
+fn switchable(ext: Ext) -> bool {
+    !matches!(ext.row().when, When::Always | When::Vlen(_))
+}
+
+/// `zba=off`.
+fn switch(model: &str, name: &str, value: &str) -> Result<(Ext, bool), CpuError> {
+    let Some(ext) = Ext::by_name(name).filter(|ext| switchable(*ext)) else {
+        let names = TABLE.iter().filter(|row| switchable(row.ext)).map(|row| row.name);
+        let closest = closest(name, names.chain(NUMBERS.map(|(name, _)| name)));
+        return Err(CpuError::Property { model: model.into(), name: name.into(), closest });
+    };
+    match value {
+        "on" | "true" | "yes" => Ok((ext, true)),
+        "off" | "false" | "no" => Ok((ext, false)),
+        _ => Err(CpuError::Value { name: name.into(), value: value.into() }),
+    }
+}
+
+/// `vlen=256`: a power of two within limits.
+fn number(name: &str, value: &str, (least, most): (u16, u16)) -> Result<u16, CpuError> {
+    let fits = |n: &u16| n.is_power_of_two() && (least..=most).contains(n);
+    value.parse().ok().filter(fits).ok_or_else(|| CpuError::Number {
+        name: name.into(),
+        value: value.into(),
+        least,
+        most,
+    })
+}
+
+/// The candidate that the fewest changed letters away from `name`.
+fn closest(name: &str, candidates: impl Iterator<Item = &'static str>) -> &'static str {
+    candidates.min_by_key(|candidate| distance(name, candidate)).unwrap_or_default()
+}
+
+/// Letters to change, insert or leave out to get from `a` to `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,10 +1,6 @@
 //! Steps of hash functions and ciphers on 128 bits, lane 0 the lowest.
 
-mod sha;
-mod sm3;
-mod sm4;
-
-use tcg_core::eval::{from_lanes, lane};
+use tcg_core::crypto::{sha, sm3, sm4};
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident = $f:path;)*) => {
@@ -76,24 +72,6 @@ impl Crypto {
 /// Carries out what [`Crypto::pack`] made, of the destination and the operands in their order.
 pub fn run(param: u64, args: [u128; 3]) -> u128 {
     Crypto::ALL[(param & 0xff) as usize % Crypto::ALL.len()](args, (param >> 8 & 3) as u32)
-}
-
-/// Words, the lowest first.
-fn words(v: u128) -> [u32; 4] {
-    std::array::from_fn(|n| lane(v, 32, n as u32) as u32)
-}
-
-fn of_words(w: [u32; 4]) -> u128 {
-    from_lanes(32, |n| w[n as usize].into())
-}
-
-/// Doublewords, the lower first.
-fn doubles(v: u128) -> [u64; 2] {
-    [v as u64, (v >> 64) as u64]
-}
-
-fn of_doubles([low, high]: [u64; 2]) -> u128 {
-    u128::from(high) << 64 | u128::from(low)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! A value of type `ty` travels in the low `ty.bits()` bits of a `u64`, the rest zero. Operations on vectors stand in
 //! [`vector()`]'s file.
 
-mod aes;
+pub mod aes;
 mod vector;
 
 pub use vector::{from_lanes, lane, vector};

@@ -7,6 +7,7 @@
 
 pub mod build;
 pub mod cpu;
+pub mod crypto;
 pub mod debug;
 pub mod effects;
 pub mod eval;

@@ -39,12 +39,24 @@ pub fn decode(bits: u32, mode: u64) -> Insn {
 
 /// Extensions all of whose instructions are illegal while the float unit is off.
 fn uses_float(ext: Ext) -> bool {
-    matches!(ext, Ext::F | Ext::D | Ext::Zfa | Ext::Zfhmin | Ext::Zcd)
+    matches!(ext, Ext::F | Ext::D | Ext::Zfa | Ext::Zfhmin | Ext::Zfh | Ext::Zcd)
 }
 
 /// Extensions all of whose instructions are illegal while the vector unit is off.
 fn uses_vectors(ext: Ext) -> bool {
-    matches!(ext, Ext::Zve32x | Ext::Zve32f)
+    matches!(
+        ext,
+        Ext::Zve32x
+            | Ext::Zve32f
+            | Ext::Zvbb
+            | Ext::Zvbc
+            | Ext::Zvkb
+            | Ext::Zvkg
+            | Ext::Zvkned
+            | Ext::ZvknhaOrZvknhb
+            | Ext::Zvksed
+            | Ext::Zvksh
+    )
 }
 
 /// The meaning of an instruction.

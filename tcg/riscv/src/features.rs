@@ -2,10 +2,11 @@
 //!
 //! Names and dependencies: RISC-V Unprivileged ISA 20240411, chapter 36, the extensions' own chapters, and the RVA
 //! profiles for the names of properties (`ziccif` and its like). Models, their defaults and properties are QEMU 10's. H
-//! and what comes with it are not there yet, nor is pointer masking.
+//! and what comes with it are not there yet, nor are pointer masking, CFI (Zicfilp, Zicfiss), Zacas, BFloat16 and Zkr.
 
 mod models;
 mod pool;
+mod profiles;
 mod table;
 
 pub use models::CpuError;
@@ -75,11 +76,13 @@ impl Features {
 
     /// Adds what follows from what is there, save those in `off`.
     fn imply(&mut self, off: &[Ext]) {
+        TABLE.iter().filter(|row| matches!(row.when, When::Any(_))).for_each(|row| self.drop(row.ext));
         loop {
             let before = *self;
             for row in TABLE.iter().filter(|row| !off.contains(&row.ext)) {
                 let follows = match row.when {
                     When::With(with) => with.iter().all(|ext| self.has(*ext)),
+                    When::Any(of) => of.iter().any(|ext| self.has(*ext)),
                     When::Vlen(bits) => self.vlen() >= bits,
                     _ => false,
                 };
@@ -124,7 +127,7 @@ impl Features {
 
     /// `riscv,isa-extensions`, in canonical order.
     pub fn names(&self) -> Vec<&'static str> {
-        let present = TABLE.iter().filter(|row| self.has(row.ext) && !row.ext.is_translation_mode());
+        let present = TABLE.iter().filter(|row| self.has(row.ext) && row.ext.is_named());
         let mut names: Vec<_> = present.map(|row| row.name).collect();
         names.sort_by_key(|name| canonical(name));
         names

@@ -1,4 +1,4 @@
-//! What translations call: the privileged instructions, and conversions of half-precision floats.
+//! What translations call: the privileged instructions, and vector instructions.
 //!
 //! One row a helper, in [`HelperId`] order. The functions take arguments apart for [`crate::sys`] and turn what is
 //! refused into an illegal-instruction trap. Every helper that can refuse is given the instruction's bits, which are
@@ -11,12 +11,10 @@ use crate::csr::{Access, Illegal, Refused, Update};
 use crate::sys::{self, Cbo};
 use crate::vector;
 use tcg_core::cpu::{CpuHeader, Helper, HelperId, HelperResult, exit};
-use tcg_core::fp;
+use tcg_core::crypto::sm4;
 use tcg_core::guest::{self, Trap};
 use tcg_core::interp::Stop;
 use tcg_core::run::with_mmu;
-use tcg_core::sem::Rm;
-use tcg_core::ty::Ty;
 
 macro_rules! helpers {
     ($($(#[$doc:meta])* $id:ident $name:literal $(touches $regs:ident)? |$hart:pat_param, $args:pat_param| $body:expr;)*) => {
@@ -75,18 +73,20 @@ helpers! {
         sys::settle(hart);
         Ok(0)
     };
+    /// What a byte gives to a word in `sm4ed`.
+    SM4_ROUND "sm4_round" |_, [byte, ..]| Ok(spread(byte, sm4::linear));
+    /// The same in `sm4ks`.
+    SM4_KEY "sm4_key" |_, [byte, ..]| Ok(spread(byte, sm4::key_linear));
     /// `vset`: length asked for, `vtype`, whether the present length is to be kept. Gives the length.
     VSET "vset" |hart, [avl, vtype, keep]| Ok(vector::configure(hart, (keep == 0).then_some(avl), vtype));
     /// Any other instruction of V: bits.
     VECTOR "vector" touches registers |hart, [bits, ..]| vector::execute(hart, bits as u32).map(|()| 0).map_err(Stop::Trap);
-    /// binary16 to binary32.
-    HALF_TO_SINGLE "half_to_single" |hart, [a, ..]| Ok(fp::convert((Ty::F16, Ty::F32), a, Rm::Rne.into(), &mut hart.head.fp_flags));
-    /// binary16 to binary64.
-    HALF_TO_DOUBLE "half_to_double" |hart, [a, ..]| Ok(fp::convert((Ty::F16, Ty::F64), a, Rm::Rne.into(), &mut hart.head.fp_flags));
-    /// binary32, rounding mode: to binary16.
-    SINGLE_TO_HALF "single_to_half" |hart, [a, rm, _]| Ok(to_half(hart, Ty::F32, a, rm));
-    /// binary64, rounding mode: to binary16.
-    DOUBLE_TO_HALF "double_to_half" |hart, [a, rm, _]| Ok(to_half(hart, Ty::F64, a, rm));
+}
+
+/// The word that the substituted `byte` becomes as the lowest byte of one; the standard has that byte first.
+fn spread(byte: u64, linear: fn(u32) -> u32) -> u64 {
+    let first = sm4::substituted(byte as u32) << 24;
+    linear(first).swap_bytes().into()
 }
 
 fn finish(
@@ -152,8 +152,4 @@ fn cbo(hart: &mut Hart, kind: Cbo, addr: u64, bits: u64) -> Result<u64, Stop> {
         }
         _ => Ok(0),
     }
-}
-
-fn to_half(hart: &mut Hart, from: Ty, a: u64, rm: u64) -> u64 {
-    fp::convert((from, Ty::F16), a, Rm::from_bits(rm).unwrap_or(Rm::Rne).into(), &mut hart.head.fp_flags)
 }

@@ -47,6 +47,11 @@ pub mod show {
         format!("{value:#x}")
     }
 
+    /// A part of a name.
+    pub fn number(n: i64, _: u64) -> i64 {
+        n
+    }
+
     /// A set of kinds of access: input, output, read, write.
     pub fn order(set: i64, _: u64) -> String {
         let letters = ['w', 'r', 'o', 'i'].into_iter().enumerate().rev();

@@ -95,17 +95,26 @@ fn of(row: &Row, extensions: &[Ext]) -> bool {
 
 #[test]
 fn base_integer() {
-    agree("i", |row| of(row, &[Ext::I, Ext::Zicond, Ext::Zifencei, Ext::Zihintntl, Ext::Zihintpause]));
+    agree("i", |row| {
+        of(row, &[Ext::I, Ext::Zicond, Ext::Zifencei, Ext::Zihintntl, Ext::Zihintpause, Ext::Zimop])
+    });
 }
 
 #[test]
 fn multiplication_and_bits() {
-    agree("mb", |row| of(row, &[Ext::M, Ext::Zmmul, Ext::Zba, Ext::Zbb, Ext::Zbc, Ext::Zbs]));
+    let bits = [Ext::Zba, Ext::Zbb, Ext::ZbbOrZbkb, Ext::Zbc, Ext::ZbcOrZbkc, Ext::Zbs, Ext::M, Ext::Zmmul];
+    agree("mb", |row| of(row, &bits));
+}
+
+#[test]
+fn scalar_cryptography() {
+    let own = [Ext::Zbkb, Ext::Zbkx, Ext::Zknd, Ext::Zkne, Ext::ZkndOrZkne, Ext::Zknh, Ext::Zksed, Ext::Zksh];
+    agree("zk", |row| of(row, &own) || of(row, &[Ext::ZbbOrZbkb, Ext::ZbcOrZbkc]));
 }
 
 #[test]
 fn atomic() {
-    agree("a", |row| of(row, &[Ext::Zaamo, Ext::Zalrsc, Ext::Zicboz, Ext::Zicbop]));
+    agree("a", |row| of(row, &[Ext::Zaamo, Ext::Zabha, Ext::Zalrsc, Ext::Zicboz, Ext::Zicbop]));
 }
 
 #[test]
@@ -115,12 +124,12 @@ fn single() {
 
 #[test]
 fn double() {
-    agree("d", |row| of(row, &[Ext::D, Ext::Zicsr]) && !of(row, &[Ext::Zfa, Ext::Zfhmin]));
+    agree("d", |row| of(row, &[Ext::D, Ext::Zicsr]) && !of(row, &[Ext::Zfa, Ext::Zfh, Ext::Zfhmin]));
 }
 
 #[test]
 fn half_and_additional() {
-    agree("zf", |row| of(row, &[Ext::Zfa, Ext::Zfhmin, Ext::Zicsr]));
+    agree("zf", |row| of(row, &[Ext::Zfa, Ext::Zfh, Ext::Zfhmin, Ext::Zicsr]));
 }
 
 #[test]
@@ -154,6 +163,25 @@ fn integers_in_vectors_of_512_bits() {
 #[test]
 fn integers_in_vectors_of_1024_bits() {
     agree_at::<1024>("vi1024", vector_integers);
+}
+
+fn vector_cryptography(row: &Row) -> bool {
+    of(row, &program::VECTORS) && !of(row, &[Ext::Zve32x, Ext::Zve32f]) || row.name.starts_with("vset")
+}
+
+#[test]
+fn bits_and_cryptography_in_vectors() {
+    agree("vk", vector_cryptography);
+}
+
+#[test]
+fn bits_and_cryptography_in_vectors_of_256_bits() {
+    agree_at::<256>("vk256", vector_cryptography);
+}
+
+#[test]
+fn bits_and_cryptography_in_vectors_of_1024_bits() {
+    agree_at::<1024>("vk1024", vector_cryptography);
 }
 
 #[test]

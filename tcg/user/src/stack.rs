@@ -5,6 +5,7 @@
 use crate::cpu::Cpu;
 use crate::load::Program;
 use crate::memory::{Backing, Memory, Result};
+use crate::signal::Frame;
 use base::PAGE_SIZE;
 use std::ffi::OsString;
 use std::ops::Range;
@@ -103,7 +104,7 @@ pub fn build(memory: &Memory, cpu: &dyn Cpu, program: &Program, setup: &Setup) -
         (libc::AT_RANDOM, random),
         (libc::AT_HWCAP2, hwcap2),
         (libc::AT_EXECFN, exec_name),
-        (libc::AT_MINSIGSTKSZ, abi.min_signal_stack),
+        (libc::AT_MINSIGSTKSZ, abi.min_signal_stack.max(Frame::size(cpu.mcontext_size()))),
     ];
     if platform != 0 {
         auxv.push((libc::AT_PLATFORM, platform));

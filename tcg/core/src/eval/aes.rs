@@ -14,6 +14,11 @@ fn times(a: u8, b: u8) -> u8 {
     product
 }
 
+/// SubBytes, 5.1.1, of each byte of a word: SubWord of 5.2.
+pub fn substituted(word: u32) -> u32 {
+    u32::from_le_bytes(word.to_le_bytes().map(|byte| SUB[usize::from(byte)]))
+}
+
 /// SubBytes, 5.1.1, of every byte.
 const fn forward() -> [u8; 256] {
     // 3 generates the field: p runs through its powers, q through those of its inverse.

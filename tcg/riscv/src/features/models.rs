@@ -1,24 +1,19 @@
 //! The models of `-cpu`, and what else stands there: `rv64,zba=off,vlen=256`.
 
+use super::profiles::{PROFILES, Profile};
 use super::table::{TABLE, When};
 use super::{Ext, Features, canonical};
 use std::fmt::Write;
 
-/// A model: its name, what it is, and what it starts with.
-struct Model {
-    name: &'static str,
-    what: &'static str,
-    features: fn() -> Features,
+/// What models are called, and what they are.
+fn models() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let own = [
+        ("rv64", "RV64GC with what Linux distributions expect (the default)"),
+        ("max", "everything there is"),
+        ("rv64i", "RV64I alone"),
+    ];
+    own.into_iter().chain(PROFILES.iter().map(|profile| (profile.name, profile.what)))
 }
-
-const MODELS: [Model; 2] = [
-    Model {
-        name: "rv64",
-        what: "RV64GC with what Linux distributions expect (the default)",
-        features: Features::rv64,
-    },
-    Model { name: "max", what: "everything there is", features: Features::max },
-];
 
 /// Properties that are numbers.
 const NUMBERS: [(&str, &str); 2] = [
@@ -94,6 +89,15 @@ impl Features {
         set
     }
 
+    /// The set, and what a profile mandates.
+    fn with_profile(mut self, profile: &Profile) -> Self {
+        for ext in profile.extensions() {
+            self.insert(ext, ext, &[]).expect("nothing is off");
+        }
+        self.imply(&[]);
+        self
+    }
+
     /// The set that `-cpu` names: a model and switches, as `rv64,zba=off,svpbmt=on`.
     ///
     /// # Errors
@@ -101,17 +105,29 @@ impl Features {
     pub fn parse(cpu: &str) -> Result<Self, CpuError> {
         let mut items = cpu.split(',');
         let name = items.next().unwrap_or_default();
-        let Some(model) = MODELS.iter().find(|model| model.name == name) else {
-            let closest = closest(name, MODELS.iter().map(|model| model.name));
-            return Err(CpuError::Model { name: name.into(), closest });
+        let mut set = match name {
+            "rv64" => Self::rv64(),
+            "max" => Self::max(),
+            "rv64i" => Self::least(),
+            _ => match profile(name) {
+                Some(profile) => Self::least().with_profile(profile),
+                None => {
+                    let closest = closest(name, models().map(|(name, _)| name));
+                    return Err(CpuError::Model { name: name.into(), closest });
+                }
+            },
         };
-        let mut set = (model.features)();
         let (mut on, mut off) = (Vec::new(), Vec::new());
         for item in items {
             let (property, value) = item.split_once('=').unwrap_or((item, "on"));
             match property {
                 "vlen" => set.vlen = number(property, value, (128, crate::vector::MAX_VLEN as u16))?,
                 "elen" => set.elen = number(property, value, (8, 64))?,
+                _ if profile(property).is_some() => {
+                    if let (true, Some(profile)) = (on_or_off(property, value)?, profile(property)) {
+                        set = set.with_profile(profile);
+                    }
+                }
                 _ => {
                     let (ext, value) = switch(name, property, value)?;
                     let (to, from) = if value { (&mut on, &mut off) } else { (&mut off, &mut on) };
@@ -131,8 +147,8 @@ impl Features {
     /// What `-cpu help` prints.
     pub fn help() -> String {
         let mut text = String::from("Available CPUs:\n");
-        for model in MODELS {
-            writeln!(text, "  {:<9} {}", model.name, model.what).expect("a string takes everything");
+        for (name, what) in models() {
+            writeln!(text, "  {name:<9} {what}").expect("a string takes everything");
         }
         text.push_str("\nProperties, as in -cpu rv64,zba=off,v=on,vlen=256 (* on in rv64):\n");
         for (name, what) in NUMBERS {
@@ -152,7 +168,7 @@ impl Features {
 }
 
 fn switchable(ext: Ext) -> bool {
-    !matches!(ext.row().when, When::Always | When::Vlen(_))
+    !matches!(ext.row().when, When::Always | When::Vlen(_) | When::Any(_))
 }
 
 /// `zba=off`.
@@ -162,11 +178,19 @@ fn switch(model: &str, name: &str, value: &str) -> Result<(Ext, bool), CpuError>
         let closest = closest(name, names.chain(NUMBERS.map(|(name, _)| name)));
         return Err(CpuError::Property { model: model.into(), name: name.into(), closest });
     };
+    Ok((ext, on_or_off(name, value)?))
+}
+
+fn on_or_off(name: &str, value: &str) -> Result<bool, CpuError> {
     match value {
-        "on" | "true" | "yes" => Ok((ext, true)),
-        "off" | "false" | "no" => Ok((ext, false)),
+        "on" | "true" | "yes" => Ok(true),
+        "off" | "false" | "no" => Ok(false),
         _ => Err(CpuError::Value { name: name.into(), value: value.into() }),
     }
+}
+
+fn profile(name: &str) -> Option<&'static Profile> {
+    PROFILES.into_iter().find(|profile| profile.name == name)
 }
 
 /// `vlen=256`: a power of two within limits.

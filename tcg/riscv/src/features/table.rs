@@ -11,6 +11,8 @@ pub(super) enum When {
     Asked,
     /// When all of these are, or when switched on.
     With(&'static [Ext]),
+    /// When one of these is.
+    Any(&'static [Ext]),
     /// When there are vectors in registers of at least so many bits.
     Vlen(u64),
     /// Always: a property of every hart here, which cannot be switched.
@@ -63,25 +65,58 @@ extensions! {
     Zihintntl "zihintntl" On, needs [];
     Zihintpause "zihintpause" On, needs [];
     Zihpm "zihpm" On, needs [Zicsr];
+    Zimop "zimop" Max, needs [];
     Zmmul "zmmul" With(&[Ext::M]), needs [];
     Za64rs "za64rs" With(&[Ext::Zalrsc]), needs [Zalrsc];
     Zaamo "zaamo" With(&[Ext::A]), needs [];
     Zalrsc "zalrsc" With(&[Ext::A]), needs [];
+    Zabha "zabha" Max, needs [Zaamo];
     Zawrs "zawrs" On, needs [];
     Zfa "zfa" On, needs [F];
+    Zfh "zfh" Max, needs [Zfhmin];
     Zfhmin "zfhmin" Max, needs [F];
     Zca "zca" With(&[Ext::C]), needs [];
+    Zcb "zcb" Max, needs [Zca];
     Zcd "zcd" With(&[Ext::C, Ext::D]), needs [Zca, D];
+    Zcmop "zcmop" Max, needs [Zca];
     Zba "zba" On, needs [];
     Zbb "zbb" On, needs [];
     Zbc "zbc" On, needs [];
+    Zbkb "zbkb" Max, needs [];
+    Zbkc "zbkc" Max, needs [];
+    Zbkx "zbkx" Max, needs [];
     Zbs "zbs" On, needs [];
+    Zkn "zkn" Max, needs [Zbkb, Zbkc, Zbkx, Zkne, Zknd, Zknh];
+    Zknd "zknd" Max, needs [];
+    Zkne "zkne" Max, needs [];
+    Zknh "zknh" Max, needs [];
+    Zks "zks" Max, needs [Zbkb, Zbkc, Zbkx, Zksed, Zksh];
+    Zksed "zksed" Max, needs [];
+    Zksh "zksh" Max, needs [];
     Zkt "zkt" Max, needs [];
+    Zvbb "zvbb" Max, needs [Zvkb];
+    Zvbc "zvbc" Max, needs [Zve64x];
     Zve32x "zve32x" With(&[Ext::V]), needs [Zicsr];
     Zve32f "zve32f" With(&[Ext::V]), needs [Zve32x, F];
     Zve64x "zve64x" With(&[Ext::V]), needs [Zve32x];
     Zve64f "zve64f" With(&[Ext::V]), needs [Zve32f, Zve64x];
     Zve64d "zve64d" With(&[Ext::V]), needs [Zve64f, D];
+    Zvfh "zvfh" Max, needs [Zve32f, Zvfhmin, Zfhmin];
+    Zvfhmin "zvfhmin" Max, needs [Zve32f];
+    Zvkb "zvkb" Max, needs [Zve32x];
+    Zvkg "zvkg" Max, needs [Zve32x];
+    Zvkn "zvkn" Max, needs [Zvkned, Zvknhb, Zvkb, Zvkt];
+    Zvknc "zvknc" Max, needs [Zvkn, Zvbc];
+    Zvkned "zvkned" Max, needs [Zve32x];
+    Zvkng "zvkng" Max, needs [Zvkn, Zvkg];
+    Zvknha "zvknha" Max, needs [Zve32x];
+    Zvknhb "zvknhb" Max, needs [Zve64x];
+    Zvks "zvks" Max, needs [Zvksed, Zvksh, Zvkb, Zvkt];
+    Zvksc "zvksc" Max, needs [Zvks, Zvbc];
+    Zvksed "zvksed" Max, needs [Zve32x];
+    Zvksg "zvksg" Max, needs [Zvks, Zvkg];
+    Zvksh "zvksh" Max, needs [Zve32x];
+    Zvkt "zvkt" Max, needs [];
     Zvl32b "zvl32b" Vlen(32), needs [Zve32x];
     Zvl64b "zvl64b" Vlen(64), needs [Zve32x];
     Zvl128b "zvl128b" Vlen(128), needs [Zve32x];
@@ -105,6 +140,12 @@ extensions! {
     Svnapot "svnapot" Max, needs [];
     Svpbmt "svpbmt" Max, needs [];
     Svvptc "svvptc" On, needs [];
+
+    // Instructions that several extensions have. These are no names: nothing prints or takes them.
+    ZbbOrZbkb "zbb, zbkb" Any(&[Ext::Zbb, Ext::Zbkb]), needs [];
+    ZbcOrZbkc "zbc, zbkc" Any(&[Ext::Zbc, Ext::Zbkc]), needs [];
+    ZkndOrZkne "zknd, zkne" Any(&[Ext::Zknd, Ext::Zkne]), needs [];
+    ZvknhaOrZvknhb "zvknha, zvknhb" Any(&[Ext::Zvknha, Ext::Zvknhb]), needs [];
 }
 
 impl Ext {
@@ -121,8 +162,8 @@ impl Ext {
         TABLE.iter().find(|row| row.name == name).map(|row| row.ext)
     }
 
-    /// Modes of address translation: not named in the ISA string.
-    pub(super) fn is_translation_mode(self) -> bool {
-        matches!(self, Self::Sv39 | Self::Sv48 | Self::Sv57)
+    /// Whether ISA strings name it: not modes of address translation.
+    pub(super) fn is_named(self) -> bool {
+        !matches!(self, Self::Sv39 | Self::Sv48 | Self::Sv57) && !matches!(self.row().when, Any(_))
     }
 }

@@ -38,6 +38,31 @@ fn switches() {
     assert_eq!(Features::parse("rv64,sv39=off").map(|set| set.mmu_type()), Ok("riscv,none"));
 }
 
+/// The names that QEMU 10.0.2's device trees have, less those of what is not there.
+#[test]
+fn profiles_are_what_they_mandate() {
+    let isa = |cpu| Features::parse(cpu).expect("a model").isa_string();
+    let user = "rv64imafdcb_zic64b_zicbom_zicbop_zicboz_ziccamoa_ziccif_zicclsm_ziccrse_zicntr_zicsr_zihintpause_\
+                zihpm_zmmul_za64rs_zaamo_zalrsc_zfhmin_zca_zcd_zba_zbb_zbs_zkt_";
+    let always = "ssccptr_sscounterenw_sstvala_sstvecd_ssu64xl";
+    assert_eq!(isa("rva22u64"), format!("{user}{always}"));
+    let supervisor = user.replace("zihintpause", "zifencei_zihintpause");
+    assert_eq!(isa("rva22s64"), format!("{supervisor}{always}_svade_svinval_svpbmt"));
+    let user = "rv64imafdcbv_zic64b_zicbom_zicbop_zicboz_ziccamoa_ziccif_zicclsm_ziccrse_zicntr_zicond_zicsr_\
+                zihintntl_zihintpause_zihpm_zimop_zmmul_za64rs_zaamo_zalrsc_zawrs_zfa_zfhmin_zca_zcb_zcd_zcmop_zba_\
+                zbb_zbs_zkt_zvbb_zve32f_zve32x_zve64d_zve64f_zve64x_zvfhmin_zvkb_zvkt_zvl32b_zvl64b_zvl128b_";
+    assert_eq!(isa("rva23u64"), format!("{user}{always}"));
+    assert_eq!(isa("rv64i,rva23u64=on"), isa("rva23u64"));
+    let supervisor = user.replace("zihintntl", "zifencei_zihintntl");
+    let always = "ssccptr_sscofpmf_sscounterenw_sstc_sstvala_sstvecd_ssu64xl";
+    assert_eq!(isa("rva23s64"), format!("{supervisor}{always}_svade_svinval_svnapot_svpbmt"));
+    let mmu = |cpu| Features::parse(cpu).expect("a model").mmu_type();
+    assert_eq!((mmu("rva22u64"), mmu("rva22s64")), ("riscv,none", "riscv,sv39"));
+    assert!(
+        isa("rva23u64,vlen=256,zba=off").contains("_zvl256b_") && !isa("rva23u64,zba=off").contains("_zba_")
+    );
+}
+
 #[test]
 fn widths_of_vectors() {
     let set = |cpu| Features::parse(cpu).expect("names and numbers that are there");

@@ -1,4 +1,4 @@
-//! Atomic instructions: chapter 14. A reservation is the address and the value that LR saw; SC compares and swaps.
+//! Atomic instructions: chapter 14 (A, Zabha). A reservation is the address and the value that LR saw; SC compares and swaps.
 //!
 //! So SC also succeeds when another hart has put the same value back, which no correct program can tell from the
 //! reservation having been kept: the compare-and-swap makes the pair atomic.
@@ -9,6 +9,8 @@ use crate::isa::{Amo, Lr};
 use tcg_core::sem::{Flow, MemOp, Order, Rmw, Sem};
 use tcg_core::ty::{Bool, I64};
 
+const BYTE: MemOp = MemOp::new(0).signed();
+const HALF: MemOp = MemOp::new(1).signed().aligned();
 const WORD: MemOp = MemOp::new(2).signed().aligned();
 const DOUBLE: MemOp = MemOp::new(3).aligned();
 /// Acquire, in the `aqrl` field.
@@ -172,4 +174,34 @@ pub fn amominu_d<S: Sem>(s: &mut S, _: &Cx, a: Amo) -> Flow<S> {
 /// Atomic unsigned maximum, doubleword.
 pub fn amomaxu_d<S: Sem>(s: &mut S, _: &Cx, a: Amo) -> Flow<S> {
     amo(s, a, Rmw::MaxU, DOUBLE)
+}
+
+macro_rules! narrow {
+    ($($name:ident $kind:ident $op:ident;)*) => { $(
+        #[doc = concat!("`", stringify!($name), "`.")]
+        pub fn $name<S: Sem>(s: &mut S, _: &Cx, a: Amo) -> Flow<S> {
+            amo(s, a, Rmw::$kind, $op)
+        }
+    )* };
+}
+
+narrow! {
+    amoswap_b Swap BYTE;
+    amoadd_b Add BYTE;
+    amoand_b And BYTE;
+    amoor_b Or BYTE;
+    amoxor_b Xor BYTE;
+    amomin_b MinS BYTE;
+    amomax_b MaxS BYTE;
+    amominu_b MinU BYTE;
+    amomaxu_b MaxU BYTE;
+    amoswap_h Swap HALF;
+    amoadd_h Add HALF;
+    amoand_h And HALF;
+    amoor_h Or HALF;
+    amoxor_h Xor HALF;
+    amomin_h MinS HALF;
+    amomax_h MaxS HALF;
+    amominu_h MinU HALF;
+    amomaxu_h MaxU HALF;
 }

@@ -9,7 +9,7 @@ use crate::mode::{self, Fs};
 use tcg_core::cpu::exit;
 use tcg_core::ir::Op;
 use tcg_core::sem::{Flow, Next, Rm, Sem, V};
-use tcg_core::ty::{F32, F64, Float, I32, I64, Int};
+use tcg_core::ty::{F16, F32, F64, Float, I32, I64, Int};
 
 /// The upper half of a register that holds a binary32.
 const BOX: u64 = 0xffff_ffff << 32;
@@ -39,8 +39,30 @@ pub trait Kind: Float {
         let bits = s.float_to_bits(value);
         Self::set_bits(s, n, bits);
     }
-    /// An integer of the format's width as one of 64 bits.
-    fn widen<S: Sem>(s: &mut S, bits: V<S, Self::Bits>) -> V<S, I64>;
+}
+
+/// The bits above a binary16 in its register.
+const HALF_BOX: u64 = !0xffff;
+
+impl Kind for F16 {
+    const SIGN: u64 = 1 << 15;
+    const INFINITY: u64 = 0x7c00;
+    const MIN_NORMAL: u64 = 0x0400;
+    const NAN: u64 = 0x7e00;
+
+    fn bits<S: Sem>(s: &mut S, n: u8) -> V<S, I32> {
+        let (all, least, nan) = (s.get(cpu::f(n)), s.k(HALF_BOX), s.k(Self::NAN));
+        let unboxed = s.ltu::<I64>(all, least);
+        let low = s.trunc(all);
+        let low = s.zext(low, 16);
+        s.select(unboxed, nan, low)
+    }
+
+    fn set_bits<S: Sem>(s: &mut S, n: u8, bits: V<S, I32>) {
+        let (low, high) = (s.zextw(bits), s.k(HALF_BOX));
+        let all = s.or(low, high);
+        s.set(cpu::f(n), all);
+    }
 }
 
 impl Kind for F32 {
@@ -60,10 +82,6 @@ impl Kind for F32 {
         let (low, high) = (s.zextw(bits), s.k(BOX));
         let all = s.or(low, high);
         s.set(cpu::f(n), all);
-    }
-
-    fn widen<S: Sem>(s: &mut S, bits: V<S, I32>) -> V<S, I64> {
-        s.zextw(bits)
     }
 }
 
@@ -87,10 +105,6 @@ impl Kind for F64 {
 
     fn set<S: Sem>(s: &mut S, n: u8, value: V<S, F64>) {
         s.set(cpu::f(n), value);
-    }
-
-    fn widen<S: Sem>(_: &mut S, bits: V<S, I64>) -> V<S, I64> {
-        bits
     }
 }
 

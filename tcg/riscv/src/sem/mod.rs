@@ -12,8 +12,12 @@ mod m;
 mod privileged;
 mod v;
 mod v_whole;
-mod zf;
+mod zbk;
+mod zfa;
+mod zfh;
 mod zicsr;
+mod zk;
+mod zmop;
 
 pub use a::*;
 pub use b::*;
@@ -24,8 +28,12 @@ pub use m::*;
 pub use privileged::*;
 pub use v::*;
 pub use v_whole::*;
-pub use zf::*;
+pub use zbk::*;
+pub use zfa::*;
+pub use zfh::*;
 pub use zicsr::*;
+pub use zk::*;
+pub use zmop::*;
 
 use crate::cpu;
 use crate::csr::Priv;

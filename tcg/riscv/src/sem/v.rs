@@ -1,4 +1,4 @@
-//! Vectors: chapter 31 (V). What is common and touches whole registers is translated; for the rest a translation calls
+//! Vectors: chapters 31 (V) and 33 (Zvbb and others). What is common and touches whole registers is translated; for the rest a translation calls
 //! [`crate::vector`].
 
 use super::{Cx, fall, set_x, x};
@@ -100,7 +100,7 @@ instructions! { by_element:
         vmfle_vv vmflt_vv vmfne_vv vfwadd_vv vfwsub_vv vfwmul_vv vfwadd_wv vfwsub_wv vfwmacc_vv vfwnmacc_vv
         vfwmsac_vv vfwnmsac_vv vredsum_vs vredand_vs vredor_vs vredxor_vs vredminu_vs vredmin_vs vredmaxu_vs
         vredmax_vs vwredsumu_vs vwredsum_vs vfredusum_vs vfredosum_vs vfredmin_vs vfredmax_vs vfwredusum_vs
-        vfwredosum_vs vrgather_vv vrgatherei16_vv
+        vfwredosum_vs vrgather_vv vrgatherei16_vv vandn_vv vrol_vv vror_vv vwsll_vv vclmul_vv vclmulh_vv
     }
     VX {
         vnsrl_wx vnsra_wx vmseq_vx vmsne_vx vmsltu_vx vmslt_vx vmsleu_vx vmsle_vx vmsgtu_vx vmsgt_vx
@@ -110,16 +110,25 @@ instructions! { by_element:
         vssrl_vx vssra_vx vnclipu_wx vnclip_wx vmfeq_vf vmfle_vf vmflt_vf vmfne_vf vmfgt_vf vmfge_vf
         vfwadd_vf vfwsub_vf vfwmul_vf vfwadd_wf vfwsub_wf vfwmacc_vf vfwnmacc_vf vfwmsac_vf vfwnmsac_vf
         vslideup_vx vslidedown_vx vslide1up_vx vslide1down_vx vfslide1up_vf vfslide1down_vf vrgather_vx
+        vandn_vx vrol_vx vror_vx vwsll_vx vclmul_vx vclmulh_vx
     }
     VI {
         vmseq_vi vmsne_vi vmsleu_vi vmsle_vi vmsgtu_vi vmsgt_vi vsaddu_vi vsadd_vi
     }
     VU {
         vnsrl_wi vnsra_wi vssrl_vi vssra_vi vnclipu_wi vnclip_wi vslideup_vi vslidedown_vi vrgather_vi
+        vwsll_vi
+    }
+    VRor {
+        vror_vi
+    }
+    V3U {
+        vaeskf1_vi vaeskf2_vi vsm4k_vi vsm3c_vi
     }
     VVM {
         vadc_vvm vmadc_vvm vsbc_vvm vmsbc_vvm vmadc_vv vmsbc_vv vmerge_vvm vmandn_mm vmand_mm vmor_mm
-        vmxor_mm vmorn_mm vmnand_mm vmnor_mm vmxnor_mm vcompress_vm
+        vmxor_mm vmorn_mm vmnand_mm vmnor_mm vmxnor_mm vcompress_vm vghsh_vv vsha2ms_vv vsha2ch_vv vsha2cl_vv
+        vsm3me_vv
     }
     VXM {
         vadc_vxm vmadc_vxm vsbc_vxm vmsbc_vxm vmadc_vx vmsbc_vx vmerge_vxm vfmerge_vfm
@@ -134,7 +143,8 @@ instructions! { by_element:
         vzext_vf8 vsext_vf8 vzext_vf4 vsext_vf4 vzext_vf2 vsext_vf2 vfwcvt_xu_f_v vfwcvt_x_f_v vfwcvt_f_xu_v
         vfwcvt_f_x_v vfwcvt_f_f_v vfwcvt_rtz_xu_f_v vfwcvt_rtz_x_f_v vfncvt_xu_f_w vfncvt_x_f_w
         vfncvt_f_xu_w vfncvt_f_x_w vfncvt_f_f_w vfncvt_rod_f_f_w vfncvt_rtz_xu_f_w vfncvt_rtz_x_f_w
-        vfrsqrt7_v vfrec7_v vfclass_v vmsbf_m vmsof_m vmsif_m viota_m
+        vfrsqrt7_v vfrec7_v vfclass_v vmsbf_m vmsof_m vmsif_m viota_m vbrev8_v vrev8_v vbrev_v
+        vclz_v vctz_v vcpop_v
     }
     VToX {
         vcpop_m vfirst_m
@@ -146,6 +156,7 @@ instructions! { by_element:
         vmv_x_s vfmv_f_s
     }
     V2W {
-        vmv1r_v vmv2r_v vmv4r_v vmv8r_v
+        vmv1r_v vmv2r_v vmv4r_v vmv8r_v vgmul_vv vaesdm_vv vaesdf_vv vaesem_vv vaesef_vv vaesdm_vs vaesdf_vs
+        vaesem_vs vaesef_vs vaesz_vs vsm4r_vv vsm4r_vs
     }
 }

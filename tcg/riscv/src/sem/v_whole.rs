@@ -5,6 +5,7 @@
 use super::v::by_element;
 use super::{Cx, fall, x};
 use crate::cpu;
+use crate::features::Ext;
 use crate::helpers;
 use crate::isa::{V1, V2I, V2V, V2X, VI, VMem, VMem8, VU, VV, VX};
 use crate::mode::{self, Fs};
@@ -12,7 +13,7 @@ use crate::sem::float::Kind;
 use tcg_core::cpu::exit;
 use tcg_core::ir::Op;
 use tcg_core::sem::{Flow, MemOp, Next, Rm, Sem, splat_bits};
-use tcg_core::ty::{F32, F64, Ty};
+use tcg_core::ty::{F16, F32, F64, Ty};
 
 /// What an instruction works on, whatever its format.
 pub trait Operands {
@@ -36,12 +37,20 @@ fn splat_x<S: Sem>(s: &mut S, n: u8, ty: Ty) -> S::W {
 }
 
 fn splat_f<S: Sem>(s: &mut S, n: u8, ty: Ty) -> S::W {
-    if ty == Ty::F64x2 {
-        let value = F64::get(s, n);
-        return s.splat(ty, value);
+    match ty {
+        Ty::F64x2 => {
+            let value = F64::get(s, n);
+            s.splat(ty, value)
+        }
+        Ty::F16x8 => {
+            let bits = F16::bits(s, n);
+            s.splat(Ty::I16x8, bits)
+        }
+        _ => {
+            let value = F32::get(s, n);
+            s.splat(ty, value)
+        }
     }
-    let value = F32::get(s, n);
-    s.splat(ty, value)
 }
 
 macro_rules! operands {
@@ -150,8 +159,9 @@ fn floats<S: Sem, A: Operands>(
 ) -> Flow<S> {
     let ready = mode::fs(cx.at.mode) == Fs::Dirty && mode::frm(cx.at.mode).is_some();
     let ty = match whole(cx, &a) {
+        Some((1, _)) if ready && cx.has(Ext::Zvfh) => Ty::F16x8,
         Some((2, _)) if ready => Ty::F32x4,
-        Some((3, _)) if ready => Ty::F64x2,
+        Some((3, _)) if ready && cx.has(Ext::Zve64d) => Ty::F64x2,
         _ => return by_element(s, cx),
     };
     let count = whole(cx, &a).map_or(0, |(_, count)| count);
@@ -252,7 +262,11 @@ whole! { floats |s, ty, e|
 }
 
 fn integer(ty: Ty) -> Ty {
-    if ty == Ty::F64x2 { Ty::I64x2 } else { Ty::I32x4 }
+    match ty {
+        Ty::F64x2 => Ty::I64x2,
+        Ty::F16x8 => Ty::I16x8,
+        _ => Ty::I32x4,
+    }
 }
 
 /// Where a unit-stride access of elements of `1 << eew` bytes goes: the number of parts, if it is of whole registers.

@@ -1,21 +1,13 @@
-//! Floating point, 31.13, and its reductions, 31.14: elements of binary32 and binary64.
+//! Floating point, 31.13, and its reductions, 31.14: elements of binary16, binary32 and binary64.
 
 use super::{Done, Stop, Unit, float_approx};
 use crate::csr::bits::mstatus;
+use crate::features::Ext;
 use tcg_core::eval::{float1, float2};
 use tcg_core::fp;
 use tcg_core::ir::Op;
 use tcg_core::sem::{FloatMode, Rm, flags};
 use tcg_core::ty::Ty;
-
-/// The float type of elements of `1 << eew` bytes.
-fn float_type(eew: u32) -> Result<Ty, Stop> {
-    match eew {
-        2 => Ok(Ty::F32),
-        3 => Ok(Ty::F64),
-        _ => Err(Stop::Illegal),
-    }
-}
 
 fn sign_bit(ty: Ty) -> u64 {
     1 << (ty.bits() - 1)
@@ -56,6 +48,17 @@ fn classify(ty: Ty, a: u64) -> u64 {
 }
 
 impl Unit<'_> {
+    /// The float type of elements of `1 << eew` bytes.
+    fn float_type(&self, eew: u32) -> Result<Ty, Stop> {
+        let (ty, ext) = match eew {
+            1 => (Ty::F16, Ext::Zvfh),
+            2 => (Ty::F32, Ext::Zve32f),
+            3 => (Ty::F64, Ext::Zve64d),
+            _ => return Err(Stop::Illegal),
+        };
+        if self.hart.csr.features.has(ext) { Ok(ty) } else { Err(Stop::Illegal) }
+    }
+
     /// Raises flags.
     fn raise(&mut self, raised: u32) {
         self.hart.head.fp_flags |= raised;
@@ -66,6 +69,7 @@ impl Unit<'_> {
         let bits = self.hart.f[self.f.first()];
         match ty {
             Ty::F32 if bits >> 32 != 0xffff_ffff => fp::canonical_nan(ty),
+            Ty::F16 if bits >> 16 != 0xffff_ffff_ffff => fp::canonical_nan(ty),
             _ => bits & ty.mask(),
         }
     }
@@ -88,7 +92,7 @@ impl Unit<'_> {
             0x31 | 0x33 => self.reduce_float_wide(rm),
             0x30..=0x3f => self.widen_float(rm),
             _ => {
-                let ty = float_type(self.sew)?;
+                let ty = self.float_type(self.sew)?;
                 match f6 {
                     0x0e | 0x0f => {
                         let value = self.scalar_float(ty);
@@ -145,8 +149,8 @@ impl Unit<'_> {
 
     fn widen_float(&mut self, rm: Rm) -> Done {
         let (vd, vs2, sew, f6) = (self.f.vd(), self.f.vs2(), self.sew, self.f.funct6());
-        float_type(sew)?;
-        let ty = float_type(sew + 1)?;
+        let narrow = self.float_type(sew)?;
+        let ty = self.float_type(sew + 1)?;
         let to = self.destination(sew + 1)?;
         let wide_source = matches!(f6, 0x34 | 0x36);
         let first = self.source(vs2, if wide_source { sew + 1 } else { sew }, to)?;
@@ -164,9 +168,9 @@ impl Unit<'_> {
         self.body(|u, i| {
             let mut raised = 0;
             let r = &mut raised;
-            let widen = |a: u64, r: &mut u32| fp::convert((Ty::F32, ty), a, mode, r);
+            let widen = |a: u64, r: &mut u32| fp::convert((narrow, ty), a, mode, r);
             let a = if wide_source { u.get(vs2, i, sew + 1) } else { widen(u.get(vs2, i, sew), r) };
-            let b = widen(u.float_operand(i, sew, Ty::F32), r);
+            let b = widen(u.float_operand(i, sew, narrow), r);
             let d = u.get(vd, i, sew + 1);
             let value = match f6 {
                 0x30 | 0x34 => fp::add(ty, a, b, mode, r),
@@ -235,15 +239,15 @@ impl Unit<'_> {
     }
 
     fn float_to_scalar(&mut self) -> Done {
-        let ty = float_type(self.sew)?;
+        let ty = self.float_type(self.sew)?;
         let value = self.get(self.f.vs2(), 0, self.sew);
-        self.hart.f[self.f.vd()] = if ty == Ty::F32 { value | 0xffff_ffff << 32 } else { value };
+        self.hart.f[self.f.vd()] = value | !ty.mask();
         Ok(())
     }
 
     fn reduce_float(&mut self, rm: Rm) -> Done {
         let (f6, sew) = (self.f.funct6(), self.sew);
-        let ty = float_type(sew)?;
+        let ty = self.float_type(sew)?;
         self.fold((sew, sew), |u, a, b| {
             let mut raised = 0;
             let value = match f6 {
@@ -258,11 +262,11 @@ impl Unit<'_> {
 
     fn reduce_float_wide(&mut self, rm: Rm) -> Done {
         let sew = self.sew;
-        float_type(sew)?;
-        let ty = float_type(sew + 1)?;
+        let narrow = self.float_type(sew)?;
+        let ty = self.float_type(sew + 1)?;
         self.fold((sew, sew + 1), |u, a, b| {
             let mut raised = 0;
-            let b = fp::convert((Ty::F32, ty), b, rm.into(), &mut raised);
+            let b = fp::convert((narrow, ty), b, rm.into(), &mut raised);
             let value = fp::add(ty, a, b, rm.into(), &mut raised);
             u.raise(raised);
             value
@@ -286,9 +290,10 @@ impl Unit<'_> {
             2 | 3 => (false, true),
             _ => (true, true),
         };
-        let (source, result) =
-            (if reads { Some(float_type(from)?) } else { None }, gives.then(|| float_type(to)));
-        let result = result.transpose()?;
+        let halves = form & 7 == 4 && self.hart.csr.features.has(Ext::Zvfhmin);
+        let float_type = |eew| if halves && eew == 1 { Ok(Ty::F16) } else { self.float_type(eew) };
+        let source = if reads { Some(float_type(from)?) } else { None };
+        let result = if gives { Some(float_type(to)?) } else { None };
         let (signed, odd) = (form & 1 != 0, form & 7 == 5);
         self.body(|u, i| {
             let (a, mut raised) = (u.get(vs2, i, from), 0);

@@ -7,7 +7,11 @@ use tcg_core::ty::Ty;
 
 /// Fraction bits, exponent bits.
 fn layout(ty: Ty) -> (u32, u32) {
-    if ty == Ty::F64 { (52, 11) } else { (23, 8) }
+    match ty {
+        Ty::F64 => (52, 11),
+        Ty::F16 => (10, 5),
+        _ => (23, 8),
+    }
 }
 
 /// Sign (in place), exponent and fraction of `a`; a subnormal number's made normal, its exponent then at most zero.

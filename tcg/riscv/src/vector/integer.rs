@@ -14,7 +14,8 @@ impl Fields {
     /// The constant of OPIVI: unsigned for shifts.
     fn constant(self) -> u64 {
         match self.funct6() {
-            0x25 | 0x28..=0x2f => self.first() as u64,
+            0x14 | 0x15 => ((self.funct6() & 1) as usize * 32 + self.first()) as u64,
+            0x25 | 0x28..=0x2f | 0x35 => self.first() as u64,
             _ => self.simm(),
         }
     }
@@ -40,19 +41,24 @@ impl Unit<'_> {
         let (vd, vs2, eew) = (self.f.vd(), self.f.vs2(), self.sew);
         let to = self.destination(eew)?;
         self.source(vs2, eew, to)?;
-        if self.is_vector() {
+        let unary = self.f.funct3() == 0b010 && self.f.funct6() == 0x12;
+        if self.is_vector() && !unary {
             self.source(self.f.first(), eew, to)?;
         }
         let multiply = matches!(self.f.funct3(), 0b010 | 0b110);
-        let f6 = self.f.funct6();
+        let (f6, form) = (self.f.funct6(), self.f.first());
         self.body(|u, i| {
-            let e = Element { a: u.get(vs2, i, eew), b: u.operand(i, eew), d: u.get(vd, i, eew) };
+            let b = if unary { 0 } else { u.operand(i, eew) };
+            let e = Element { a: u.get(vs2, i, eew), b, d: u.get(vd, i, eew) };
             let value = match (multiply, f6) {
                 (false, 0x20..=0x23 | 0x27 | 0x2a | 0x2b) | (true, 0x08..=0x0b) => {
                     let v = &mut u.hart.csr.vector;
                     fixed::element(multiply, f6, e, eew, v)
                 }
+                (false, 0x14) if u.f.funct3() == 0b011 => rotated(e.a, e.b, eew),
+                (false, 0x15) if u.f.funct3() == 0b011 => rotated(e.a, e.b, eew),
                 (false, _) => simple(f6, e, eew),
+                (true, 0x12) => bits_of(form, e.a, eew),
                 (true, _) => product(f6, e, eew),
             };
             u.set(vd, i, eew, value);
@@ -64,7 +70,9 @@ impl Unit<'_> {
     pub(super) fn widening(&mut self) -> Done {
         let (vd, vs2, sew, f6) = (self.f.vd(), self.f.vs2(), self.sew, self.f.funct6());
         let to = self.destination(sew + 1)?;
-        let wide_source = matches!(f6, 0x34..=0x37);
+        // The integer class has one row here, `vwsll`.
+        let shifts = matches!(self.f.funct3(), 0b000 | 0b011 | 0b100);
+        let wide_source = !shifts && matches!(f6, 0x34..=0x37);
         let first = self.source(vs2, if wide_source { sew + 1 } else { sew }, to)?;
         if self.is_vector() {
             let second = self.source(self.f.first(), sew, to)?;
@@ -81,6 +89,7 @@ impl Unit<'_> {
             let (sa, sb) = (sign(a, sew) as u64, sign(b, sew) as u64);
             let (wide, d) = (if wide_source { u.get(vs2, i, sew + 1) } else { 0 }, u.get(vd, i, sew + 1));
             let value = match f6 {
+                _ if shifts => a << (b as u32 & ((16 << sew) - 1)),
                 0x30 => a.wrapping_add(b),
                 0x31 => sa.wrapping_add(sb),
                 0x32 => a.wrapping_sub(b),
@@ -204,12 +213,33 @@ impl Unit<'_> {
     }
 }
 
+/// `a` of `1 << eew` bytes rotated right by the low bits of `by`.
+fn rotated(a: u64, by: u64, eew: u32) -> u64 {
+    let bits = 8 << eew;
+    let by = by as u32 & (bits - 1);
+    if by == 0 { a } else { a >> by | a << (bits - by) }
+}
+
+/// The operations of Zvbb and Zvkb that have one operand.
+fn bits_of(form: usize, a: u64, eew: u32) -> u64 {
+    let (bits, unused) = (8u32 << eew, 64 - (8 << eew));
+    match form {
+        0x08 => u64::from_le_bytes(a.to_le_bytes().map(u8::reverse_bits)),
+        0x09 => a.swap_bytes() >> unused,
+        0x0a => a.reverse_bits() >> unused,
+        0x0c => u64::from(a.leading_zeros() - unused),
+        0x0d => u64::from(a.trailing_zeros().min(bits)),
+        _ => a.count_ones().into(),
+    }
+}
+
 /// OPI operations on one element.
 fn simple(f6: u32, Element { a, b, .. }: Element, eew: u32) -> u64 {
     let (sa, sb) = (sign(a, eew), sign(b, eew));
     let by = b as u32 & ((8 << eew) - 1);
     match f6 {
         0x00 => a.wrapping_add(b),
+        0x01 => a & !b,
         0x02 => a.wrapping_sub(b),
         0x03 => b.wrapping_sub(a),
         0x04 => a.min(b),
@@ -219,10 +249,17 @@ fn simple(f6: u32, Element { a, b, .. }: Element, eew: u32) -> u64 {
         0x09 => a & b,
         0x0a => a | b,
         0x0b => a ^ b,
+        0x14 => rotated(a, b, eew),
+        0x15 => rotated(a, b.wrapping_neg(), eew),
         0x25 => a << by,
         0x28 => a >> by,
         _ => (sa >> by) as u64,
     }
+}
+
+/// The carry-less product.
+fn carryless(a: u64, b: u64) -> u128 {
+    (0..64).filter(|bit| b >> bit & 1 != 0).fold(0, |product, bit| product ^ u128::from(a) << bit)
 }
 
 /// OPM operations on one element.
@@ -230,6 +267,8 @@ fn product(f6: u32, Element { a, b, d }: Element, eew: u32) -> u64 {
     let (sa, sb) = (sign(a, eew), sign(b, eew));
     let high = |p: i128| (p >> (8 << eew)) as u64;
     match f6 {
+        0x0c => carryless(a, b) as u64,
+        0x0d => (carryless(a, b) >> 64) as u64,
         0x20 => a.checked_div(b).unwrap_or(u64::MAX),
         0x21 if b == 0 => u64::MAX,
         0x21 => sa.wrapping_div(sb) as u64,

@@ -1,9 +1,9 @@
 //! Vectors, element by element: what every instruction of V does, behind the helper that translations call for all but
-//! the commonest cases. RISC-V Unprivileged ISA 20240411, chapter 31.
+//! the commonest cases. RISC-V Unprivileged ISA 20240411, chapters 31 and 33.
 //!
 //! VLEN is the hart's ([`Features::vlen`]). Elements of the tail and those that are masked off keep their values, which agnostic policies allow.
-//! Left out: elements of binary16, and the extensions beyond V.
 
+mod crypto;
 mod fixed;
 mod float;
 mod float_approx;
@@ -172,6 +172,7 @@ impl Unit<'_> {
     fn instruction(&mut self, vill: bool) -> Done {
         match self.f.at(0, 7) {
             0x07 | 0x27 => return self.memory(vill),
+            0x77 if !vill => return self.crypto(),
             _ if self.moves_whole_registers() => return self.move_whole(),
             _ if vill => return Err(Stop::Illegal),
             _ => {}
@@ -196,6 +197,7 @@ impl Unit<'_> {
             0x18..=0x1f => self.compare(),
             0x2c..=0x2f => self.narrow(),
             0x30 | 0x31 => self.reduce_wide(),
+            0x35 => self.widening(),
             _ => self.integer(),
         }
     }
@@ -214,7 +216,8 @@ impl Unit<'_> {
                 let value = self.x(self.f.first());
                 self.set_first(value)
             }
-            (0x12, true) => self.extend(),
+            (0x0c | 0x0d, _) if self.sew != 3 => Err(Stop::Illegal),
+            (0x12, true) if self.f.first() < 8 => self.extend(),
             (0x14, true) => self.mask_unary(),
             (0x17, true) => self.compress(),
             (0x18..=0x1f, true) => self.mask_logic(),

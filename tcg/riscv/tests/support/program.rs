@@ -72,7 +72,18 @@ pub fn runs(row: &Row) -> bool {
 }
 
 /// Extensions whose instructions depend on `vtype`.
-const VECTORS: [Ext; 2] = [Ext::Zve32x, Ext::Zve32f];
+pub const VECTORS: [Ext; 10] = [
+    Ext::Zve32x,
+    Ext::Zve32f,
+    Ext::Zvbb,
+    Ext::Zvbc,
+    Ext::Zvkb,
+    Ext::Zvkg,
+    Ext::Zvkned,
+    Ext::ZvknhaOrZvknhb,
+    Ext::Zvksed,
+    Ext::Zvksh,
+];
 
 struct Maker {
     rng: Rng,
@@ -170,6 +181,10 @@ impl Maker {
         // QEMU 10 stops with an assertion of its own when such a load crosses a page.
         let window = self.at + WINDOW_AT;
         if row.name.starts_with("vl/first") && (window ^ (window + 4 * WINDOW)) >> 12 != 0 {
+            return false;
+        }
+        // QEMU 10 does not have it with fractions of registers.
+        if row.name.starts_with("vsha2") && self.vectors.csr.vector.vtype & 4 != 0 {
             return false;
         }
         for _ in 0..400 {

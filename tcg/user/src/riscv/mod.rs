@@ -1,6 +1,7 @@
 //! riscv64 as Linux programs see it: the psABI's calling convention, and the kernel's `arch/riscv` interfaces
 //! (`Documentation/arch/riscv/`: hwprobe, uabi).
 
+mod hwprobe;
 mod vector;
 
 use crate::arch::{Abi, Arch, Event, HandlerEntry, Note, VdsoFunction, VdsoParts};
@@ -259,37 +260,6 @@ impl Arch for Riscv {
     }
 
     fn probe(cpu: &Hart, key: i64) -> Option<u64> {
-        let features = cpu.csr.features;
-        let has = |list: &[(Ext, u32)]| {
-            list.iter().filter(|(ext, _)| features.has(*ext)).fold(0, |all, (_, bit)| all | 1u64 << bit)
-        };
-        Some(match key {
-            // MVENDORID, MARCHID, MIMPID.
-            0..=2 => 0,
-            // BASE_BEHAVIOR: IMA.
-            3 => 1,
-            // IMA_EXT_0.
-            4 => {
-                has(&[(Ext::Zba, 3), (Ext::Zbb, 4), (Ext::Zbs, 5), (Ext::Zicboz, 6), (Ext::Zbc, 7)])
-                    | has(&[(Ext::Zfhmin, 28), (Ext::Zihintntl, 29), (Ext::Zfa, 32), (Ext::Zicond, 35)])
-                    | has(&[(Ext::Zihintpause, 36), (Ext::Zca, 43), (Ext::Zcd, 45), (Ext::Zawrs, 48)])
-                    | has(&[(Ext::F, 0), (Ext::C, 1), (Ext::V, 2), (Ext::Zkt, 16)])
-                    | has(&[
-                        (Ext::Zve32x, 37),
-                        (Ext::Zve32f, 38),
-                        (Ext::Zve64x, 39),
-                        (Ext::Zve64f, 40),
-                        (Ext::Zve64d, 41),
-                    ])
-            }
-            // CPUPERF_0, MISALIGNED_SCALAR_PERF: fast.
-            5 | 9 => 3,
-            // ZICBOZ_BLOCK_SIZE.
-            6 => 64,
-            // HIGHEST_VIRT_ADDRESS, TIME_CSR_FREQ.
-            7 => (1 << 46) - 1,
-            8 => TIME_FREQUENCY,
-            _ => return None,
-        })
+        hwprobe::value(&cpu.csr.features, key)
     }
 }

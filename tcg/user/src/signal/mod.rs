@@ -10,6 +10,7 @@ mod frame;
 pub mod host;
 
 pub use deliver::Interrupted;
+pub use frame::Frame;
 
 use host::KernelAction;
 use std::sync::{Mutex, PoisonError};

@@ -1,103 +1,12 @@
-//! Half-precision conversions: chapter 24 (Zfhmin). Additional operations: chapter 25 (Zfa).
+//! Additional floating-point instructions: chapter 25 (Zfa).
 
 use super::float::{self, Kind};
-use super::i::address;
-use super::{Cx, fall, set_x, x};
-use crate::cpu;
-use crate::helpers;
-use crate::isa::{F2Rm, Fli, I, R, R2, S as Store};
-use tcg_core::cpu::HelperId;
+use super::{Cx, set_x};
+use crate::isa::{F2Rm, Fli, R, R2};
+use tcg_core::fp;
 use tcg_core::ir::Op;
-use tcg_core::sem::{Flow, MemOp, Rm, Sem, V};
-use tcg_core::ty::{F32, F64, I32, I64};
-
-/// The upper bits of a register that holds a binary16.
-const HALF_BOX: u64 = !0xffff;
-/// The canonical NaN of binary16.
-const HALF_NAN: u64 = 0x7e00;
-
-/// Register `f[n]` becomes the binary16 in the low bits of `v`.
-fn set_half<S: Sem>(s: &mut S, cx: &Cx, n: u8, v: V<S, I64>) -> Flow<S> {
-    let high = s.k(HALF_BOX);
-    let v = s.or(v, high);
-    float::change(s, cx, |s| s.set::<I64>(cpu::f(n), v))
-}
-
-/// Load halfword.
-pub fn flh<S: Sem>(s: &mut S, cx: &Cx, a: I) -> Flow<S> {
-    let addr = address(s, a.rs1, a.imm);
-    let v = s.load(addr, MemOp::new(1))?;
-    set_half(s, cx, a.rd, v)
-}
-
-/// Store halfword: the low bits, boxed or not.
-pub fn fsh<S: Sem>(s: &mut S, _: &Cx, a: Store) -> Flow<S> {
-    let (addr, v) = (address(s, a.rs1, a.imm), s.get::<I64>(cpu::f(a.rs2)));
-    s.store(addr, v, MemOp::new(1))?;
-    fall::<S>()
-}
-
-/// The low halfword to an integer register, boxed or not, with the sign extended.
-pub fn fmv_x_h<S: Sem>(s: &mut S, _: &Cx, a: R2) -> Flow<S> {
-    let v = s.get(cpu::f(a.rs1));
-    let v = s.sext(v, 16);
-    set_x(s, a.rd, v);
-    fall::<S>()
-}
-
-/// The low halfword of an integer register.
-pub fn fmv_h_x<S: Sem>(s: &mut S, cx: &Cx, a: R2) -> Flow<S> {
-    let v = x(s, a.rs1);
-    set_half(s, cx, a.rd, v)
-}
-
-/// fd = fs1, a binary16, in format `K`.
-fn from_half<K: Kind, S: Sem>(
-    s: &mut S,
-    cx: &Cx,
-    a: F2Rm,
-    helper: HelperId,
-    bits: impl FnOnce(&mut S, V<S, I64>) -> V<S, K::Bits>,
-) -> Flow<S> {
-    if float::rounding(cx, a.rm).is_none() {
-        return cx.illegal::<S>();
-    }
-    let (all, least, nan) = (s.get::<I64>(cpu::f(a.rs1)), s.k(HALF_BOX), s.k(HALF_NAN));
-    let unboxed = s.ltu(all, least);
-    let v = s.select(unboxed, nan, all);
-    let v = s.call(helper, &[v])?;
-    let v = bits(s, v);
-    float::change(s, cx, |s| K::set_bits(s, a.rd, v))
-}
-
-/// fd = fs1 of format `K`, as a binary16.
-fn to_half<K: Kind, S: Sem>(s: &mut S, cx: &Cx, a: F2Rm, helper: HelperId) -> Flow<S> {
-    let Some(rm) = float::rounding(cx, a.rm) else { return cx.illegal::<S>() };
-    let v = K::bits(s, a.rs1);
-    let (v, rm) = (K::widen(s, v), s.k(rm as u64));
-    let v = s.call(helper, &[v, rm])?;
-    set_half(s, cx, a.rd, v)
-}
-
-/// From half to single.
-pub fn fcvt_s_h<S: Sem>(s: &mut S, cx: &Cx, a: F2Rm) -> Flow<S> {
-    from_half::<F32, S>(s, cx, a, helpers::HALF_TO_SINGLE, S::trunc)
-}
-
-/// From single to half.
-pub fn fcvt_h_s<S: Sem>(s: &mut S, cx: &Cx, a: F2Rm) -> Flow<S> {
-    to_half::<F32, S>(s, cx, a, helpers::SINGLE_TO_HALF)
-}
-
-/// From half to double.
-pub fn fcvt_d_h<S: Sem>(s: &mut S, cx: &Cx, a: F2Rm) -> Flow<S> {
-    from_half::<F64, S>(s, cx, a, helpers::HALF_TO_DOUBLE, |_, v| v)
-}
-
-/// From double to half.
-pub fn fcvt_h_d<S: Sem>(s: &mut S, cx: &Cx, a: F2Rm) -> Flow<S> {
-    to_half::<F64, S>(s, cx, a, helpers::DOUBLE_TO_HALF)
-}
+use tcg_core::sem::{Flow, Rm, Sem};
+use tcg_core::ty::{F16, F32, F64, I32, Ty};
 
 /// What `fli` loads, as the assembler writes it (table 25.1).
 pub const FLI_TEXT: [&str; 32] = [
@@ -250,4 +159,41 @@ pub fn fcvtmod_w_d<S: Sem>(s: &mut S, cx: &Cx, a: R2) -> Flow<S> {
     let value = s.sub(value, sign);
     let value = s.sext(value, 32);
     float::change(s, cx, |s| set_x(s, a.rd, value))
+}
+
+/// Load a constant, half; what is too large for it is infinite, and the smallest are subnormal.
+pub fn fli_h<S: Sem>(s: &mut S, cx: &Cx, a: Fli) -> Flow<S> {
+    let number = |v: f32| fp::convert((Ty::F32, Ty::F16), v.to_bits().into(), Rm::Rne.into(), &mut 0);
+    let v = s.k(constant::<F16>(a.n, number));
+    float::change(s, cx, |s| F16::set_bits(s, a.rd, v))
+}
+
+/// Minimum, NaN if one is, half.
+pub fn fminm_h<S: Sem>(s: &mut S, cx: &Cx, a: R) -> Flow<S> {
+    float::min_max_nan::<F16, S>(s, cx, a, Op::FMin)
+}
+
+/// Maximum, NaN if one is, half.
+pub fn fmaxm_h<S: Sem>(s: &mut S, cx: &Cx, a: R) -> Flow<S> {
+    float::min_max_nan::<F16, S>(s, cx, a, Op::FMax)
+}
+
+/// To an integral value, half.
+pub fn fround_h<S: Sem>(s: &mut S, cx: &Cx, a: F2Rm) -> Flow<S> {
+    float::rounded::<F16, F16, S>(s, cx, a, |s, v, rm| s.fround(v, rm, false))
+}
+
+/// To an integral value, raising inexact, half.
+pub fn froundnx_h<S: Sem>(s: &mut S, cx: &Cx, a: F2Rm) -> Flow<S> {
+    float::rounded::<F16, F16, S>(s, cx, a, |s, v, rm| s.fround(v, rm, true))
+}
+
+/// Quiet less or equal, half.
+pub fn fleq_h<S: Sem>(s: &mut S, cx: &Cx, a: R) -> Flow<S> {
+    float::compare::<F16, S>(s, cx, a, Op::FLeQ)
+}
+
+/// Quiet less, half.
+pub fn fltq_h<S: Sem>(s: &mut S, cx: &Cx, a: R) -> Flow<S> {
+    float::compare::<F16, S>(s, cx, a, Op::FLtQ)
 }

@@ -23,7 +23,8 @@ const S: [u8; 256] = [
     0x18, 0xf0, 0x7d, 0xec, 0x3a, 0xdc, 0x4d, 0x20, 0x79, 0xee, 0x5f, 0x3e, 0xd7, 0xcb, 0x39, 0x48,
 ];
 
-fn substituted(x: u32) -> u32 {
+/// The substitution of each byte of a word.
+pub fn substituted(x: u32) -> u32 {
     u32::from_le_bytes(x.to_le_bytes().map(|byte| S[usize::from(byte)]))
 }
 
@@ -37,12 +38,22 @@ fn steps(state: u128, keys: u128, linear: fn(u32) -> u32) -> u128 {
     of_words(x)
 }
 
-/// SM4E: four rounds.
-pub fn rounds([state, keys, _]: [u128; 3], _: u32) -> u128 {
-    steps(state, keys, |t| t ^ t.rotate_left(2) ^ t.rotate_left(10) ^ t.rotate_left(18) ^ t.rotate_left(24))
+/// L: the linear part of a round.
+pub fn linear(t: u32) -> u32 {
+    t ^ t.rotate_left(2) ^ t.rotate_left(10) ^ t.rotate_left(18) ^ t.rotate_left(24)
 }
 
-/// SM4EKEY: four keys, from the last four and constants. Destination unused: operands n, m.
+/// L': the linear part of a step of the key schedule.
+pub fn key_linear(t: u32) -> u32 {
+    t ^ t.rotate_left(13) ^ t.rotate_left(23)
+}
+
+/// Four rounds with four keys: what A64 calls SM4E.
+pub fn rounds([state, keys, _]: [u128; 3], _: u32) -> u128 {
+    steps(state, keys, linear)
+}
+
+/// Four keys, from the last four and constants: what A64 calls SM4EKEY.
 pub fn keys([keys, constants, _]: [u128; 3], _: u32) -> u128 {
-    steps(keys, constants, |t| t ^ t.rotate_left(13) ^ t.rotate_left(23))
+    steps(keys, constants, key_linear)
 }

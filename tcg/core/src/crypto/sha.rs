@@ -2,11 +2,13 @@
 
 use super::{doubles, of_doubles, of_words, words};
 
-fn choose(x: u32, y: u32, z: u32) -> u32 {
+/// Ch of SHA-256.
+pub fn choose(x: u32, y: u32, z: u32) -> u32 {
     x & y ^ !x & z
 }
 
-fn majority(x: u32, y: u32, z: u32) -> u32 {
+/// Maj of SHA-256.
+pub fn majority(x: u32, y: u32, z: u32) -> u32 {
     x & y ^ x & z ^ y & z
 }
 
@@ -20,22 +22,27 @@ fn sha1_rounds([abcd, e, wk]: [u128; 3], f: fn(u32, u32, u32) -> u32) -> u128 {
     of_words([a, b, c, d])
 }
 
+/// The step that A64 calls SHA1C.
 pub fn sha1_choose(args: [u128; 3], _: u32) -> u128 {
     sha1_rounds(args, choose)
 }
 
+/// The step that A64 calls SHA1P.
 pub fn sha1_parity(args: [u128; 3], _: u32) -> u128 {
     sha1_rounds(args, |x, y, z| x ^ y ^ z)
 }
 
+/// The step that A64 calls SHA1M.
 pub fn sha1_majority(args: [u128; 3], _: u32) -> u128 {
     sha1_rounds(args, majority)
 }
 
+/// The step that A64 calls SHA1SU0.
 pub fn sha1_schedule_0([d, n, m]: [u128; 3], _: u32) -> u128 {
     (n << 64 | d >> 64) ^ d ^ m
 }
 
+/// The step that A64 calls SHA1SU1.
 pub fn sha1_schedule_1([d, n, _]: [u128; 3], _: u32) -> u128 {
     let [t0, t1, t2, t3] = words(d ^ n >> 32);
     of_words([t0.rotate_left(1), t1.rotate_left(1), t2.rotate_left(1), t3.rotate_left(1) ^ t0.rotate_left(2)])
@@ -54,14 +61,17 @@ fn sha256_rounds(abcd: u128, efgh: u128, wk: u128) -> (u128, u128) {
     (of_words([a, b, c, d]), of_words([e, f, g, h]))
 }
 
+/// The step that A64 calls SHA256H.
 pub fn sha256_hash([abcd, efgh, wk]: [u128; 3], _: u32) -> u128 {
     sha256_rounds(abcd, efgh, wk).0
 }
 
+/// The step that A64 calls SHA256H2.
 pub fn sha256_hash_2([efgh, abcd, wk]: [u128; 3], _: u32) -> u128 {
     sha256_rounds(abcd, efgh, wk).1
 }
 
+/// The step that A64 calls SHA256SU0.
 pub fn sha256_schedule_0([d, n, _]: [u128; 3], _: u32) -> u128 {
     let [w0, w1, w2, w3] = words(d);
     let s0 = |x: u32| x.rotate_right(7) ^ x.rotate_right(18) ^ x >> 3;
@@ -73,6 +83,7 @@ pub fn sha256_schedule_0([d, n, _]: [u128; 3], _: u32) -> u128 {
     ])
 }
 
+/// The step that A64 calls SHA256SU1.
 pub fn sha256_schedule_1([d, n, m]: [u128; 3], _: u32) -> u128 {
     let s1 = |x: u32| x.rotate_right(17) ^ x.rotate_right(19) ^ x >> 10;
     let (w, next, last) = (words(d), words(m << 96 | n >> 32), words(m));
@@ -83,15 +94,18 @@ pub fn sha256_schedule_1([d, n, m]: [u128; 3], _: u32) -> u128 {
     of_words([r0, r1, r2, r3])
 }
 
-fn choose_64(x: u64, y: u64, z: u64) -> u64 {
+/// Ch of SHA-512.
+pub fn choose_64(x: u64, y: u64, z: u64) -> u64 {
     x & y ^ !x & z
 }
 
-fn majority_64(x: u64, y: u64, z: u64) -> u64 {
+/// Maj of SHA-512.
+pub fn majority_64(x: u64, y: u64, z: u64) -> u64 {
     x & y ^ x & z ^ y & z
 }
 
 /// The first part of two rounds of SHA-512.
+/// The step that A64 calls SHA512H.
 pub fn sha512_hash([d, n, m]: [u128; 3], _: u32) -> u128 {
     let ([w0, w1], [x0, x1], [y0, y1]) = (doubles(d), doubles(n), doubles(m));
     let s1 = |x: u64| x.rotate_right(14) ^ x.rotate_right(18) ^ x.rotate_right(41);
@@ -102,6 +116,7 @@ pub fn sha512_hash([d, n, m]: [u128; 3], _: u32) -> u128 {
 }
 
 /// The second part.
+/// The step that A64 calls SHA512H2.
 pub fn sha512_hash_2([d, n, m]: [u128; 3], _: u32) -> u128 {
     let ([w0, w1], [x0, _], [y0, y1]) = (doubles(d), doubles(n), doubles(m));
     let s0 = |x: u64| x.rotate_right(28) ^ x.rotate_right(34) ^ x.rotate_right(39);
@@ -110,12 +125,14 @@ pub fn sha512_hash_2([d, n, m]: [u128; 3], _: u32) -> u128 {
     of_doubles([low, high])
 }
 
+/// The step that A64 calls SHA512SU0.
 pub fn sha512_schedule_0([d, n, _]: [u128; 3], _: u32) -> u128 {
     let s0 = |x: u64| x.rotate_right(1) ^ x.rotate_right(8) ^ x >> 7;
     let ([w0, w1], [w2, _]) = (doubles(d), doubles(n));
     of_doubles([w0.wrapping_add(s0(w1)), w1.wrapping_add(s0(w2))])
 }
 
+/// The step that A64 calls SHA512SU1.
 pub fn sha512_schedule_1([d, n, m]: [u128; 3], _: u32) -> u128 {
     let s1 = |x: u64| x.rotate_right(19) ^ x.rotate_right(61) ^ x >> 6;
     let ([w0, w1], [x0, x1], [y0, y1]) = (doubles(d), doubles(n), doubles(m));

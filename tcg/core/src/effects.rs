@@ -3,7 +3,7 @@
 //! The generator of random tests asks it which registers have to be pointed at memory. Values are followed as far as
 //! constants and sums of a register and a constant go; both outcomes of every condition are seen.
 
-use crate::cpu::{HelperId, RegId};
+use crate::cpu::{HelperId, RegId, exit};
 use crate::guest::{Ctx, Guest, Trap};
 use crate::ir::Op;
 use crate::sem::{FloatMode, Lane, MemOp, Next, Order, Rmw, Sem, V, Val};
@@ -103,6 +103,7 @@ impl Effects {
             Next::Branch { taken, not, .. } => End::Jump(taken, Some(not)),
             Next::Indirect(target, _) => End::Indirect(target.raw),
             Next::Trap(trap) => End::Trap(trap),
+            Next::Mode(_) => End::Exit(exit::RESYNC),
             Next::Exit(code) => End::Exit(code),
         };
         Self { end, ..reader.0 }
@@ -274,6 +275,10 @@ impl Sem for Reader {
     }
 
     fn any(&mut self, (): ()) -> V<Self, Bool> {
+        Self::computed()
+    }
+
+    fn byte_signs(&mut self, (): ()) -> V<Self, I32> {
         Self::computed()
     }
 

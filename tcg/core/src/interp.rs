@@ -91,6 +91,7 @@ pub unsafe fn run_insn<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, cx: &Ctx, insn
         Ok(Next::Branch { cond, taken, not }) => (if cond.raw != 0 { taken } else { not }, Step::Jumped),
         Ok(Next::Indirect(target, _)) => (target.raw, Step::Jumped),
         Ok(Next::Trap(trap)) | Err(Stop::Trap(trap)) => (cx.pc, Step::Trap(trap)),
+        Ok(Next::Mode(_)) => (cx.next_pc(), Step::Leave(exit::RESYNC)),
         Ok(Next::Exit(code)) => (cx.next_pc(), Step::Leave(code)),
         Err(Stop::Leave(code)) => (cx.pc, Step::Leave(code)),
     };
@@ -315,6 +316,11 @@ impl<G: Guest> Sem for Interp<G> {
     #[inline]
     fn any(&mut self, a: u128) -> V<Self, Bool> {
         Val::new((a != 0).into())
+    }
+
+    #[inline]
+    fn byte_signs(&mut self, a: u128) -> V<Self, I32> {
+        Val::new(eval::vector(Op::ByteSigns, Ty::I32, 0, [a, 0, 0], &mut 0) as u64)
     }
 
     #[inline]

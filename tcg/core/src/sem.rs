@@ -74,6 +74,9 @@ pub enum Next<R: Copy> {
     Indirect(Val<R, I64>, Hint),
     /// Into a trap at this instruction.
     Trap(Trap),
+    /// To the instruction that follows, for which the mode is another: the state says so already. The mode that translations
+    /// round and count by stays the same.
+    Mode(u64),
     /// To the instruction that follows, after the run loop has looked at `code` (one of [`crate::cpu::exit`]).
     Exit(u32),
 }
@@ -174,6 +177,8 @@ pub trait Sem: Sized {
     fn extract<T: Scalar>(&mut self, lane: Lane, a: Self::W) -> V<Self, T>;
     /// Whether any bit of `a` is set.
     fn any(&mut self, a: Self::W) -> V<Self, Bool>;
+    /// The highest bit of every byte of `a`, those of the lowest byte lowest.
+    fn byte_signs(&mut self, a: Self::W) -> V<Self, I32>;
     /// `a` if `cond` holds, else `b`.
     fn select_vector(&mut self, cond: V<Self, Bool>, a: Self::W, b: Self::W) -> Self::W;
     /// Bytes chosen at translation time; see [`Op::Shuffle`].

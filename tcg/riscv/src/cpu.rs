@@ -3,7 +3,7 @@
 //! From: RISC-V Unprivileged ISA 20240411, chapters 2 (x registers), 20 (f registers); Privileged ISA 20240411 for the
 //! CSRs, which stand in [`Csrs`].
 
-use crate::csr::Csrs;
+use crate::csr::{Csrs, VectorCsrs};
 use crate::vector::MAX_VLEN;
 use std::mem::offset_of;
 use tcg_core::cpu::{CpuHeader, RegDesc, RegId};
@@ -89,7 +89,11 @@ pub const fn v(n: u16) -> RegId {
 const FIRST_V: usize = 66;
 /// How many parts the vector registers may have.
 const V_PARTS: usize = V_BYTES / 16;
-const REG_COUNT: usize = FIRST_V + V_PARTS;
+const REG_COUNT: usize = FIRST_V + V_PARTS + 2;
+/// The register `vl`.
+pub const VL: RegId = RegId((FIRST_V + V_PARTS) as u16);
+/// The register `vtype`.
+pub const VTYPE: RegId = RegId((FIRST_V + V_PARTS + 1) as u16);
 
 /// The names of the vector registers.
 pub const V_NAMES: [&str; 32] = [
@@ -162,6 +166,11 @@ const fn table() -> [RegDesc; REG_COUNT] {
         n += 1;
     }
     regs[64] = RegDesc { name: "reservation", ty: Ty::I64, offset: offset_of!(Hart, reservation) as u32 };
+    let vector = offset_of!(Hart, csr.vector);
+    let at = (vector + offset_of!(VectorCsrs, vl)) as u32;
+    regs[VL.0 as usize] = RegDesc { name: "vl", ty: Ty::I64, offset: at };
+    let at = (vector + offset_of!(VectorCsrs, vtype)) as u32;
+    regs[VTYPE.0 as usize] = RegDesc { name: "vtype", ty: Ty::I64, offset: at };
     regs[65] =
         RegDesc { name: "reserved_value", ty: Ty::I64, offset: offset_of!(Hart, reserved_value) as u32 };
     regs

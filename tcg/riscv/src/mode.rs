@@ -7,9 +7,11 @@
 //! | 2..=3 | `mstatus.FS`, Initial counted as Clean |
 //! | 4..=6 | `frm` |
 //! | 7..=8 | `mstatus.VS`, Initial counted as Clean |
-//! | 9..=13 | whether vector instructions work on whole registers, all of them; then SEW and LMUL ([`whole_vectors`]) |
+//! | 9..=14 | `vtype`: LMUL, SEW, `vill` ([`vectors`]) |
 //! | 15 | instructions are counted |
 //! | 16..=31 | the hart's features, by their number in this process ([`Features::numbered`]) |
+//! | 32 | `vl` is VLMAX |
+//! | 33 | `vstart` is not zero |
 
 use crate::csr::bits::mstatus;
 use crate::csr::{Csrs, Priv};
@@ -23,6 +25,10 @@ const COUNTING_SHIFT: u32 = 15;
 const VS_SHIFT: u32 = 7;
 const VECTOR_SHIFT: u32 = 9;
 const FEATURES_SHIFT: u32 = 16;
+/// In the bits of `vtype`.
+const VILL: u64 = 1 << 5;
+const WHOLE: u64 = 1 << 32;
+const RESUMES: u64 = 1 << 33;
 
 /// State of the float unit, `mstatus.FS`, or of the vector unit, `mstatus.VS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +52,7 @@ pub fn of(csr: &Csrs) -> u64 {
         1 => 2,
         vs => vs,
     };
-    let vector = vs << VS_SHIFT | vector_shape(csr) << VECTOR_SHIFT;
+    let vector = vs << VS_SHIFT | vector_state(csr);
     csr.features.number() << FEATURES_SHIFT
         | counting
         | vector
@@ -55,18 +61,53 @@ pub fn of(csr: &Csrs) -> u64 {
         | csr.privilege as u64
 }
 
-/// SEW and LMUL if every element that they have room for takes part, and LMUL is no fraction.
-fn vector_shape(csr: &Csrs) -> u64 {
-    let v = &csr.vector;
-    let (sew, lmul) = (v.vtype >> 3 & 3, v.vtype & 7);
-    let whole = v.vstart == 0 && lmul < 4 && v.vl != 0 && v.vl == vector::vlmax(v.vtype, &csr.features);
-    if whole { 1 | sew << 1 | lmul << 3 } else { 0 }
+/// What vector instructions are translated for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vectors {
+    /// log2 of SEW in bytes.
+    pub sew: u8,
+    /// log2 of LMUL.
+    pub lmul: i8,
+    /// VLMAX.
+    pub vlmax: u64,
+    /// `vl` is VLMAX; else it is less.
+    pub whole: bool,
 }
 
-/// log2 of SEW in bytes and of LMUL, if vector instructions work on whole registers.
-pub fn whole_vectors(mode: u64) -> Option<(u8, u8)> {
-    let shape = mode >> VECTOR_SHIFT;
-    (shape & 1 != 0).then_some(((shape >> 1 & 3) as u8, (shape >> 3 & 3) as u8))
+fn vector_bits(vtype: u64, whole: bool) -> u64 {
+    let bits = if vtype & vector::VILL != 0 { VILL } else { vtype & 0x1f };
+    bits << VECTOR_SHIFT | if whole { WHOLE } else { 0 }
+}
+
+fn vector_state(csr: &Csrs) -> u64 {
+    let v = &csr.vector;
+    let whole = v.vl != 0 && v.vl == vector::vlmax(v.vtype, &csr.features);
+    vector_bits(v.vtype, whole) | if v.vstart != 0 { RESUMES } else { 0 }
+}
+
+/// The mode after `vtype`, a legal one, and `vl`.
+pub fn with_vtype(mode: u64, vtype: u64, whole: bool) -> u64 {
+    mode & !(0x3f << VECTOR_SHIFT | WHOLE) | vector_bits(vtype, whole)
+}
+
+/// Whether vector instructions do not begin with element 0.
+pub fn resumes(mode: u64) -> bool {
+    mode & RESUMES != 0
+}
+
+/// How vector instructions work that begin with element 0; `None` if they are illegal, or begin elsewhere.
+pub fn vectors(mode: u64) -> Option<Vectors> {
+    let vtype = mode >> VECTOR_SHIFT & 0x3f;
+    if vtype & VILL != 0 || mode & RESUMES != 0 {
+        return None;
+    }
+    let lmul = (vtype & 7) as i8;
+    Some(Vectors {
+        sew: (vtype >> 3 & 3) as u8,
+        lmul: if lmul < 4 { lmul } else { lmul - 8 },
+        vlmax: vector::vlmax(vtype, features(mode)),
+        whole: mode & WHOLE != 0,
+    })
 }
 
 /// State of the vector unit.

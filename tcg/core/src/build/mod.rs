@@ -49,6 +49,8 @@ pub struct Build {
     /// How many are carried out on every way to here since the last [`Op::Count`].
     retired: u64,
     links: Links,
+    /// Whether the mode is another here than where the region begins: then nothing outside can be linked to.
+    other_mode: bool,
     /// Guest addresses that blocks of the region stand for.
     inside: BTreeMap<u64, BlockId>,
 }
@@ -68,6 +70,8 @@ pub struct GuestBlock {
     pub len: u64,
     /// Guest instructions in it.
     pub insns: usize,
+    /// The mode that each is translated for.
+    pub modes: Vec<u64>,
 }
 
 /// Translates the basic block at `pc` into a region of IR.
@@ -85,8 +89,8 @@ pub fn guest_block<G: Guest>(
     let mut build = Build::new(room);
     (build.counts, build.aligned) = (G::counts(mode), G::aligned(mode));
     build.links = limits.links;
-    let mut at = pc;
-    let mut insns = 0;
+    let (mut at, entry_mode, mut mode) = (pc, mode, mode);
+    let (mut insns, mut modes) = (0, Vec::new());
     loop {
         let (insn, len) = match G::decode(fetch, at, mode) {
             Ok(decoded) => decoded,
@@ -107,7 +111,12 @@ pub fn guest_block<G: Guest>(
         build.begin(at);
         let Ok(next) = G::exec(&mut build, &cx, insn);
         insns += 1;
+        modes.push(mode);
         at = cx.next_pc();
+        if let Next::Mode(next) = next {
+            mode = next;
+            build.other_mode = mode != entry_mode;
+        }
         let leaves_page = crosses(at);
         match build.finish(&cx, next) {
             Some(term) => {
@@ -122,7 +131,7 @@ pub fn guest_block<G: Guest>(
             None => {}
         }
     }
-    Ok(GuestBlock { region: build.region, len: at.wrapping_sub(pc), insns })
+    Ok(GuestBlock { region: build.region, len: at.wrapping_sub(pc), insns, modes })
 }
 
 impl Build {
@@ -136,6 +145,7 @@ impl Build {
             aligned: false,
             retired: 0,
             links: Links::WithinPage,
+            other_mode: false,
             inside: BTreeMap::new(),
         }
     }
@@ -186,16 +196,19 @@ impl Build {
     /// The end that `next` makes; `None` if the guest falls through to the next instruction.
     fn finish(&mut self, cx: &Ctx, next: Next<Value>) -> Option<Term> {
         self.retired += u64::from(self.counts && !matches!(next, Next::Trap(_)));
-        if !matches!(next, Next::Fall) {
+        if !matches!(next, Next::Fall | Next::Mode(_)) {
             self.count();
         }
         Some(match next {
-            Next::Fall => return None,
+            Next::Fall | Next::Mode(_) => return None,
             Next::Jump(pc) => self.leave(pc, pc <= cx.pc),
             Next::Branch { cond, taken, not } => {
                 let then = self.side(taken, taken <= cx.pc);
                 let other = self.side(not, not <= cx.pc);
                 Term::Branch { cond: cond.raw, then, other }
+            }
+            Next::Indirect(target, _) if self.other_mode => {
+                Term::Indirect { target: target.raw, hint: Hint::Resync }
             }
             Next::Indirect(target, hint) => Term::Indirect { target: target.raw, hint },
             Next::Trap(Trap { code, value: 0 }) => Term::Trap { pc: cx.pc, code, value: 0 },
@@ -226,6 +239,10 @@ impl Build {
         self.count();
         if let Some(block) = self.inside.get(&pc) {
             return Term::Jump(Edge::to(*block));
+        }
+        if self.other_mode {
+            let target = self.code_addr(pc);
+            return Term::Indirect { target: target.raw, hint: Hint::Resync };
         }
         let same_page = (pc ^ self.region.pc) >> base::PAGE_SHIFT == 0;
         let whole = same_page && pc % base::PAGE_SIZE <= base::PAGE_SIZE - MAX_INSN_BYTES;
@@ -427,6 +444,10 @@ impl Sem for Build {
 
     fn any(&mut self, a: Value) -> V<Self, Bool> {
         Val::new(self.emit(Op::AnyBit, Ty::V128, 0, &[a]))
+    }
+
+    fn byte_signs(&mut self, a: Value) -> V<Self, I32> {
+        Val::new(self.emit(Op::ByteSigns, Ty::I32, 0, &[a]))
     }
 
     fn select_vector(&mut self, cond: V<Self, Bool>, a: Value, b: Value) -> Value {

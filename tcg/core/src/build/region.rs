@@ -43,9 +43,14 @@ struct Call {
 /// An instruction of a call.
 type Place = (usize, u64);
 
+/// The mode that the way to a place leads there with: the first that was found; others leave the region.
+type Modes = BTreeMap<Place, u64>;
+
 /// One instruction of the region.
 struct Step {
     len: u64,
+    /// The mode that it is translated for.
+    mode: u64,
     /// Where it may go inside the region, if it does not just go on to the next.
     ways: Option<Vec<Place>>,
     /// It is a return, to the only way there is.
@@ -60,6 +65,8 @@ struct Scan<'a, F> {
     warm: &'a dyn Fn(u64) -> bool,
     calls: Vec<Call>,
     code: BTreeMap<Place, Step>,
+    /// Modes of what was jumped to.
+    modes: Modes,
     /// Where blocks begin.
     leaders: BTreeSet<Place>,
     /// Leaders that are jumped to from at or behind them.
@@ -83,6 +90,7 @@ pub fn guest_region<G: Guest>(
         warm,
         calls: vec![Call { outer: 0, returns: 0, depth: 0 }],
         code: BTreeMap::new(),
+        modes: Modes::from([((0, pc), mode)]),
         leaders: BTreeSet::new(),
         loops: BTreeSet::new(),
     };
@@ -117,9 +125,10 @@ impl<F: Fetch> Scan<'_, F> {
         self.leaders.insert((0, self.head));
         while let Some(start) = open.pop() {
             let (call, mut at) = start;
+            let mut mode = self.mode_of(start, self.mode);
             let mut falls = false;
             while !self.code.contains_key(&(call, at)) && self.code.len() < MAX_INSNS {
-                let (insn, len) = match G::decode(self.fetch, at, self.mode) {
+                let (insn, len) = match G::decode(self.fetch, at, mode) {
                     Ok(decoded) => decoded,
                     Err(trap) if self.code.is_empty() => return Err(trap),
                     Err(_) => break,
@@ -127,7 +136,7 @@ impl<F: Fetch> Scan<'_, F> {
                 if !self.stays(at.wrapping_add(len - 1)) {
                     break;
                 }
-                let cx = Ctx { pc: at, len, mode: self.mode };
+                let cx = Ctx { pc: at, len, mode };
                 scratch.begin(at);
                 let Ok(next) = G::exec(&mut scratch, &cx, insn);
                 let step = self.step(call, &cx, next, &scratch);
@@ -138,12 +147,15 @@ impl<F: Fetch> Scan<'_, F> {
                 self.leaders.extend(&inside);
                 open.extend(inside);
                 at = cx.next_pc();
+                if let Next::Mode(next) = next {
+                    mode = next;
+                }
                 if !falls || !self.stays(at) {
                     break;
                 }
             }
             // What runs into code that is there already begins a block there.
-            if falls && self.code.contains_key(&(call, at)) {
+            if falls && self.code.get(&(call, at)).is_some_and(|step| step.mode == mode) {
                 self.leaders.insert((call, at));
             }
         }
@@ -156,7 +168,7 @@ impl<F: Fetch> Scan<'_, F> {
     fn step(&mut self, call: usize, cx: &Ctx, next: Next<Value>, scratch: &Build) -> Step {
         let mut returns = false;
         let ways = match next {
-            Next::Fall => return Step { len: cx.len, ways: None, returns },
+            Next::Fall | Next::Mode(_) => return Step { len: cx.len, mode: cx.mode, ways: None, returns },
             Next::Jump(to) if scratch.links_to(cx.next_pc()) => self.call(call, to, cx.next_pc()),
             Next::Jump(to) => vec![(call, to)],
             Next::Branch { taken, not, .. } => vec![(call, taken), (call, not)],
@@ -166,9 +178,16 @@ impl<F: Fetch> Scan<'_, F> {
             }
             Next::Indirect(..) | Next::Trap(_) | Next::Exit(_) => Vec::new(),
         };
-        let ways: Vec<Place> = ways.into_iter().filter(|to| self.takes(*to)).collect();
+        let mut ways: Vec<Place> = ways.into_iter().filter(|to| self.takes(*to)).collect();
+        ways.retain(|to| self.mode_of(*to, cx.mode) == cx.mode);
         returns &= !ways.is_empty();
-        Step { len: cx.len, ways: Some(ways), returns }
+        Step { len: cx.len, mode: cx.mode, ways: Some(ways), returns }
+    }
+
+    /// The mode of a place, which is led to with `mode`.
+    fn mode_of(&mut self, to: Place, mode: u64) -> u64 {
+        let known = self.code.get(&to).map(|step| step.mode);
+        known.unwrap_or_else(|| *self.modes.entry(to).or_insert(mode))
     }
 
     /// The function at `to`, called from inside `outer`.
@@ -216,26 +235,33 @@ impl<F: Fetch> Scan<'_, F> {
         blocks: &BTreeMap<Place, BlockId>,
     ) -> Result<(), Trap> {
         let (call, mut at) = leader;
+        let Some(mut mode) = self.code.get(&leader).map(|step| step.mode) else { return Ok(()) };
+        build.other_mode = mode != self.mode;
         if self.loops.contains(&leader) {
             build.snapshot(at);
             build.emit(Op::Poll, Ty::None, 0, &[]);
         }
         loop {
-            let known = self.code.get(&(call, at));
+            let known = self.code.get(&(call, at)).filter(|step| step.mode == mode);
             let (Some(step), true) = (known, (call, at) == leader || !blocks.contains_key(&(call, at)))
             else {
-                build.inside = blocks.get(&(call, at)).map(|block| (at, *block)).into_iter().collect();
+                let block = blocks.get(&(call, at)).filter(|_| known.is_some());
+                build.inside = block.map(|block| (at, *block)).into_iter().collect();
                 let end = build.leave(at, false);
                 build.end(end);
                 return Ok(());
             };
-            let (insn, len) = G::decode(self.fetch, at, self.mode)?;
-            let cx = Ctx { pc: at, len, mode: self.mode };
+            let (insn, len) = G::decode(self.fetch, at, mode)?;
+            let cx = Ctx { pc: at, len, mode };
             let ways = step.ways.iter().flatten();
             build.inside = ways.filter_map(|to| Some((to.1, *blocks.get(to)?))).collect();
             build.begin(at);
             let Ok(next) = G::exec(build, &cx, insn);
             at = cx.next_pc();
+            if let Next::Mode(next) = next {
+                mode = next;
+                build.other_mode = mode != self.mode;
+            }
             if let Some(term) = build.finish(&cx, next) {
                 let term = if step.returns { build.return_from(term) } else { term };
                 build.end(term);

@@ -33,6 +33,7 @@ pub fn vector(op: Op, ty: Ty, imm: u64, args: [u128; 3], raised: &mut u32) -> u1
         Op::AndNot => a & !b,
         Op::BitSelect => b & a | c & !a,
         Op::AnyBit => (a != 0).into(),
+        Op::ByteSigns => (0..16).fold(0, |bits, i| bits | u128::from(lane(a, 8, i) >> 7) << i),
         Op::Splat => splat_bits(ty, a as u64),
         Op::Insert => from_lanes(bits, |i| if u64::from(i) == imm { b as u64 } else { lane(a, bits, i) }),
         Op::Extract => {

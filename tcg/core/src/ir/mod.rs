@@ -93,7 +93,7 @@ impl Inst {
                 | Op::CallVector
         );
         let memory = matches!(self.op, Op::Load | Op::Store);
-        (self.ty.is_vector() || self.op == Op::Extract) && !structural && !memory
+        (self.ty.is_vector() || matches!(self.op, Op::Extract | Op::ByteSigns)) && !structural && !memory
     }
 
     /// The operands in use.

@@ -220,6 +220,8 @@ ops! {
     Extract "extract" 1 Pure;
     /// Whether any bit is set, as a Bool.
     AnyBit "any" 1 Pure;
+    /// Bit i of the I32 is the highest bit of byte i.
+    ByteSigns "bytesigns" 1 Pure;
     /// Byte i of the result is the byte of the arguments, one after the other, that byte i of constant `imm` names;
     /// zero where that is 32 or more.
     Shuffle "shuffle" 2 Pure;

@@ -260,6 +260,7 @@ impl Op {
             Op::Insert => row(Class::Lanes, &[Same, Arg::Lane], Imm::Index),
             Op::Extract => row(Class::OneOf(&[Ty::I32, Ty::I64, Ty::F32, Ty::F64]), &[V128], Imm::Lane),
             Op::AnyBit => row(VECTOR, &[Same], Imm::None),
+            Op::ByteSigns => row(Class::Is(Ty::I32), &[V128], Imm::None),
             Op::Shuffle => row(VECTOR, &[Same, Same], Imm::Vector),
             Op::Table | Op::AndNot => row(VECTOR, &[Same, Same], Imm::None),
             Op::BitSelect => row(VECTOR, &[Same, Same, Same], Imm::None),

@@ -438,8 +438,11 @@ impl<G: Guest> Vcpu<G> {
             exit::TRAP => {
                 let head = self.cpu().as_ref();
                 let trap = Trap { code: head.trap_code, value: head.trap_value };
+                // The mode may have changed on the way.
+                self.sync();
                 self.trap(trap);
             }
+            exit::REQUEST => self.sync(),
             exit::HALT => {
                 let levels = self.handle.lines.levels();
                 if let Wait::Sleep(limit) = G::wait(self.cpu_mut(), levels) {

@@ -244,15 +244,16 @@ impl<G: Guest> Rig<G> {
         }
     }
 
-    /// Interprets `insns` one after the other until one does not just go on to the next.
+    /// Interprets `insns` one after the other until one does not just go on to the next, be it for another mode.
     pub fn interpret(&mut self, insns: &[(Ctx, G::Insn)]) -> Seen {
         let mut left = Left { pc: self.cpu().as_ref().pc, code: exit::LOOKUP, trap: None };
-        for (cx, insn) in insns {
+        for (n, (cx, insn)) in insns.iter().enumerate() {
             // SAFETY: both are ours.
             let step = unsafe { run_insn::<G>(self.cpu, self.mmu, cx, *insn) };
             left.pc = self.cpu().as_ref().pc;
             match step {
                 Step::Next => continue,
+                Step::Leave(exit::RESYNC) if n + 1 < insns.len() => continue,
                 Step::Jumped => {}
                 Step::Trap(trap) => (left.code, left.trap) = (exit::TRAP, Some(trap)),
                 Step::Leave(code) => left.code = code,

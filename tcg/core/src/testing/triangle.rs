@@ -194,7 +194,7 @@ impl<'a, S: Source> Sides<'a, S> {
             guest_block::<S::Guest>(fetch, pc, mode, Limits::new(64), Region::default()).map_err(|_| None)?;
         let mut insns = Vec::new();
         let mut at = pc;
-        for _ in 0..block.insns {
+        for mode in block.modes {
             let decoded = S::Guest::decode(fetch, at, mode);
             let (insn, len) =
                 decoded.map_err(|_| Some("what was translated cannot be fetched".to_string()))?;

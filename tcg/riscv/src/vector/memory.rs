@@ -2,7 +2,11 @@
 
 use super::{Done, Group, Stop, Unit};
 use crate::Riscv;
-use tcg_core::guest::Trap;
+use crate::cpu::Hart;
+use base::PAGE_SHIFT;
+use tcg_core::cpu::exit;
+use tcg_core::guest::{self, Trap};
+use tcg_core::interp;
 use tcg_core::run::{Fault, with_mmu};
 use tcg_core::sem::MemOp;
 use tcg_core::ty::Ty;
@@ -131,4 +135,25 @@ impl Unit<'_> {
         self.vl = (count * self.vlenb) >> eew;
         self.elements(base, Places::Stride(1 << eew), (1, eew, count), false)
     }
+}
+
+/// Has `vl` be no more than what the fault-only-first load `bits` at `base`, of consecutive elements none of which is
+/// masked off, can load; leaves the translation if it changes. The first element is the load's own affair.
+pub fn trim(hart: &mut Hart, base: u64, bits: u32) -> Result<u64, interp::Stop> {
+    let size = 1u64 << (bits >> 12 & 3);
+    let mut page = base >> PAGE_SHIFT;
+    for i in 1..hart.csr.vector.vl {
+        let last = base.wrapping_add(i * size + size - 1);
+        if last >> PAGE_SHIFT == page {
+            continue;
+        }
+        page = last >> PAGE_SHIFT;
+        let there =
+            with_mmu::<Riscv, _>(hart, |hart, mmu| mmu.probe::<Riscv>(hart, last, guest::Access::Read));
+        if matches!(there, Some(Err(_))) {
+            hart.csr.vector.vl = i;
+            return Err(interp::Stop::Leave(exit::RETRY));
+        }
+    }
+    Ok(0)
 }

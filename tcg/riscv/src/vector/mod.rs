@@ -13,6 +13,8 @@ mod memory;
 mod permute;
 mod reduce;
 
+pub use memory::trim;
+
 use crate::cpu::Hart;
 use crate::csr::bits::{cause, mstatus};
 use crate::features::Features;

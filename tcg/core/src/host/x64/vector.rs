@@ -51,6 +51,12 @@ impl Emit<'_> {
             Op::Insert => self.insert(v, inst),
             Op::Extract => self.extract(v, inst),
             Op::AnyBit => self.any_bit(v, inst),
+            Op::ByteSigns => {
+                let (a, to) = (self.xmm(inst.args[0], X1), self.target(v, RAX));
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; pmovmskb Rd(to), Rx(a));
+                self.write_gpr(to, v);
+            }
             Op::Shuffle => self.shuffle(v, inst),
             Op::Table if self.features.sse4 => self.table(v, inst),
             Op::Widen if self.features.sse4 => self.widen(v, inst),

@@ -1,18 +1,14 @@
-//! Vector instructions where every element takes part: nothing masked off, no tail, whole registers (31.11 to 31.13, 31.7).
-//!
-//! The mode of a translation tells (`vl` and `vtype` are part of it); in any other case the helper does the work.
+//! Instructions that work on lanes of one width: integers, 31.11; floats, 31.13; Zvkb, 33.
 
-use super::v::by_element;
-use super::{Cx, fall, x};
-use crate::cpu;
+use super::by_element::by_element;
+use super::shape::{Shape, blend, change};
 use crate::features::Ext;
-use crate::helpers;
-use crate::isa::{V1, V2I, V2V, V2X, VI, VMem, VMem8, VU, VV, VX};
+use crate::isa::*;
 use crate::mode::{self, Fs};
 use crate::sem::float::Kind;
-use tcg_core::cpu::exit;
+use crate::sem::{Cx, x};
 use tcg_core::ir::Op;
-use tcg_core::sem::{Flow, MemOp, Next, Rm, Sem, splat_bits};
+use tcg_core::sem::{Flow, Rm, Sem, splat_bits};
 use tcg_core::ty::{F16, F32, F64, Ty};
 
 /// What an instruction works on, whatever its format.
@@ -31,12 +27,12 @@ pub trait Operands {
     }
 }
 
-fn splat_x<S: Sem>(s: &mut S, n: u8, ty: Ty) -> S::W {
+pub(super) fn splat_x<S: Sem>(s: &mut S, n: u8, ty: Ty) -> S::W {
     let value = x(s, n);
     s.splat(ty, value)
 }
 
-fn splat_f<S: Sem>(s: &mut S, n: u8, ty: Ty) -> S::W {
+pub(super) fn splat_f<S: Sem>(s: &mut S, n: u8, ty: Ty) -> S::W {
     match ty {
         Ty::F64x2 => {
             let value = F64::get(s, n);
@@ -82,59 +78,73 @@ operands! {
     VX |a, s, ty|: a.vs2, a.vm != 0, None, splat_x(s, a.rs1, ty), splat_f(s, a.rs1, ty);
     VI |a, s, ty|: a.vs2, a.vm != 0, None, s.vector(splat_bits(ty, a.imm as u64)), s.vector(0);
     VU |a, s, ty|: a.vs2, a.vm != 0, None, s.vector(splat_bits(ty, a.uimm.into())), s.vector(0);
+    VRor |a, s, ty|: a.vs2, a.vm != 0, None, s.vector(splat_bits(ty, a.uimm.into())), s.vector(0);
+    VVM |a, s, _ty|: a.vs2, true, Some(a.vs1), s.vector(0), s.vector(0);
+    VXM |a, s, ty|: a.vs2, true, None, splat_x(s, a.rs1, ty), splat_f(s, a.rs1, ty);
+    VIM |a, s, ty|: a.vs2, true, None, s.vector(splat_bits(ty, a.imm as u64)), s.vector(0);
     V1 |a, s, _ty|: a.vs2, a.vm != 0, None, s.vector(0), s.vector(0);
     V2V |a, s, _ty|: a.vd, true, Some(a.vs1), s.vector(0), s.vector(0);
     V2X |a, s, ty|: a.vd, true, None, splat_x(s, a.rs1, ty), splat_f(s, a.rs1, ty);
     V2I |a, s, ty|: a.vd, true, None, s.vector(splat_bits(ty, a.imm as u64)), s.vector(0);
 }
 
-/// One register's worth of operands: vs2, the other source, what the destination holds; the rounding mode.
-struct Lanes<W> {
-    a: W,
-    b: W,
-    d: W,
-    rm: Rm,
+/// One part of the operands: vs2, the other source, what the destination holds; the rounding mode.
+pub(super) struct Lanes<W> {
+    pub a: W,
+    pub b: W,
+    pub d: W,
+    pub rm: Rm,
 }
 
-/// How many parts of 128 bits a register has.
-fn parts(cx: &Cx) -> u16 {
-    (mode::features(cx.at.mode).vlen() / 128) as u16
-}
-
-/// log2 of SEW in bytes and the number of parts, if the instruction works on whole registers.
-fn whole<A: Operands>(cx: &Cx, a: &A) -> Option<(u8, u16)> {
-    let (sew, lmul) = mode::whole_vectors(cx.at.mode)?;
+/// The configuration, if all registers are groups of SEW and the destination is not the mask.
+fn shape<A: Operands>(cx: &Cx, a: &A) -> Option<Shape> {
+    let shape = Shape::of(cx)?;
     let (vd, vs2, unmasked) = a.registers();
-    let all = vd | vs2 | a.vs1().unwrap_or(0);
-    (unmasked && all & ((1 << lmul) - 1) == 0).then_some((sew, parts(cx) << lmul))
+    let all = [vd, vs2, a.vs1().unwrap_or(0)];
+    let groups = all.iter().all(|register| shape.is_group(*register, shape.sew));
+    (groups && (unmasked || vd != 0)).then_some(shape)
 }
 
-/// Runs `change`, which writes vector registers, with the unit's state dirty.
-fn change<S: Sem>(s: &mut S, cx: &Cx, change: impl FnOnce(&mut S)) -> Flow<S> {
-    if mode::vs(cx.at.mode) == Fs::Dirty {
-        change(s);
-        return fall::<S>();
-    }
-    s.call(helpers::SET_VS_DIRTY, &[])?;
-    change(s);
-    Ok(Next::Exit(exit::RESYNC))
+/// What a float instruction works on, if the unit is ready.
+pub(super) fn float_shape(cx: &Cx) -> Option<(Shape, Ty)> {
+    let shape = Shape::of(cx)?;
+    let ready = mode::fs(cx.at.mode) == Fs::Dirty && mode::frm(cx.at.mode).is_some();
+    let ty = match shape.sew {
+        1 if cx.has(Ext::Zvfh) => Ty::F16x8,
+        2 => Ty::F32x4,
+        3 if cx.has(Ext::Zve64d) => Ty::F64x2,
+        _ => return None,
+    };
+    ready.then_some((shape, ty))
 }
 
+/// 1.0 in every lane.
+pub(super) fn ones<S: Sem>(s: &mut S, ty: Ty) -> S::W {
+    let one = match ty {
+        Ty::F16x8 => 0x3c00,
+        Ty::F32x4 => 0x3f80_0000,
+        _ => 0x3ff0 << 48,
+    };
+    s.vector(splat_bits(ty, one))
+}
+
+/// Puts what `f` makes of each part into the destination, where lanes take part.
 fn each<S: Sem, A: Operands>(
     s: &mut S,
     cx: &Cx,
-    (a, count, scalar): (A, u16, S::W),
-    f: impl Fn(&mut S, Lanes<S::W>) -> S::W,
+    (a, shape, scalar): (A, Shape, S::W),
+    f: impl Fn(&mut S, Lanes<S::W>, Option<S::W>) -> S::W,
 ) -> Flow<S> {
-    let ((vd, vs2, _), vs1) = (a.registers(), a.vs1());
-    let (rm, parts) = (mode::rounding(cx.at.mode), parts(cx));
-    let part = |register: u8, n: u16| cpu::v(u16::from(register) * parts + n);
+    let ((vd, vs2, unmasked), vs1) = (a.registers(), a.vs1());
+    let rm = mode::rounding(cx.at.mode);
     change(s, cx, |s| {
-        for n in 0..count {
-            let b = vs1.map_or(scalar, |vs1| s.get_vector(part(vs1, n)));
-            let (a, d) = (s.get_vector(part(vs2, n)), s.get_vector(part(vd, n)));
-            let value = f(s, Lanes { a, b, d, rm });
-            s.set_vector(part(vd, n), value);
+        for n in 0..shape.parts(shape.sew) {
+            let active = shape.active(s, !unmasked, shape.sew, n);
+            let b = vs1.map_or(scalar, |vs1| s.get_vector(shape.part(vs1, n)));
+            let (a, d) = (s.get_vector(shape.part(vs2, n)), s.get_vector(shape.part(vd, n)));
+            let value = f(s, Lanes { a, b, d, rm }, active);
+            let value = blend(s, active, value, d);
+            s.set_vector(shape.part(vd, n), value);
         }
     })
 }
@@ -145,10 +155,10 @@ fn integers<S: Sem, A: Operands>(
     a: A,
     f: impl Fn(&mut S, Ty, Lanes<S::W>) -> S::W,
 ) -> Flow<S> {
-    let Some((sew, count)) = whole(cx, &a) else { return by_element(s, cx) };
-    let ty = Ty::int_lanes(sew);
+    let Some(shape) = shape(cx, &a) else { return by_element(s, cx) };
+    let ty = Ty::int_lanes(shape.sew);
     let scalar = a.splat(s, ty);
-    each(s, cx, (a, count, scalar), |s, e| f(s, ty, e))
+    each(s, cx, (a, shape, scalar), |s, e, _| f(s, ty, e))
 }
 
 fn floats<S: Sem, A: Operands>(
@@ -157,16 +167,75 @@ fn floats<S: Sem, A: Operands>(
     a: A,
     f: impl Fn(&mut S, Ty, Lanes<S::W>) -> S::W,
 ) -> Flow<S> {
-    let ready = mode::fs(cx.at.mode) == Fs::Dirty && mode::frm(cx.at.mode).is_some();
-    let ty = match whole(cx, &a) {
-        Some((1, _)) if ready && cx.has(Ext::Zvfh) => Ty::F16x8,
-        Some((2, _)) if ready => Ty::F32x4,
-        Some((3, _)) if ready && cx.has(Ext::Zve64d) => Ty::F64x2,
-        _ => return by_element(s, cx),
-    };
-    let count = whole(cx, &a).map_or(0, |(_, count)| count);
+    let (Some(shape), Some((_, ty))) = (shape(cx, &a), float_shape(cx)) else { return by_element(s, cx) };
     let scalar = a.splat_float(s, ty);
-    each(s, cx, (a, count, scalar), |s, e| f(s, ty, e))
+    each(s, cx, (a, shape, scalar), |s, mut e, active| {
+        // Lanes that take no part raise nothing.
+        if active.is_some() {
+            let one = ones(s, ty);
+            for operand in [&mut e.a, &mut e.b, &mut e.d] {
+                *operand = blend(s, active, *operand, one);
+            }
+        }
+        f(s, ty, e)
+    })
+}
+
+/// Instructions that have the mask as a third operand: it says nothing about what takes part.
+fn with_mask<S: Sem, A: Operands>(
+    s: &mut S,
+    cx: &Cx,
+    a: A,
+    f: impl Fn(&mut S, Ty, Lanes<S::W>, S::W) -> S::W,
+) -> Flow<S> {
+    let Some(shape) = shape(cx, &a).filter(|_| a.registers().0 != 0) else { return by_element(s, cx) };
+    let ty = Ty::int_lanes(shape.sew);
+    let scalar = a.splat(s, ty);
+    selected(s, cx, (a, shape, scalar), |s, e, mask| f(s, ty, e, mask))
+}
+
+fn selected<S: Sem, A: Operands>(
+    s: &mut S,
+    cx: &Cx,
+    (a, shape, scalar): (A, Shape, S::W),
+    f: impl Fn(&mut S, Lanes<S::W>, S::W) -> S::W,
+) -> Flow<S> {
+    let ((vd, vs2, _), vs1) = (a.registers(), a.vs1());
+    change(s, cx, |s| {
+        for n in 0..shape.parts(shape.sew) {
+            let (active, mask) = (shape.active(s, false, shape.sew, n), shape.mask(s, shape.sew, n));
+            let b = vs1.map_or(scalar, |vs1| s.get_vector(shape.part(vs1, n)));
+            let (a, d) = (s.get_vector(shape.part(vs2, n)), s.get_vector(shape.part(vd, n)));
+            let value = f(s, Lanes { a, b, d, rm: Rm::Rne }, mask);
+            let value = blend(s, active, value, d);
+            s.set_vector(shape.part(vd, n), value);
+        }
+    })
+}
+
+/// Elements of the other source where the mask is set, else of vs2; floats.
+pub fn vfmerge_vfm<S: Sem>(s: &mut S, cx: &Cx, a: VXM) -> Flow<S> {
+    let (Some(shape), Some((_, ty))) = (shape(cx, &a).filter(|_| a.vd != 0), float_shape(cx)) else {
+        return by_element(s, cx);
+    };
+    let scalar = splat_f(s, a.rs1, ty);
+    selected(s, cx, (a, shape, scalar), |s, e, mask| s.bitselect(mask, e.b, e.a))
+}
+
+macro_rules! with_mask {
+    (|$s:ident, $ty:ident, $e:ident, $mask:ident| $($($format:ident $name:ident),*: $body:expr;)*) => { $($(
+        #[doc = concat!("`", stringify!($name), "`.")]
+        pub fn $name<S: Sem>(s: &mut S, cx: &Cx, a: $format) -> Flow<S> {
+            with_mask(s, cx, a, |$s, $ty, $e, $mask| $body)
+        }
+    )*)* };
+}
+
+with_mask! { |s, ty, e, mask|
+    VVM vmerge_vvm, VXM vmerge_vxm, VIM vmerge_vim: { let _ = ty; s.bitselect(mask, e.b, e.a) };
+    // Ones in a lane are minus one.
+    VVM vadc_vvm, VXM vadc_vxm, VIM vadc_vim: { let sum = s.v2(Op::Add, ty, e.a, e.b); s.v2(Op::Sub, ty, sum, mask) };
+    VVM vsbc_vvm, VXM vsbc_vxm: { let rest = s.v2(Op::Sub, ty, e.a, e.b); s.v2(Op::Add, ty, rest, mask) };
 }
 
 /// Shifts take the low bits of their count.
@@ -174,6 +243,16 @@ fn shift<S: Sem>(s: &mut S, op: Op, ty: Ty, e: &Lanes<S::W>) -> S::W {
     let mask = s.vector(splat_bits(ty, u64::from(ty.lane_bits()) - 1));
     let by = s.v2(Op::And, Ty::V128, e.b, mask);
     s.v2(op, ty, e.a, by)
+}
+
+/// Shifted one way by the low bits of the count, and what that pushes out comes back at the other end.
+fn rotate<S: Sem>(s: &mut S, ty: Ty, e: &Lanes<S::W>, (there, back): (Op, Op)) -> S::W {
+    let bits = u64::from(ty.lane_bits());
+    let (mask, all) = (s.vector(splat_bits(ty, bits - 1)), s.vector(splat_bits(ty, bits)));
+    let by = s.v2(Op::And, Ty::V128, e.b, mask);
+    let rest = s.v2(Op::Sub, ty, all, by);
+    let (a, b) = (s.v2(there, ty, e.a, by), s.v2(back, ty, e.a, rest));
+    s.v2(Op::Or, Ty::V128, a, b)
 }
 
 /// `a` with the sign bits of every lane turned.
@@ -194,7 +273,7 @@ fn fused<S: Sem>(s: &mut S, ty: Ty, (args, rm): ([S::W; 3], Rm), product: bool, 
     s.lanes(Op::FMulAdd, ty, rm as u64, &[a, b, c])
 }
 
-macro_rules! whole {
+macro_rules! lanes {
     ($how:ident |$s:ident, $ty:ident, $e:ident| $($($format:ident $name:ident),*: $body:expr;)*) => { $($(
         #[doc = concat!("`", stringify!($name), "`.")]
         pub fn $name<S: Sem>(s: &mut S, cx: &Cx, a: $format) -> Flow<S> {
@@ -203,7 +282,7 @@ macro_rules! whole {
     )*)* };
 }
 
-whole! { integers |s, ty, e|
+lanes! { integers |s, ty, e|
     VV vadd_vv, VX vadd_vx, VI vadd_vi: s.v2(Op::Add, ty, e.a, e.b);
     VV vsub_vv, VX vsub_vx: s.v2(Op::Sub, ty, e.a, e.b);
     VX vrsub_vx, VI vrsub_vi: s.v2(Op::Sub, ty, e.b, e.a);
@@ -225,9 +304,12 @@ whole! { integers |s, ty, e|
     VV vmadd_vv, VX vmadd_vx: { let p = s.v2(Op::Mul, ty, e.d, e.b); s.v2(Op::Add, ty, p, e.a) };
     VV vnmsub_vv, VX vnmsub_vx: { let p = s.v2(Op::Mul, ty, e.d, e.b); s.v2(Op::Sub, ty, e.a, p) };
     V2V vmv_v_v, V2X vmv_v_x, V2I vmv_v_i: { let _ = (s, ty); e.b };
+    VV vandn_vv, VX vandn_vx: { let _ = ty; s.v2(Op::AndNot, Ty::V128, e.a, e.b) };
+    VV vrol_vv, VX vrol_vx: rotate(s, ty, &e, (Op::Shl, Op::ShrU));
+    VV vror_vv, VX vror_vx, VRor vror_vi: rotate(s, ty, &e, (Op::ShrU, Op::Shl));
 }
 
-whole! { floats |s, ty, e|
+lanes! { floats |s, ty, e|
     VV vfadd_vv, VX vfadd_vf: s.lanes(Op::FAdd, ty, e.rm as u64, &[e.a, e.b]);
     VV vfsub_vv, VX vfsub_vf: s.lanes(Op::FSub, ty, e.rm as u64, &[e.a, e.b]);
     VX vfrsub_vf: s.lanes(Op::FSub, ty, e.rm as u64, &[e.b, e.a]);
@@ -267,51 +349,4 @@ fn integer(ty: Ty) -> Ty {
         Ty::F16x8 => Ty::I16x8,
         _ => Ty::I32x4,
     }
-}
-
-/// Where a unit-stride access of elements of `1 << eew` bytes goes: the number of parts, if it is of whole registers.
-fn whole_memory(cx: &Cx, (vd, eew): (u8, u8), (nf, vm): (u8, u8)) -> Option<u16> {
-    let (sew, lmul) = mode::whole_vectors(cx.at.mode)?;
-    (sew == eew && nf == 0 && vm != 0 && vd & ((1 << lmul) - 1) == 0).then_some(parts(cx) << lmul)
-}
-
-fn load<S: Sem>(s: &mut S, cx: &Cx, (vd, rs1): (u8, u8), count: Option<u16>) -> Flow<S> {
-    let Some(count) = count else { return by_element(s, cx) };
-    let (base, first) = (x(s, rs1), u16::from(vd) * parts(cx));
-    let mut values = Vec::with_capacity(count.into());
-    for n in 0..count {
-        let addr = s.add_imm(base, 16 * i64::from(n));
-        values.push(s.load_vector(addr, MemOp::new(4))?);
-    }
-    change(s, cx, |s| (first..).zip(&values).for_each(|(n, value)| s.set_vector(cpu::v(n), *value)))
-}
-
-fn store<S: Sem>(s: &mut S, cx: &Cx, (vs3, rs1): (u8, u8), count: Option<u16>) -> Flow<S> {
-    let Some(count) = count else { return by_element(s, cx) };
-    let (base, first) = (x(s, rs1), u16::from(vs3) * parts(cx));
-    for n in 0..count {
-        let (addr, value) = (s.add_imm(base, 16 * i64::from(n)), s.get_vector(cpu::v(first + n)));
-        s.store_vector(addr, value, MemOp::new(4))?;
-    }
-    fall::<S>()
-}
-
-/// Loads bytes.
-pub fn vl_unit8<S: Sem>(s: &mut S, cx: &Cx, a: VMem8) -> Flow<S> {
-    load(s, cx, (a.vd, a.rs1), whole_memory(cx, (a.vd, 0), (a.nf, a.vm)))
-}
-
-/// Loads wider elements.
-pub fn vl_unit<S: Sem>(s: &mut S, cx: &Cx, a: VMem) -> Flow<S> {
-    load(s, cx, (a.vd, a.rs1), whole_memory(cx, (a.vd, a.w), (a.nf, a.vm)))
-}
-
-/// Stores bytes.
-pub fn vs_unit8<S: Sem>(s: &mut S, cx: &Cx, a: VMem8) -> Flow<S> {
-    store(s, cx, (a.vd, a.rs1), whole_memory(cx, (a.vd, 0), (a.nf, a.vm)))
-}
-
-/// Stores wider elements.
-pub fn vs_unit<S: Sem>(s: &mut S, cx: &Cx, a: VMem) -> Flow<S> {
-    store(s, cx, (a.vd, a.rs1), whole_memory(cx, (a.vd, a.w), (a.nf, a.vm)))
 }

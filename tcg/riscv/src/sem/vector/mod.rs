@@ -1,0 +1,23 @@
+//! Vectors: chapters 31 (V) and 33 (Zvbb and others), translated part by part of 128 bits.
+//!
+//! The mode of a translation tells `vtype`, and whether `vl` is VLMAX. Then everything takes part; else what does not is
+//! kept by blending. What is not translated, and whatever is not legal, `by_element` leaves to [`crate::vector`].
+
+mod by_element;
+mod config;
+mod lanes;
+mod mask;
+mod memory;
+mod permute;
+mod reduce;
+mod shape;
+mod wide;
+
+pub use by_element::*;
+pub use config::*;
+pub use lanes::*;
+pub use mask::*;
+pub use memory::*;
+pub use permute::*;
+pub use reduce::*;
+pub use wide::*;

@@ -77,16 +77,16 @@ helpers! {
     SM4_ROUND "sm4_round" |_, [byte, ..]| Ok(spread(byte, sm4::linear));
     /// The same in `sm4ks`.
     SM4_KEY "sm4_key" |_, [byte, ..]| Ok(spread(byte, sm4::key_linear));
-    /// `vset`: length asked for, `vtype`, whether the present length is to be kept. Gives the length.
-    VSET "vset" |hart, [avl, vtype, keep]| Ok(vector::configure(hart, (keep == 0).then_some(avl), vtype));
+    /// `vset`: length asked for, `vtype`. Gives the length.
+    VSET "vset" touches registers |hart, [avl, vtype, _]| Ok(vector::configure(hart, avl, vtype));
     /// `vset` that makes the mode another than its translation is for: length asked for, `vtype`. The instruction runs again.
     VSET_OTHER "vset_other" |hart, [avl, vtype, _]| {
-        vector::configure(hart, Some(avl), vtype);
+        vector::configure(hart, avl, vtype);
         Err(Stop::Leave(exit::RETRY))
     };
-    /// A load that only faults on its first element, and then traps: address, bits. If a later one would fault, `vl`
+    /// A load of consecutive elements that only traps at its first: address, bits, `vl`. If a later one would fault, `vl`
     /// becomes what does not, and the instruction runs again.
-    FIRST_FAULT "first_fault" |hart, [addr, bits, _]| vector::trim(hart, addr, bits as u32);
+    FIRST_FAULT "first_fault" |hart, [addr, bits, vl]| vector::trim(hart, addr, (bits as u32, vl));
     /// Any other instruction of V: bits.
     VECTOR "vector" touches registers |hart, [bits, ..]| vector::execute(hart, bits as u32).map(|()| 0).map_err(Stop::Trap);
 }

@@ -1,15 +1,33 @@
 //! Control and status register instructions: chapter 7.
 
-use super::{Cx, set_x, x};
+use super::{Cx, fall, set_x, x};
+use crate::cpu;
 use crate::csr::{Access, Update};
+use crate::features::Ext;
 use crate::helpers;
 use crate::isa::{Csr, CsrI};
+use crate::mode::{self, Fs};
 use tcg_core::cpu::exit;
 use tcg_core::sem::{Flow, Next, Sem, V};
 use tcg_core::ty::I64;
 
+/// A register of the vector unit that translations know: `vl`, `vtype`, `vlenb`.
+fn of_vectors<S: Sem>(s: &mut S, cx: &Cx, access: Access) -> Option<V<S, I64>> {
+    let readable = access.write.is_none() && cx.has(Ext::Zve32x) && mode::vs(cx.at.mode) != Fs::Off;
+    Some(match access.number {
+        0xc20 if readable => s.get(cpu::VL),
+        0xc21 if readable => s.get(cpu::VTYPE),
+        0xc22 if readable => s.k(mode::features(cx.at.mode).vlen() / 8),
+        _ => return None,
+    })
+}
+
 /// The access, then on in step with what it may have changed.
 fn access<S: Sem>(s: &mut S, cx: &Cx, rd: u8, access: Access, operand: V<S, I64>) -> Flow<S> {
+    if let Some(value) = of_vectors(s, cx, access) {
+        set_x(s, rd, value);
+        return fall::<S>();
+    }
     let (packed, bits) = (s.k(helpers::pack(access)), cx.bits_value(s));
     let old = s.call(helpers::CSR, &[packed, operand, bits])?;
     set_x(s, rd, old);

@@ -137,12 +137,12 @@ impl Unit<'_> {
     }
 }
 
-/// Has `vl` be no more than what the fault-only-first load `bits` at `base`, of consecutive elements none of which is
+/// Has `vl` be no more than what the fault-only-first load `bits` at `base` of `vl` consecutive elements, none of which is
 /// masked off, can load; leaves the translation if it changes. The first element is the load's own affair.
-pub fn trim(hart: &mut Hart, base: u64, bits: u32) -> Result<u64, interp::Stop> {
+pub fn trim(hart: &mut Hart, base: u64, (bits, vl): (u32, u64)) -> Result<u64, interp::Stop> {
     let size = 1u64 << (bits >> 12 & 3);
     let mut page = base >> PAGE_SHIFT;
-    for i in 1..hart.csr.vector.vl {
+    for i in 1..vl {
         let last = base.wrapping_add(i * size + size - 1);
         if last >> PAGE_SHIFT == page {
             continue;

@@ -129,14 +129,14 @@ pub fn vlmax(vtype: u64, features: &Features) -> u64 {
     if lmul >= 0 { (vlen << lmul) >> (3 + sew) } else { vlen >> (3 + sew) >> -lmul }
 }
 
-/// Sets `vtype` and `vl`, 31.6; gives `vl`. `avl`: the length asked for, `None` to keep `vl`.
-pub fn configure(hart: &mut Hart, avl: Option<u64>, vtype: u64) -> u64 {
+/// Sets `vtype` and `vl`, 31.6; gives `vl`. `avl`: the length asked for.
+pub fn configure(hart: &mut Hart, avl: u64, vtype: u64) -> u64 {
     let max = vlmax(vtype, &hart.csr.features);
     let v = &mut hart.csr.vector;
     if max == 0 {
         (v.vtype, v.vl) = (VILL, 0);
     } else {
-        v.vl = avl.unwrap_or(v.vl).min(max);
+        v.vl = avl.min(max);
         v.vtype = vtype;
     }
     v.vstart = 0;

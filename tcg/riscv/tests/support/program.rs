@@ -150,7 +150,7 @@ impl Maker {
         };
         let max = vector::vlmax(vtype, features);
         let avl = if self.rng.below(2) == 0 { max } else { self.rng.below(max + 1) };
-        vector::configure(&mut self.vectors, Some(avl), vtype);
+        vector::configure(&mut self.vectors, avl, vtype);
         let vtype = vtype as u32;
         let name = match self.rng.below(3) {
             _ if avl == max && self.rng.below(2) == 0 => {

@@ -51,7 +51,7 @@ pub fn restore(hart: &mut Hart, from: &[u8]) {
     }
     let word = |n: usize| super::word(&from[HEAD..], n);
     // A legal state, whatever the frame says.
-    configure(hart, Some(word(1)), word(2));
+    configure(hart, word(1), word(2));
     let csr = &mut hart.csr.vector;
     csr.vstart = word(0) & (features.vlen() - 1);
     (csr.vxsat, csr.vxrm) = (word(3) & 1, word(3) >> 1 & 3);

@@ -14,9 +14,8 @@ use tcg_core::sem::{Flow, Next, Sem, V};
 use tcg_core::ty::I64;
 
 /// By the helper; what follows is translated for what it finds.
-fn by_helper<S: Sem>(s: &mut S, rd: u8, avl: V<S, I64>, keep: bool, vtype: V<S, I64>) -> Flow<S> {
-    let keep = s.k(keep.into());
-    let vl = s.call(helpers::VSET, &[avl, vtype, keep])?;
+fn by_helper<S: Sem>(s: &mut S, rd: u8, avl: V<S, I64>, vtype: V<S, I64>) -> Flow<S> {
+    let vl = s.call(helpers::VSET, &[avl, vtype])?;
     set_x(s, rd, vl);
     Ok(Next::Exit(exit::RESYNC))
 }
@@ -40,15 +39,15 @@ fn configure<S: Sem>(s: &mut S, cx: &Cx, rd: u8, asked: Asked<S>, vtype: u64) ->
     let type_value = s.k(vtype);
     let (vl, whole) = match asked {
         Asked::Present if !same_max => {
-            let any = s.k(0);
-            return by_helper(s, rd, any, true, type_value);
+            let avl = s.get(cpu::VL);
+            return by_helper(s, rd, avl, type_value);
         }
         Asked::Known(avl) if max == 0 || present.is_none() => {
             let avl = s.k(avl);
-            return by_helper(s, rd, avl, false, type_value);
+            return by_helper(s, rd, avl, type_value);
         }
         Asked::Value(avl) if max == 0 || mode::vs(cx.at.mode) != Fs::Dirty || mode::resumes(cx.at.mode) => {
-            return by_helper(s, rd, avl, false, type_value);
+            return by_helper(s, rd, avl, type_value);
         }
         Asked::Present => (None, expected),
         Asked::Known(avl) => (Some(s.k(avl.min(max))), avl >= max),
@@ -93,10 +92,10 @@ pub fn vsetivli<S: Sem>(s: &mut S, cx: &Cx, a: VSetI) -> Flow<S> {
 /// Set type, from a register, and length.
 pub fn vsetvl<S: Sem>(s: &mut S, _: &Cx, a: R) -> Flow<S> {
     let vtype = x(s, a.rs2);
-    let (avl, keep) = match requested(s, a.rd, a.rs1) {
-        Asked::Present => (s.k(0), true),
-        Asked::Known(avl) => (s.k(avl), false),
-        Asked::Value(avl) => (avl, false),
+    let avl = match requested(s, a.rd, a.rs1) {
+        Asked::Present => s.get(cpu::VL),
+        Asked::Known(avl) => s.k(avl),
+        Asked::Value(avl) => avl,
     };
-    by_helper(s, a.rd, avl, keep, vtype)
+    by_helper(s, a.rd, avl, vtype)
 }

@@ -66,8 +66,8 @@ fn load_first<S: Sem>(s: &mut S, cx: &Cx, rs1: u8, (first, count): (u16, u16)) -
     let base = x(s, rs1);
     let (offset, last) = (s.zext(base, base::PAGE_SHIFT), s.k(base::PAGE_SIZE - 16 * u64::from(count)));
     let crosses = s.ltu(last, offset);
-    let bits = cx.bits_value(s);
-    s.when(crosses, |s| s.call(helpers::FIRST_FAULT, &[base, bits]).map(|_| ()))?;
+    let (bits, vl) = (cx.bits_value(s), s.get(cpu::VL));
+    s.when(crosses, |s| s.call(helpers::FIRST_FAULT, &[base, bits, vl]).map(|_| ()))?;
     load(s, cx, rs1, (first, count))
 }
 

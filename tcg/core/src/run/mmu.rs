@@ -197,6 +197,11 @@ impl Mmu {
         }
     }
 
+    /// Whether memory is a process', where an access may be of any width: there are no devices.
+    pub fn is_process(&self) -> bool {
+        self.direct.is_some()
+    }
+
     /// Whether the byte at `addr` may be accessed; nothing is.
     pub fn probe<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, access: Access) -> Result<(), Trap> {
         if let Some(direct) = &mut self.direct {

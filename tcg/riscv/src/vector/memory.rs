@@ -90,6 +90,43 @@ impl Unit<'_> {
         self.elements(base, places, (fields, data, group.registers()), first_only)
     }
 
+    /// Consecutive elements of a process, up to eight bytes at a time as far as nothing faults; what is left follows one by
+    /// one.
+    fn chunks(&mut self, base: u64, eew: u32) {
+        let process = with_mmu::<Riscv, _>(self.hart, |_, mmu| mmu.is_process());
+        if process != Some(true) {
+            return;
+        }
+        let vd = self.f.vd();
+        for size in (eew..=3).rev() {
+            while self.vl.saturating_sub(self.vstart) << eew >= 1 << size {
+                let at = self.vstart << eew;
+                if self.chunk(base.wrapping_add(at as u64), (vd, at, size)).is_err() {
+                    return;
+                }
+                self.vstart += 1 << size >> eew;
+            }
+        }
+    }
+
+    /// `1 << size` bytes of the group that begins at `reg`, `at` bytes into it.
+    fn chunk(&mut self, addr: u64, (reg, at, size): (usize, usize, u32)) -> Result<(), Fault> {
+        let (op, from) = (MemOp::new(size as u8), reg * self.vlenb + at);
+        let place = from..from + (1 << size);
+        let mut word = [0; 8];
+        if self.is_store() {
+            word[..1 << size].copy_from_slice(&self.hart.v.bytes()[place]);
+            let value = u64::from_le_bytes(word);
+            let done = with_mmu::<Riscv, _>(self.hart, |hart, mmu| mmu.store::<Riscv>(hart, addr, value, op));
+            return done.unwrap_or(Ok(()));
+        }
+        let value = with_mmu::<Riscv, _>(self.hart, |hart, mmu| mmu.load::<Riscv>(hart, addr, op, Ty::I64));
+        if let Some(value) = value.transpose()? {
+            self.hart.v.bytes_mut()[place].copy_from_slice(&value.to_le_bytes()[..1 << size]);
+        }
+        Ok(())
+    }
+
     /// All active elements: (fields, log2 of an element's bytes, registers a field).
     fn elements(
         &mut self,
@@ -99,6 +136,11 @@ impl Unit<'_> {
         first_only: bool,
     ) -> Done {
         let vd = self.f.vd();
+        if let (Places::Stride(stride), 1, false) = (&places, fields, self.f.masked())
+            && *stride == 1 << eew
+        {
+            self.chunks(base, eew);
+        }
         let mask_transfer = self.f.vs2() == 11 && self.f.at(26, 2) == 0;
         for i in self.vstart..self.vl {
             if !mask_transfer && !self.active(i) {

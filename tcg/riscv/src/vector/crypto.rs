@@ -121,6 +121,9 @@ fn sm3_schedule(first: [u32; 8], second: [u32; 8]) -> [u32; 8] {
     std::array::from_fn(|n| w[n + 16].swap_bytes())
 }
 
+/// A function of three words, bit by bit.
+type Boolean = fn(u32, u32, u32) -> u32;
+
 /// `vsm3c.vi`: two rounds of compression.
 fn sm3_rounds(pair: u32, state: [u32; 8], message: [u32; 8]) -> [u32; 8] {
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = state.map(u32::swap_bytes);
@@ -128,7 +131,7 @@ fn sm3_rounds(pair: u32, state: [u32; 8], message: [u32; 8]) -> [u32; 8] {
     for n in 0..2 {
         let j = 2 * pair + n;
         let constant: u32 = if j < 16 { 0x79cc_4519 } else { 0x7a87_9d8a };
-        let (ff, gg): (fn(u32, u32, u32) -> u32, fn(u32, u32, u32) -> u32) =
+        let (ff, gg): (Boolean, Boolean) =
             if j < 16 { (sm3::parity, sm3::parity) } else { (sm3::majority, sm3::choose) };
         let turned = a.rotate_left(12);
         let ss1 = turned.wrapping_add(e).wrapping_add(constant.rotate_left(j % 32)).rotate_left(7);

@@ -1,6 +1,7 @@
 //! Examples of the standards, by the instructions.
 
 use super::*;
+use tcg_core::crypto::{of_words, words};
 
 fn run(op: Crypto, args: [u128; 3]) -> u128 {
     super::run(op.pack(0), args)

@@ -50,8 +50,10 @@ pub type V<S, T> = Val<<S as Sem>::R, T>;
 pub enum Hint {
     /// Nothing.
     Jump,
-    /// No jump at all: the instruction changed what translations depend on.
+    /// No jump at all: the instruction changed what translations depend on, and has seen to the tables of the new state.
     Resync,
+    /// What translations depend on may have changed since the translation began, and nobody has seen to the tables.
+    Sync,
 }
 
 /// Where the guest goes after an instruction.

@@ -92,3 +92,33 @@ fn a_dot_product_of_any_length() {
         }
     }
 }
+
+/// The same code is reached with bytes first, then with words from a block that began with bytes.
+#[test]
+fn a_jump_takes_its_mode_with_it() {
+    let set = |avl, vtype| insn("vsetivli", &[("avl", avl), ("vtype", vtype)]);
+    let jump = |offset| insn("jal", &[("imm", offset)]);
+    let code = [
+        set(4, E32 | TA),
+        addi(5, 0, 255),
+        insn("vmv.v.x", &[("vd", 1), ("rs1", 5)]),
+        set(16, E8 | TA),
+        jump(16),
+        set(16, E8 | TA),
+        set(4, E32 | TA),
+        jump(4),
+        insn("vadd.vi", &[("vd", 2), ("vs2", 1), ("imm", 1), ("vm", 1)]),
+        addi(ROUNDS, ROUNDS, -1),
+        back_unless_zero(ROUNDS, -20),
+        insn("ecall", &[]),
+    ];
+    for translate_after in TIERS {
+        let config = VcpuConfig { tiers: Tiers { translate_after }, ..VcpuConfig::default() };
+        let mut cpu = vcpu_with("max", &code, config);
+        cpu.cpu_mut().csr.mstatus |= mstatus::VS;
+        cpu.cpu_mut().x[ROUNDS as usize] = 2;
+        stop_at_ecall(&mut cpu);
+        cpu.run();
+        assert_eq!(cpu.cpu().v.bytes()[32..36], [0, 1, 0, 0], "after {translate_after}");
+    }
+}

@@ -208,7 +208,7 @@ impl Build {
                 Term::Branch { cond: cond.raw, then, other }
             }
             Next::Indirect(target, _) if self.other_mode => {
-                Term::Indirect { target: target.raw, hint: Hint::Resync }
+                Term::Indirect { target: target.raw, hint: Hint::Sync }
             }
             Next::Indirect(target, hint) => Term::Indirect { target: target.raw, hint },
             Next::Trap(Trap { code, value: 0 }) => Term::Trap { pc: cx.pc, code, value: 0 },
@@ -216,7 +216,8 @@ impl Build {
             Next::Trap(_) => Term::Exit { pc: cx.pc, code: exit::RETRY },
             Next::Exit(exit::RESYNC) => {
                 let target = self.code_addr(cx.next_pc());
-                Term::Indirect { target: target.raw, hint: Hint::Resync }
+                let hint = if self.other_mode { Hint::Sync } else { Hint::Resync };
+                Term::Indirect { target: target.raw, hint }
             }
             Next::Exit(code) => Term::Exit { pc: cx.next_pc(), code },
         })
@@ -242,7 +243,7 @@ impl Build {
         }
         if self.other_mode {
             let target = self.code_addr(pc);
-            return Term::Indirect { target: target.raw, hint: Hint::Resync };
+            return Term::Indirect { target: target.raw, hint: Hint::Sync };
         }
         let same_page = (pc ^ self.region.pc) >> base::PAGE_SHIFT == 0;
         let whole = same_page && pc % base::PAGE_SIZE <= base::PAGE_SIZE - MAX_INSN_BYTES;

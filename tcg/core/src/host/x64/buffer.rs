@@ -230,6 +230,7 @@ fn shared_code() -> (Vec<u8>, Shared) {
     };
     let lookup = for_address(&mut ops, exit::LOOKUP);
     let request = for_address(&mut ops, exit::REQUEST);
+    let resync = for_address(&mut ops, exit::RESYNC);
     let leave = ops.offset().0 as u32;
     save_all(&mut ops, 0);
     dynasm!(ops
@@ -276,6 +277,6 @@ fn shared_code() -> (Vec<u8>, Shared) {
     );
     (
         ops.finalize().expect("all labels are here"),
-        Shared { lookup, request, exit: absolute, exit_near: near, leave, access },
+        Shared { lookup, request, resync, exit: absolute, exit_near: near, leave, access },
     )
 }

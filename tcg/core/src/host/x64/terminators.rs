@@ -8,6 +8,7 @@ use crate::cpu::{CpuHeader, JUMP_ENTRIES, JumpEntry, exit};
 use crate::host::Site;
 use crate::ir::{BlockId, Edge, Term, Value};
 use crate::run::HEAT_SLOTS;
+use crate::sem::Hint;
 use base::PAGE_SHIFT;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::{offset_of, size_of};
@@ -23,11 +24,18 @@ impl Emit<'_> {
                 self.branch(next, cond, then, other);
             }
             Term::Goto { pc, check } => self.goto(*pc, *check),
-            // In a process an address means one thing.
-            Term::Indirect { target, .. } => match self.constant(*target).filter(|_| self.env.direct) {
-                Some(pc) => self.goto(pc, true),
-                None => self.indirect(*target),
-            },
+            Term::Indirect { target, hint: Hint::Sync } => {
+                self.read_gpr(*target, RAX);
+                self.jump_to(self.shared.resync);
+            }
+            // In a process an address means one thing, as long as the state does.
+            Term::Indirect { target, hint } => {
+                let known = self.constant(*target).filter(|_| self.env.direct && *hint == Hint::Jump);
+                match known {
+                    Some(pc) => self.goto(pc, true),
+                    None => self.indirect(*target),
+                }
+            }
             Term::Trap { pc, code, value } => {
                 let at = offset_of!(CpuHeader, trap_code) as i32;
                 let ops = &mut self.ops;

@@ -13,6 +13,7 @@ pub mod board;
 pub mod cpu;
 pub mod crc;
 pub mod crypto;
+mod debug;
 pub mod decode;
 pub mod esr;
 pub mod exception;

@@ -132,7 +132,7 @@ pub fn code(features: Features) -> Code {
 }
 
 /// Which half of the space a pointer is in.
-const HALF: u64 = 1 << 55;
+pub const HALF: u64 = 1 << 55;
 
 /// The code's place in `ptr`: above an address of `bits` bits but for bit 55, and below the tag if there is one.
 pub fn field(bits: u32, tagged: bool) -> u64 {

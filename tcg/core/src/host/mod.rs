@@ -23,7 +23,9 @@ pub struct Env<'a> {
     pub first_site: u32,
     /// Choose registers, and which of the CPU's extensions to use, at random but legally from this seed.
     pub random_registers: Option<u64>,
-    /// Guest addresses are host addresses, and faults are the host's.
+    /// The code is a process': its addresses mean one thing, and do not change.
+    pub process: bool,
+    /// Guest addresses are host addresses, and faults are the host's: only for a process.
     pub direct: bool,
     /// Exits that jump backwards count down, and leave with [`crate::cpu::exit::HOT`] in the end.
     pub heat: bool,

@@ -14,7 +14,7 @@ use super::tlb::Tables;
 use super::user_space::UserSpace;
 use crate::build::{self, GuestBlock, GuestRegion, Links};
 use crate::cpu::CpuHeader;
-use crate::guest::{Guest, Trap};
+use crate::guest::{Guest, Point, Trap};
 use crate::host::{self, CodeBuffer, CompileError, Env, Runner};
 use crate::ir::Region;
 use crate::opt;
@@ -195,6 +195,8 @@ pub struct CodeCache {
     rooms: Mutex<Vec<Room>>,
     heat: Heat,
     generation: AtomicU64,
+    /// A debugger watches data of the process: accesses ask for it.
+    data_points: AtomicBool,
 }
 
 /// A translation found: where to enter it.
@@ -249,6 +251,7 @@ impl CodeCache {
             heat: Heat::new(config.hot_after),
             config,
             generation: AtomicU64::new(0),
+            data_points: AtomicBool::new(false),
         });
         for region in space.ram().iter() {
             let watcher: Weak<dyn WriteWatcher> = Arc::downgrade(&(cache.clone() as Arc<dyn WriteWatcher>));
@@ -587,7 +590,8 @@ impl CodeCache {
             helpers: G::helpers(),
             first_site,
             random_registers: self.config.random_registers.map(|seed| seed ^ source.key.phys),
-            direct: self.process.is_some(),
+            process: self.process.is_some(),
+            direct: self.process.is_some() && !self.data_points.load(Ordering::Relaxed),
             heat: self.config.has_regions(),
         };
         let compiled = match state.buffer.compile(region, &env) {
@@ -655,6 +659,21 @@ impl CodeCache {
             self.unwatch(page);
         }
         self.members.read().iter().for_each(|m| m.tables.forget_jumps());
+    }
+
+    /// The debugger's points of a process are these from now on. A machine needs no such call: its pages with data points are
+    /// slow in the TLB, and its translations jump straight only within a page.
+    pub(super) fn follow_points(&self, points: &[Point]) {
+        if self.process.is_none() {
+            return;
+        }
+        for point in points.iter().filter(|point| point.fetch) {
+            self.code_written(point.first & !(PAGE_SIZE - 1), PAGE_SIZE);
+        }
+        let watches = points.iter().any(|point| point.read || point.write);
+        if self.data_points.swap(watches, Ordering::Relaxed) != watches {
+            self.empty();
+        }
     }
 
     /// Drops what was made from memory that is no RAM: such memory changes without a store.

@@ -217,11 +217,11 @@ impl Mmu {
 
     /// Loads; the value is extended to `ty` as `op` says.
     pub fn load<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp, ty: Ty) -> Result<u64, Fault> {
+        let bytes = op.bytes();
+        self.ask::<G>(cpu, addr, bytes, Access::Read)?;
         if let Some(direct) = &mut self.direct {
             return direct.load::<G>(addr, op, ty);
         }
-        let bytes = op.bytes();
-        self.ask::<G>(cpu, addr, bytes, Access::Read)?;
         let value = if addr & (bytes - 1) == 0 {
             match self.place::<G>(cpu, addr, Access::Read)? {
                 // SAFETY: `place` gives an address with the whole aligned access inside one page of guest memory.
@@ -262,11 +262,11 @@ impl Mmu {
         value: u64,
         op: MemOp,
     ) -> Result<(), Fault> {
+        let bytes = op.bytes();
+        self.ask::<G>(cpu, addr, bytes, Access::Write)?;
         if let Some(direct) = &mut self.direct {
             return direct.store::<G>(addr, value, op);
         }
-        let bytes = op.bytes();
-        self.ask::<G>(cpu, addr, bytes, Access::Write)?;
         if addr & (bytes - 1) == 0 {
             match self.place::<G>(cpu, addr, Access::Write)? {
                 Place::Host { host, phys, watched } => {
@@ -311,10 +311,14 @@ impl Mmu {
         if watched && self.watch.code_written(phys, len) { Err(Fault::CodeChanged) } else { Ok(()) }
     }
 
+    /// Asks before an atomic access.
+    fn ask_atomic<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp) -> Result<(), Trap> {
+        self.ask::<G>(cpu, addr, op.bytes(), Access::Read)?;
+        self.ask::<G>(cpu, addr, op.bytes(), Access::Write)
+    }
+
     /// The host address of an aligned atomic access.
     fn atomic_place<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp) -> Result<*mut u8, Fault> {
-        self.ask::<G>(cpu, addr, op.bytes(), Access::Read)?;
-        self.ask::<G>(cpu, addr, op.bytes(), Access::Write)?;
         if addr & (op.bytes() - 1) != 0 {
             return Err(G::misaligned(addr, Access::Write).into());
         }
@@ -336,10 +340,11 @@ impl Mmu {
         imm: u64,
         ty: Ty,
     ) -> Result<u64, Fault> {
+        let (op, kind) = (MemOp::unpack(imm), Rmw::unpack(imm));
+        self.ask_atomic::<G>(cpu, addr, op)?;
         if let Some(direct) = &mut self.direct {
             return direct.rmw::<G>(addr, operand, imm, ty);
         }
-        let (op, kind) = (MemOp::unpack(imm), Rmw::unpack(imm));
         let host = self.atomic_place::<G>(cpu, addr, op)?;
         // SAFETY: aligned RAM, see `atomic_place`.
         let mut old = unsafe { read_host(host, op.size) };
@@ -362,6 +367,7 @@ impl Mmu {
         op: MemOp,
         ty: Ty,
     ) -> Result<u64, Fault> {
+        self.ask_atomic::<G>(cpu, addr, op)?;
         if let Some(direct) = &mut self.direct {
             return direct.cas::<G>(addr, [expected, new], op, ty);
         }
@@ -379,6 +385,7 @@ impl Mmu {
         addr: u64,
         [expected, new]: [u128; 2],
     ) -> Result<u128, Fault> {
+        self.ask_atomic::<G>(cpu, addr, MemOp::new(4))?;
         if let Some(direct) = &mut self.direct {
             return direct.cas_128::<G>(addr, [expected, new]);
         }

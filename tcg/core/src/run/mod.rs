@@ -20,7 +20,7 @@ pub(crate) use mmu::Phys;
 pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use tlb::Tables;
 pub use user_space::{Pages, UserSpace, host_prot};
-pub use vcpu::{Handle, Tiers, TrapHook, Vcpu, VcpuConfig, parts};
+pub use vcpu::{Handle, Left, Tiers, TrapHook, Vcpu, VcpuConfig, parts};
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use float::with_guest_mode;

@@ -9,6 +9,9 @@
 //! and translations only jump straight within their page. All else runs at full speed, and vCPUs with different
 //! points share their translations.
 //!
+//! A process has no TLB, and its translations jump anywhere. While a debugger watches data there, they are made with the
+//! accesses of a machine, whose TLB never answers ([`super::CodeCache`]); those of pages with breakpoints are dropped.
+//!
 //! At a debugger's point the access is not made, and the trap [`Trap::DEBUG`] takes the vCPU out of guest code, as any trap would.
 //! The run loop then stops in front of the instruction: at a breakpoint, or before an access that is watched (as gdb expects of
 //! the guests that there are; it removes the watchpoint, steps, and looks at what was changed).

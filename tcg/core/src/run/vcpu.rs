@@ -46,6 +46,17 @@ impl Default for VcpuConfig {
     }
 }
 
+/// Why a process' vCPU came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Somebody wants attention.
+    Attention,
+    /// It has trapped, in front of the instruction.
+    Trap(Trap),
+    /// A debugger wants to know.
+    Debug(Stop),
+}
+
 /// Sees every trap before the guest does; true if it has dealt with it (the CPU state then is where to go on).
 pub type TrapHook<G> = Box<dyn FnMut(&mut Vcpu<G>, Trap) -> bool + Send>;
 
@@ -213,19 +224,31 @@ impl<G: Guest> Vcpu<G> {
         }
     }
 
-    /// Runs a guest process until it traps, or until somebody wants attention (`None`). The caller deals with that and
-    /// calls again.
-    pub fn run_process(&mut self) -> Option<Trap> {
+    /// Runs a guest process until something comes up. The caller deals with that and calls again.
+    pub fn run_process(&mut self) -> Left {
         self.sync();
         loop {
             if self.handle.lines.take_request() {
                 self.do_posted_work();
-                return None;
+                return Left::Attention;
             }
             self.advance();
             if let Some(trap) = self.trapped.take() {
-                return Some(trap);
+                return Left::Trap(trap);
             }
+            if let Some(stop) = self.debug_stop.take() {
+                return Left::Debug(stop);
+            }
+        }
+    }
+
+    /// Runs one instruction of a guest process for a debugger, whether there is a breakpoint or not.
+    pub fn step_process(&mut self) -> Left {
+        self.sync();
+        let stop = self.step_past_breakpoint();
+        match self.trapped.take() {
+            Some(trap) => Left::Trap(trap),
+            None => Left::Debug(stop),
         }
     }
 
@@ -250,6 +273,7 @@ impl<G: Guest> Vcpu<G> {
 
     /// Has the debugger's points be these.
     pub fn set_points(&mut self, points: &[Point]) {
+        self.code.follow_points(points);
         self.parts().1.set_debug_points(points);
     }
 

@@ -52,6 +52,7 @@ pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
         helpers: G::helpers(),
         first_site: 1,
         random_registers: None,
+        process: false,
         direct: false,
         heat: false,
     };

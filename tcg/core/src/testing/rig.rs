@@ -208,6 +208,7 @@ impl<G: Guest> Rig<G> {
             helpers: G::helpers(),
             first_site: 1,
             random_registers: random,
+            process: false,
             direct: false,
             heat: false,
         };
@@ -231,6 +232,7 @@ impl<G: Guest> Rig<G> {
             helpers: G::helpers(),
             first_site: 1,
             random_registers: random,
+            process: false,
             direct: false,
             heat: false,
         };

@@ -150,7 +150,7 @@ impl Emit<'_> {
 
     /// Puts the code address that `addr` is into general register `to`.
     pub fn code_addr_to_gpr(&mut self, addr: u64, to: u8) {
-        if self.env.direct {
+        if self.env.process {
             // Code of a process stays where it is.
             return self.constant_to_gpr(addr, to);
         }

@@ -30,7 +30,7 @@ impl Emit<'_> {
             }
             // In a process an address means one thing, as long as the state does.
             Term::Indirect { target, hint } => {
-                let known = self.constant(*target).filter(|_| self.env.direct && *hint == Hint::Jump);
+                let known = self.constant(*target).filter(|_| self.env.process && *hint == Hint::Jump);
                 match known {
                     Some(pc) => self.goto(pc, true),
                     None => self.indirect(*target),
@@ -196,7 +196,7 @@ impl Emit<'_> {
         );
         self.jump_if_not_equal_to(self.shared.lookup);
         let ops = &mut self.ops;
-        if !self.env.direct {
+        if !self.env.process {
             dynasm!(ops ; .arch x64 ; and rax, in_page ; mov [rbx + page], rax);
         }
         dynasm!(ops ; .arch x64 ; jmp QWORD [rcx + code]);

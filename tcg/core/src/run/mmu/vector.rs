@@ -13,13 +13,13 @@ impl Mmu {
     /// Loads 16 bytes.
     pub fn load_vector<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp) -> Result<u128, Fault> {
         let size = self.part_size::<G>(cpu, addr, op, Access::Read)?;
+        self.ask::<G>(cpu, addr, BYTES, Access::Read)?;
         if let Some(direct) = &mut self.direct {
             let part = MemOp::new(3);
             let low = direct.load::<G>(addr, part, Ty::I64)?;
             let high = direct.load::<G>(addr.wrapping_add(8), part, Ty::I64)?;
             return Ok(u128::from(high) << 64 | u128::from(low));
         }
-        self.ask::<G>(cpu, addr, BYTES, Access::Read)?;
         let mut value = 0;
         for offset in (0..BYTES).step_by(1 << size) {
             let at = addr.wrapping_add(offset);
@@ -47,6 +47,7 @@ impl Mmu {
         op: MemOp,
     ) -> Result<(), Fault> {
         let size = self.part_size::<G>(cpu, addr, op, Access::Write)?;
+        self.ask::<G>(cpu, addr, BYTES, Access::Write)?;
         if let Some(direct) = &mut self.direct {
             direct.probe::<G>(addr, Access::Write)?;
             direct.probe::<G>(addr.wrapping_add(BYTES - 1), Access::Write)?;
@@ -54,7 +55,6 @@ impl Mmu {
             direct.store::<G>(addr, value as u64, part)?;
             return direct.store::<G>(addr.wrapping_add(8), (value >> 64) as u64, part);
         }
-        self.ask::<G>(cpu, addr, BYTES, Access::Write)?;
         let mut places = [const { None }; BYTES as usize];
         for (n, offset) in (0..BYTES).step_by(1 << size).enumerate() {
             let place = self.place::<G>(cpu, addr.wrapping_add(offset), Access::Write)?;

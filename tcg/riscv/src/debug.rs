@@ -106,6 +106,11 @@ fn has_csr(hart: &mut Hart, number: u16) -> bool {
     table::find(number).is_some() && csrs(hart).binary_search(&number).is_ok()
 }
 
+/// Whether the register of this number is a CSR that user mode may have: bits 9 and 8 of a CSR's number are the lowest privilege.
+pub fn is_of_user_mode(hart: &Hart, number: u32) -> bool {
+    matches!(Numbers::of(hart).place(number), Some(Place::Csr(n)) if n >> 8 & 3 == 0)
+}
+
 impl Debuggable for Riscv {
     const ARCHITECTURE: &'static str = "riscv:rv64";
 

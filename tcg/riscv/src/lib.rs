@@ -5,7 +5,7 @@
 
 pub mod cpu;
 pub mod csr;
-mod debug;
+pub mod debug;
 pub mod decode;
 pub mod features;
 mod guest;

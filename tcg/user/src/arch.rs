@@ -2,7 +2,8 @@
 //! programs see.
 
 use crate::syscall::Row;
-use tcg_core::guest::{Guest, Trap};
+use tcg_core::debug::{Debuggable, Feature};
+use tcg_core::guest::Trap;
 
 /// A function of the vDSO.
 pub struct VdsoFunction {
@@ -84,7 +85,7 @@ pub struct HandlerEntry {
 }
 
 /// A guest architecture that user mode runs.
-pub trait Arch: Guest {
+pub trait Arch: Debuggable {
     /// Names and layouts.
     const ABI: Abi;
 
@@ -127,6 +128,10 @@ pub trait Arch: Guest {
 
     /// The registers for a core file: `elf_gregset_t`, and notes for the others.
     fn core_registers(cpu: &mut Self::Cpu) -> (Vec<u8>, Vec<Note>);
+    /// The registers that a debugger of a program sees.
+    fn features(cpu: &mut Self::Cpu) -> Vec<Feature> {
+        <Self as Debuggable>::features(cpu)
+    }
     /// What `/proc/cpuinfo` says of a CPU, behind the line with its number.
     fn cpu_info(cpu: &Self::Cpu) -> String;
 

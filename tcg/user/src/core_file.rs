@@ -163,9 +163,7 @@ fn notes(process: &Process, crash: &Crash, mappings: &[Mapping]) -> Vec<u8> {
     }
     note(&mut to, "CORE", NT_PRPSINFO.0, &process_info(process));
     note(&mut to, "CORE", NT_SIGINFO.0, crash.info);
-    let auxv: Vec<u8> =
-        process.auxv.iter().flat_map(|(tag, value)| [*tag, *value]).flat_map(u64::to_le_bytes).collect();
-    note(&mut to, "CORE", NT_AUXV.0, &auxv);
+    note(&mut to, "CORE", NT_AUXV.0, &process.auxv_bytes());
     note(&mut to, "CORE", NT_FILE.0, &files(mappings));
     to
 }

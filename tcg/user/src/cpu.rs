@@ -5,8 +5,9 @@ use base::CpuLines;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use tcg_core::guest::{Registers, Trap};
-use tcg_core::run::{CodeCache, HostFault, Tiers, Vcpu, VcpuConfig, VcpuFetch};
+use tcg_core::debug::{self, Feature};
+use tcg_core::guest::{Point, Registers, Trap};
+use tcg_core::run::{CodeCache, HostFault, Left, Tiers, Vcpu, VcpuConfig, VcpuFetch};
 
 /// Instructions that [`Cpu::show`] lists.
 const SHOWN: usize = 5;
@@ -20,12 +21,16 @@ pub enum Stop {
     Call(u64, [u64; 6]),
     /// The program has to be given a signal: number, `si_code`, address.
     Fault(HostFault),
+    /// A debugger has to be told.
+    Debug(debug::Stop),
 }
 
 /// A vCPU.
 pub trait Cpu: Send {
     /// Runs the guest.
     fn run(&mut self) -> Stop;
+    /// Runs one instruction for a debugger.
+    fn step(&mut self) -> Stop;
     /// Names and layouts.
     fn abi(&self) -> &'static Abi;
     /// A vCPU in the same state, with wires of its own.
@@ -35,6 +40,8 @@ pub trait Cpu: Send {
     /// What to set for attention; lives as long as the CPU.
     fn request_word(&self) -> *const AtomicU32;
 
+    /// [`Arch::call`].
+    fn call(&self) -> (u64, [u64; 6]);
     /// [`Arch::finish_call`].
     fn finish_call(&mut self, result: u64);
     /// [`Arch::repeat_call`].
@@ -67,6 +74,17 @@ pub trait Cpu: Send {
     fn hwcap(&self) -> [u64; 2];
     /// [`Arch::probe`].
     fn probe(&self, key: i64) -> Option<u64>;
+
+    /// gdb's name of the architecture.
+    fn architecture(&self) -> &'static str;
+    /// [`Arch::features`].
+    fn features(&mut self) -> Vec<Feature>;
+    /// The value of a debugger's register, in the guest's byte order.
+    fn register(&mut self, number: u32) -> Option<Vec<u8>>;
+    /// Sets it; false where that is not possible.
+    fn set_register(&mut self, number: u32, value: &[u8]) -> bool;
+    /// Has a debugger's points be these.
+    fn set_points(&mut self, points: &[Point]);
 }
 
 /// A vCPU of architecture `A`.
@@ -83,15 +101,13 @@ impl<A: Arch> CpuOf<A> {
         Self { vcpu: Vcpu::new(cpu, Arc::new(CpuLines::default()), code, config), code: code.clone(), tiers }
     }
 
-    fn fault_at(&mut self, trap: Trap, fault: HostFault) -> Stop {
-        A::note_fault(self.vcpu.cpu_mut(), trap, fault.addr);
-        Stop::Fault(fault)
-    }
-}
-
-impl<A: Arch> Cpu for CpuOf<A> {
-    fn run(&mut self) -> Stop {
-        let Some(trap) = self.vcpu.run_process() else { return Stop::Attention };
+    /// What is to be done about what the vCPU came back for.
+    fn stop(&mut self, left: Left) -> Stop {
+        let trap = match left {
+            Left::Attention => return Stop::Attention,
+            Left::Debug(stop) => return Stop::Debug(stop),
+            Left::Trap(trap) => trap,
+        };
         let (pc, Trap { code, value }) = (self.pc(), trap);
         tracing::trace!(target: "int", pc, "Taking exception {code:#x} with value {value:#x} at {pc:#x}");
         match A::event(trap) {
@@ -109,6 +125,23 @@ impl<A: Arch> Cpu for CpuOf<A> {
         }
     }
 
+    fn fault_at(&mut self, trap: Trap, fault: HostFault) -> Stop {
+        A::note_fault(self.vcpu.cpu_mut(), trap, fault.addr);
+        Stop::Fault(fault)
+    }
+}
+
+impl<A: Arch> Cpu for CpuOf<A> {
+    fn run(&mut self) -> Stop {
+        let left = self.vcpu.run_process();
+        self.stop(left)
+    }
+
+    fn step(&mut self) -> Stop {
+        let left = self.vcpu.step_process();
+        self.stop(left)
+    }
+
     fn abi(&self) -> &'static Abi {
         const { &A::ABI }
     }
@@ -123,6 +156,10 @@ impl<A: Arch> Cpu for CpuOf<A> {
 
     fn request_word(&self) -> *const AtomicU32 {
         self.vcpu.handle().lines().request_word()
+    }
+
+    fn call(&self) -> (u64, [u64; 6]) {
+        A::call(self.vcpu.cpu())
     }
 
     fn finish_call(&mut self, result: u64) {
@@ -198,5 +235,25 @@ impl<A: Arch> Cpu for CpuOf<A> {
 
     fn probe(&self, key: i64) -> Option<u64> {
         A::probe(self.vcpu.cpu(), key)
+    }
+
+    fn architecture(&self) -> &'static str {
+        A::ARCHITECTURE
+    }
+
+    fn features(&mut self) -> Vec<Feature> {
+        <A as Arch>::features(self.vcpu.cpu_mut())
+    }
+
+    fn register(&mut self, number: u32) -> Option<Vec<u8>> {
+        A::register(self.vcpu.cpu_mut(), number)
+    }
+
+    fn set_register(&mut self, number: u32, value: &[u8]) -> bool {
+        A::set_register(self.vcpu.cpu_mut(), number, value)
+    }
+
+    fn set_points(&mut self, points: &[Point]) {
+        self.vcpu.set_points(points);
     }
 }

@@ -13,6 +13,7 @@ pub mod arch;
 mod core_file;
 mod cpu;
 mod crash;
+pub mod debug;
 mod load;
 mod memory;
 mod process;
@@ -30,5 +31,6 @@ mod vdso;
 
 pub use load::{Kind, LoadError, kind};
 pub use process::{Config, OWN_FILE, StartError, run};
+pub use reserved::{give_up, reserve};
 pub use strace::open_log;
 pub use syscall::HIDDEN;

@@ -2,6 +2,7 @@
 
 use crate::arch::Arch;
 use crate::cpu::{Cpu, CpuOf};
+use crate::debug::{Attach, Debug, Why};
 use crate::load::{self, LoadError};
 use crate::memory::{Backing, Memory};
 use crate::reserved::reserve;
@@ -103,6 +104,8 @@ pub struct Process {
     pub exe: PathBuf,
     /// The auxiliary vector.
     pub auxv: Vec<(u64, u64)>,
+    /// What was added to the addresses in its file.
+    pub bias: u64,
     /// Where the stack of the first thread is.
     pub stack: Range<u64>,
     /// Where the vDSO is.
@@ -122,6 +125,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// The auxiliary vector, as the program finds it.
+    pub fn auxv_bytes(&self) -> Vec<u8> {
+        self.auxv.iter().flat_map(|(tag, value)| [*tag, *value]).flat_map(u64::to_le_bytes).collect()
+    }
+
     /// The strings of the arguments, each with its end.
     pub fn arguments(&self) -> Vec<u8> {
         self.strings(&self.args)
@@ -149,8 +157,8 @@ pub fn random() -> [u8; 16] {
     bytes
 }
 
-/// Runs a program for architecture `A`; comes back only if it does not start.
-pub fn run<A: Arch>(config: Config) -> Result<std::convert::Infallible, StartError> {
+/// Runs a program for architecture `A`, under a debugger if `attach` makes one; comes back only if it does not start.
+pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::convert::Infallible, StartError> {
     host::restore_inherited();
     let emulator = own_file();
     let memory = Memory::new(config.reserved, config.code.clone())
@@ -191,6 +199,7 @@ pub fn run<A: Arch>(config: Config) -> Result<std::convert::Infallible, StartErr
         memory,
         sysroot,
         exe,
+        bias: program.image.bias,
         auxv: stack.auxv,
         stack: stack.range,
         vdso: at..at + len.next_multiple_of(PAGE_SIZE),
@@ -202,8 +211,15 @@ pub fn run<A: Arch>(config: Config) -> Result<std::convert::Infallible, StartErr
         emulator,
         config,
     });
-    let mut thread = Thread::new(process, Box::new(cpu), Arc::new(Actions::inherited()));
+    let debug = attach.as_ref().map(|_| Debug::new());
+    let mut thread = Thread::new(process.clone(), Box::new(cpu), Arc::new(Actions::inherited()));
+    thread.debug = debug.clone();
     thread.enter(host::mask());
+    if let (Some(debug), Some(attach)) = (debug, attach) {
+        debug.begin(&process, thread.actions.clone(), attach).map_err(host_error("wait for a debugger"))?;
+        thread.tell(Why::Start);
+    }
+    drop(process);
     let status = thread.run();
     crate::thread::end_host_thread(status)
 }

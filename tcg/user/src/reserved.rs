@@ -8,13 +8,33 @@ use std::sync::atomic::{AtomicI32, Ordering};
 /// Where they begin, if the limits allow so many.
 const HIGH: u64 = 1000;
 /// Room for them below the limit.
-const ROOM: usize = 4;
+const ROOM: usize = 8;
 
 /// Those there are; 0 for none.
 static RESERVED: [AtomicI32; ROOM] = [const { AtomicI32::new(0) }; ROOM];
 
 /// Moves `file` to a descriptor that is the emulator's.
 pub fn reserve(file: &File) -> io::Result<File> {
+    let file = out_of_the_way(file)?;
+    let fd = file.as_raw_fd();
+    let free = |slot: &AtomicI32| slot.compare_exchange(0, fd, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+    if !RESERVED.iter().any(free) {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    Ok(file)
+}
+
+/// Gives a descriptor of the emulator's up, and closes it.
+pub fn give_up(file: File) {
+    let fd = file.as_raw_fd();
+    for slot in &RESERVED {
+        // Of those there are at most one is it.
+        let _ = slot.compare_exchange(fd, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+/// A high descriptor for `file`, which no guest is given by chance.
+pub fn out_of_the_way(file: &File) -> io::Result<File> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: writes the local structure.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
@@ -24,10 +44,6 @@ pub fn reserve(file: &File) -> io::Result<File> {
         -1 => return Err(io::Error::last_os_error()),
         fd => fd,
     };
-    let free = |slot: &AtomicI32| slot.compare_exchange(0, fd, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-    if !RESERVED.iter().any(free) {
-        return Err(io::ErrorKind::OutOfMemory.into());
-    }
     // SAFETY: it was made just now, and nobody else has it.
     Ok(unsafe { File::from_raw_fd(fd) })
 }

@@ -1,6 +1,7 @@
 //! A thread of the guest: a host thread that runs a CPU, makes its system calls and gives it signals.
 
 use crate::cpu::{Cpu, Stop};
+use crate::debug::{Debug, End, Forked, Motion, Why};
 use crate::process::Process;
 use crate::signal::host::{self, Caught};
 use crate::signal::{Actions, AltStack, Interrupted};
@@ -29,6 +30,10 @@ pub struct Thread {
     pub clear_tid: u64,
     /// Set when the thread is to end.
     pub ends: Option<i32>,
+    /// A debugger of the process.
+    pub debug: Option<Arc<Debug>>,
+    /// What a debugger is to hear of the process that was made just now.
+    pub forked: Option<Forked>,
     /// It shares memory with its parent, which waits for it: no process of its own yet.
     pub is_vfork: bool,
 }
@@ -48,6 +53,8 @@ impl Thread {
             interrupted: None,
             clear_tid: 0,
             ends: None,
+            debug: None,
+            forked: None,
             is_vfork: false,
         }
     }
@@ -57,14 +64,25 @@ impl Thread {
         self.caught.use_here();
         self.mask = mask;
         host::set_mask(mask);
+        self.join_debug();
     }
 
     /// Runs to the end of the thread; its status.
     pub fn run(&mut self) -> i32 {
         loop {
-            match self.cpu.run() {
+            let stop = match self.stand() {
+                Motion::Step(_) => self.cpu.step(),
+                _ => self.cpu.run(),
+            };
+            match stop {
                 Stop::Attention => {}
                 Stop::Call(number, args) => self.system_call(number, args),
+                // A step that the loop's end tells of.
+                Stop::Debug(tcg_core::debug::Stop::Step) => {}
+                Stop::Debug(stop) => {
+                    self.tell(Why::Point(stop));
+                    continue;
+                }
                 Stop::Fault(fault) => {
                     self.fault(fault);
                     if !self.caught.is_waiting(self.mask) {
@@ -76,20 +94,34 @@ impl Thread {
                 self.deliver();
             }
             if let Some(status) = self.ends {
-                self.leave();
+                self.leave(status);
                 return status;
             }
+            self.tell_step();
         }
     }
 
     /// What others wait for when a thread ends.
-    fn leave(&mut self) {
+    fn leave(&mut self, status: i32) {
         host::block_all();
+        if self.part_debug() {
+            // The watcher would keep the process alive.
+            self.tell_end(End::Exited(status));
+            end_process(status);
+        }
         if self.clear_tid != 0 && self.process.memory.write(self.clear_tid, 0u32).is_ok() {
             let wake = [self.clear_tid, libc::FUTEX_WAKE as u64, i32::MAX as u64, 0, 0, 0];
             // SAFETY: wakes whoever waits at the guest's address.
             unsafe { sys::call(libc::SYS_futex, wake) };
         }
+    }
+}
+
+/// Ends the process with all its threads.
+pub fn end_process(status: i32) -> ! {
+    loop {
+        // SAFETY: ends the process, as the guest wants; nothing of the emulator needs an orderly end.
+        unsafe { sys::call(libc::SYS_exit_group, [status as u64, 0, 0, 0, 0, 0]) };
     }
 }
 

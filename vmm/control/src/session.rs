@@ -73,8 +73,7 @@ pub struct Outlet {
 const RETRY: Duration = Duration::from_millis(200);
 
 impl Outlet {
-    /// An outlet that a test reads.
-    #[doc(hidden)]
+    /// An outlet to a line that takes all it is given.
     pub fn to(backend: Arc<dyn CharBackend>) -> Self {
         Self { backend, gate: Arc::default() }
     }

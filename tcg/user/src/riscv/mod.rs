@@ -11,6 +11,7 @@ use base::{CpuLines, TimeBase};
 use object::elf::NT_PRFPREG;
 use std::sync::Arc;
 use tcg_core::cpu::CpuHeader;
+use tcg_core::debug::{Debuggable, Feature};
 use tcg_core::guest::Trap;
 use tcg_core::run::collect_flags;
 use tcg_riscv::Riscv;
@@ -216,6 +217,15 @@ impl Arch for Riscv {
         }
         frame.truncate(INTEGER_REGS);
         (frame, notes)
+    }
+
+    fn features(hart: &mut Hart) -> Vec<Feature> {
+        let mut features = <Self as Debuggable>::features(hart);
+        // Of the CSRs those that user mode has.
+        for feature in features.iter_mut().filter(|feature| feature.name == "org.gnu.gdb.riscv.csr") {
+            feature.registers.retain(|register| tcg_riscv::debug::is_of_user_mode(hart, register.number));
+        }
+        features
     }
 
     fn cpu_info(cpu: &Hart) -> String {

@@ -6,6 +6,7 @@ use super::{
     host,
 };
 use crate::arch::HandlerEntry;
+use crate::debug::End;
 use crate::memory::Result;
 use crate::sys;
 use crate::thread::Thread;
@@ -36,7 +37,7 @@ impl Thread {
             if let Some((signal, info)) = next {
                 if mask & bit(signal) != 0 {
                     self.wait_in_kernel(signal, &info);
-                } else {
+                } else if let Some(signal) = self.ask_signal(signal, &info) {
                     self.give(signal, info);
                 }
                 continue;
@@ -73,6 +74,7 @@ impl Thread {
     }
 
     fn force(&mut self, signal: i32, info: Info) {
+        let Some(signal) = self.ask_signal(signal, &info) else { return };
         let action = self.actions.get(signal);
         if action.handler <= IGNORE || self.mask & bit(signal) != 0 {
             self.process.strace.signal(signal, &info);
@@ -160,6 +162,7 @@ impl Thread {
     pub fn die(&mut self, signal: i32, info: &Info) -> ! {
         host::block_all();
         self.tell_crash(signal, info);
+        self.tell_end(End::Killed(signal));
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: reads the local structure. No dump by the kernel: it would be one of the emulator.
         unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };

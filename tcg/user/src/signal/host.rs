@@ -1,10 +1,11 @@
 //! The host's side of signals: handlers, masks, and what a handler may touch.
 
 use super::{Action, FAULTS, Info, allowed_mask, bit, host_action};
+use crate::debug::LEAVE_CALL;
 use crate::sys;
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
-use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// `struct sigaction` of the host's kernel.
 #[derive(Clone, Copy)]
@@ -50,6 +51,19 @@ impl KernelAction {
 /// Whether the host ignores `signal`.
 pub fn is_ignored(signal: i32) -> bool {
     KernelAction::get(signal).handler == super::IGNORE
+}
+
+/// Every signal is to be caught that would do something: a debugger wants to see it first.
+static CATCH_ALL: AtomicBool = AtomicBool::new(false);
+
+/// Has all signals be caught that would do something, for a debugger to see them first, or no longer.
+pub fn catch_all(all: bool) {
+    CATCH_ALL.store(all, Ordering::Relaxed);
+}
+
+/// Whether that is so.
+pub fn catches_all() -> bool {
+    CATCH_ALL.load(Ordering::Relaxed)
 }
 
 /// Has the host do what `action` needs.
@@ -106,6 +120,11 @@ pub fn block_all() -> u64 {
     change_mask(libc::SIG_SETMASK, !FAULTS)
 }
 
+/// Blocks everything; gives the mask before.
+pub fn mask_all() -> u64 {
+    change_mask(libc::SIG_SETMASK, u64::MAX)
+}
+
 /// The thread's mask.
 pub fn mask() -> u64 {
     allowed_mask(change_mask(libc::SIG_BLOCK, 0))
@@ -118,6 +137,8 @@ pub struct Caught {
     info: UnsafeCell<Info>,
     /// Fault signals that somebody sent, which the host cannot block.
     sent: AtomicU64,
+    /// The thread was told to leave a call.
+    leave: AtomicBool,
     /// Takes the thread's CPU out of guest code.
     request: AtomicPtr<AtomicU32>,
 }
@@ -133,6 +154,7 @@ impl Caught {
             signal: AtomicU32::new(0),
             info: UnsafeCell::new([0; 128]),
             sent: AtomicU64::new(0),
+            leave: AtomicBool::new(false),
             request: AtomicPtr::new(request.cast_mut()),
         })
     }
@@ -180,6 +202,11 @@ impl Caught {
         self.sent.fetch_or(bit(signal), Ordering::Relaxed);
     }
 
+    /// Whether the thread was told to leave the call that it has just left.
+    pub fn take_leave(&self) -> bool {
+        self.leave.swap(false, Ordering::Relaxed)
+    }
+
     /// Fault signals that wait.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
@@ -213,7 +240,9 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut libc
     let Some(caught) = (unsafe { CAUGHT.get().as_ref() }) else { return };
     // SAFETY: the kernel gives the handler a context to change.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-    if fault {
+    if fault && code == LEAVE_CALL {
+        caught.leave.store(true, Ordering::Relaxed);
+    } else if fault {
         caught.sent.fetch_or(bit(signal), Ordering::Relaxed);
     } else {
         // SAFETY: as in `take`: all other signals are blocked from now on, so nobody reads or writes it meanwhile.

@@ -116,6 +116,16 @@ impl Actions {
         std::mem::replace(&mut actions[signal as usize], action)
     }
 
+    /// Has the host do what they need now.
+    pub fn refresh(&self) {
+        let actions = self.lock();
+        for (signal, action) in (1..).zip(&actions[1..]) {
+            if bit(signal) & NEVER == 0 {
+                host::set_action(signal, action);
+            }
+        }
+    }
+
     /// Keeps everybody else out while `f` runs.
     pub fn alone<T>(&self, f: impl FnOnce() -> T) -> T {
         let _actions = self.lock();
@@ -166,11 +176,20 @@ pub fn info_code(info: &Info) -> i32 {
     i32::from_le_bytes([info[8], info[9], info[10], info[11]])
 }
 
+/// Whether the emulator has to see a signal that is left to the default.
+fn is_caught_by_default(signal: i32) -> bool {
+    match by_default(signal) {
+        ByDefault::Core => true,
+        ByDefault::Stop | ByDefault::End => host::catches_all(),
+        ByDefault::Ignore => false,
+    }
+}
+
 /// What the host is to do on `signal`.
 fn host_action(signal: i32, action: &Action) -> KernelAction {
     let keep = libc::SA_NOCLDSTOP as u64 | libc::SA_NOCLDWAIT as u64;
     let catch = action.handler > IGNORE
-        || action.handler == DEFAULT && by_default(signal) == ByDefault::Core
+        || action.handler == DEFAULT && is_caught_by_default(signal)
         || bit(signal) & FAULTS != 0;
     match catch {
         true => KernelAction::catch(action.flags & keep),

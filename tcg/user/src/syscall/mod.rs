@@ -11,7 +11,7 @@ mod memory;
 mod net;
 mod path;
 mod poll;
-mod proc_self;
+pub mod proc_self;
 mod process;
 pub mod riscv;
 mod signal;
@@ -148,6 +148,13 @@ impl Thread {
             self.process.told.missing(number, "");
             return self.cpu.finish_call(-i64::from(libc::ENOSYS) as u64);
         };
+        let before = self.cpu.pc();
+        self.tell_call(number, true);
+        if self.cpu.pc() != before {
+            // A debugger has it do something else.
+            return;
+        }
+        let (_, args) = if self.debug.is_some() { self.cpu.call() } else { (number, args) };
         self.process.strace.enter(&self.process.memory, row, &args);
         let done = self.perform(row, args);
         self.process.strace.leave(row, &done);
@@ -155,8 +162,9 @@ impl Thread {
             Ok(value) => value,
             Err(JUMPED) => return,
             Err(errno) => {
-                let cut_short =
-                    errno == ERESTARTSYS || errno == libc::EINTR && self.caught.is_waiting(self.mask);
+                let told = self.caught.take_leave();
+                let cut_short = errno == ERESTARTSYS
+                    || errno == libc::EINTR && (told || self.caught.is_waiting(self.mask));
                 if cut_short {
                     self.interrupted = Some(Interrupted { first: args[0], restarts: row.restarts });
                 }
@@ -164,6 +172,8 @@ impl Thread {
             }
         };
         self.cpu.finish_call(value);
+        self.tell_fork();
+        self.tell_call(number, false);
     }
 
     fn perform(&mut self, row: &Row, mut args: [u64; 6]) -> Result<u64> {
@@ -202,9 +212,11 @@ impl Thread {
 
     /// Makes host call `nr`, unless a signal is on its way.
     pub fn host_call(&mut self, nr: i64, args: [u64; 6]) -> Result<u64> {
-        // SAFETY: the rows name calls whose effects on memory are inside what the guest names, which is its own: every
-        // pointer was checked. What they do to the process is what the guest may do to it.
-        let done = result(unsafe { sys::interruptible(self.caught.word(), nr, args) });
+        let done = self.in_call(|thread| {
+            // SAFETY: the rows name calls whose effects on memory are inside what the guest names, which is its own: every
+            // pointer was checked. What they do to the process is what the guest may do to it.
+            result(unsafe { sys::interruptible(thread.caught.word(), nr, args) })
+        });
         if done == Err(libc::EFAULT) {
             // Perhaps only because code is watched, or was.
             let all = self.process.memory.space().range();

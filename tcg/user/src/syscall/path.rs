@@ -84,7 +84,7 @@ fn openat2_call(thread: &mut Thread, mut args: [u64; 6]) -> Result<u64> {
 }
 
 fn readlinkat_call(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
-    if let Some(text) = name(thread, args[1]).and_then(|name| proc_self::link(thread, &name)) {
+    if let Some(text) = name(thread, args[1]).and_then(|name| proc_self::link(&thread.process, &name)) {
         let len = text.len().min(args[3] as usize);
         if len == 0 {
             return Err(EINVAL);

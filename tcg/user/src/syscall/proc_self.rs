@@ -10,7 +10,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
-/// The part after `/proc/PID/` of a name that means this process.
+/// The part after `/proc/PID/` or `/proc/PID/task/TID/` of a name that means this process.
 fn own_file(name: &CStr) -> Option<&str> {
     let name = name.to_str().ok()?.strip_prefix("/proc/")?;
     let (who, file) = name.split_once('/')?;
@@ -18,12 +18,26 @@ fn own_file(name: &CStr) -> Option<&str> {
         "self" | "thread-self" => true,
         number => number.parse() == Ok(sys::getpid()),
     };
-    own.then_some(file)
+    let of_thread = file.strip_prefix("task/").and_then(|rest| rest.split_once('/'));
+    own.then_some(of_thread.map_or(file, |(_, file)| file))
 }
 
 /// What the link `name` leads to, if it is one of the guest's.
-pub fn link(thread: &Thread, name: &CStr) -> Option<Vec<u8>> {
-    (own_file(name)? == "exe").then(|| thread.process.exe.as_os_str().as_bytes().to_vec())
+pub fn link(process: &Process, name: &CStr) -> Option<Vec<u8>> {
+    (own_file(name)? == "exe").then(|| process.exe.as_os_str().as_bytes().to_vec())
+}
+
+/// What is in the file `name`, if that tells of the process.
+pub fn contents(process: &Process, name: &CStr) -> Option<Vec<u8>> {
+    Some(match own_file(name)? {
+        "maps" => maps(process, false).into_bytes(),
+        "smaps" => maps(process, true).into_bytes(),
+        "auxv" => process.auxv_bytes(),
+        "cmdline" => process.arguments(),
+        "environ" => process.strings(&process.env),
+        "stat" => stat(process)?,
+        _ => return None,
+    })
 }
 
 /// Opens `name`, if its contents are the guest's.
@@ -31,19 +45,10 @@ pub fn open(thread: &mut Thread, name: &CStr, flags: u64) -> Option<Result<u64>>
     if name.to_bytes() == b"/proc/cpuinfo" {
         return Some(file_of(&cpu_info(thread), flags));
     }
-    let contents = match own_file(name)? {
-        "exe" => return Some(open_exe(thread, flags)),
-        "maps" => maps(&thread.process, false).into_bytes(),
-        "smaps" => maps(&thread.process, true).into_bytes(),
-        "auxv" => {
-            let words = thread.process.auxv.iter().flat_map(|(tag, value)| [*tag, *value]);
-            words.flat_map(u64::to_le_bytes).collect()
-        }
-        "cmdline" => thread.process.arguments(),
-        "environ" => thread.process.strings(&thread.process.env),
-        "stat" => stat(thread)?,
-        _ => return None,
-    };
+    if own_file(name)? == "exe" {
+        return Some(open_exe(thread, flags));
+    }
+    let contents = contents(&thread.process, name)?;
     Some(file_of(&contents, flags))
 }
 
@@ -67,13 +72,13 @@ fn file_of(contents: &[u8], flags: u64) -> Result<u64> {
 }
 
 /// `stat`: with the guest's stack, and without the emulator's addresses.
-fn stat(thread: &Thread) -> Option<Vec<u8>> {
+fn stat(process: &Process) -> Option<Vec<u8>> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
     let (head, tail) = text.rsplit_once(") ")?;
     let mut fields: Vec<String> = tail.trim_end().split(' ').map(String::from).collect();
     // Field 3 of the manual page is the first here.
     if let Some(field) = fields.get_mut(28 - 3) {
-        *field = thread.process.stack.end.to_string();
+        *field = process.stack.end.to_string();
     }
     Some(format!("{head}) {}\n", fields.join(" ")).into_bytes())
 }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
 
+use control::gdb::process;
 use tcg_aarch64::Aarch64;
 use tcg_core::run::VcpuConfig;
 use tcg_riscv::Riscv;
@@ -53,8 +54,8 @@ fn arch_of_file(path: &Path, depth: usize) -> Result<UserArch, String> {
 
 fn run<A: Arch>(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
     let request = options::parse(A::NAME, words, std::env::vars_os().collect());
-    let (mut config, logged) = match request {
-        Ok(Request::Run(config, logged)) => (config, logged),
+    let (mut config, logged, gdb) = match request {
+        Ok(Request::Run(config, logged, gdb)) => (config, logged, gdb),
         Ok(Request::Help) => return print(&usage::<A>(program)),
         Ok(Request::Version) => return print(&version(program)),
         Ok(Request::CpuHelp) => return print(&A::cpu_help()),
@@ -75,7 +76,14 @@ fn run<A: Arch>(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 
         return USAGE;
     }
     config.tiers = vcpu.tiers;
-    let Err(fault) = tcg_user::run::<A>(*config);
+    let attach = match gdb.map(|gdb| process::listen(&gdb.address, gdb.suspends)).transpose() {
+        Ok(attach) => attach,
+        Err(fault) => {
+            eprintln!("{program}: -g: cannot listen for gdb there: {fault}");
+            return USAGE;
+        }
+    };
+    let Err(fault) = tcg_user::run::<A>(*config, attach);
     eprintln!("{program}: {fault}");
     fault.status()
 }

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use control::gdb::process::Address;
 use tcg_core::run::{CodeConfig, Tiers};
 use tcg_user::{Config, HIDDEN, OWN_FILE};
 
@@ -16,8 +17,8 @@ use crate::options::value;
 /// What a command line asks for.
 #[derive(Debug)]
 pub enum Request {
-    /// Run a program, and log.
-    Run(Box<Config>, LogOptions),
+    /// Run a program, log, and let gdb look.
+    Run(Box<Config>, LogOptions, Option<Gdb>),
     /// Print the help.
     Help,
     /// Print the version.
@@ -26,6 +27,15 @@ pub enum Request {
     CpuHelp,
     /// Print the items of `-d`.
     LogHelp,
+}
+
+/// `-g`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gdb {
+    /// Where gdb connects.
+    pub address: Address,
+    /// The program waits for it.
+    pub suspends: bool,
 }
 
 /// Bytes of stack when nothing is said.
@@ -41,6 +51,7 @@ struct Collected {
     config: Config,
     log: LogOptions,
     argv0: Option<OsString>,
+    gdb: Option<Gdb>,
     ends: Option<Request>,
 }
 
@@ -72,7 +83,7 @@ pub fn parse(
         tiers: Tiers::default(),
         code: CodeConfig::default(),
     };
-    let mut collected = Collected { config, log: LogOptions::default(), argv0: None, ends: None };
+    let mut collected = Collected { config, log: LogOptions::default(), argv0: None, gdb: None, ends: None };
     for row in ROWS.iter().filter(|row| !row.variable.is_empty()) {
         if let Some((_, value)) = env.iter().find(|(name, _)| name.as_os_str() == row.variable) {
             let text = value.to_string_lossy();
@@ -101,12 +112,12 @@ pub fn parse(
         let origin = format!("{text} {}", argument.to_string_lossy());
         collected.set(row, &argument).map_err(|fault| fault.at(origin.trim_end()))?;
     };
-    let Collected { mut config, log, argv0, .. } = collected;
+    let Collected { mut config, log, argv0, gdb, .. } = collected;
     config.log = log.path();
     config.args.push(argv0.unwrap_or_else(|| program.clone()));
     config.args.extend(words);
     config.program = program.into();
-    Ok(Request::Run(Box::new(config), log))
+    Ok(Request::Run(Box::new(config), log, gdb))
 }
 
 /// The name in `-name` and `--name`; `None`: the word is the program.
@@ -124,6 +135,35 @@ fn unknown(name: &str) -> Fault {
     }
 }
 
+/// `PORT[,suspend=n]` or `PATH[,suspend=n]`; `%d` in a path is the process' number.
+fn gdb(text: &str) -> Result<Gdb, Fault> {
+    let mut parts = text.split(',');
+    let place = parts.next().unwrap_or_default();
+    let mut suspends = true;
+    for part in parts {
+        suspends = match part {
+            "suspend=y" | "suspend=yes" | "suspend=on" => true,
+            "suspend=n" | "suspend=no" | "suspend=off" => false,
+            _ => {
+                return Err(Fault::new(format!(
+                    "'{part}': behind the place there can be suspend=y or suspend=n"
+                )));
+            }
+        };
+    }
+    let address = match place.parse::<u64>() {
+        Ok(port) => Address::Port(
+            u16::try_from(port)
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(|| Fault::new("expects a port from 1 to 65535"))?,
+        ),
+        Err(_) if place.is_empty() => return Err(Fault::new("expects a TCP port or the path of a socket")),
+        Err(_) => Address::Path(place.replace("%d", &std::process::id().to_string()).into()),
+    };
+    Ok(Gdb { address, suspends })
+}
+
 /// A size of memory: a number, with suffix `k`, `M` or `G`.
 fn size(text: &str) -> Result<u64, Fault> {
     value::size(text, 1)
@@ -137,6 +177,7 @@ impl Collected {
         match opt {
             Opt::Help => self.ends = Some(Request::Help),
             Opt::Version => self.ends = Some(Request::Version),
+            Opt::Gdb => self.gdb = Some(gdb(text?)?),
             Opt::Prefix => config.sysroot = Some(argument.into()),
             Opt::Stack => config.stack_size = size(text?)?.max(64 << 10),
             Opt::Cpu if matches!(text, Ok("help" | "?")) => self.ends = Some(Request::CpuHelp),

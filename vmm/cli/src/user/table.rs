@@ -5,6 +5,7 @@
 pub enum Opt {
     Help,
     Version,
+    Gdb,
     Prefix,
     Stack,
     Cpu,
@@ -55,7 +56,13 @@ const fn later(name: &'static str, argument: &'static str, variable: &'static st
 pub static ROWS: &[Row] = &[
     row("h", "", "", Opt::Help, "print this help"),
     row("help", "", "", Opt::Help, ""),
-    later("g", "port", "QEMU_GDB"),
+    row(
+        "g",
+        "port|path",
+        "QEMU_GDB",
+        Opt::Gdb,
+        "wait for gdb at TCP port or at a socket; ',suspend=n' does not wait",
+    ),
     row("L", "path", "QEMU_LD_PREFIX", Opt::Prefix, "look for the guest's files under 'path' first"),
     row("s", "size", "QEMU_STACK_SIZE", Opt::Stack, "size of the stack in bytes, or with suffix k or M"),
     row("cpu", "model", "QEMU_CPU", Opt::Cpu, "select the CPU ('help' lists them)"),

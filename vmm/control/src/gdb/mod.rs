@@ -11,13 +11,14 @@
 mod description;
 pub mod packet;
 mod points;
+pub mod process;
 mod query;
 mod resume;
 mod system;
 mod target;
 
 pub use system::System;
-pub use target::{Target, Thread};
+pub use target::{Order, Orders, Target, Thread};
 
 use crate::session::{Outlet, Protocol};
 use engine::memory::Space;
@@ -43,7 +44,7 @@ const SIGTRAP: u8 = 5;
 const SIGABRT: u8 = 6;
 
 /// What a packet is answered with.
-pub(crate) enum Answer {
+pub enum Answer {
     /// This packet.
     Reply(String),
     /// These bytes in a packet.
@@ -76,6 +77,8 @@ pub struct Server<T: Target> {
     attached: bool,
     /// The client was told that the target runs, and waits to hear that it stopped.
     waiting: bool,
+    /// Packets are not acknowledged.
+    no_ack: bool,
     /// Thread ids carry the process.
     multiprocess: bool,
     /// The thread that registers and memory are of.
@@ -100,6 +103,7 @@ impl<T: Target> Server<T> {
             last: Vec::new(),
             attached: false,
             waiting: false,
+            no_ack: false,
             multiprocess: false,
             general: first,
             moved: first,
@@ -135,6 +139,19 @@ impl<T: Target> Server<T> {
             text += &format!("{kind}:{addr:016x};");
         }
         text
+    }
+
+    /// Tells that `thread` has stopped, by `signal` or at `watch`.
+    fn stopped(&mut self, thread: Thread, signal: u8, watch: Option<(u64, WatchKind)>, out: &Outlet) {
+        let text = self.stop_reply(signal, thread, watch);
+        self.tell(thread, &text, out);
+    }
+
+    /// Tells that `thread` has stopped, as `text` says.
+    fn tell(&mut self, thread: Thread, text: &str, out: &Outlet) {
+        (self.general, self.moved) = (thread, thread);
+        self.waiting = false;
+        self.send(text.as_bytes(), out);
     }
 
     fn packet(&mut self, payload: &[u8], out: &Outlet) {
@@ -176,16 +193,18 @@ impl<T: Target> Server<T> {
             'c' | 'C' | 's' | 'S' => self.move_on(letter, rest),
             'v' => self.v_packet(text, out),
             'q' | 'Q' => self.query(text, out),
-            'D' => {
-                self.leave();
-                reply("OK")
-            }
+            'D' => self.detach(rest),
             'k' => {
                 self.target.kill();
                 Answer::Later
             }
-            _ => reply(""),
+            _ => self.others(text),
         }
+    }
+
+    /// A packet that only this kind of target may know.
+    fn others(&mut self, text: &str) -> Answer {
+        self.target.packet(text).unwrap_or(reply(""))
     }
 
     fn v_packet(&mut self, text: &str, out: &Outlet) -> Answer {
@@ -193,7 +212,7 @@ impl<T: Target> Server<T> {
             return self.v_cont(actions);
         }
         if text == "vCont?" {
-            return reply("vCont;c;C;s;S");
+            return reply(T::MOTIONS);
         }
         if let Some(process) = text.strip_prefix("vAttach;") {
             let wanted = number(process).map(|(n, _)| n);
@@ -211,7 +230,7 @@ impl<T: Target> Server<T> {
             self.target.kill();
             return Answer::Later;
         }
-        reply("")
+        self.others(text)
     }
 
     /// The thread that `text` names; 0 and -1 stand for any.
@@ -323,6 +342,16 @@ impl<T: Target> Server<T> {
         }
     }
 
+    /// `D`, `D;PROCESS`: the client leaves.
+    fn detach(&mut self, text: &str) -> Answer {
+        let process = text.strip_prefix(';').and_then(number).and_then(|(n, _)| u32::try_from(n).ok());
+        if process.is_some_and(|process| self.target.part_from(process)) {
+            return reply("OK");
+        }
+        self.leave();
+        reply("OK")
+    }
+
     /// The client goes, and the target runs on.
     fn leave(&mut self) {
         self.points.clear();
@@ -346,6 +375,7 @@ impl<T: Target> Protocol for Server<T> {
         self.framer = Framer::default();
         self.waiting = false;
         self.multiprocess = false;
+        self.no_ack = false;
         self.attached = true;
         self.sstep = SSTEP_ALL;
         self.space = Space::Virtual;
@@ -367,9 +397,12 @@ impl<T: Target> Protocol for Server<T> {
                 None => {}
                 Some(Received::Interrupt) => self.target.interrupt(),
                 Some(Received::Again) => out.send(&self.last),
+                Some(Received::Damaged) if self.no_ack => {}
                 Some(Received::Damaged) => out.send(b"-"),
                 Some(Received::Packet(payload)) => {
-                    out.send(b"+");
+                    if !self.no_ack {
+                        out.send(b"+");
+                    }
                     if !self.attached {
                         // It has detached, and talks on: it is back.
                         self.attached = true;
@@ -398,11 +431,9 @@ impl<T: Target> Protocol for Server<T> {
                 if let Some((cpu, _)) = debug
                     && let Some(thread) = self.target.threads().get(cpu)
                 {
-                    (self.general, self.moved) = (*thread, *thread);
+                    self.moved = *thread;
                 }
-                self.waiting = false;
-                let text = self.stop_reply(signal, self.moved, watch);
-                self.send(text.as_bytes(), out);
+                self.stopped(self.moved, signal, watch, out);
             }
             Event::Ended(end) if self.attached => {
                 let status = match end {

@@ -14,13 +14,16 @@ impl<T: Target> Server<T> {
         };
         match name {
             "qSupported" => {
+                self.target.client(rest);
                 self.multiprocess = rest.split(';').any(|feature| feature == "multiprocess+");
-                reply(format!(
-                    "PacketSize={PACKET_SIZE:x};qXfer:features:read+;vContSupported+;multiprocess+"
-                ))
+                reply(format!("PacketSize={PACKET_SIZE:x};qXfer:features:read+;{}", T::SUPPORTED))
             }
             "qXfer" => self.transfer(rest),
-            "qAttached" => reply("1"),
+            "qAttached" => reply(T::ATTACHED),
+            "QStartNoAckMode" if T::SUPPORTED.contains("QStartNoAckMode+") => {
+                self.no_ack = true;
+                reply("OK")
+            }
             "qC" => reply(format!("QC{}", self.name(self.general))),
             "qfThreadInfo" => {
                 self.listing = self.target.threads();
@@ -53,7 +56,7 @@ impl<T: Target> Server<T> {
                 self.space = if mode == 0 { Space::Virtual } else { Space::Physical };
                 reply("OK")
             }
-            _ => reply(""),
+            _ => self.others(text),
         }
     }
 
@@ -67,11 +70,21 @@ impl<T: Target> Server<T> {
     /// `qXfer:OBJECT:read:ANNEX:OFFSET,LENGTH`.
     fn transfer(&mut self, text: &str) -> Answer {
         let parts: Vec<&str> = text.split(':').collect();
-        let ["features", "read", annex, range] = parts[..] else { return reply("") };
+        let [name, "read", annex, range] = parts[..] else { return reply("") };
         let Some((offset, len, "")) = super::range(range) else { return reply(EINVAL) };
-        let (architecture, features) = self.target.description();
-        let Some(file) = description::file(architecture, &features, annex) else { return reply("E00") };
-        let Some(rest) = usize::try_from(offset).ok().and_then(|offset| file.as_bytes().get(offset..)) else {
+        let found = if name == "features" {
+            let (architecture, features) = self.target.description();
+            let file = description::file(architecture, &features, annex);
+            Some(file.map(String::into_bytes).ok_or("E00"))
+        } else {
+            self.target.object(self.general, name, annex)
+        };
+        let file = match found {
+            None => return reply(""),
+            Some(Err(error)) => return reply(error),
+            Some(Ok(file)) => file,
+        };
+        let Some(rest) = usize::try_from(offset).ok().and_then(|offset| file.get(offset..)) else {
             return reply(EFAULT);
         };
         // Room for the letter, and for escapes of a byte each.

@@ -1,8 +1,9 @@
 //! Letting the target go on: `vCont`, and the older `c` and `s`.
 
 use super::packet::number;
-use super::{Answer, EFAULT, EINVAL, SSTEP_ENABLE, SSTEP_NOIRQ, SSTEP_NOTIMER, Server, Target, reply};
-use engine::{Motion, Plan};
+use super::{Answer, EFAULT, EINVAL, SSTEP_ENABLE, SSTEP_NOIRQ, SSTEP_NOTIMER};
+use super::{Order, Orders, Server, Target, reply};
+use engine::Motion;
 
 impl<T: Target> Server<T> {
     fn step(&self) -> Motion {
@@ -12,41 +13,68 @@ impl<T: Target> Server<T> {
         Motion::Step { interrupts: self.sstep & SSTEP_NOIRQ == 0 }
     }
 
+    /// One action of `vCont`: `c`, `CSIG`, `s`, `SSIG`, `rSTART,END`, `t`.
+    fn action(&self, action: &str) -> Option<Order> {
+        let letter = action.chars().next()?;
+        if !T::MOTIONS.split(';').any(|known| known.starts_with(letter)) {
+            return None;
+        }
+        let rest = &action[letter.len_utf8()..];
+        let motion = match letter {
+            'c' | 'C' => Motion::Run,
+            't' => Motion::Hold,
+            _ => self.step(),
+        };
+        let mut order = Order::from(motion);
+        match letter {
+            'C' | 'S' => order.signal = Some(number(rest).and_then(|(n, _)| u8::try_from(n).ok())?),
+            'r' => {
+                let (start, rest) = number(rest)?;
+                let (end, _) = number(rest.strip_prefix(',')?)?;
+                order.range = start..end;
+            }
+            _ => {}
+        }
+        Some(order)
+    }
+
     /// `vCont;ACTION[:THREAD];...`: a thread does what the first action that names it says.
     pub(super) fn v_cont(&mut self, text: &str) -> Answer {
         let threads = self.target.threads();
-        let mut motions = vec![None; threads.len()];
+        let mut orders = vec![None; threads.len()];
         for item in text.split(';').filter(|item| !item.is_empty()) {
-            let (action, thread) = item.split_once(':').unwrap_or((item, "-1"));
-            let motion = match action.chars().next() {
-                // A signal means nothing to a machine.
-                Some('c' | 'C') => Motion::Run,
-                Some('s' | 'S') => self.step(),
-                _ => return reply(""),
-            };
-            let all = matches!(thread, "-1" | "p-1" | "p-1.-1") || thread.ends_with(".-1");
-            let one = if all { None } else { self.thread(thread) };
+            let (action, named) = item.split_once(':').unwrap_or((item, "-1"));
+            let Some(order) = self.action(action) else { return reply("") };
+            let process = named.strip_prefix('p').and_then(number).map(|(n, _)| n);
+            let all = matches!(named, "-1" | "p-1" | "p-1.-1") || named.ends_with(".-1");
+            let one = if all { None } else { self.thread(named) };
             if !all && one.is_none() {
                 return reply(EINVAL);
             }
-            for (thread, slot) in threads.iter().zip(&mut motions) {
-                if (all || one == Some(*thread)) && slot.is_none() {
-                    *slot = Some(motion);
+            for (thread, slot) in threads.iter().zip(&mut orders) {
+                let meant = match one {
+                    Some(one) => one == *thread,
+                    None => process.is_none_or(|process| process == u64::from(thread.process)),
+                };
+                if meant && slot.is_none() {
+                    *slot = Some(order.clone());
                 }
             }
         }
-        if motions.iter().all(Option::is_none) {
+        if orders.iter().all(Option::is_none) {
             return reply(EINVAL);
         }
-        self.go(motions.into_iter().map(|motion| motion.unwrap_or(Motion::Hold)).collect())
+        self.go(orders.into_iter().map(|order| order.unwrap_or(Motion::Hold.into())).collect())
     }
 
     /// `c [addr]`, `C sig[;addr]`, `s [addr]`, `S sig[;addr]`.
     pub(super) fn move_on(&mut self, letter: char, rest: &str) -> Answer {
-        let addr = match letter {
-            'C' | 'S' => rest.split_once(';').map(|(_, addr)| addr),
-            _ => Some(rest).filter(|rest| !rest.is_empty()),
+        let with_signal = matches!(letter, 'C' | 'S');
+        let addr = match with_signal {
+            true => rest.split_once(';').map(|(_, addr)| addr),
+            false => Some(rest).filter(|rest| !rest.is_empty()),
         };
+        let signal = number(rest).and_then(|(n, _)| u8::try_from(n).ok()).filter(|_| with_signal);
         if let Some(addr) = addr {
             let Some((addr, "")) = number(addr) else { return reply(EINVAL) };
             let pc = self.pc_register();
@@ -59,12 +87,16 @@ impl<T: Target> Server<T> {
         let steps = matches!(letter, 's' | 'S');
         // A step is one thread's alone; otherwise all run.
         let threads = self.target.threads();
-        let motions = threads.iter().map(|thread| match (steps, *thread == self.moved) {
-            (false, _) => Motion::Run,
-            (true, true) => self.step(),
-            (true, false) => Motion::Hold,
+        let orders = threads.iter().map(|thread| {
+            let moved = *thread == self.moved;
+            let motion = match (steps, moved) {
+                (false, _) => Motion::Run,
+                (true, true) => self.step(),
+                (true, false) => Motion::Hold,
+            };
+            Order { signal: signal.filter(|_| moved), ..Order::from(motion) }
         });
-        self.go(motions.collect())
+        self.go(orders.collect())
     }
 
     fn pc_register(&mut self) -> Option<u32> {
@@ -73,12 +105,12 @@ impl<T: Target> Server<T> {
         all.into_iter().find(|register| register.name == "pc").map(|register| register.number)
     }
 
-    fn go(&mut self, motions: Vec<Motion>) -> Answer {
+    fn go(&mut self, threads: Vec<Order>) -> Answer {
         if let Some(points) = self.points.news() {
             self.target.set_points(points);
         }
-        let plan = Plan { motions, hold_time: self.sstep & SSTEP_NOTIMER != 0 };
-        if self.target.resume(plan) {
+        let orders = Orders { threads, hold_time: self.sstep & SSTEP_NOTIMER != 0 };
+        if self.target.resume(orders) {
             Answer::Later
         } else {
             reply(self.stop_reply(super::SIGQUIT, self.moved, None))

@@ -1,6 +1,6 @@
 //! A machine as gdb sees it: one process, whose threads are the vCPUs.
 
-use super::{Target, Thread};
+use super::{Orders, Target, Thread};
 use crate::context::Context;
 use crate::hmp;
 use engine::memory::{self, Space};
@@ -32,6 +32,10 @@ impl System {
 }
 
 impl Target for System {
+    const SUPPORTED: &'static str = "vContSupported+;multiprocess+";
+    const MOTIONS: &'static str = "vCont;c;C;s;S";
+    const ATTACHED: &'static str = "1";
+
     fn threads(&self) -> Vec<Thread> {
         (1..=self.context.facts.cpus).map(|thread| Thread { process: 1, thread }).collect()
     }
@@ -89,7 +93,10 @@ impl Target for System {
         self.context.power.pause();
     }
 
-    fn resume(&mut self, plan: Plan) -> bool {
+    fn resume(&mut self, orders: Orders) -> bool {
+        // A signal means nothing to a machine.
+        let motions = orders.threads.into_iter().map(|order| order.motion).collect();
+        let plan = Plan { motions, hold_time: orders.hold_time };
         let power = &self.context.power;
         let can = power.state().can_resume();
         if can {

@@ -1,7 +1,9 @@
 //! What the gdb server debugs.
 
+use super::Answer;
 use engine::memory::Space;
-use engine::{Feature, Plan, Point};
+use engine::{Feature, Motion, Point};
+use std::ops::Range;
 
 /// One thread of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,9 +14,44 @@ pub struct Thread {
     pub thread: u32,
 }
 
+/// How one thread goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// How it moves.
+    pub motion: Motion,
+    /// It steps on while it is in this range.
+    pub range: Range<u64>,
+    /// The signal that it gets, as gdb numbers it.
+    pub signal: Option<u8>,
+}
+
+impl From<Motion> for Order {
+    fn from(motion: Motion) -> Self {
+        Self { motion, range: 0..0, signal: None }
+    }
+}
+
+/// How the target goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    /// Of each thread, in the order of [`Target::threads`].
+    pub threads: Vec<Order>,
+    /// Time stands still while threads step and none runs.
+    pub hold_time: bool,
+}
+
 /// Something that gdb can be attached to. All but [`Target::interrupt`] is asked of a target that stands still.
 pub trait Target: Send + 'static {
-    /// Its threads; the order is that of the motions of a [`Plan`].
+    /// What `qSupported` is told beside what the server itself can do.
+    const SUPPORTED: &'static str;
+    /// What `vCont?` is told.
+    const MOTIONS: &'static str;
+    /// What `qAttached` is told: `1` where a client that ends lets the target run, `0` where it kills it.
+    const ATTACHED: &'static str;
+
+    /// The client has told what it can do.
+    fn client(&mut self, _features: &str) {}
+    /// Its threads.
     fn threads(&self) -> Vec<Thread>;
     /// What there is to say about a thread.
     fn about(&mut self, thread: Thread) -> String;
@@ -35,11 +72,28 @@ pub trait Target: Send + 'static {
     /// Has all threads stop soon.
     fn interrupt(&mut self);
     /// Lets the threads go on; false where they can not.
-    fn resume(&mut self, plan: Plan) -> bool;
+    fn resume(&mut self, orders: Orders) -> bool;
     /// Lets the threads go on without a debugger.
     fn detach(&mut self);
+    /// The client leaves process `process`, but not the target; false: that is the target.
+    fn part_from(&mut self, _process: u32) -> bool {
+        false
+    }
     /// Ends the target.
     fn kill(&mut self);
     /// Carries out a line for the monitor; gives what it prints, `None` where there is no monitor.
     fn monitor(&mut self, line: &str) -> Option<String>;
+    /// The object of `qXfer` that is called `name`; `None` where there is no such kind, an error where there is none.
+    fn object(
+        &mut self,
+        _thread: Thread,
+        _name: &str,
+        _annex: &str,
+    ) -> Option<Result<Vec<u8>, &'static str>> {
+        None
+    }
+    /// Answers a packet that only this kind of target knows.
+    fn packet(&mut self, _text: &str) -> Option<Answer> {
+        None
+    }
 }

@@ -1,5 +1,6 @@
 //! `clone` and `clone3`: threads, processes, and processes that borrow their parent's memory.
 
+use crate::debug::{ForkWait, Forked, Link};
 use crate::memory::{Memory, Result};
 use crate::signal::host as signals;
 use crate::sys;
@@ -99,7 +100,7 @@ fn make(thread: &mut Thread, request: Request) -> Result<u64> {
     signals::block_all();
     let done = if request.has(CLONE_THREAD) {
         if thread_flags == all_of_thread { new_thread(thread, request) } else { Err(EINVAL) }
-    } else if request.has(CLONE_VM) && request.has(CLONE_VFORK) {
+    } else if request.has(CLONE_VM) && request.has(CLONE_VFORK) && !thread.follows_forks() {
         borrow(thread, request)
     } else {
         fork(thread, request)
@@ -115,10 +116,12 @@ fn new_thread(thread: &mut Thread, request: Request) -> Result<u64> {
     let mut cpu = thread.cpu.copy();
     request.apply(&mut *cpu);
     let (process, actions, mask) = (thread.process.clone(), thread.actions.clone(), thread.mask);
+    let debug = thread.debug.clone();
     let (told, tell) = mpsc::sync_channel(1);
     let body = move || {
         let memory = process.memory.clone();
         let mut child = Thread::new(process, cpu, actions);
+        child.debug = debug;
         let tid = sys::gettid();
         if request.has(CLONE_PARENT_SETTID) {
             let _ = memory.write(request.parent_tid, tid as u32);
@@ -167,12 +170,25 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
         // SAFETY: as above; no other thread is in the allocator of a program that makes containers.
         unsafe { sys::call(SYS_clone, args) }
     };
-    let cpu = &mut thread.cpu;
-    let done = memory.alone(|| actions.alone(|| cpu.fork(&mut host_fork)));
-    let pid = super::super::result(done.map_err(|error| error.raw_os_error().unwrap_or(EAGAIN))?)?;
+    let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(EAGAIN);
+    let link = if thread.follows_forks() { Some(Link::new().map_err(errno)?) } else { None };
+    let wait = match &link {
+        Some(_) if request.has(CLONE_VFORK) => Some(ForkWait::new().map_err(errno)?),
+        _ => None,
+    };
+    let (cpu, debug) = (&mut thread.cpu, thread.debug.clone());
+    let mut fork = || memory.alone(|| actions.alone(|| cpu.fork(&mut host_fork)));
+    let done = match debug {
+        Some(debug) => debug.alone(fork),
+        None => fork(),
+    };
+    let pid = super::super::result(done.map_err(errno)?)?;
     if pid == 0 {
         thread.caught.forget();
         thread.interrupted = None;
+        if let Some(wait) = wait {
+            wait.is_child();
+        }
         if request.stack != 0 {
             thread.cpu.set_sp(request.stack);
         }
@@ -180,9 +196,15 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
             thread.cpu.set_tls(request.tls);
         }
         request.child_words(&memory, thread);
+        thread.forked = Some(Forked::IsChild(link));
         return Ok(0);
     }
     told(&memory, request, pid, pidfd);
+    if let Some(link) = link {
+        let mut cpu = thread.cpu.copy();
+        request.apply(&mut *cpu);
+        thread.has_forked(pid as i32, link, cpu, wait);
+    }
     Ok(pid)
 }
 
@@ -221,10 +243,10 @@ fn borrow(thread: &mut Thread, request: Request) -> Result<u64> {
         | request.flags as i32 & (HOST_FLAGS | CLONE_PIDFD)
         | request.exit_signal as i32;
     // SAFETY: the child runs on a stack of its own while this thread, whose thread-local state it uses, stands still.
-    let pid = unsafe {
+    let pid = thread.in_call(|_| unsafe {
         let top = stack.as_mut_ptr().add(stack.len());
         libc::clone(borrowed_main, top.cast(), flags, (&raw mut child).cast(), &raw mut pidfd)
-    };
+    });
     thread.caught.use_here();
     if pid < 0 {
         return Err(-sys::last_error() as i32);

@@ -77,7 +77,7 @@ fn is_for_guest(thread: &Thread, file: &File, depth: usize) -> bool {
 
 fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<u64> {
     let (args, env) = (strings(thread, args)?, strings(thread, env)?);
-    if let Some(link) = super::super::proc_self::link(thread, &target.path) {
+    if let Some(link) = super::super::proc_self::link(&thread.process, &target.path) {
         target.path = CString::new(link).map_err(|_| ENOENT)?;
     }
     if let Some(inside) = thread.process.sysroot.resolve(&target.path) {

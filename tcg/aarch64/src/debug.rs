@@ -109,6 +109,8 @@ impl Debuggable for Aarch64 {
             }
             (FPSR, Some(value), _) => sysreg::set_fpsr(cpu, value),
             (FPCR, Some(value), _) => sysreg::set_fpcr(cpu, value),
+            // The masks are what they are.
+            (PAUTH..END, ..) => {}
             _ => return false,
         }
         true

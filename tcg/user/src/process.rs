@@ -2,7 +2,7 @@
 
 use crate::arch::Arch;
 use crate::cpu::{Cpu, CpuOf};
-use crate::debug::{Attach, Debug, Why};
+use crate::debug::{Attach, Debug};
 use crate::load::{self, LoadError};
 use crate::memory::{Backing, Memory};
 use crate::reserved::reserve;
@@ -212,14 +212,12 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
         config,
     });
     let debug = attach.as_ref().map(|_| Debug::new());
-    let mut thread = Thread::new(process.clone(), Box::new(cpu), Arc::new(Actions::inherited()));
+    let mut thread = Thread::new(process, Box::new(cpu), Arc::new(Actions::inherited()));
     thread.debug = debug.clone();
     thread.enter(host::mask());
     if let (Some(debug), Some(attach)) = (debug, attach) {
-        debug.begin(&process, thread.actions.clone(), attach).map_err(host_error("wait for a debugger"))?;
-        thread.tell(Why::Start);
+        debug.begin(&mut thread, attach).map_err(host_error("wait for a debugger"))?;
     }
-    drop(process);
     let status = thread.run();
     crate::thread::end_host_thread(status)
 }

@@ -182,8 +182,11 @@ impl Thread {
         board.points.clear();
         drop(board);
         self.cpu.set_points(&[]);
-        if followed && debug.watch().is_ok() {
-            return self.tell(Why::Followed);
+        if followed {
+            self.tell(Why::Followed);
+            if debug.watch().is_ok() {
+                return;
+            }
         }
         debug.set_attached(false);
         if let Some(debugger) = lock(&debug.debugger).as_mut() {

@@ -22,6 +22,7 @@ use crate::process::Process;
 use crate::signal::host;
 use crate::signal::{Actions, Info};
 use crate::sys;
+use crate::thread::Thread;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::os::fd::RawFd;
@@ -197,19 +198,16 @@ impl Debug {
         })
     }
 
-    /// Has `attach` make the debugger of `process`.
+    /// Has `attach` make the debugger of the process, whose first thread `thread` is, and tells it of the start.
     ///
     /// # Errors
     /// Those of `attach`, or the host has no thread left.
-    pub fn begin(
-        self: &Arc<Self>,
-        process: &Arc<Process>,
-        actions: Arc<Actions>,
-        attach: Attach,
-    ) -> std::io::Result<()> {
+    pub fn begin(self: &Arc<Self>, thread: &mut Thread, attach: Attach) -> std::io::Result<()> {
         // It was not set before.
-        let _ = self.begun.set((Arc::downgrade(process), actions));
+        let _ = self.begun.set((Arc::downgrade(&thread.process), thread.actions.clone()));
         *lock(&self.debugger) = Some(attach(self.clone())?);
+        thread.tell(Why::Start);
+        // Not before: it would hear what is meant for the conversation about the start.
         self.watch()
     }
 

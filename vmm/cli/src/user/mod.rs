@@ -76,7 +76,7 @@ fn run<A: Arch>(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 
         return USAGE;
     }
     config.tiers = vcpu.tiers;
-    let attach = match gdb.map(|gdb| process::listen(&gdb.address, gdb.suspends)).transpose() {
+    let attach = match gdb.map(|gdb| process::listen(program, &gdb.address, gdb.suspends)).transpose() {
         Ok(attach) => attach,
         Err(fault) => {
             eprintln!("{program}: -g: cannot listen for gdb there: {fault}");

@@ -186,6 +186,7 @@ impl<T: Target> Server<T> {
             'P' => self.write_register(rest),
             'm' => self.read_memory(rest),
             'M' => self.write_memory(rest),
+            'Z' | 'z' if !self.target.has_points(self.general) => reply("OK"),
             'Z' => self.points.insert(rest),
             'z' => self.points.remove(rest),
             'H' => self.select(rest),

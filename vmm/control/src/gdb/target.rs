@@ -67,6 +67,10 @@ pub trait Target: Send + 'static {
     fn write(&mut self, thread: Thread, space: Space, addr: u64, bytes: Vec<u8>) -> bool;
     /// Has the breakpoints and watchpoints of all threads be these.
     fn set_points(&mut self, points: Vec<Point>);
+    /// Whether a thread has those points; one of a process that waits has none.
+    fn has_points(&self, _thread: Thread) -> bool {
+        true
+    }
     /// Stops all threads, and returns when they stand still.
     fn stop(&mut self);
     /// Has all threads stop soon.

@@ -22,6 +22,8 @@ use tcg_user::debug::{self, Attach, Calls, Debug, Debugger, End, Order, Why};
 
 /// A program under the debugger.
 pub struct Process {
+    /// The name that the emulator was started under.
+    program: String,
     debug: Arc<Debug>,
     /// How the threads go on, once the client has said so.
     orders: Option<Vec<(i32, Order)>>,
@@ -42,8 +44,9 @@ pub struct Process {
 }
 
 impl Process {
-    fn new(debug: Arc<Debug>) -> Self {
+    fn new(program: String, debug: Arc<Debug>) -> Self {
         Self {
+            program,
             debug,
             orders: None,
             interrupted: false,
@@ -144,6 +147,10 @@ impl Target for Process {
         self.debug.set_points(points);
     }
 
+    fn has_points(&self, thread: Thread) -> bool {
+        thread.process == self.own()
+    }
+
     fn stop(&mut self) {
         // It stands still, or nobody would have heard the client.
     }
@@ -184,7 +191,7 @@ impl Target for Process {
     }
 
     fn kill(&mut self) {
-        eprintln!("mimic: QEMU: Terminated via GDBstub");
+        eprintln!("{}: QEMU: Terminated via GDBstub", self.program);
         self.killed = true;
     }
 
@@ -224,14 +231,16 @@ pub struct Conversation {
     suspends: bool,
 }
 
-/// What makes a debugger of a process that listens at `address`; the program waits for a client if it `suspends`.
+/// What makes a debugger of a process that listens at `address`; the program waits for a client if it `suspends`. The emulator
+/// is called `program`.
 ///
 /// # Errors
 /// The address can not be listened at.
-pub fn listen(address: &Address, suspends: bool) -> io::Result<Attach> {
+pub fn listen(program: &str, address: &Address, suspends: bool) -> io::Result<Attach> {
     let line = Line::listen(address)?;
+    let program = program.to_string();
     Ok(Box::new(move |debug| {
-        let server = Server::new(Process::new(debug));
+        let server = Server::new(Process::new(program, debug));
         Ok(Box::new(Conversation { server, line, suspends }))
     }))
 }

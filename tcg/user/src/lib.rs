@@ -30,7 +30,7 @@ mod time;
 mod vdso;
 
 pub use load::{Kind, LoadError, kind};
-pub use process::{Config, OWN_FILE, StartError, run};
+pub use process::{Config, DEBUGGER, OWN_FILE, StartError, run};
 pub use reserved::{give_up, reserve};
 pub use strace::open_log;
 pub use syscall::HIDDEN;

@@ -225,6 +225,9 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
 /// Variable of the environment in which an emulator tells the next one which descriptor its file has.
 pub const OWN_FILE: &str = "MIMIC_OWN_FILE";
 
+/// The same for what a debugger's conversation goes on with.
+pub const DEBUGGER: &str = "MIMIC_DEBUGGER";
+
 /// The file that the emulator runs from.
 fn own_file() -> Option<File> {
     let given = std::env::var(OWN_FILE).ok().and_then(|fd| fd.parse().ok());

@@ -113,8 +113,8 @@ pub trait Debugger: Send {
     fn follows_forks(&self) -> bool;
     /// The process is a copy that nobody debugs.
     fn abandon(&mut self);
-    /// The process is about to become another program: what the emulator of that needs to know to go on; `None` if the
-    /// debugger can not follow. `false` says that it came to nothing.
+    /// The process is about to become another program (or, if not `goes`, has not become one after all): what the emulator of
+    /// that needs to know to go on with the conversation; `None` if that can not follow.
     fn hand_over(&mut self, goes: bool) -> Option<String>;
 }
 
@@ -295,6 +295,14 @@ impl Debug {
         let first = lock(&self.board).slots.first().map(|slot| slot.tid);
         let orders = self.converse(first.unwrap_or_else(sys::getpid), Why::Wanted);
         self.release(orders);
+    }
+
+    /// [`Debugger::hand_over`], if one is connected.
+    pub fn hand_over(&self, goes: bool) -> Option<String> {
+        if !self.attached() {
+            return None;
+        }
+        lock(&self.debugger).as_mut().and_then(|debugger| debugger.hand_over(goes))
     }
 
     /// Tells the debugger of the end.

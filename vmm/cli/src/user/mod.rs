@@ -13,7 +13,7 @@ use control::gdb::process;
 use tcg_aarch64::Aarch64;
 use tcg_core::run::VcpuConfig;
 use tcg_riscv::Riscv;
-use tcg_user::Kind;
+use tcg_user::{DEBUGGER, Kind};
 use tcg_user::arch::Arch;
 
 use crate::personality::UserArch;
@@ -76,7 +76,9 @@ fn run<A: Arch>(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 
         return USAGE;
     }
     config.tiers = vcpu.tiers;
-    let attach = match gdb.map(|gdb| process::listen(program, &gdb.address, gdb.suspends)).transpose() {
+    let inherited = std::env::var(DEBUGGER).ok().and_then(|text| process::inherit(program, &text));
+    let listen = |gdb: options::Gdb| process::listen(program, &gdb.address, gdb.suspends);
+    let attach = match inherited.map(Ok).or(gdb.map(listen)).transpose() {
         Ok(attach) => attach,
         Err(fault) => {
             eprintln!("{program}: -g: cannot listen for gdb there: {fault}");

@@ -2,7 +2,7 @@
 
 use crate::load::{Kind, kind};
 use crate::memory::Result;
-use crate::process::{Config, OWN_FILE};
+use crate::process::{Config, DEBUGGER, OWN_FILE};
 use crate::signal::host as signals;
 use crate::sys;
 use crate::thread::Thread;
@@ -108,12 +108,16 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
     let Some(own) = thread.process.emulator.as_ref().map(AsRawFd::as_raw_fd) else { return Err(ENOENT) };
     let mut env: Vec<CString> = env.into_iter().map(hidden).collect();
     env.extend(CString::new(format!("{OWN_FILE}={own}")));
+    let debug = thread.debug.clone();
+    let conversation = debug.as_ref().and_then(|debug| debug.hand_over(true));
+    env.extend(conversation.and_then(|text| CString::new(format!("{DEBUGGER}={text}")).ok()));
     let env: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
     // SAFETY: the descriptor is the emulator's; the next one finds its file by it.
     unsafe { libc::fcntl(own, F_SETFD, 0) };
     let done = replace(thread, own, c"", &words, &env, AT_EMPTY_PATH);
     // SAFETY: as above; there is no next one.
     unsafe { libc::fcntl(own, F_SETFD, FD_CLOEXEC) };
+    debug.map(|debug| debug.hand_over(false));
     done
 }
 

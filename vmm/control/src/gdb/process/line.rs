@@ -76,20 +76,14 @@ impl Line {
         Ok(Self { listener: Some(listener), wire: None, path, heard: Vec::new() })
     }
 
-    /// A line whose parts an emulator before this one has left open.
+    /// The line over a connection that an emulator before this one has left open.
     ///
     /// # Safety
-    /// The descriptors are nobody else's.
-    pub unsafe fn inherited(listener: Option<RawFd>, wire: RawFd) -> io::Result<Self> {
+    /// The descriptor is nobody else's.
+    pub unsafe fn inherited(wire: RawFd) -> io::Result<Self> {
         // SAFETY: the caller's promise.
-        let take = |fd| reserve(&unsafe { File::from_raw_fd(fd) });
-        let wire = take(wire)?;
-        Ok(Self {
-            listener: listener.map(take).transpose()?,
-            wire: Some(Arc::new(Wire(wire))),
-            path: None,
-            heard: Vec::new(),
-        })
+        let wire = reserve(&unsafe { File::from_raw_fd(wire) })?;
+        Ok(Self { listener: None, wire: Some(Arc::new(Wire(wire))), path: None, heard: Vec::new() })
     }
 
     /// The connection.
@@ -103,9 +97,12 @@ impl Line {
         wire.or(self.listener.as_ref().map(File::as_raw_fd)).into_iter().collect()
     }
 
-    /// The listener's and the connection's descriptors.
-    pub fn parts(&self) -> (Option<RawFd>, Option<RawFd>) {
-        (self.listener.as_ref().map(File::as_raw_fd), self.wire.as_ref().map(|wire| wire.0.as_raw_fd()))
+    /// Has the connection survive `execve`, or no longer; its descriptor.
+    pub fn keep_open(&self, open: bool) -> Option<RawFd> {
+        let wire = self.wire.as_ref()?.0.as_raw_fd();
+        // SAFETY: changes a flag of our own descriptor.
+        unsafe { libc::fcntl(wire, libc::F_SETFD, if open { 0 } else { libc::FD_CLOEXEC }) };
+        Some(wire)
     }
 
     /// Whether something was read and not yet heard.

@@ -9,7 +9,7 @@ mod signal;
 
 pub use line::{Address, Line};
 
-use super::packet::number;
+use super::packet::{number, to_hex};
 use super::{Answer, Orders, Server, Target, Thread, reply};
 use crate::session::{Outlet, Protocol};
 use engine::memory::Space;
@@ -35,6 +35,8 @@ pub struct Process {
     detached: bool,
     /// The client wants it to end.
     killed: bool,
+    /// The client hears of new programs.
+    follows_execs: bool,
     /// The client hears of new processes.
     follows_forks: bool,
     /// `siginfo` of the signal that it has stopped for.
@@ -53,6 +55,7 @@ impl Process {
             left: false,
             detached: false,
             killed: false,
+            follows_execs: false,
             follows_forks: false,
             info: None,
             files: Files::default(),
@@ -105,6 +108,7 @@ impl Target for Process {
 
     fn client(&mut self, features: &str) {
         let has = |wanted| features.split(';').any(|feature| feature == wanted);
+        self.follows_execs = has("exec-events+");
         self.follows_forks = has("fork-events+") && has("multiprocess+");
     }
 
@@ -245,6 +249,22 @@ pub fn listen(program: &str, address: &Address, suspends: bool) -> io::Result<At
     }))
 }
 
+/// What makes the debugger that an emulator before this one has handed over by `text`; `None` where that is no such text.
+pub fn inherit(program: &str, text: &str) -> Option<Attach> {
+    let numbers: Option<Vec<RawFd>> = text.split(',').map(|part| part.parse().ok()).collect();
+    let [wire, multiprocess, no_ack, follows_forks] = numbers?.try_into().ok()?;
+    // SAFETY: the emulator that this one takes over from has left it open for this.
+    let line = unsafe { Line::inherited(wire) }.ok()?;
+    let program = program.to_string();
+    Some(Box::new(move |debug| {
+        let mut server = Server::new(Process::new(program, debug));
+        (server.multiprocess, server.no_ack) = (multiprocess != 0, no_ack != 0);
+        (server.attached, server.waiting) = (true, true);
+        (server.target.follows_execs, server.target.follows_forks) = (true, follows_forks != 0);
+        Ok(Box::new(Conversation { server, line, suspends: true }))
+    }))
+}
+
 impl Conversation {
     fn outlet(&self) -> Option<Outlet> {
         Some(Outlet::to(self.line.wire()?.clone()))
@@ -318,7 +338,13 @@ impl Conversation {
         let thread = self.server.target.thread(tid);
         let mut info = plain_info(libc::SIGTRAP);
         match why {
-            Why::Start | Why::Followed => {}
+            // An emulator before this one was told to go on.
+            Why::Start => {
+                let file = to_hex(&self.server.target.debug.exec_file());
+                let text = self.server.stop_reply(super::SIGTRAP, thread, None);
+                self.server.tell(thread, &format!("{text}exec:{file};"), out);
+            }
+            Why::Followed => {}
             Why::Wanted => self.server.stopped(thread, super::SIGINT, None, out),
             Why::Point(Stop::Watchpoint { addr, kind }) => {
                 self.server.stopped(thread, super::SIGTRAP, Some((*addr, *kind)), out);
@@ -355,6 +381,7 @@ impl Debugger for Conversation {
     fn talk(&mut self, tid: i32, why: Why) -> Option<Vec<(i32, Order)>> {
         let attached = self.server.target.debug.attached();
         match why {
+            Why::Start if self.line.wire().is_some() => self.server.target.debug.set_attached(true),
             Why::Start if !self.suspends || !self.welcome() => return None,
             Why::Start => return self.answer(),
             Why::Wanted if !self.line.is_ready() => return None,
@@ -407,8 +434,14 @@ impl Debugger for Conversation {
         self.line.has_heard()
     }
 
-    fn hand_over(&mut self, _goes: bool) -> Option<String> {
-        None
+    fn hand_over(&mut self, goes: bool) -> Option<String> {
+        if !self.server.target.follows_execs {
+            return None;
+        }
+        let wire = self.line.keep_open(goes)?;
+        let flag = |set: bool| u8::from(set);
+        let (acks, forks) = (flag(self.server.no_ack), flag(self.server.target.follows_forks));
+        Some(format!("{wire},{},{acks},{forks}", flag(self.server.multiprocess)))
     }
 }
 

@@ -31,6 +31,6 @@ mod vdso;
 
 pub use load::{Kind, LoadError, kind};
 pub use process::{Config, DEBUGGER, OWN_FILE, StartError, run};
-pub use reserved::{give_up, reserve};
+pub use reserved::Reserved;
 pub use strace::open_log;
 pub use syscall::HIDDEN;

@@ -5,7 +5,7 @@ use crate::cpu::{Cpu, CpuOf};
 use crate::debug::{Attach, Debug};
 use crate::load::{self, LoadError};
 use crate::memory::{Backing, Memory};
-use crate::reserved::reserve;
+use crate::reserved::Reserved;
 use crate::signal::{Actions, host};
 use crate::stack::{self, Setup};
 use crate::strace::Strace;
@@ -121,7 +121,7 @@ pub struct Process {
     /// System calls that are not there and that were told of.
     pub told: Told,
     /// The emulator's own file, for programs that this one becomes; it is found whatever root the guest has.
-    pub emulator: Option<File>,
+    pub emulator: Option<Reserved>,
 }
 
 impl Process {
@@ -229,18 +229,18 @@ pub const OWN_FILE: &str = "MIMIC_OWN_FILE";
 pub const DEBUGGER: &str = "MIMIC_DEBUGGER";
 
 /// The file that the emulator runs from.
-fn own_file() -> Option<File> {
+fn own_file() -> Option<Reserved> {
     let given = std::env::var(OWN_FILE).ok().and_then(|fd| fd.parse().ok());
     if let Some(fd) = given.filter(|fd| *fd > 2) {
         // SAFETY: the emulator that this one takes over from has left it open for this.
-        return reserve(&unsafe { File::from_raw_fd(fd) }).ok();
+        return Reserved::new(&unsafe { File::from_raw_fd(fd) }).ok();
     }
     // SAFETY: the auxiliary vector has the address of a string that lives as long as the process.
     let called = unsafe { std::ffi::CStr::from_ptr(libc::getauxval(libc::AT_EXECFN) as *const _) };
     let open = |path: &OsStr| OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path);
     // Without /proc, by the name that it was called by.
     let file = open(OsStr::new("/proc/self/exe")).or_else(|_| open(OsStr::from_bytes(called.to_bytes())));
-    reserve(&file.ok()?).ok()
+    Reserved::new(&file.ok()?).ok()
 }
 
 /// Gives the process the program's name.

@@ -13,23 +13,46 @@ const ROOM: usize = 8;
 /// Those there are; 0 for none.
 static RESERVED: [AtomicI32; ROOM] = [const { AtomicI32::new(0) }; ROOM];
 
-/// Moves `file` to a descriptor that is the emulator's.
+/// Moves `file` to a descriptor that is the emulator's from now on.
+///
+/// # Errors
+/// As of [`Reserved::new`].
 pub fn reserve(file: &File) -> io::Result<File> {
     let file = out_of_the_way(file)?;
     let fd = file.as_raw_fd();
     let free = |slot: &AtomicI32| slot.compare_exchange(0, fd, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-    if !RESERVED.iter().any(free) {
-        return Err(io::ErrorKind::OutOfMemory.into());
-    }
-    Ok(file)
+    if RESERVED.iter().any(free) { Ok(file) } else { Err(io::ErrorKind::OutOfMemory.into()) }
 }
 
-/// Gives a descriptor of the emulator's up, and closes it.
-pub fn give_up(file: File) {
-    let fd = file.as_raw_fd();
-    for slot in &RESERVED {
-        // Of those there are at most one is it.
-        let _ = slot.compare_exchange(fd, 0, Ordering::Relaxed, Ordering::Relaxed);
+/// A file whose descriptor is the emulator's until it is dropped.
+#[derive(Debug)]
+pub struct Reserved(File);
+
+impl Reserved {
+    /// Moves `file` to such a descriptor.
+    ///
+    /// # Errors
+    /// The host has no descriptors left, or there are too many of these.
+    pub fn new(file: &File) -> io::Result<Self> {
+        reserve(file).map(Self)
+    }
+}
+
+impl std::ops::Deref for Reserved {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let fd = self.0.as_raw_fd();
+        for slot in &RESERVED {
+            // One of them is it.
+            let _ = slot.compare_exchange(fd, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 }
 
@@ -79,7 +102,7 @@ mod tests {
     #[test]
     fn ranges_leave_them_out() {
         let null = File::open("/dev/null").expect("it is always there");
-        let own = reserve(&null).expect("there is room");
+        let own = Reserved::new(&null).expect("there is room");
         let fd = own.as_raw_fd() as u32;
         assert!(is_reserved(fd as i32) && !is_reserved(null.as_raw_fd()));
         assert_eq!(without(3, u32::MAX), [(3, fd - 1), (fd + 1, u32::MAX)]);

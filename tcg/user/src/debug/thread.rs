@@ -114,8 +114,9 @@ impl Thread {
         slot.cpu = pointer(&mut *self.cpu);
         let waits = board.halted || board.slot(tid)?.order.motion == Motion::Hold;
         let mut board = debug.wait_while_told(board, tid, State::Stands);
-        if waits && matches!(why, Why::Point(Stop::Breakpoint | Stop::Watchpoint { .. })) {
-            // Another talked first, and the point may be gone: the instruction tells.
+        if waits && matches!(why, Why::Point(_)) {
+            // Another talked first, and what the debugger wanted of this thread then may be of no interest now. If it is, the
+            // next instruction tells.
             return None;
         }
         board.slot(tid)?.state = State::Stands;

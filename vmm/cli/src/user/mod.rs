@@ -13,8 +13,8 @@ use control::gdb::process;
 use tcg_aarch64::Aarch64;
 use tcg_core::run::VcpuConfig;
 use tcg_riscv::Riscv;
-use tcg_user::{DEBUGGER, Kind};
 use tcg_user::arch::Arch;
+use tcg_user::{DEBUGGER, Kind};
 
 use crate::personality::UserArch;
 use crate::system::{USAGE, chaos, log, print};

@@ -84,7 +84,10 @@ pub fn parse(
         code: CodeConfig::default(),
     };
     let mut collected = Collected { config, log: LogOptions::default(), argv0: None, gdb: None, ends: None };
-    for row in ROWS.iter().filter(|row| !row.variable.is_empty()) {
+    // One that another emulator has started is not to listen where that does.
+    let is_first = env.iter().all(|(name, _)| name != OWN_FILE);
+    let set = |row: &&Row| !row.variable.is_empty() && (is_first || row.opt != Some(Opt::Gdb));
+    for row in ROWS.iter().filter(set) {
         if let Some((_, value)) = env.iter().find(|(name, _)| name.as_os_str() == row.variable) {
             let text = value.to_string_lossy();
             collected.set(row, value).map_err(|fault| fault.at(&format!("{}={text}", row.variable)))?;

@@ -1,6 +1,6 @@
 //! A client of gdb's remote protocol, and what a test starts before it can connect.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Instant;
@@ -54,12 +54,16 @@ impl Rsp {
                 self.waiting.drain(..start + end + 3);
                 // The server may have closed the connection behind it.
                 let _ = self.stream.write_all(b"+");
-                return Some(String::from_utf8(payload).expect("text"));
+                return Some(String::from_utf8_lossy(&payload).into_owned());
             }
             let mut buffer = [0; 4096];
-            match self.stream.read(&mut buffer).expect("an answer in time") {
-                0 => return None,
-                n => self.waiting.extend(&buffer[..n]),
+            match self.stream.read(&mut buffer) {
+                // Reset where the server had not read our last acknowledgement.
+                Err(fault) if fault.kind() == ErrorKind::ConnectionReset => return None,
+                read => match read.expect("an answer in time") {
+                    0 => return None,
+                    n => self.waiting.extend(&buffer[..n]),
+                },
             }
         }
     }
@@ -79,6 +83,7 @@ impl Rsp {
         u64::from_str_radix(&text, 16).map(u64::swap_bytes).unwrap_or_else(|_| panic!("p{number:x}: {text}"))
     }
 
+    #[allow(dead_code, reason = "a process has no monitor")]
     /// Carries out a line of the monitor; what it prints.
     pub fn monitor(&mut self, line: &str) -> String {
         let hex: String = line.bytes().map(|byte| format!("{byte:02x}")).collect();

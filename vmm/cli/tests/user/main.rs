@@ -7,6 +7,9 @@
 mod binfmt;
 mod crashes;
 mod fuzz;
+mod gdb;
 mod options;
 mod programs;
+#[path = "../program/rsp.rs"]
+mod rsp;
 mod support;

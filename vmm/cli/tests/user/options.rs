@@ -13,7 +13,7 @@ fn mistakes_are_told_in_a_sentence() {
         (&["-strce", "x"], 1, "qemu-riscv64: -strce: unknown option; did you mean -strace?\n"),
         (&["-L"], 1, "qemu-riscv64: -L: needs an argument: -L path\n"),
         (&[], 1, "qemu-riscv64: the command line: no program to run is named\n"),
-        (&["-g", "1234", "x"], 1, "qemu-riscv64: -g 1234: not available in this version of Mimic\n"),
+        (&["-g", "70000", "x"], 1, "qemu-riscv64: -g 70000: expects a port from 1 to 65535\n"),
         (
             &["-B", "0x1000", "x"],
             1,

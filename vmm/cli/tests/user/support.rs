@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// A guest that programs are compiled for.
 pub struct Guest {
@@ -34,13 +35,15 @@ impl Guest {
     /// Compiles `programs/NAME.c` with `options`; `None` where there is no cross compiler.
     pub fn compile(&self, name: &str, options: &[&str]) -> Option<PathBuf> {
         let to = scratch().join(format!("{name}-{}{}", self.name, options.concat().replace('/', "_")));
+        // Another test may be running what is there.
+        let new = to.with_extension(format!("{:?}", std::thread::current().id()));
         let mut command = Command::new(self.compiler);
         command
             .args(["-O1", "-w", "-pthread", "-fasynchronous-unwind-tables"])
             .args(options)
             .arg(source(&format!("{name}.c")))
             .arg("-o")
-            .arg(&to);
+            .arg(&new);
         match command.output() {
             Err(_) => {
                 eprintln!("skipped: {} is not installed", self.compiler);
@@ -48,10 +51,19 @@ impl Guest {
             }
             Ok(output) => {
                 assert!(output.status.success(), "{name}: {}", stderr(&output));
+                std::fs::rename(&new, &to).expect("a scratch file");
                 Some(to)
             }
         }
     }
+}
+
+/// Longer than anything here takes, on a busy machine too.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whether there is something called `path`.
+pub fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// A folder for the tests of this run.

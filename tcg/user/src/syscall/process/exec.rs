@@ -105,7 +105,7 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
     words.push(path);
     words.extend(args.into_iter().skip(1));
     let words: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
-    let Some(own) = thread.process.emulator.as_ref().map(AsRawFd::as_raw_fd) else { return Err(ENOENT) };
+    let Some(own) = thread.process.emulator.as_ref().map(|file| file.as_raw_fd()) else { return Err(ENOENT) };
     let mut env: Vec<CString> = env.into_iter().map(hidden).collect();
     env.extend(CString::new(format!("{OWN_FILE}={own}")));
     let debug = thread.debug.clone();

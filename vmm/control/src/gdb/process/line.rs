@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tcg_user::{give_up, reserve};
+use tcg_user::Reserved;
 
 /// Where clients connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +23,13 @@ pub enum Address {
 }
 
 /// One client's connection, to write to.
-pub struct Wire(File);
+pub struct Wire(Reserved);
 
 impl CharBackend for Wire {
     fn write(&self, mut bytes: &[u8]) -> usize {
         let len = bytes.len();
         while !bytes.is_empty() {
-            match (&self.0).write(bytes) {
+            match (&*self.0).write(bytes) {
                 Ok(done) => bytes = &bytes[done..],
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
                 // The client is gone, which reading tells.
@@ -48,15 +48,15 @@ impl CharBackend for Wire {
 
 /// The line.
 pub struct Line {
-    listener: Option<File>,
+    listener: Option<Reserved>,
     wire: Option<Arc<Wire>>,
     path: Option<PathBuf>,
     /// What was read and not yet heard.
     heard: Vec<u8>,
 }
 
-fn reserved(fd: impl Into<OwnedFd>) -> io::Result<File> {
-    reserve(&File::from(fd.into()))
+fn reserved(fd: impl Into<OwnedFd>) -> io::Result<Reserved> {
+    Reserved::new(&File::from(fd.into()))
 }
 
 impl Line {
@@ -82,7 +82,7 @@ impl Line {
     /// The descriptor is nobody else's.
     pub unsafe fn inherited(wire: RawFd) -> io::Result<Self> {
         // SAFETY: the caller's promise.
-        let wire = reserve(&unsafe { File::from_raw_fd(wire) })?;
+        let wire = Reserved::new(&unsafe { File::from_raw_fd(wire) })?;
         Ok(Self { listener: None, wire: Some(Arc::new(Wire(wire))), path: None, heard: Vec::new() })
     }
 
@@ -94,7 +94,7 @@ impl Line {
     /// Descriptors on which something may arrive: of the client, or of one who connects.
     pub fn descriptors(&self) -> Vec<RawFd> {
         let wire = self.wire.as_ref().map(|wire| wire.0.as_raw_fd());
-        wire.or(self.listener.as_ref().map(File::as_raw_fd)).into_iter().collect()
+        wire.or(self.listener.as_ref().map(|listener| listener.as_raw_fd())).into_iter().collect()
     }
 
     /// Has the connection survive `execve`, or no longer; its descriptor.
@@ -138,7 +138,7 @@ impl Line {
                     libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, (&raw const yes).cast(), len);
                 }
                 // SAFETY: the kernel has just handed out the descriptor.
-                let Ok(wire) = reserve(&unsafe { File::from_raw_fd(fd) }) else { return false };
+                let Ok(wire) = Reserved::new(&unsafe { File::from_raw_fd(fd) }) else { return false };
                 self.wire = Some(Arc::new(Wire(wire)));
                 self.heard.clear();
                 return true;
@@ -154,7 +154,7 @@ impl Line {
         if self.heard.is_empty() {
             let mut bytes = [0; 4096];
             let len = loop {
-                match (&self.wire.as_ref()?.0).read(&mut bytes) {
+                match (&*self.wire.as_ref()?.0).read(&mut bytes) {
                     Ok(len) => break len,
                     Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
                     Err(_) => return None,
@@ -168,17 +168,13 @@ impl Line {
     /// Closes the connection.
     pub fn hang_up(&mut self) {
         self.heard.clear();
-        if let Some(Wire(file)) = self.wire.take().and_then(Arc::into_inner) {
-            give_up(file);
-        }
+        self.wire = None;
     }
 
     /// Closes everything; the socket's name goes too if `removes`.
     pub fn close(&mut self, removes: bool) {
         self.hang_up();
-        if let Some(listener) = self.listener.take() {
-            give_up(listener);
-        }
+        self.listener = None;
         if let Some(path) = self.path.take().filter(|_| removes) {
             // Somebody else may have taken it away.
             let _ = fs::remove_file(path);

@@ -181,7 +181,6 @@ impl Target for Process {
     }
 
     fn detach(&mut self) {
-        self.orders = Some(Vec::new());
         self.detached = true;
     }
 
@@ -288,6 +287,7 @@ impl Conversation {
     /// Answers the client until the program is to go on: how.
     fn answer(&mut self) -> Option<Vec<(i32, Order)>> {
         let Some(out) = self.outlet() else { return Some(Vec::new()) };
+        self.server.target.orders = None;
         loop {
             if std::mem::take(&mut self.server.target.left) {
                 self.leave_for_child();

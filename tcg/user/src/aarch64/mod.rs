@@ -15,6 +15,7 @@ use tcg_aarch64::cpu::Cpu;
 use tcg_aarch64::esr::{class, class_of, status};
 use tcg_aarch64::features::Features;
 use tcg_aarch64::sysreg::{self, Stored};
+use tcg_core::debug::{Debuggable, Feature};
 use tcg_core::guest::Trap;
 
 /// Frame pointer.
@@ -280,6 +281,16 @@ impl Arch for Aarch64 {
             [("CORE", NT_PRFPREG.0, float), ("LINUX", NT_ARM_TLS.0, cpu.tpidr_el0.to_le_bytes().to_vec())];
         let notes = notes.map(|(name, kind, contents)| Note { name, kind, contents });
         (frame[at::REGS..at::PSTATE + 8].to_vec(), notes.into())
+    }
+
+    fn features(cpu: &mut Cpu) -> Vec<Feature> {
+        let mut features = <Self as Debuggable>::features(cpu);
+        // A program's addresses are in the lower half: the older feature says all, and gdb has known it for longer.
+        for feature in features.iter_mut().filter(|feature| feature.name == "org.gnu.gdb.aarch64.pauth_v2") {
+            feature.name = "org.gnu.gdb.aarch64.pauth";
+            feature.registers.truncate(2);
+        }
+        features
     }
 
     fn cpu_info(cpu: &Cpu) -> String {

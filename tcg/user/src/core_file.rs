@@ -1,8 +1,7 @@
 //! Core files of the guest: what a debugger for its architecture reads after a crash.
 //!
 //! From: System V gABI chapter 5, `core(5)` and `elf(5)`; the notes as `linux/elfcore.h` lays them out. The file gets
-//! QEMU's name for it. Left out: threads other than the one that crashed, and the kernel's own note about the signal
-//! (`NT_SIGINFO` is written, but not times in `NT_PRSTATUS`).
+//! QEMU's name for it. The thread that crashed is the first. Left out: times in `NT_PRSTATUS`.
 
 use crate::arch::Note;
 use crate::process::Process;
@@ -24,18 +23,26 @@ const PHDR: usize = 56;
 /// Largest number of program headers that the ELF header can tell.
 const MOST_SEGMENTS: usize = 0xfffe;
 
-/// What the crashed thread had.
-pub struct Crash<'a> {
-    /// The signal.
-    pub signal: i32,
-    /// Its `siginfo`.
-    pub info: &'a Info,
+/// What a thread had.
+pub struct ThreadState {
+    /// Its number.
+    pub tid: i32,
     /// Blocked signals.
     pub mask: u64,
     /// General registers, as `elf_gregset_t`.
     pub general: Vec<u8>,
     /// The other registers.
     pub others: Vec<Note>,
+}
+
+/// What ended the process.
+pub struct Crash<'a> {
+    /// The signal.
+    pub signal: i32,
+    /// Its `siginfo`.
+    pub info: &'a Info,
+    /// The threads; the first is the one that crashed.
+    pub threads: Vec<ThreadState>,
 }
 
 /// Writes the core file of `process`, no longer than `limit` bytes.
@@ -157,28 +164,32 @@ fn note(to: &mut Vec<u8>, name: &str, kind: u32, contents: &[u8]) {
 
 fn notes(process: &Process, crash: &Crash, mappings: &[Mapping]) -> Vec<u8> {
     let mut to = Vec::new();
-    note(&mut to, "CORE", NT_PRSTATUS.0, &status(crash));
-    for Note { name, kind, contents } in &crash.others {
-        note(&mut to, name, *kind, contents);
+    for (n, thread) in crash.threads.iter().enumerate() {
+        note(&mut to, "CORE", NT_PRSTATUS.0, &status(crash, thread));
+        if n == 0 {
+            note(&mut to, "CORE", NT_PRPSINFO.0, &process_info(process));
+            note(&mut to, "CORE", NT_SIGINFO.0, crash.info);
+            note(&mut to, "CORE", NT_AUXV.0, &process.auxv_bytes());
+            note(&mut to, "CORE", NT_FILE.0, &files(mappings));
+        }
+        for Note { name, kind, contents } in &thread.others {
+            note(&mut to, name, *kind, contents);
+        }
     }
-    note(&mut to, "CORE", NT_PRPSINFO.0, &process_info(process));
-    note(&mut to, "CORE", NT_SIGINFO.0, crash.info);
-    note(&mut to, "CORE", NT_AUXV.0, &process.auxv_bytes());
-    note(&mut to, "CORE", NT_FILE.0, &files(mappings));
     to
 }
 
-/// Identity of the process: pid, ppid, pgrp, sid.
-fn identity() -> [u8; 16] {
+/// Identity of thread or process `number`: that, ppid, pgrp, sid.
+fn identity(number: i32) -> [u8; 16] {
     // SAFETY: no effects.
-    let ids = unsafe { [sys::getpid(), libc::getppid(), libc::getpgrp(), libc::getsid(0)] };
+    let ids = unsafe { [number, libc::getppid(), libc::getpgrp(), libc::getsid(0)] };
     let mut bytes = [0; 16];
     bytes.chunks_exact_mut(4).zip(ids).for_each(|(to, id)| to.copy_from_slice(&id.to_le_bytes()));
     bytes
 }
 
 /// `struct elf_prstatus`.
-fn status(crash: &Crash) -> Vec<u8> {
+fn status(crash: &Crash, thread: &ThreadState) -> Vec<u8> {
     let mut to = Vec::new();
     // si_signo, si_code, si_errno.
     to.extend(crash.signal.to_le_bytes());
@@ -187,11 +198,11 @@ fn status(crash: &Crash) -> Vec<u8> {
     to.extend((crash.signal as u32).to_le_bytes());
     // Pending and blocked signals.
     to.extend(0u64.to_le_bytes());
-    to.extend(crash.mask.to_le_bytes());
-    to.extend(identity());
+    to.extend(thread.mask.to_le_bytes());
+    to.extend(identity(thread.tid));
     // Four times.
     to.extend([0; 64]);
-    to.extend(&crash.general);
+    to.extend(&thread.general);
     // The float registers are there.
     to.extend(1u64.to_le_bytes());
     to
@@ -206,7 +217,7 @@ fn process_info(process: &Process) -> Vec<u8> {
     to.extend(0u64.to_le_bytes());
     to.extend(uid.to_le_bytes());
     to.extend(gid.to_le_bytes());
-    to.extend(identity());
+    to.extend(identity(sys::getpid()));
     let name = process.exe.file_name().unwrap_or_default().as_bytes();
     let words: Vec<u8> = process.arguments().iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
     for (text, len) in [(name, 16), (&words[..], 80)] {

@@ -2,6 +2,7 @@
 
 use crate::arch::Arch;
 use crate::cpu::{Cpu, CpuOf};
+use crate::crash::Dying;
 use crate::debug::{Attach, Debug};
 use crate::load::{self, LoadError};
 use crate::memory::{Backing, Memory};
@@ -116,6 +117,8 @@ pub struct Process {
     pub env: Range<u64>,
     /// Where signal handlers return to.
     pub sigreturn: u64,
+    /// Its core file.
+    pub dying: Dying,
     /// `-strace`.
     pub strace: Strace,
     /// System calls that are not there and that were told of.
@@ -206,6 +209,7 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
         args: stack.args,
         env: stack.env,
         sigreturn: at + object.sigreturn,
+        dying: Dying::default(),
         strace,
         told: Told::default(),
         emulator,

@@ -64,12 +64,16 @@ impl Thread {
         self.caught.use_here();
         self.mask = mask;
         host::set_mask(mask);
+        if !self.is_vfork {
+            self.process.dying.join();
+        }
         self.join_debug();
     }
 
     /// Runs to the end of the thread; its status.
     pub fn run(&mut self) -> i32 {
         loop {
+            self.lay_down_if_dying();
             let stop = match self.stand() {
                 Motion::Step(_) => self.cpu.step(),
                 _ => self.cpu.run(),
@@ -104,6 +108,9 @@ impl Thread {
     /// What others wait for when a thread ends.
     fn leave(&mut self, status: i32) {
         host::block_all();
+        if !self.is_vfork {
+            self.process.dying.part();
+        }
         if self.part_debug() {
             // The watcher would keep the process alive.
             self.tell_end(End::Exited(status));

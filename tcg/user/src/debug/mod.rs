@@ -15,7 +15,6 @@ mod watcher;
 
 pub use files::{Contents, Opened};
 pub use fork::{Child, ForkWait, Forked, Link};
-pub use thread::LEAVE_CALL;
 
 use crate::cpu::Cpu;
 use crate::process::Process;
@@ -156,6 +155,8 @@ struct Board {
     slots: Vec<Slot>,
     /// Somebody talks, or is about to.
     halted: bool,
+    /// The process writes its core file, for which nobody may stand.
+    dying: bool,
     points: Vec<Point>,
     calls: Calls,
     /// A child that waits for what the debugger decides.
@@ -303,6 +304,12 @@ impl Debug {
             return None;
         }
         lock(&self.debugger).as_mut().and_then(|debugger| debugger.hand_over(goes))
+    }
+
+    /// The process writes its core file: threads that stand go on, to where they lay their registers down.
+    pub fn crash(&self) {
+        lock(&self.board).dying = true;
+        self.changed.notify_all();
     }
 
     /// Tells the debugger of the end.

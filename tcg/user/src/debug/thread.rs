@@ -9,9 +9,6 @@ use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use tcg_core::debug::Stop;
 
-/// The `si_code` by which a thread is told to leave a call; no kernel sends it.
-pub const LEAVE_CALL: i32 = -0x6d6d;
-
 impl Debug {
     /// A thread begins: the present one, with CPU `cpu`.
     fn join(&self, cpu: &mut dyn Cpu) {
@@ -36,9 +33,9 @@ impl Debug {
         state: State,
     ) -> MutexGuard<'a, Board> {
         loop {
-            let halted = board.halted;
+            let (halted, dying) = (board.halted, board.dying);
             let Some(slot) = board.slot(tid) else { return board };
-            if state == State::InCall && slot.out || !halted && slot.order.motion != Motion::Hold {
+            if dying || state == State::InCall && slot.out || !halted && slot.order.motion != Motion::Hold {
                 slot.state = State::Runs;
                 return board;
             }

@@ -2,7 +2,7 @@
 
 use super::{Debug, State, lock};
 use crate::cpu::Cpu;
-use crate::debug::thread::LEAVE_CALL;
+use crate::signal::host;
 use crate::sys;
 use base::PAGE_SIZE;
 use std::time::{Duration, Instant};
@@ -67,7 +67,7 @@ impl Debug {
         self.changed.notify_all();
         let limit = Instant::now() + PATIENCE;
         while board.slot(tid).is_some_and(|slot| slot.state != State::Stands) && Instant::now() < limit {
-            leave_call(tid);
+            host::leave_call(tid);
             let step = Duration::from_millis(20);
             let waited = self.changed.wait_timeout(board, step);
             board = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
@@ -135,14 +135,4 @@ impl Debug {
     pub fn end_process(&self, status: i32) -> ! {
         crate::thread::end_process(status)
     }
-}
-
-/// Interrupts the system call that a thread is in.
-fn leave_call(tid: i32) {
-    let mut info = [0u8; 128];
-    info[0..4].copy_from_slice(&libc::SIGBUS.to_le_bytes());
-    info[8..12].copy_from_slice(&LEAVE_CALL.to_le_bytes());
-    let args = [sys::getpid() as u64, tid as u64, libc::SIGBUS as u64, info.as_ptr() as u64, 0, 0];
-    // SAFETY: queues a signal; the kernel reads the information.
-    unsafe { sys::call(libc::SYS_rt_tgsigqueueinfo, args) };
 }

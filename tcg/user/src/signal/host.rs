@@ -1,7 +1,6 @@
 //! The host's side of signals: handlers, masks, and what a handler may touch.
 
 use super::{Action, FAULTS, Info, allowed_mask, bit, host_action};
-use crate::debug::LEAVE_CALL;
 use crate::sys;
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
@@ -113,6 +112,19 @@ pub fn set_mask(mask: u64) {
 /// Sets the thread's mask, faults included: for a program that takes over.
 pub fn set_whole_mask(mask: u64) {
     change_mask(libc::SIG_SETMASK, mask);
+}
+
+/// The `si_code` by which a thread is told to leave a call; no kernel sends it.
+const LEAVE_CALL: i32 = -0x6d6d;
+
+/// Has thread `tid` leave the system call that it is in, which is made again if it goes on, and guest code.
+pub fn leave_call(tid: i32) {
+    let mut info: Info = [0; 128];
+    info[0..4].copy_from_slice(&libc::SIGBUS.to_le_bytes());
+    info[8..12].copy_from_slice(&LEAVE_CALL.to_le_bytes());
+    let args = [sys::getpid() as u64, tid as u64, libc::SIGBUS as u64, info.as_ptr() as u64, 0, 0];
+    // SAFETY: queues a signal; the kernel reads the information.
+    unsafe { sys::call(libc::SYS_rt_tgsigqueueinfo, args) };
 }
 
 /// Blocks everything but faults; gives the mask before.

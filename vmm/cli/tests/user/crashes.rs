@@ -49,6 +49,34 @@ fn a_core_file() {
     }
 }
 
+/// gdb finds all threads in a core file, the one that crashed first.
+#[test]
+fn gdb_reads_a_core_file() {
+    let Some(gdb) = super::gdb::gdb() else { return };
+    for guest in &GUESTS {
+        let Some(program) = guest.compile("debugged", &["-static", "-g"]) else { continue };
+        let folder = scratch().join(format!("cores-{}", guest.name));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("a scratch folder");
+        let mut shell = Command::new("sh");
+        shell.current_dir(&folder).args(["-c", "ulimit -c unlimited; exec \"$@\"", "sh"]);
+        let output = shell.arg(called(&guest.emulator())).arg(&program).arg("crash").output();
+        let output = output.expect("it starts");
+        assert!(stderr(&output).ends_with("- core dumped\n"), "{}", stderr(&output));
+        let entry = std::fs::read_dir(&folder).expect("it is there").flatten().next().expect("a core file");
+        let mut command = Command::new(gdb);
+        command.args(["-q", "-nx", "-batch", "-ex", "info threads", "-ex", "thread apply all bt"]);
+        let said =
+            stdout(&run(command.args(["-ex", "p $_siginfo.si_signo"]).arg(&program).arg(entry.path())));
+        let threads = said.matches("in work (arg=").count() + said.matches(" work (arg=").count();
+        assert!(threads >= 2, "{}: {said}", guest.name);
+        for part in ["Program terminated with signal SIGABRT", "* 1 ", "  3 ", "in main (argc=", "$1 = 6"] {
+            assert!(said.contains(part), "{}: no {part:?} in {said}", guest.name);
+        }
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+}
+
 #[test]
 fn what_is_missing_is_told_once() {
     for guest in &GUESTS {

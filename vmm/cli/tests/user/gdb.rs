@@ -312,7 +312,7 @@ fn the_program_does_not_notice() {
 }
 
 /// gdb for all architectures, if there is one.
-fn gdb() -> Option<&'static str> {
+pub fn gdb() -> Option<&'static str> {
     match Command::new("gdb-multiarch").arg("--version").output() {
         Ok(_) => Some("gdb-multiarch"),
         Err(fault) => {

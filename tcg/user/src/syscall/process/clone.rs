@@ -177,7 +177,8 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
         _ => None,
     };
     let (cpu, debug) = (&mut thread.cpu, thread.debug.clone());
-    let mut fork = || memory.alone(|| actions.alone(|| cpu.fork(&mut host_fork)));
+    let dying = &thread.process.dying;
+    let mut fork = || memory.alone(|| actions.alone(|| dying.alone(|| cpu.fork(&mut host_fork))));
     let done = match debug {
         Some(debug) => debug.alone(fork),
         None => fork(),
@@ -186,6 +187,7 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
     if pid == 0 {
         thread.caught.forget();
         thread.interrupted = None;
+        thread.process.dying.forked();
         if let Some(wait) = wait {
             wait.is_child();
         }
@@ -236,6 +238,7 @@ fn borrow(thread: &mut Thread, request: Request) -> Result<u64> {
     let mut child = Thread::new(thread.process.clone(), cpu, Arc::new(thread.actions.copy()));
     child.mask = thread.mask;
     child.alt_stack = thread.alt_stack;
+    child.is_vfork = true;
     let mut stack = vec![0u128; HOST_STACK / 16];
     let mut pidfd = 0i32;
     let flags = CLONE_VM

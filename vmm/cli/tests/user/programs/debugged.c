@@ -63,13 +63,19 @@ int main(int argc, char **argv)
 		return execl(argv[0], argv[0], "short", (char *)0);
 	if (!strcmp(what, "short"))
 		rounds = 1000;
-	if (!strcmp(what, "long"))
+	if (!strcmp(what, "long") || !strcmp(what, "crash"))
 		rounds = 400000000;
 	if (!strcmp(what, "wait"))
 		sleep(100);
 	pthread_t threads[2];
 	for (long n = 0; n < 2; n++)
 		pthread_create(&threads[n], 0, work, (void *)n);
+	if (!strcmp(what, "crash")) {
+		// Until both are at work.
+		while (!sums[0] || !sums[1])
+			usleep(1000);
+		abort();
+	}
 	for (long n = 0; n < 2; n++)
 		pthread_join(threads[n], 0);
 	printf("%lx %lx\n", sums[0], sums[1]);

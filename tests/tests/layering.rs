@@ -41,6 +41,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "base",
             "tcg-core",
             "tcg-riscv",
+            "tcg-aarch64",
+            "tcg-user",
             "engine",
             "control",
             "devices",

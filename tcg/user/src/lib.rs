@@ -25,6 +25,8 @@ mod strace;
 mod sys;
 mod syscall;
 mod sysroot;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod thread;
 mod time;
 mod vdso;

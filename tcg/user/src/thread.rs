@@ -94,14 +94,19 @@ impl Thread {
                     }
                 }
             }
-            if self.caught.is_waiting(self.mask) || self.interrupted.is_some() || self.suspended.is_some() {
-                self.deliver();
-            }
+            self.settle();
             if let Some(status) = self.ends {
                 self.leave(status);
                 return status;
             }
             self.tell_step();
+        }
+    }
+
+    /// Does what a system call or a signal has left to be done.
+    pub fn settle(&mut self) {
+        if self.caught.is_waiting(self.mask) || self.interrupted.is_some() || self.suspended.is_some() {
+            self.deliver();
         }
     }
 

@@ -8,36 +8,43 @@
 
 mod control;
 mod device_tree;
+mod elf_loader;
 mod fw_cfg;
 mod image;
 mod mutate;
 mod nat;
+mod process;
 mod qcow2;
 mod translator;
+mod user_syscall;
 mod virtqueue;
 
 pub use control::control;
 pub use device_tree::device_tree;
+pub use elf_loader::elf_loader;
 pub use fw_cfg::fw_cfg;
 pub use image::image;
 pub use mutate::Mutations;
 pub use nat::nat;
 pub use qcow2::qcow2;
 pub use translator::translator;
+pub use user_syscall::user_syscall;
 pub use virtqueue::virtqueue;
 
 /// The body of a target.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its file in `tests/fuzz/fuzz_targets` and of its seeds.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("control", control),
     ("device_tree", device_tree),
+    ("elf_loader", elf_loader),
     ("fw_cfg", fw_cfg),
     ("image", image),
     ("nat", nat),
     ("qcow2", qcow2),
     ("translator", translator),
+    ("user_syscall", user_syscall),
     ("virtqueue", virtqueue),
 ];
 

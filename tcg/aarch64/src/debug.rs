@@ -84,8 +84,8 @@ impl Debuggable for Aarch64 {
             V0..FPSR => return Some(cpu.v[(number - V0) as usize].to_le_bytes().to_vec()),
             FPSR => return half(sysreg::fpsr(cpu)),
             FPCR => return half(cpu.system.fpcr),
-            PAUTH..UPPER if cpu.system.features.has(Ext::Pauth) => pauth::field(0),
-            UPPER..END if cpu.system.features.has(Ext::Pauth) => pauth::field(pauth::HALF),
+            PAUTH..UPPER if cpu.system.features.has(Ext::Pauth) => pauth::field(48, true),
+            UPPER..END if cpu.system.features.has(Ext::Pauth) => pauth::field(48, false),
             _ => return None,
         };
         Some(value.to_le_bytes().to_vec())

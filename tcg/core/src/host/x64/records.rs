@@ -125,7 +125,7 @@ impl Emit<'_> {
 
     /// An address of guest code as records have it, and whether it is relative.
     fn address_word(&self, pc: u64) -> (u64, bool) {
-        match self.env.direct {
+        match self.env.process {
             true => (pc, false),
             false => (pc.wrapping_sub(self.region.pc & !(PAGE_SIZE - 1)), true),
         }

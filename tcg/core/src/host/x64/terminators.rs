@@ -172,7 +172,7 @@ impl Emit<'_> {
         let record = self.exit_record(number, pc);
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; mov ecx, record as i32 ; mov dl, code as i8);
-        self.jump_to(if self.env.direct { self.shared.exit } else { self.shared.exit_near });
+        self.jump_to(if self.env.process { self.shared.exit } else { self.shared.exit_near });
     }
 
     fn indirect(&mut self, target: Value) {

@@ -97,6 +97,7 @@ fn round<G: Guest>(text: &Text, mode: u64, buffer: &mut CodeBuffer) -> Round {
         helpers: G::helpers(),
         first_site: 0,
         random_registers: None,
+        process: true,
         direct: true,
         heat: true,
     };

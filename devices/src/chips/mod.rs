@@ -2,9 +2,13 @@
 
 pub mod aclint;
 pub mod fw_cfg;
+pub mod gic;
 pub mod goldfish_rtc;
 pub mod ns16550a;
 pub mod pflash_cfi01;
+pub mod pl011;
+pub mod pl031;
+pub mod pl061;
 pub mod plic;
 pub mod registers;
 pub mod sifive_test;

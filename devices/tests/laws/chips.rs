@@ -4,9 +4,16 @@ use base::{IrqLine, ManualClock, Mmio, RomRegion, TimeBase, allocate_ram};
 use base::{PowerEvent, PowerSink};
 use devices::chips::aclint::{self, Mswi, Mtimer, Sswi};
 use devices::chips::fw_cfg::FwCfg;
+use devices::chips::gic::v2::{self, GicV2};
+use devices::chips::gic::v2m::{self, GicV2m};
+use devices::chips::gic::v3::{self, GicV3, its};
+use devices::chips::gic::{CpuPins, ppi_input};
 use devices::chips::goldfish_rtc::GoldfishRtc;
 use devices::chips::ns16550a::Ns16550a;
 use devices::chips::pflash_cfi01::{Backing, PflashCfi01};
+use devices::chips::pl011::Pl011;
+use devices::chips::pl031::Pl031;
+use devices::chips::pl061::Pl061;
 use devices::chips::plic::Plic;
 use devices::chips::sifive_test::SifiveTest;
 use devices::host::chardev::{CharBackend, CharSink};
@@ -91,3 +98,50 @@ fn fw_cfg(_: &Arc<ManualClock>) -> Box<dyn Mmio> {
 }
 
 device_laws!(fw_cfg_mem, 0x18, fw_cfg);
+
+device_laws!(
+    pl011,
+    0x1000,
+    |_| Box::new(Pl011::new(IrqLine::unconnected(), Arc::new(Nowhere))),
+    devices::chips::pl011::Register::ROWS
+);
+device_laws!(
+    pl031,
+    0x1000,
+    |clock| Box::new(Pl031::new(clock.clone(), IrqLine::unconnected())),
+    devices::chips::pl031::Register::ROWS
+);
+device_laws!(
+    pl061,
+    0x1000,
+    |_| Box::new(Pl061::new(IrqLine::unconnected())),
+    devices::chips::pl061::Register::ROWS
+);
+
+fn pins(cpus: usize) -> Vec<CpuPins> {
+    vec![CpuPins { irq: IrqLine::unconnected(), fiq: IrqLine::unconnected() }; cpus]
+}
+
+/// Some of whose inputs are high.
+fn gic_v2() -> GicV2 {
+    let gic = GicV2::new(64, pins(4));
+    [1, 7, 33, ppi_input(0, 27), ppi_input(3, 30)].into_iter().for_each(|line| gic.inputs().set(line, true));
+    gic
+}
+
+/// The same, with memory from address 0 for the tables of LPIs, which holds random bits.
+fn gic_v3() -> GicV3 {
+    let ram = allocate_ram(&[(0, 0x10_0000)]).expect("memory");
+    let bytes: Vec<u8> = (0..0x10_0000u32).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 21) as u8).collect();
+    ram.write_slice(&bytes, GuestAddress(0)).expect("RAM");
+    let gic = GicV3::new(64, pins(4), ram, true);
+    [1, 7, 33, ppi_input(0, 27), ppi_input(3, 30)].into_iter().for_each(|line| gic.inputs().set(line, true));
+    gic
+}
+
+device_laws!(gic_v2_distributor, v2::DISTRIBUTOR_SIZE, |_| Box::new(gic_v2().distributor()));
+device_laws!(gic_v2_interface, v2::INTERFACE_SIZE, |_| Box::new(gic_v2().interface()));
+device_laws!(gic_v2m, v2m::SIZE, |_| Box::new(GicV2m::new(gic_v2().inputs(), 16, 32)), v2m::Register::ROWS);
+device_laws!(gic_v3_distributor, v3::DISTRIBUTOR_SIZE, |_| Box::new(gic_v3().distributor()));
+device_laws!(gic_v3_redistributors, 4 * v3::REDISTRIBUTOR_SIZE, |_| Box::new(gic_v3().redistributors()));
+device_laws!(gic_v3_its, its::SIZE, |_| Box::new(gic_v3().its()), its::Register::ROWS);

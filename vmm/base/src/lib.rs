@@ -11,6 +11,7 @@ mod device;
 mod irq;
 mod memory;
 mod power;
+mod requester;
 mod state;
 mod time_base;
 
@@ -24,5 +25,6 @@ pub use memory::{
     allocate_ram,
 };
 pub use power::{PowerEvent, PowerSink};
+pub use requester::{requester, set_requester};
 pub use state::{State, StateError};
 pub use time_base::TimeBase;

@@ -3,7 +3,7 @@
 use crate::cpus::{Motion, Plan};
 use crate::event::{Cause, Event};
 use crate::power::{End, Power, Request, RunState};
-use base::{Clock, Device, PowerEvent, Shared};
+use base::{Clock, Device, PowerEvent, Shared, set_requester};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -224,6 +224,7 @@ impl<G: Debuggable> Machine<G> {
         if !runs {
             for (n, vcpu) in self.vcpus.iter_mut().enumerate() {
                 if let Motion::Step { interrupts } = plan.motion(n) {
+                    set_requester(n as u32);
                     let stop = vcpu.step_for_debugger(interrupts);
                     self.power.push(Request::Debug(n, stop));
                 }
@@ -241,6 +242,7 @@ impl<G: Debuggable> Machine<G> {
             let (power, motion) = (self.power.clone(), plan.motion(n));
             threads.push(thread.spawn(move || {
                 let _fault = EndOnPanic(power.clone());
+                set_requester(n as u32);
                 // SAFETY: only asks for a number.
                 power.set_thread(n, unsafe { libc::gettid() });
                 let stop = match motion {
@@ -278,6 +280,7 @@ impl<G: Debuggable> Machine<G> {
                 if vcpu.at_breakpoint() || plan.motion(n) != Motion::Run {
                     return None;
                 }
+                set_requester(n as u32);
                 match vcpu.step_for_debugger(true) {
                     Stop::Step => {}
                     stop => return Some(Request::Debug(n, stop)),

@@ -1,0 +1,241 @@
+//! The state of a run of interrupts, and the distributor's registers that hold it: one bit, two bits or a byte an
+//! interrupt. Both versions have them at the same offsets.
+
+use super::{Candidate, Group};
+use serde::{Deserialize, Serialize};
+
+/// A group of registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    /// IGROUPR.
+    Group,
+    /// ISENABLER.
+    SetEnable,
+    /// ICENABLER.
+    ClearEnable,
+    /// ISPENDR.
+    SetPending,
+    /// ICPENDR.
+    ClearPending,
+    /// ISACTIVER.
+    SetActive,
+    /// ICACTIVER.
+    ClearActive,
+    /// IPRIORITYR.
+    Priority,
+    /// ICFGR.
+    Config,
+}
+
+impl Field {
+    /// The field at `offset` of the distributor, and the number of the word in it.
+    pub fn at(offset: u64) -> Option<(Self, usize)> {
+        let (field, first) = match offset {
+            0x080..0x100 => (Self::Group, 0x080),
+            0x100..0x180 => (Self::SetEnable, 0x100),
+            0x180..0x200 => (Self::ClearEnable, 0x180),
+            0x200..0x280 => (Self::SetPending, 0x200),
+            0x280..0x300 => (Self::ClearPending, 0x280),
+            0x300..0x380 => (Self::SetActive, 0x300),
+            0x380..0x400 => (Self::ClearActive, 0x380),
+            0x400..0x800 => (Self::Priority, 0x400),
+            0xc00..0xd00 => (Self::Config, 0xc00),
+            _ => return None,
+        };
+        Some((field, ((offset - first) / 4) as usize))
+    }
+
+    /// How many words of this field the first 32 interrupts have.
+    pub fn words_for_32(self) -> usize {
+        match self {
+            Self::Priority => 8,
+            Self::Config => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Priorities have five bits, as in a GIC-400 and a GIC-600: 32 of them.
+const PRIORITY_MASK: u8 = 0xf8;
+
+/// A run of interrupts, a multiple of 32 of them. Bit `n % 32` of word `n / 32` in each bit vector.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Bank {
+    /// In group 1.
+    group: Vec<u32>,
+    enable: Vec<u32>,
+    /// Asked for by an edge or by software.
+    latch: Vec<u32>,
+    pub active: Vec<u32>,
+    /// Levels of the inputs.
+    level: Vec<u32>,
+    /// Edge-triggered.
+    edge: Vec<u32>,
+    priority: Vec<u8>,
+}
+
+impl Bank {
+    /// `words` times 32 interrupts.
+    pub fn new(words: usize) -> Self {
+        let none = vec![0; words];
+        Self {
+            group: none.clone(),
+            enable: none.clone(),
+            latch: none.clone(),
+            active: none.clone(),
+            level: none.clone(),
+            edge: none,
+            priority: vec![0; 32 * words],
+        }
+    }
+
+    /// The interrupts of one CPU: SGIs are edges.
+    pub fn private() -> Self {
+        Self { edge: vec![0xffff], ..Self::new(1) }
+    }
+
+    /// Back to the power-on state `fresh`; the levels of the inputs are the devices' business and stay.
+    pub fn reset(&mut self, fresh: Self) {
+        let level = std::mem::take(&mut self.level);
+        *self = Self { level, ..fresh };
+    }
+
+    /// Whether a loaded state has as many interrupts, and only what they can be.
+    pub fn fits(&self, loaded: &Self) -> bool {
+        let words = self.enable.len();
+        let vectors =
+            [&loaded.group, &loaded.enable, &loaded.latch, &loaded.active, &loaded.level, &loaded.edge];
+        vectors.iter().all(|v| v.len() == words)
+            && loaded.priority.len() == self.priority.len()
+            && loaded.priority.iter().all(|p| p & !PRIORITY_MASK == 0)
+    }
+
+    /// Interrupts.
+    pub fn len(&self) -> usize {
+        self.priority.len()
+    }
+
+    fn pending(&self, word: usize) -> u32 {
+        self.latch[word] | self.level[word] & !self.edge[word]
+    }
+
+    /// Drives the input of interrupt `n`; whether anything changed.
+    pub fn drive(&mut self, n: usize, level: bool) -> bool {
+        let (word, bit) = (n / 32, 1 << (n % 32));
+        if n >= self.len() || (self.level[word] & bit != 0) == level {
+            return false;
+        }
+        self.level[word] ^= bit;
+        if level && self.edge[word] & bit != 0 {
+            self.latch[word] |= bit;
+        }
+        true
+    }
+
+    /// Makes interrupt `n` pending, or takes that back.
+    pub fn set_pending(&mut self, n: usize, pending: bool) {
+        if n < self.len() {
+            let bit = 1 << (n % 32);
+            let word = &mut self.latch[n / 32];
+            *word = if pending { *word | bit } else { *word & !bit };
+        }
+    }
+
+    /// A CPU takes interrupt `n`.
+    pub fn acknowledge(&mut self, n: usize) {
+        self.latch[n / 32] &= !(1 << (n % 32));
+        self.active[n / 32] |= 1 << (n % 32);
+    }
+
+    /// A CPU is done with interrupt `n`.
+    pub fn deactivate(&mut self, n: usize) {
+        if n < self.len() {
+            self.active[n / 32] &= !(1 << (n % 32));
+        }
+    }
+
+    /// The group that interrupt `n` is in.
+    pub fn group(&self, n: usize) -> Group {
+        if self.group[n / 32] >> (n % 32) & 1 != 0 { Group::One } else { Group::Zero }
+    }
+
+    /// The most urgent interrupt that waits: of the least priority value, and of the least number among equals. `first` is the
+    /// number of the bank's first interrupt; groups that are not in `groups` do not count, nor those that are not
+    /// `allowed`.
+    pub fn best(&self, first: u32, groups: [bool; 2], allowed: impl Fn(usize) -> bool) -> Option<Candidate> {
+        let mut best: Option<Candidate> = None;
+        for word in 0..self.enable.len() {
+            let of_groups = match groups {
+                [true, true] => u32::MAX,
+                [true, false] => !self.group[word],
+                [false, true] => self.group[word],
+                [false, false] => 0,
+            };
+            let mut bits = self.pending(word) & self.enable[word] & !self.active[word] & of_groups;
+            while bits != 0 {
+                let n = word * 32 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let priority = self.priority[n];
+                if best.is_none_or(|best| priority < best.priority) && allowed(n) {
+                    best = Some(Candidate { interrupt: first + n as u32, priority, group: self.group(n) });
+                }
+            }
+        }
+        best
+    }
+
+    /// What `word` of `field` reads; 0 beyond the last interrupt.
+    pub fn read(&self, field: Field, word: usize) -> u32 {
+        let bits = |bits: &[u32]| bits.get(word).copied().unwrap_or(0);
+        match field {
+            Field::Group => bits(&self.group),
+            Field::SetEnable | Field::ClearEnable => bits(&self.enable),
+            Field::SetPending | Field::ClearPending if word < self.latch.len() => self.pending(word),
+            Field::SetPending | Field::ClearPending => 0,
+            Field::SetActive | Field::ClearActive => bits(&self.active),
+            Field::Priority => match self.priority.get(4 * word..4 * word + 4) {
+                Some(bytes) => u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
+                None => 0,
+            },
+            Field::Config => {
+                let half = self.edge.get(word / 2).map_or(0, |edge| edge >> (16 * (word % 2)) & 0xffff);
+                (0..16).filter(|n| half >> n & 1 != 0).map(|n| 2 << (2 * n)).sum()
+            }
+        }
+    }
+
+    /// Writes `word` of `field`, only the bits in `mask`.
+    pub fn write(&mut self, field: Field, word: usize, value: u32, mask: u32) {
+        let given = value & mask;
+        let set = |bits: &mut [u32]| bits.get_mut(word).map_or((), |word| *word |= given);
+        let clear = |bits: &mut [u32]| bits.get_mut(word).map_or((), |word| *word &= !given);
+        match field {
+            Field::Group => {
+                if let Some(group) = self.group.get_mut(word) {
+                    *group = *group & !mask | given;
+                }
+            }
+            Field::SetEnable => set(&mut self.enable),
+            Field::ClearEnable => clear(&mut self.enable),
+            Field::SetPending => set(&mut self.latch),
+            Field::ClearPending => clear(&mut self.latch),
+            Field::SetActive => set(&mut self.active),
+            Field::ClearActive => clear(&mut self.active),
+            Field::Priority => {
+                let [old, given] = [self.read(field, word) & !mask, given];
+                if let Some(bytes) = self.priority.get_mut(4 * word..4 * word + 4) {
+                    bytes.copy_from_slice(&(old | given).to_le_bytes());
+                    bytes.iter_mut().for_each(|byte| *byte &= PRIORITY_MASK);
+                }
+            }
+            Field::Config => {
+                if let Some(edge) = self.edge.get_mut(word / 2) {
+                    for n in (0..16).filter(|n| mask >> (2 * n + 1) & 1 != 0) {
+                        let bit = 1 << (16 * (word as u32 % 2) + n);
+                        *edge = if value >> (2 * n + 1) & 1 != 0 { *edge | bit } else { *edge & !bit };
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! GICv2, as a GIC-400: a distributor and one CPU interface for each of up to eight CPUs (IHI 0048B chapter 4).
+//!
+//! Both frames are banked: what a CPU sees of private interrupts and of the CPU interface is its own
+//! ([`base::requester`]).
+
+mod distributor;
+mod interface;
+
+use super::{CpuPins, Group, Input, PRIVATE};
+use base::{Device, IrqSink, Mmio, State, StateError, Width, Widths, requester};
+use distributor::Distributor;
+use interface::Interface;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// Bytes of the distributor.
+pub const DISTRIBUTOR_SIZE: u64 = 0x1000;
+/// Bytes of the CPU interface.
+pub const INTERFACE_SIZE: u64 = 0x2000;
+/// The most CPUs.
+pub const MAX_CPUS: usize = 8;
+
+const NAME: &str = "arm_gic";
+const VERSION: u32 = 1;
+
+struct Registers {
+    distributor: Distributor,
+    interfaces: Vec<Interface>,
+}
+
+struct Core {
+    registers: Mutex<Registers>,
+    pins: Vec<CpuPins>,
+}
+
+impl Core {
+    /// The CPU whose access is under way.
+    fn cpu(&self) -> usize {
+        (requester() as usize).min(self.pins.len() - 1)
+    }
+
+    /// Runs `act`, and drives what follows from it.
+    fn with<R>(&self, act: impl FnOnce(&mut Registers) -> R) -> R {
+        let mut registers = self.registers.lock();
+        let result = act(&mut registers);
+        for (cpu, pins) in self.pins.iter().enumerate() {
+            let [irq, fiq] = registers.interfaces[cpu].pins(registers.distributor.best(cpu));
+            pins.irq.set(irq);
+            pins.fiq.set(fiq);
+        }
+        result
+    }
+}
+
+impl IrqSink for Core {
+    fn set(&self, line: u32, level: bool) {
+        self.with(|registers| registers.distributor.drive(Input::of(line), level));
+    }
+}
+
+/// The controller; its two frames are devices of their own.
+pub struct GicV2 {
+    core: Arc<Core>,
+}
+
+impl GicV2 {
+    /// A controller with `spis` shared interrupts (a multiple of 32, up to 960), for a CPU on each of `pins`.
+    ///
+    /// # Panics
+    /// When there can not be as many: the numbers are a board's.
+    pub fn new(spis: u32, pins: Vec<CpuPins>) -> Self {
+        assert!(spis.is_multiple_of(32) && spis <= 960, "a GICv2 has up to 960 SPIs, in groups of 32");
+        assert!((1..=MAX_CPUS).contains(&pins.len()), "a GICv2 has one to eight CPUs");
+        let distributor = Distributor::new(spis, pins.len());
+        let interfaces = vec![Interface::default(); pins.len()];
+        Self { core: Arc::new(Core { registers: Mutex::new(Registers { distributor, interfaces }), pins }) }
+    }
+
+    /// The inputs ([`super::spi_input`], [`super::ppi_input`]).
+    pub fn inputs(&self) -> Arc<dyn IrqSink> {
+        self.core.clone()
+    }
+
+    /// The distributor's frame.
+    pub fn distributor(&self) -> DistributorFrame {
+        DistributorFrame(self.core.clone())
+    }
+
+    /// The CPU interface's frame.
+    pub fn interface(&self) -> InterfaceFrame {
+        InterfaceFrame(self.core.clone())
+    }
+}
+
+/// The distributor on the bus.
+pub struct DistributorFrame(Arc<Core>);
+
+impl Device for DistributorFrame {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn reset(&mut self) {
+        self.0.with(|registers| registers.distributor.reset());
+    }
+
+    fn save(&self) -> State {
+        State::of(VERSION, &self.0.registers.lock().distributor)
+    }
+
+    fn load(&mut self, state: &State) -> Result<(), StateError> {
+        let loaded: Distributor = state.get(VERSION)?;
+        self.0.with(|registers| {
+            if !registers.distributor.fits(&loaded) {
+                return Err(StateError::Value("interrupts or CPUs that do not exist"));
+            }
+            registers.distributor = loaded;
+            Ok(())
+        })
+    }
+}
+
+impl Mmio for DistributorFrame {
+    fn widths(&self) -> Widths {
+        Widths { min: Width::B1, max: Width::B4 }
+    }
+
+    fn read(&mut self, offset: u64, width: Width) -> u64 {
+        let cpu = self.0.cpu();
+        let word = self.0.registers.lock().distributor.read(cpu, offset & !3);
+        u64::from(word) >> (8 * (offset & 3)) & width.mask()
+    }
+
+    fn write(&mut self, offset: u64, width: Width, value: u64) {
+        let (cpu, shift) = (self.0.cpu(), 8 * (offset & 3));
+        let (value, mask) = ((value << shift) as u32, (width.mask() << shift) as u32);
+        self.0.with(|registers| registers.distributor.write(cpu, offset & !3, value, mask));
+    }
+}
+
+/// The CPU interface on the bus.
+pub struct InterfaceFrame(Arc<Core>);
+
+impl Device for InterfaceFrame {
+    fn name(&self) -> &'static str {
+        "arm_gic-cpu-interface"
+    }
+
+    fn reset(&mut self) {
+        self.0.with(|registers| registers.interfaces.fill(Interface::default()));
+    }
+
+    fn save(&self) -> State {
+        State::of(VERSION, &self.0.registers.lock().interfaces)
+    }
+
+    fn load(&mut self, state: &State) -> Result<(), StateError> {
+        let loaded: Vec<Interface> = state.get(VERSION)?;
+        if loaded.len() != self.0.pins.len() || !loaded.iter().all(Interface::fits) {
+            return Err(StateError::Value("number of CPUs, or a priority"));
+        }
+        self.0.with(|registers| registers.interfaces = loaded);
+        Ok(())
+    }
+}
+
+impl Mmio for InterfaceFrame {
+    fn widths(&self) -> Widths {
+        Widths::WORD
+    }
+
+    fn read(&mut self, offset: u64, _width: Width) -> u64 {
+        let cpu = self.0.cpu();
+        self.0.with(|registers| {
+            let Registers { distributor, interfaces } = registers;
+            interfaces[cpu].read(cpu, offset, distributor).into()
+        })
+    }
+
+    fn write(&mut self, offset: u64, _width: Width, value: u64) {
+        let cpu = self.0.cpu();
+        self.0.with(|registers| {
+            let Registers { distributor, interfaces } = registers;
+            interfaces[cpu].write(cpu, offset, value as u32, distributor);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! The distributor: which interrupts wait, and for which CPUs (IHI 0048B chapter 4.3).
+
+use super::{Group, Input, PRIVATE};
+use crate::chips::gic::bank::{Bank, Field};
+use crate::chips::gic::{Candidate, SGIS, identification, more_urgent};
+use crate::chips::guest_error;
+use crate::chips::registers::registers;
+use serde::{Deserialize, Serialize};
+
+registers! {
+    /// The registers beside those of [`Field`].
+    pub enum Register {
+        /// Lets each group out.
+        0x000 GICD_CTLR RW = 0;
+        /// How many interrupts and CPUs there are.
+        0x004 GICD_TYPER R;
+        /// Who made it: a GIC-400 of Arm.
+        0x008 GICD_IIDR R = 0x0200_043b;
+        /// Generates a software interrupt.
+        0xf00 GICD_SGIR W;
+    }
+}
+
+/// CPUs that each interrupt goes to, a byte an interrupt.
+const ITARGETSR: std::ops::Range<u64> = 0x800..0xc00;
+/// Takes software interrupts back, a byte with a bit for each sender.
+const CPENDSGIR: std::ops::Range<u64> = 0xf10..0xf20;
+/// Makes software interrupts pending, likewise.
+const SPENDSGIR: std::ops::Range<u64> = 0xf20..0xf30;
+const IDENTIFICATION: std::ops::Range<u64> = 0xfd0..0x1000;
+
+/// GICD_CTLR: a bit a group.
+const ENABLES: u32 = 3;
+
+/// What a CPU has for itself.
+#[derive(Clone, Serialize, Deserialize)]
+struct Own {
+    bank: Bank,
+    /// Of each pending SGI, the CPUs that sent it.
+    senders: [u8; SGIS as usize],
+}
+
+impl Own {
+    fn new() -> Self {
+        let mut bank = Bank::private();
+        // SGIs are always enabled.
+        bank.write(Field::SetEnable, 0, 0xffff, u32::MAX);
+        Self { bank, senders: [0; SGIS as usize] }
+    }
+
+    fn set_senders(&mut self, sgi: usize, senders: u8) {
+        self.senders[sgi] = senders;
+        self.bank.set_pending(sgi, senders != 0);
+    }
+}
+
+/// The distributor.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Distributor {
+    ctlr: u32,
+    own: Vec<Own>,
+    shared: Bank,
+    /// Of each SPI, the CPUs that it goes to.
+    targets: Vec<u8>,
+}
+
+impl Distributor {
+    pub fn new(spis: u32, cpus: usize) -> Self {
+        Self {
+            ctlr: 0,
+            own: vec![Own::new(); cpus],
+            shared: Bank::new(spis as usize / 32),
+            targets: vec![0; spis as usize],
+        }
+    }
+
+    /// Back to the power-on state.
+    pub fn reset(&mut self) {
+        let Self { own, shared, .. } = Self::new(self.targets.len() as u32, self.own.len());
+        self.ctlr = 0;
+        self.shared.reset(shared);
+        self.targets.fill(0);
+        for (now, fresh) in self.own.iter_mut().zip(own) {
+            now.bank.reset(fresh.bank);
+            now.senders = fresh.senders;
+        }
+    }
+
+    /// Whether a loaded state has as many CPUs and interrupts.
+    pub fn fits(&self, loaded: &Self) -> bool {
+        loaded.own.len() == self.own.len()
+            && self.own.iter().zip(&loaded.own).all(|(now, loaded)| now.bank.fits(&loaded.bank))
+            && self.shared.fits(&loaded.shared)
+            && loaded.targets.len() == self.targets.len()
+    }
+
+    /// A device drives an input.
+    pub fn drive(&mut self, input: Input, level: bool) {
+        match input {
+            Input::Private { cpu, interrupt } => {
+                if let Some(own) = self.own.get_mut(cpu) {
+                    own.bank.drive(interrupt, level);
+                }
+            }
+            Input::Shared(n) => {
+                self.shared.drive(n, level);
+            }
+        }
+    }
+
+    /// The most urgent interrupt that waits for `cpu`.
+    pub fn best(&self, cpu: usize) -> Option<Candidate> {
+        let groups = [self.ctlr & 1 != 0, self.ctlr & 2 != 0];
+        let own = self.own[cpu].bank.best(0, groups, |_| true);
+        more_urgent(own, self.shared.best(PRIVATE, groups, |n| self.targets[n] >> cpu & 1 != 0))
+    }
+
+    /// CPU `cpu` takes `interrupt`: the value to acknowledge it with, which names the sender of an SGI.
+    pub fn acknowledge(&mut self, cpu: usize, interrupt: u32) -> u32 {
+        let own = &mut self.own[cpu];
+        match interrupt {
+            0..SGIS => {
+                let sgi = interrupt as usize;
+                let senders = own.senders[sgi];
+                own.bank.acknowledge(sgi);
+                own.set_senders(sgi, senders & senders.wrapping_sub(1));
+                (senders.trailing_zeros() & 7) << 10 | interrupt
+            }
+            SGIS..PRIVATE => {
+                own.bank.acknowledge(interrupt as usize);
+                interrupt
+            }
+            _ => {
+                self.shared.acknowledge((interrupt - PRIVATE) as usize);
+                interrupt
+            }
+        }
+    }
+
+    /// CPU `cpu` is done with `interrupt`.
+    pub fn deactivate(&mut self, cpu: usize, interrupt: u32) {
+        match interrupt.checked_sub(PRIVATE) {
+            None => self.own[cpu].bank.deactivate(interrupt as usize),
+            Some(n) => self.shared.deactivate(n as usize),
+        }
+    }
+
+    /// The group of `interrupt`, as CPU `cpu` sees it; `None` if it does not exist.
+    pub fn group(&self, cpu: usize, interrupt: u32) -> Option<Group> {
+        match interrupt.checked_sub(PRIVATE) {
+            None => Some(self.own[cpu].bank.group(interrupt as usize)),
+            Some(n) => ((n as usize) < self.shared.len()).then(|| self.shared.group(n as usize)),
+        }
+    }
+
+    /// Reads the word at `offset`.
+    pub fn read(&self, cpu: usize, offset: u64) -> u32 {
+        if let Some((field, word)) = Field::at(offset) {
+            let private = field.words_for_32();
+            return match word.checked_sub(private) {
+                None => self.own[cpu].bank.read(field, word),
+                Some(word) => self.shared.read(field, word),
+            };
+        }
+        let bytes = |byte: &dyn Fn(usize) -> u8, first: u64| {
+            let n = (offset - first) as usize;
+            u32::from_le_bytes(std::array::from_fn(|i| byte(n + i)))
+        };
+        match offset {
+            _ if ITARGETSR.contains(&offset) => bytes(&|n| self.target(cpu, n), ITARGETSR.start),
+            _ if CPENDSGIR.contains(&offset) => bytes(&|n| self.own[cpu].senders[n], CPENDSGIR.start),
+            _ if SPENDSGIR.contains(&offset) => bytes(&|n| self.own[cpu].senders[n], SPENDSGIR.start),
+            _ if IDENTIFICATION.contains(&offset) => identification(offset - IDENTIFICATION.start, 0x90, 2),
+            _ => match Register::read_at(offset) {
+                Some(Register::GICD_CTLR) => self.ctlr,
+                Some(Register::GICD_TYPER) => {
+                    let lines = self.shared.len() as u32 / 32;
+                    lines | (self.own.len() as u32 - 1) << 5
+                }
+                Some(Register::GICD_IIDR) => 0x0200_043b,
+                _ => 0,
+            },
+        }
+    }
+
+    /// ITARGETSR: private interrupts go to their CPU; with one CPU nothing can be chosen.
+    fn target(&self, cpu: usize, interrupt: usize) -> u8 {
+        match interrupt.checked_sub(PRIVATE as usize) {
+            _ if self.own.len() == 1 => 0,
+            None => 1 << cpu,
+            Some(n) => self.targets.get(n).copied().unwrap_or(0),
+        }
+    }
+
+    /// Writes those bits of the word at `offset` that are in `mask`.
+    pub fn write(&mut self, cpu: usize, offset: u64, value: u32, mask: u32) {
+        if let Some((field, word)) = Field::at(offset) {
+            return self.write_field(cpu, field, word, (value, mask));
+        }
+        let given = |byte: u64| (value >> (8 * byte)) as u8;
+        let written = (0..4).filter(|byte| mask >> (8 * byte) & 0xff != 0);
+        match offset {
+            _ if ITARGETSR.contains(&offset) => {
+                let all = (0xff_u32 >> (8 - self.own.len())) as u8;
+                for byte in written {
+                    let n = (offset - ITARGETSR.start + byte).checked_sub(PRIVATE.into());
+                    if let Some(target) = n.and_then(|n| self.targets.get_mut(n as usize)) {
+                        *target = given(byte) & all;
+                    }
+                }
+            }
+            _ if CPENDSGIR.contains(&offset) => {
+                for byte in written {
+                    let sgi = (offset - CPENDSGIR.start + byte) as usize;
+                    let senders = self.own[cpu].senders[sgi] & !given(byte);
+                    self.own[cpu].set_senders(sgi, senders);
+                }
+            }
+            _ if SPENDSGIR.contains(&offset) => {
+                for byte in written {
+                    let sgi = (offset - SPENDSGIR.start + byte) as usize;
+                    let senders = self.own[cpu].senders[sgi] | given(byte);
+                    self.own[cpu].set_senders(sgi, senders);
+                }
+            }
+            _ => match Register::write_at(offset) {
+                Some(Register::GICD_CTLR) => self.ctlr = (self.ctlr & !mask | value & mask) & ENABLES,
+                Some(Register::GICD_SGIR) => self.generate(cpu, value),
+                _ => guest_error(super::NAME, format_args!("write of {value:#x} at {offset:#x}")),
+            },
+        }
+    }
+
+    fn write_field(&mut self, cpu: usize, field: Field, word: usize, (value, mask): (u32, u32)) {
+        let private = field.words_for_32();
+        let Some(word) = word.checked_sub(private) else {
+            // SGIs are edges, always enabled, and become pending by registers of their own.
+            let fixed = match field {
+                Field::SetEnable | Field::ClearEnable | Field::SetPending | Field::ClearPending => 0xffff,
+                Field::Config if word == 0 => u32::MAX,
+                _ => 0,
+            };
+            return self.own[cpu].bank.write(field, word, value, mask & !fixed);
+        };
+        self.shared.write(field, word, value, mask);
+    }
+
+    /// GICD_SGIR.
+    fn generate(&mut self, from: usize, value: u32) {
+        let all = 0xff_u32 >> (8 - self.own.len());
+        let targets = match value >> 24 & 3 {
+            0 => value >> 16 & all,
+            1 => all & !(1 << from),
+            2 => 1 << from,
+            _ => return guest_error(super::NAME, format_args!("GICD_SGIR with {value:#x}")),
+        };
+        let sgi = (value & 15) as usize;
+        for (cpu, own) in self.own.iter_mut().enumerate().filter(|(cpu, _)| targets >> cpu & 1 != 0) {
+            debug_assert!(cpu < super::MAX_CPUS, "CPUs are counted in new");
+            let senders = own.senders[sgi] | 1 << from;
+            own.set_senders(sgi, senders);
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! GICv3: a distributor, a redistributor for each CPU, and the CPU interfaces behind system registers (IHI 0069
+//! chapters 2, 4 and 12). Affinity routing is always on. An [`its`] translates messages of devices into LPIs.
+
+mod distributor;
+mod interface;
+pub mod its;
+mod redistributor;
+
+use super::{Candidate, CpuPins, Group, Input, PRIVATE, more_urgent};
+use base::{Device, GuestRam, IrqSink, Mmio, State, StateError, Width, Widths};
+use distributor::Distributor;
+pub use interface::Register as InterfaceRegister;
+use interface::{Interface, Sgi};
+use parking_lot::Mutex;
+use redistributor::Redistributor;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Bytes of the distributor.
+pub const DISTRIBUTOR_SIZE: u64 = 0x1_0000;
+/// Bytes of one redistributor: a frame for control and LPIs, and one for SGIs and PPIs.
+pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
+/// CPUs whose affinity is told apart here: level 0 only, as SGIs address it.
+pub const MAX_CPUS: usize = 16;
+
+const NAME: &str = "arm-gicv3";
+const VERSION: u32 = 1;
+/// The first LPI.
+const FIRST_LPI: u32 = 8192;
+/// Interrupt numbers have this many bits.
+const NUMBER_BITS: u32 = 16;
+/// The architecture's version in PIDR2.
+const REVISION: u8 = 3;
+
+/// A CPU's part.
+#[derive(Clone, Serialize, Deserialize)]
+struct Cpu {
+    redistributor: Redistributor,
+    interface: Interface,
+}
+
+struct Registers {
+    distributor: Distributor,
+    cpus: Vec<Cpu>,
+}
+
+struct Core {
+    registers: Mutex<Registers>,
+    pins: Vec<CpuPins>,
+    /// Where the tables of LPIs are.
+    ram: GuestRam,
+}
+
+impl Registers {
+    /// The most urgent interrupt that waits for `cpu`.
+    fn best(&self, cpu: usize, ram: &GuestRam) -> Option<Candidate> {
+        let Cpu { redistributor, interface } = &self.cpus[cpu];
+        let groups = std::array::from_fn(|g| self.distributor.enables()[g] && interface.enables()[g]);
+        if redistributor.asleep() || groups == [false, false] {
+            return None;
+        }
+        let shared = self.distributor.best(cpu, groups);
+        let best = more_urgent(redistributor.bank.best(0, groups, |_| true), shared);
+        if groups[Group::One as usize] { more_urgent(best, redistributor.best_lpi(ram)) } else { best }
+    }
+
+    fn drive(&mut self, input: Input, level: bool) -> bool {
+        match input {
+            Input::Private { cpu, interrupt } => {
+                self.cpus.get_mut(cpu).is_some_and(|cpu| cpu.redistributor.bank.drive(interrupt, level))
+            }
+            Input::Shared(n) => self.distributor.shared.drive(n, level),
+        }
+    }
+
+    /// A CPU takes `interrupt`.
+    fn acknowledge(&mut self, cpu: usize, interrupt: u32) {
+        let own = &mut self.cpus[cpu].redistributor;
+        match interrupt {
+            FIRST_LPI.. => own.set_lpi(interrupt, false),
+            PRIVATE.. => self.distributor.shared.acknowledge((interrupt - PRIVATE) as usize),
+            _ => own.bank.acknowledge(interrupt as usize),
+        }
+    }
+
+    /// A CPU is done with `interrupt`; LPIs are never active.
+    fn deactivate(&mut self, cpu: usize, interrupt: u32) {
+        match interrupt.checked_sub(PRIVATE) {
+            None => self.cpus[cpu].redistributor.bank.deactivate(interrupt as usize),
+            Some(n) => self.distributor.shared.deactivate(n as usize),
+        }
+    }
+
+    /// Sends a software interrupt, to those that have it in the group that it is sent for.
+    fn send(&mut self, from: usize, sgi: Sgi) {
+        for (n, cpu) in self.cpus.iter_mut().enumerate() {
+            let bank = &mut cpu.redistributor.bank;
+            if sgi.reaches(from, n) && bank.group(sgi.number) == sgi.group {
+                bank.set_pending(sgi.number, true);
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Runs `act`, and drives what follows from it.
+    fn with<R>(&self, act: impl FnOnce(&mut Registers) -> R) -> R {
+        let mut registers = self.registers.lock();
+        let result = act(&mut registers);
+        self.drive(&registers);
+        result
+    }
+
+    fn drive(&self, registers: &Registers) {
+        for (n, pins) in self.pins.iter().enumerate() {
+            let best = registers.best(n, &self.ram);
+            let signalled = best.filter(|best| registers.cpus[n].interface.lets_in(best));
+            pins.irq.set(signalled.is_some_and(|best| best.group == Group::One));
+            pins.fiq.set(signalled.is_some_and(|best| best.group == Group::Zero));
+        }
+    }
+
+    /// An LPI becomes pending at CPU `cpu`, or is no longer.
+    fn set_lpi(&self, cpu: usize, interrupt: u32, pending: bool) {
+        self.with(|registers| {
+            if let Some(cpu) = registers.cpus.get_mut(cpu) {
+                cpu.redistributor.set_lpi(interrupt, pending);
+            }
+        });
+    }
+
+    /// All pending LPIs of CPU `from`, or just one of them, move to CPU `to`.
+    fn move_lpis(&self, (from, to): (usize, usize), only: Option<u32>) {
+        self.with(|registers| {
+            if from == to || from.max(to) >= registers.cpus.len() {
+                return;
+            }
+            let moved = registers.cpus[from].redistributor.take_lpis(only);
+            moved.into_iter().for_each(|lpi| registers.cpus[to].redistributor.set_lpi(lpi, true));
+        });
+    }
+}
+
+impl IrqSink for Core {
+    fn set(&self, line: u32, level: bool) {
+        let mut registers = self.registers.lock();
+        if registers.drive(Input::of(line), level) {
+            self.drive(&registers);
+        }
+    }
+}
+
+/// The controller; distributor and redistributors are devices of their own.
+pub struct GicV3 {
+    core: Arc<Core>,
+}
+
+impl GicV3 {
+    /// A controller with `spis` shared interrupts (a multiple of 32, up to 960), for a CPU on each of `pins`, whose affinity is
+    /// its number. With `lpis` the tables that those need are in `ram`.
+    ///
+    /// # Panics
+    /// When there can not be as many: the numbers are a board's.
+    pub fn new(spis: u32, pins: Vec<CpuPins>, ram: GuestRam, lpis: bool) -> Self {
+        assert!(spis.is_multiple_of(32) && spis <= 960, "this GICv3 has up to 960 SPIs, in groups of 32");
+        assert!((1..=MAX_CPUS).contains(&pins.len()), "this GICv3 has one to sixteen CPUs");
+        let last = pins.len() - 1;
+        let cpu = |n| Cpu {
+            redistributor: Redistributor::new(n as u32, n == last, lpis),
+            interface: Interface::default(),
+        };
+        let cpus = (0..pins.len()).map(cpu).collect();
+        let registers = Registers { distributor: Distributor::new(spis, lpis), cpus };
+        Self { core: Arc::new(Core { registers: Mutex::new(registers), pins, ram }) }
+    }
+
+    /// The inputs ([`super::spi_input`], [`super::ppi_input`]).
+    pub fn inputs(&self) -> Arc<dyn IrqSink> {
+        self.core.clone()
+    }
+
+    /// The distributor's frame.
+    pub fn distributor(&self) -> DistributorFrame {
+        DistributorFrame(self.core.clone())
+    }
+
+    /// The frames of all redistributors, one behind the other.
+    pub fn redistributors(&self) -> RedistributorFrames {
+        RedistributorFrames(self.core.clone())
+    }
+
+    /// The CPU interfaces.
+    pub fn interfaces(&self) -> CpuInterfaces {
+        CpuInterfaces(self.core.clone())
+    }
+
+    /// An interrupt translation service.
+    pub fn its(&self) -> its::Its {
+        its::Its::new(self.core.clone())
+    }
+}
+
+/// The CPU interfaces, as the CPUs reach them by system registers.
+pub struct CpuInterfaces(Arc<Core>);
+
+impl CpuInterfaces {
+    /// CPU `cpu` reads `register`.
+    pub fn read(&self, cpu: usize, register: InterfaceRegister) -> u64 {
+        self.0.with(|registers| {
+            let best = registers.best(cpu, &self.0.ram);
+            let interface = &mut registers.cpus[cpu].interface;
+            let (value, taken) = interface.read(register, best);
+            if let Some(interrupt) = taken {
+                registers.acknowledge(cpu, interrupt);
+            }
+            value
+        })
+    }
+
+    /// CPU `cpu` writes `register`.
+    pub fn write(&self, cpu: usize, register: InterfaceRegister, value: u64) {
+        self.0.with(|registers| match register {
+            InterfaceRegister::SGI0R | InterfaceRegister::SGI1R => {
+                if let Some(sgi) = Sgi::read(register, value) {
+                    registers.send(cpu, sgi);
+                }
+            }
+            _ => {
+                let ended = registers.cpus[cpu].interface.write(register, value);
+                if let Some(interrupt) = ended {
+                    registers.deactivate(cpu, interrupt);
+                }
+            }
+        });
+    }
+}
+
+/// The distributor on the bus.
+pub struct DistributorFrame(Arc<Core>);
+
+impl Device for DistributorFrame {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn reset(&mut self) {
+        self.0.with(|registers| registers.distributor.reset());
+    }
+
+    fn save(&self) -> State {
+        State::of(VERSION, &self.0.registers.lock().distributor)
+    }
+
+    fn load(&mut self, state: &State) -> Result<(), StateError> {
+        let loaded: Distributor = state.get(VERSION)?;
+        self.0.with(|registers| {
+            if !registers.distributor.fits(&loaded) {
+                return Err(StateError::Value("number of interrupts"));
+            }
+            registers.distributor = loaded;
+            Ok(())
+        })
+    }
+}
+
+/// Accesses within one word, which the registers take.
+const WORDS: Widths = Widths { min: Width::B1, max: Width::B4 };
+
+/// The part of a word that an access sees.
+fn seen(word: u32, offset: u64, width: Width) -> u64 {
+    u64::from(word) >> (8 * (offset & 3)) & width.mask()
+}
+
+/// A written value and its mask, in their place in the word.
+fn placed(value: u64, offset: u64, width: Width) -> (u32, u32) {
+    let shift = 8 * (offset & 3);
+    ((value << shift) as u32, (width.mask() << shift) as u32)
+}
+
+/// One half of a 64-bit register at a multiple of 8.
+fn half(value: u64, offset: u64) -> u32 {
+    (value >> (8 * (offset & 4))) as u32
+}
+
+/// The 64-bit register after a write of one half.
+fn with_half(old: u64, offset: u64, (value, mask): (u32, u32)) -> u64 {
+    let shift = 8 * (offset & 4);
+    let mask = u64::from(mask) << shift;
+    old & !mask | u64::from(value) << shift & mask
+}
+
+impl Mmio for DistributorFrame {
+    fn widths(&self) -> Widths {
+        WORDS
+    }
+
+    fn read(&mut self, offset: u64, width: Width) -> u64 {
+        seen(self.0.registers.lock().distributor.read(offset & !3), offset, width)
+    }
+
+    fn write(&mut self, offset: u64, width: Width, value: u64) {
+        let part = placed(value, offset, width);
+        self.0.with(|registers| registers.distributor.write(offset & !3, part));
+    }
+}
+
+/// The redistributors on the bus.
+pub struct RedistributorFrames(Arc<Core>);
+
+impl Device for RedistributorFrames {
+    fn name(&self) -> &'static str {
+        "arm-gicv3-redistributor"
+    }
+
+    fn reset(&mut self) {
+        self.0.with(|registers| {
+            for cpu in &mut registers.cpus {
+                cpu.redistributor.reset();
+                cpu.interface = Interface::default();
+            }
+        });
+    }
+
+    /// With the CPU interfaces, which are on no bus.
+    fn save(&self) -> State {
+        State::of(VERSION, &self.0.registers.lock().cpus)
+    }
+
+    fn load(&mut self, state: &State) -> Result<(), StateError> {
+        let loaded: Vec<Cpu> = state.get(VERSION)?;
+        self.0.with(|registers| {
+            let fits = |(now, loaded): (&Cpu, &Cpu)| {
+                now.redistributor.fits(&loaded.redistributor) && loaded.interface.fits()
+            };
+            if loaded.len() != registers.cpus.len() || !registers.cpus.iter().zip(&loaded).all(fits) {
+                return Err(StateError::Value("CPUs or interrupts that do not exist"));
+            }
+            registers.cpus = loaded;
+            Ok(())
+        })
+    }
+}
+
+impl RedistributorFrames {
+    fn decode(offset: u64) -> (usize, u64) {
+        ((offset / REDISTRIBUTOR_SIZE) as usize, offset % REDISTRIBUTOR_SIZE & !3)
+    }
+}
+
+impl Mmio for RedistributorFrames {
+    fn widths(&self) -> Widths {
+        WORDS
+    }
+
+    fn read(&mut self, offset: u64, width: Width) -> u64 {
+        let (cpu, at) = Self::decode(offset);
+        let registers = self.0.registers.lock();
+        registers.cpus.get(cpu).map_or(0, |cpu| seen(cpu.redistributor.read(at), offset, width))
+    }
+
+    fn write(&mut self, offset: u64, width: Width, value: u64) {
+        let (cpu, at) = Self::decode(offset);
+        self.0.with(|registers| {
+            if let Some(cpu) = registers.cpus.get_mut(cpu) {
+                cpu.redistributor.write(at, placed(value, offset, width), &self.0.ram);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! A device tree blob of the user's, with what this boot adds to its `/chosen` node (Devicetree Specification 0.4,
 //! chapters 3.6 and 5).
 
-use crate::riscv_virt::BootText;
+use crate::parts::BootText;
 
 const MAGIC: u32 = 0xd00d_feed;
 const HEADER: usize = 40;
@@ -182,6 +182,9 @@ fn properties(text: &BootText) -> Vec<(&'static str, Vec<u8>)> {
     if !text.rng_seed.is_empty() {
         properties.push(("rng-seed", text.rng_seed.clone()));
     }
+    if let Some(seed) = text.kaslr_seed {
+        properties.push(("kaslr-seed", seed.to_be_bytes().to_vec()));
+    }
     properties
 }
 
@@ -212,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_command_line_replaces_the_old_one() {
-        let text = BootText { append: Some("new words".into()), initrd: Some((1, 2)), rng_seed: vec![] };
+        let text = BootText { append: Some("new words".into()), initrd: Some((1, 2)), ..BootText::default() };
         for chosen in [true, false] {
             let patched = with_chosen(&tree(chosen), &text).expect("a tree");
             assert!(

@@ -2,7 +2,7 @@
 //! functions' BARs are mapped.
 
 use super::host_bridge::HostBridge;
-use super::interrupt::{BusMessages, IntxRouter, MsiSink};
+use super::interrupt::{BusMessages, Doorbell, IntxRouter, MsiSink};
 use super::{Bar, BarKind, ConfigSpace};
 use base::{
     AddressSpace, Device, IrqLine, MapId, Mmio, Shared, Slot, State, StateError, Width, Widths, shared,
@@ -18,6 +18,8 @@ const SLOTS: u8 = 32;
 const FUNCTION_SHIFT: u32 = 12;
 const SLOT_SHIFT: u32 = 15;
 const BUS_SHIFT: u32 = 20;
+/// Where the slot stands in a requester's number; below it is the function.
+const REQUESTER_SLOT_SHIFT: u32 = 3;
 /// log2 of the biggest window: 256 buses.
 const WINDOW_MASK: u64 = (1 << 28) - 1;
 const STATE_VERSION: u32 = 1;
@@ -172,21 +174,18 @@ pub struct PciHost {
     /// Weak, because the address space owns the host through its ECAM mapping.
     space: Weak<AddressSpace>,
     intx: Arc<IntxRouter>,
-    messages: Arc<dyn MsiSink>,
+    doorbell: Option<Doorbell>,
     slots: [Option<Occupant>; SLOTS as usize],
 }
 
 impl PciHost {
     /// A host that maps BARs into `space` and interrupts through `lines`.
     pub fn new(windows: PciWindows, space: &Arc<AddressSpace>, lines: [IrqLine; 4]) -> Self {
-        let all = [Some(windows.ecam), Some(windows.io), Some(windows.memory), windows.high_memory];
-        let refused = all.into_iter().flatten().map(|window| window.range()).collect();
-        let messages = Arc::new(BusMessages { space: Arc::downgrade(space), refused });
         let mut host = Self {
             windows,
             space: Arc::downgrade(space),
             intx: IntxRouter::new(lines),
-            messages,
+            doorbell: None,
             slots: [const { None }; SLOTS as usize],
         };
         host.put(0, shared(HostBridge::new()));
@@ -196,6 +195,23 @@ impl PciHost {
     /// The windows.
     pub fn windows(&self) -> &PciWindows {
         &self.windows
+    }
+
+    /// Has messages to one address tell who sends them: for functions that are added afterwards.
+    pub fn set_doorbell(&mut self, doorbell: Doorbell) {
+        self.doorbell = Some(doorbell);
+    }
+
+    /// Where the messages of the function in `slot` go.
+    fn messages(&self, slot: u8) -> Arc<dyn MsiSink> {
+        let w = &self.windows;
+        let all = [Some(w.ecam), Some(w.io), Some(w.memory), w.high_memory];
+        Arc::new(BusMessages {
+            space: self.space.clone(),
+            refused: all.into_iter().flatten().map(|window| window.range()).collect(),
+            doorbell: self.doorbell.clone(),
+            requester: u32::from(slot) << REQUESTER_SLOT_SHIFT,
+        })
     }
 
     /// Puts a function into slot `addr`, or the first free one; `make` gets its wires. Returns the slot.
@@ -212,7 +228,7 @@ impl PciHost {
         if let Some(occupant) = &self.slots[usize::from(slot)] {
             return Err(PciError::Taken { slot, name: occupant.name });
         }
-        let wiring = PciWiring { slot, intx: self.intx.pin(slot), messages: self.messages.clone() };
+        let wiring = PciWiring { slot, intx: self.intx.pin(slot), messages: self.messages(slot) };
         self.put(slot, make(wiring));
         Ok(slot)
     }

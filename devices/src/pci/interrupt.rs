@@ -23,17 +23,31 @@ pub trait MsiSink: Send + Sync {
     fn send(&self, address: u64, data: u32);
 }
 
-/// Messages as writes to the address space.
+/// An address where messages are told apart by who sends them.
+#[derive(Clone)]
+pub struct Doorbell {
+    /// The address.
+    pub address: u64,
+    /// Takes a message: the requester (bus, slot, function, as in PCI Express' requester ID) and what it writes.
+    pub ring: Arc<dyn Fn(u32, u32) + Send + Sync>,
+}
+
+/// One function's messages as writes to the address space, but for those to the doorbell.
 ///
 /// A message to another function's BAR (or its own) is lost: no controller is there, and the function's lock may be
 /// held.
 pub(super) struct BusMessages {
     pub space: Weak<AddressSpace>,
     pub refused: Vec<Range<u64>>,
+    pub doorbell: Option<Doorbell>,
+    pub requester: u32,
 }
 
 impl MsiSink for BusMessages {
     fn send(&self, address: u64, data: u32) {
+        if let Some(doorbell) = self.doorbell.as_ref().filter(|doorbell| doorbell.address == address) {
+            return (doorbell.ring)(self.requester, data);
+        }
         let Some(space) = self.space.upgrade() else { return };
         if self.refused.iter().any(|range| range.contains(&address))
             || !space.write(address, Width::B4, data.into())

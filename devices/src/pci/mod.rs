@@ -18,4 +18,4 @@ pub(crate) use config::ConfigState;
 pub use config::{Bar, BarKind, ConfigSpace, Identity};
 pub use host::{PciError, PciFunction, PciHost, PciWindow, PciWindows, PciWiring};
 pub(crate) use interrupt::InterruptState;
-pub use interrupt::{MsiSink, PciInterrupt};
+pub use interrupt::{Doorbell, MsiSink, PciInterrupt};

@@ -1,8 +1,10 @@
 //! The device tree of the board, written from its table.
 
-use super::map::{Chip, MAP, PCI_IRQ, PLIC_SOURCES, RAM_BASE, Slot, TIMEBASE, find};
+use super::map::{Chip, MAP, PCI_IRQ, PLIC_SOURCES, RAM_BASE, TIMEBASE, find};
 use super::{HartInfo, SSWI_BASE, Virt, line};
+use crate::Slot;
 use crate::fdt::{FdtError, Tree};
+use crate::nodes::{self, reg};
 use devices::chips::aclint::SSWI_SIZE;
 use devices::chips::ns16550a::CLOCK_HZ as UART_CLOCK;
 
@@ -31,15 +33,14 @@ impl Virt {
             t.text("compatible", "riscv-virtio")?;
             t.text("model", "riscv-virtio,qemu")?;
             self.power(t, &handles)?;
-            t.node(&format!("memory@{RAM_BASE:x}"), |t| {
-                t.text("device_type", "memory")?;
-                t.wide("reg", &[RAM_BASE, self.ram_size])
-            })?;
+            nodes::memory(t, RAM_BASE, self.ram_size)?;
             self.cpus(t, &handles)?;
             self.pmu(t)?;
-            self.top_level(t)?;
+            // Chips that stand beside the `soc` node.
+            nodes::fw_cfg(t, find(Chip::FwCfg))?;
+            nodes::flash(t, find(Chip::Flash(0)), find(Chip::Flash(1)))?;
             t.node("aliases", |t| t.text("serial0", &path(find(Chip::Uart))))?;
-            self.chosen(t)?;
+            nodes::chosen(t, &path(find(Chip::Uart)), &self.boot_text)?;
             t.node("soc", |t| {
                 t.cells("#address-cells", &[2])?;
                 t.cells("#size-cells", &[2])?;
@@ -106,63 +107,28 @@ impl Virt {
         })
     }
 
-    /// Chips that stand beside the `soc` node.
-    fn top_level(&self, t: &mut Tree) -> Result<(), FdtError> {
-        let slot = find(Chip::FwCfg);
-        t.node(&node_name(slot), |t| {
-            t.flag("dma-coherent")?;
-            reg(t, slot)?;
-            t.text("compatible", "qemu,fw-cfg-mmio")
-        })?;
-        let (first, second) = (find(Chip::Flash(0)), find(Chip::Flash(1)));
-        t.node(&node_name(first), |t| {
-            t.cells("bank-width", &[4])?;
-            t.wide("reg", &[first.base, first.size, second.base, second.size])?;
-            t.text("compatible", "cfi-flash")
-        })
-    }
-
-    fn chosen(&self, t: &mut Tree) -> Result<(), FdtError> {
-        t.node("chosen", |t| {
-            t.text("stdout-path", &path(find(Chip::Uart)))?;
-            if !self.command_line.rng_seed.is_empty() {
-                let words = self.command_line.rng_seed.chunks_exact(4);
-                let words: Vec<u32> = words.map(|w| u32::from_be_bytes([w[0], w[1], w[2], w[3]])).collect();
-                t.cells("rng-seed", &words)?;
-            }
-            if let Some(append) = &self.command_line.append {
-                t.text("bootargs", append)?;
-            }
-            if let Some((start, end)) = self.command_line.initrd {
-                t.wide("linux,initrd-start", &[start])?;
-                t.wide("linux,initrd-end", &[end])?;
-            }
-            Ok(())
-        })
-    }
-
-    fn soc(&self, t: &mut Tree, slot: &Slot, handles: &Handles) -> Result<(), FdtError> {
+    fn soc(&self, t: &mut Tree, slot: &Slot<Chip>, handles: &Handles) -> Result<(), FdtError> {
         match slot.chip {
-            Chip::TestFinisher => t.node(&node_name(slot), |t| {
+            Chip::TestFinisher => t.node(&slot.node_name(), |t| {
                 t.phandle(handles.test)?;
                 reg(t, slot)?;
                 t.texts("compatible", &["sifive,test1", "sifive,test0", "syscon"])
             }),
-            Chip::Rtc => t.node(&node_name(slot), |t| {
+            Chip::Rtc => t.node(&slot.node_name(), |t| {
                 wired(t, slot, handles)?;
                 t.text("compatible", "google,goldfish-rtc")
             }),
-            Chip::Uart => t.node(&node_name(slot), |t| {
+            Chip::Uart => t.node(&slot.node_name(), |t| {
                 wired(t, slot, handles)?;
                 t.cells("clock-frequency", &[UART_CLOCK as u32])?;
                 t.text("compatible", "ns16550a")
             }),
-            Chip::VirtioMmio(_) => t.node(&node_name(slot), |t| {
+            Chip::VirtioMmio(_) => t.node(&slot.node_name(), |t| {
                 wired(t, slot, handles)?;
                 t.text("compatible", "virtio,mmio")
             }),
             Chip::Clint => self.clint(t, slot, handles),
-            Chip::Plic => t.node(&node_name(slot), |t| {
+            Chip::Plic => t.node(&slot.node_name(), |t| {
                 t.phandle(handles.plic)?;
                 t.cells("riscv,ndev", &[PLIC_SOURCES - 1])?;
                 reg(t, slot)?;
@@ -172,14 +138,17 @@ impl Virt {
                 t.cells("#address-cells", &[0])?;
                 t.cells("#interrupt-cells", &[1])
             }),
-            Chip::PciEcam => self.pci(t, slot, handles),
+            Chip::PciEcam => {
+                let line = |n| vec![handles.plic, PCI_IRQ + n];
+                nodes::pci(t, slot, &self.windows, line, |_| Ok(()))
+            }
             Chip::MaskRom | Chip::FwCfg | Chip::Flash(_) | Chip::PciIo | Chip::PciMemory => Ok(()),
         }
     }
 
-    fn clint(&self, t: &mut Tree, slot: &Slot, handles: &Handles) -> Result<(), FdtError> {
+    fn clint(&self, t: &mut Tree, slot: &Slot<Chip>, handles: &Handles) -> Result<(), FdtError> {
         if !self.aclint {
-            return t.node(&node_name(slot), |t| {
+            return t.node(&slot.node_name(), |t| {
                 t.cells("interrupts-extended", &hart_lines(handles, &[line::MSI, line::MTI]))?;
                 reg(t, slot)?;
                 t.texts("compatible", &["sifive,clint0", "riscv,clint0"])
@@ -204,40 +173,6 @@ impl Virt {
             t.text("compatible", "riscv,aclint-mtimer")
         })
     }
-
-    fn pci(&self, t: &mut Tree, slot: &Slot, handles: &Handles) -> Result<(), FdtError> {
-        let mut map = Vec::new();
-        for device in 0..4u32 {
-            for pin in 0..4u32 {
-                map.extend([device << 11, 0, 0, pin + 1, handles.plic, PCI_IRQ + (device + pin) % 4]);
-            }
-        }
-        let w = &self.windows;
-        let window = |kind: u32, window: &devices::pci::PciWindow| {
-            let halves = |v: u64| [(v >> 32) as u32, v as u32];
-            let [[bh, bl], [ch, cl], [sh, sl]] = [window.bus, window.cpu, window.size].map(halves);
-            [kind, bh, bl, ch, cl, sh, sl]
-        };
-        let mut ranges = window(0x0100_0000, &w.io).to_vec();
-        ranges.extend(window(0x0200_0000, &w.memory));
-        if let Some(high) = &w.high_memory {
-            ranges.extend(window(0x0300_0000, high));
-        }
-        t.node(&node_name(slot), |t| {
-            t.cells("interrupt-map-mask", &[0x1800, 0, 0, 7])?;
-            t.cells("interrupt-map", &map)?;
-            t.cells("ranges", &ranges)?;
-            reg(t, slot)?;
-            t.flag("dma-coherent")?;
-            t.cells("bus-range", &[0, 0xff])?;
-            t.cells("linux,pci-domain", &[0])?;
-            t.text("device_type", "pci")?;
-            t.text("compatible", "pci-host-ecam-generic")?;
-            t.cells("#size-cells", &[2])?;
-            t.cells("#interrupt-cells", &[1])?;
-            t.cells("#address-cells", &[3])
-        })
-    }
 }
 
 fn isa(t: &mut Tree, info: &HartInfo) -> Result<(), FdtError> {
@@ -253,20 +188,12 @@ fn isa(t: &mut Tree, info: &HartInfo) -> Result<(), FdtError> {
     t.text("mmu-type", info.mmu)
 }
 
-fn node_name(slot: &Slot) -> String {
-    format!("{}@{:x}", slot.name, slot.base)
-}
-
-fn path(slot: &Slot) -> String {
-    format!("/soc/{}", node_name(slot))
-}
-
-fn reg(t: &mut Tree, slot: &Slot) -> Result<(), FdtError> {
-    t.wide("reg", &[slot.base, slot.size])
+fn path(slot: &Slot<Chip>) -> String {
+    format!("/soc/{}", slot.node_name())
 }
 
 /// `reg` and the interrupt of a chip on the PLIC.
-fn wired(t: &mut Tree, slot: &Slot, handles: &Handles) -> Result<(), FdtError> {
+fn wired(t: &mut Tree, slot: &Slot<Chip>, handles: &Handles) -> Result<(), FdtError> {
     t.cells("interrupts", &[slot.irq])?;
     t.cells("interrupt-parent", &[handles.plic])?;
     reg(t, slot)

@@ -1,5 +1,7 @@
 //! The table of the `virt` board: QEMU's addresses and interrupt numbers.
 
+use crate::Slot;
+
 /// What stands in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chip {
@@ -29,29 +31,8 @@ pub enum Chip {
     PciMemory,
 }
 
-/// One row of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Slot {
-    /// Name in listings and in the device tree.
-    pub name: &'static str,
-    /// First guest-physical address.
-    pub base: u64,
-    /// Bytes.
-    pub size: u64,
-    /// PLIC source, 0 for none.
-    pub irq: u32,
-    /// What stands there.
-    pub chip: Chip,
-}
-
-const fn slot(name: &'static str, base: u64, size: u64, irq: u32, chip: Chip) -> Slot {
-    Slot { name, base, size, irq, chip }
-}
-
 /// Slots for virtio-mmio devices.
 pub const MMIO_SLOTS: usize = 8;
-/// Flash chips.
-pub const FLASH_CHIPS: usize = 2;
 /// PLIC sources, 0 (which is none) included.
 pub const PLIC_SOURCES: u32 = 96;
 /// PLIC sources of the four PCI interrupt pins.
@@ -64,30 +45,30 @@ pub const TIMEBASE: u64 = 10_000_000;
 pub const PCI_HIGH_SIZE: u64 = 16 << 30;
 
 /// The board.
-pub static MAP: &[Slot] = &[
-    slot("mrom", 0x1000, 0xf000, 0, Chip::MaskRom),
-    slot("test", 0x10_0000, 0x1000, 0, Chip::TestFinisher),
-    slot("rtc", 0x10_1000, 0x1000, 11, Chip::Rtc),
-    slot("clint", 0x200_0000, 0x1_0000, 0, Chip::Clint),
-    slot("pci-io", 0x300_0000, 0x1_0000, 0, Chip::PciIo),
-    slot("plic", 0xc00_0000, 0x60_0000, 0, Chip::Plic),
-    slot("serial", 0x1000_0000, 0x100, 10, Chip::Uart),
-    slot("virtio_mmio", 0x1000_1000, 0x1000, 1, Chip::VirtioMmio(0)),
-    slot("virtio_mmio", 0x1000_2000, 0x1000, 2, Chip::VirtioMmio(1)),
-    slot("virtio_mmio", 0x1000_3000, 0x1000, 3, Chip::VirtioMmio(2)),
-    slot("virtio_mmio", 0x1000_4000, 0x1000, 4, Chip::VirtioMmio(3)),
-    slot("virtio_mmio", 0x1000_5000, 0x1000, 5, Chip::VirtioMmio(4)),
-    slot("virtio_mmio", 0x1000_6000, 0x1000, 6, Chip::VirtioMmio(5)),
-    slot("virtio_mmio", 0x1000_7000, 0x1000, 7, Chip::VirtioMmio(6)),
-    slot("virtio_mmio", 0x1000_8000, 0x1000, 8, Chip::VirtioMmio(7)),
-    slot("fw-cfg", 0x1010_0000, 0x18, 0, Chip::FwCfg),
-    slot("flash", 0x2000_0000, 0x200_0000, 0, Chip::Flash(0)),
-    slot("flash", 0x2200_0000, 0x200_0000, 0, Chip::Flash(1)),
-    slot("pci", 0x3000_0000, 0x1000_0000, 0, Chip::PciEcam),
-    slot("pci-memory", 0x4000_0000, 0x4000_0000, 0, Chip::PciMemory),
+pub static MAP: &[Slot<Chip>] = &[
+    Slot::new("mrom", 0x1000, 0xf000, 0, Chip::MaskRom),
+    Slot::new("test", 0x10_0000, 0x1000, 0, Chip::TestFinisher),
+    Slot::new("rtc", 0x10_1000, 0x1000, 11, Chip::Rtc),
+    Slot::new("clint", 0x200_0000, 0x1_0000, 0, Chip::Clint),
+    Slot::new("pci-io", 0x300_0000, 0x1_0000, 0, Chip::PciIo),
+    Slot::new("plic", 0xc00_0000, 0x60_0000, 0, Chip::Plic),
+    Slot::new("serial", 0x1000_0000, 0x100, 10, Chip::Uart),
+    Slot::new("virtio_mmio", 0x1000_1000, 0x1000, 1, Chip::VirtioMmio(0)),
+    Slot::new("virtio_mmio", 0x1000_2000, 0x1000, 2, Chip::VirtioMmio(1)),
+    Slot::new("virtio_mmio", 0x1000_3000, 0x1000, 3, Chip::VirtioMmio(2)),
+    Slot::new("virtio_mmio", 0x1000_4000, 0x1000, 4, Chip::VirtioMmio(3)),
+    Slot::new("virtio_mmio", 0x1000_5000, 0x1000, 5, Chip::VirtioMmio(4)),
+    Slot::new("virtio_mmio", 0x1000_6000, 0x1000, 6, Chip::VirtioMmio(5)),
+    Slot::new("virtio_mmio", 0x1000_7000, 0x1000, 7, Chip::VirtioMmio(6)),
+    Slot::new("virtio_mmio", 0x1000_8000, 0x1000, 8, Chip::VirtioMmio(7)),
+    Slot::new("fw-cfg", 0x1010_0000, 0x18, 0, Chip::FwCfg),
+    Slot::new("flash", 0x2000_0000, 0x200_0000, 0, Chip::Flash(0)),
+    Slot::new("flash", 0x2200_0000, 0x200_0000, 0, Chip::Flash(1)),
+    Slot::new("pci", 0x3000_0000, 0x1000_0000, 0, Chip::PciEcam),
+    Slot::new("pci-memory", 0x4000_0000, 0x4000_0000, 0, Chip::PciMemory),
 ];
 
 /// The row of `chip`.
-pub fn find(chip: Chip) -> &'static Slot {
+pub fn find(chip: Chip) -> &'static Slot<Chip> {
     MAP.iter().find(|slot| slot.chip == chip).expect("every chip of the board has a row")
 }

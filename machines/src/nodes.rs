@@ -1,0 +1,104 @@
+//! Device tree nodes that boards have in common.
+
+use crate::fdt::{FdtError, Tree};
+use crate::parts::BootText;
+use crate::slot::Slot;
+use devices::pci::{PciWindow, PciWindows};
+
+/// `reg` of a slot.
+pub fn reg<C>(t: &mut Tree, slot: &Slot<C>) -> Result<(), FdtError> {
+    t.wide("reg", &[slot.base, slot.size])
+}
+
+/// RAM.
+pub fn memory(t: &mut Tree, base: u64, size: u64) -> Result<(), FdtError> {
+    t.node(&format!("memory@{base:x}"), |t| {
+        t.text("device_type", "memory")?;
+        t.wide("reg", &[base, size])
+    })
+}
+
+/// fw_cfg.
+pub fn fw_cfg<C>(t: &mut Tree, slot: &Slot<C>) -> Result<(), FdtError> {
+    t.node(&slot.node_name(), |t| {
+        t.flag("dma-coherent")?;
+        reg(t, slot)?;
+        t.text("compatible", "qemu,fw-cfg-mmio")
+    })
+}
+
+/// Both flash chips.
+pub fn flash<C>(t: &mut Tree, first: &Slot<C>, second: &Slot<C>) -> Result<(), FdtError> {
+    t.node(&first.node_name(), |t| {
+        t.cells("bank-width", &[4])?;
+        t.wide("reg", &[first.base, first.size, second.base, second.size])?;
+        t.text("compatible", "cfi-flash")
+    })
+}
+
+/// `chosen`; `console` is the path of the UART.
+pub fn chosen(t: &mut Tree, console: &str, text: &BootText) -> Result<(), FdtError> {
+    t.node("chosen", |t| {
+        t.text("stdout-path", console)?;
+        if !text.rng_seed.is_empty() {
+            let words = text.rng_seed.chunks_exact(4);
+            let words: Vec<u32> = words.map(|w| u32::from_be_bytes([w[0], w[1], w[2], w[3]])).collect();
+            t.cells("rng-seed", &words)?;
+        }
+        if let Some(seed) = text.kaslr_seed {
+            t.wide("kaslr-seed", &[seed])?;
+        }
+        if let Some(append) = &text.append {
+            t.text("bootargs", append)?;
+        }
+        if let Some((start, end)) = text.initrd {
+            t.wide("linux,initrd-start", &[start])?;
+            t.wide("linux,initrd-end", &[end])?;
+        }
+        Ok(())
+    })
+}
+
+/// The PCI host. `line` gives the interrupt specifier of each of its four lines, parent first; `body` adds what is the
+/// board's own.
+pub fn pci<C>(
+    t: &mut Tree,
+    slot: &Slot<C>,
+    windows: &PciWindows,
+    line: impl Fn(u32) -> Vec<u32>,
+    body: impl FnOnce(&mut Tree) -> Result<(), FdtError>,
+) -> Result<(), FdtError> {
+    let mut map = Vec::new();
+    for device in 0..4u32 {
+        for pin in 0..4u32 {
+            map.extend([device << 11, 0, 0, pin + 1]);
+            map.extend(line((device + pin) % 4));
+        }
+    }
+    let window = |kind: u32, window: &PciWindow| {
+        let halves = |v: u64| [(v >> 32) as u32, v as u32];
+        let [[bh, bl], [ch, cl], [sh, sl]] = [window.bus, window.cpu, window.size].map(halves);
+        [kind, bh, bl, ch, cl, sh, sl]
+    };
+    let mut ranges = window(0x0100_0000, &windows.io).to_vec();
+    ranges.extend(window(0x0200_0000, &windows.memory));
+    if let Some(high) = &windows.high_memory {
+        ranges.extend(window(0x0300_0000, high));
+    }
+    let buses = (windows.ecam.size >> 20) as u32;
+    t.node(&slot.node_name(), |t| {
+        t.cells("interrupt-map-mask", &[0x1800, 0, 0, 7])?;
+        t.cells("interrupt-map", &map)?;
+        t.cells("ranges", &ranges)?;
+        t.wide("reg", &[windows.ecam.cpu, windows.ecam.size])?;
+        t.flag("dma-coherent")?;
+        t.cells("bus-range", &[0, buses - 1])?;
+        t.cells("linux,pci-domain", &[0])?;
+        t.text("device_type", "pci")?;
+        t.text("compatible", "pci-host-ecam-generic")?;
+        t.cells("#size-cells", &[2])?;
+        t.cells("#interrupt-cells", &[1])?;
+        t.cells("#address-cells", &[3])?;
+        body(t)
+    })
+}

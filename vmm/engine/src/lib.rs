@@ -9,6 +9,7 @@ mod cpus;
 mod event;
 mod machine;
 pub mod memory;
+mod parking;
 mod power;
 pub mod riscv;
 

@@ -6,13 +6,13 @@ mod semihost;
 
 pub use semihost::{Console as SemihostConsole, Input as SemihostInput, Semihost};
 
+use crate::parking::{Parking, Start};
 use base::{CpuLines, IrqSink, PowerSink};
-use firmware::sbi::{self, Call, HartState, Return};
-use parking_lot::Mutex;
+use firmware::sbi::{self, Call, Return};
 use platform::Calling;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tcg_core::guest::{Registers, Trap};
-use tcg_core::run::{Handle, Vcpu};
+use tcg_core::run::Vcpu;
 use tcg_riscv::Riscv;
 use tcg_riscv::cpu::Hart;
 use tcg_riscv::csr::Priv;
@@ -23,16 +23,9 @@ use tracing::Level;
 /// Writes to the debug console.
 pub type Console = Box<dyn Fn(&[u8]) + Send + Sync>;
 
-/// Where a hart is in its life, and where it is to start.
-struct Slot {
-    state: HartState,
-    start: Option<(u64, u64)>,
-}
-
 /// The SBI of one machine.
 pub struct Sbi {
-    slots: Vec<Mutex<Slot>>,
-    harts: OnceLock<Vec<Arc<Handle<Riscv>>>>,
+    harts: Arc<Parking<Riscv>>,
     power: Arc<dyn PowerSink>,
     console: Console,
 }
@@ -40,32 +33,13 @@ pub struct Sbi {
 impl Sbi {
     /// An SBI for `harts` harts.
     pub fn new(harts: usize, power: Arc<dyn PowerSink>, console: Console) -> Arc<Self> {
-        let stopped = || Mutex::new(Slot { state: HartState::Stopped, start: None });
-        Arc::new(Self {
-            slots: (0..harts).map(|_| stopped()).collect(),
-            harts: OnceLock::new(),
-            power,
-            console,
-        })
+        Arc::new(Self { harts: Parking::new(harts, Box::new(enter_supervisor)), power, console })
     }
 
     /// Puts all harts into their state at power-on: the first starts in S-mode at `entry` with a1 `opaque`, the others
     /// wait to be started.
-    pub fn reset(self: &Arc<Self>, vcpus: &mut [Vcpu<Riscv>], entry: u64, opaque: u64) {
-        for (n, vcpu) in vcpus.iter_mut().enumerate() {
-            let state = if n == 0 { HartState::Started } else { HartState::Stopped };
-            *self.slots[n].lock() = Slot { state, start: None };
-            if n == 0 {
-                enter_supervisor(vcpu, 0, entry, opaque);
-            } else {
-                let sbi = self.clone();
-                vcpu.handle().post(move |vcpu| sbi.sleep_while_stopped(vcpu));
-            }
-        }
-    }
-
-    fn handles(&self) -> &[Arc<Handle<Riscv>>] {
-        self.harts.get().map_or(&[], Vec::as_slice)
+    pub fn reset(&self, vcpus: &mut [Vcpu<Riscv>], entry: u64, opaque: u64) {
+        self.harts.reset(vcpus, Start { entry, argument: opaque });
     }
 
     /// Sees every trap of a hart first; takes environment calls from S-mode.
@@ -82,61 +56,19 @@ impl Sbi {
         match result {
             Return::Pair(error, value) => (cpu.x[10], cpu.x[11]) = (error as i64 as u64, value),
             Return::Legacy(value) => cpu.x[10] = value,
-            Return::Never => self.sleep_while_stopped(vcpu),
+            Return::Never => {
+                let hart = vcpu.cpu().csr.mhartid as usize;
+                self.harts.hold(vcpu, hart);
+            }
         }
         true
-    }
-
-    /// Holds a stopped hart until another one starts it or the machine stops; a hart that is not stopped goes on.
-    fn sleep_while_stopped(self: &Arc<Self>, vcpu: &mut Vcpu<Riscv>) {
-        let hart = vcpu.cpu().csr.mhartid;
-        let lines = vcpu.handle().lines().clone();
-        loop {
-            let start = {
-                let mut slot = self.slots[hart as usize].lock();
-                if slot.state == HartState::Started {
-                    return;
-                }
-                let start = slot.start.take();
-                if start.is_some() {
-                    slot.state = HartState::Started;
-                }
-                start
-            };
-            if let Some((entry, opaque)) = start {
-                return enter_supervisor(vcpu, hart, entry, opaque);
-            }
-            if vcpu.stopping() {
-                // The run loop sees the same and comes back; when it is entered again the hart sleeps on.
-                let sbi = self.clone();
-                return vcpu.handle().post(move |vcpu| sbi.sleep_while_stopped(vcpu));
-            }
-            vcpu.handle().sleep(None);
-            lines.take_request();
-            vcpu.do_posted_work();
-        }
-    }
-
-    fn start(&self, hart: u64, entry: u64, opaque: u64) {
-        let mut slot = self.slots[hart as usize].lock();
-        slot.state = HartState::StartPending;
-        slot.start = Some((entry, opaque));
-        drop(slot);
-        if let Some(handle) = self.handles().get(hart as usize) {
-            handle.lines().kick();
-        }
-    }
-
-    fn state(&self, hart: u64) -> HartState {
-        self.slots.get(hart as usize).map_or(HartState::Stopped, |slot| slot.lock().state)
     }
 }
 
 /// Puts the SBI and semihosting under `vcpus`, as far as they are wanted: call once, before the machine runs.
 pub fn install(vcpus: &mut [Vcpu<Riscv>], sbi: Option<&Arc<Sbi>>, semihost: Option<&Arc<Semihost>>) {
     if let Some(sbi) = sbi {
-        // A second call would name the same harts.
-        let _ = sbi.harts.set(vcpus.iter().map(|v| v.handle().clone()).collect());
+        sbi.harts.connect(vcpus);
     }
     if sbi.is_none() && semihost.is_none() {
         return;
@@ -174,7 +106,7 @@ fn clear(hart: &mut Hart) {
 }
 
 /// What M-mode firmware would have set up: everything delegated, counters and memory open to S-mode.
-fn enter_supervisor(vcpu: &mut Vcpu<Riscv>, hart: u64, entry: u64, opaque: u64) {
+fn enter_supervisor(vcpu: &mut Vcpu<Riscv>, hart: usize, start: Start) {
     let cpu = vcpu.cpu_mut();
     clear(cpu);
     let now = cpu.now();
@@ -189,8 +121,8 @@ fn enter_supervisor(vcpu: &mut Vcpu<Riscv>, hart: u64, entry: u64, opaque: u64) 
     cpu.csr.pmp.set_addr(0, u64::MAX);
     cpu.csr.pmp.set_cfg(0, 0x1f);
     cpu.csr.update_stimer();
-    (cpu.x[10], cpu.x[11]) = (hart, opaque);
-    cpu.head.pc = entry;
+    (cpu.x[10], cpu.x[11]) = (hart as u64, start.argument);
+    cpu.head.pc = start.entry;
 }
 
 /// Makes a supervisor software interrupt pending.

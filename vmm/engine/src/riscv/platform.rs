@@ -1,6 +1,7 @@
 //! The machine as the SBI sees it during one call.
 
 use super::{Sbi, interrupt};
+use crate::parking::{Life, Start};
 use base::PowerEvent;
 use firmware::sbi::{Fence, HartState, Platform, Pmu, Reset};
 use std::sync::Arc;
@@ -37,7 +38,7 @@ fn carry_out(hart: &mut Hart, fence: Fence) {
 
 impl Platform for Calling<'_> {
     fn harts(&self) -> u64 {
-        self.sbi.slots.len() as u64
+        self.sbi.harts.count() as u64
     }
 
     fn this_hart(&self) -> u64 {
@@ -51,7 +52,7 @@ impl Platform for Calling<'_> {
     }
 
     fn send_ipi(&mut self, hart: u64) {
-        if let Some(handle) = self.sbi.handles().get(hart as usize) {
+        if let Some(handle) = self.sbi.harts.handles().get(hart as usize) {
             interrupt(handle.lines());
         }
     }
@@ -65,7 +66,7 @@ impl Platform for Calling<'_> {
     fn remote_fence(&mut self, harts: u64, fence: Fence) {
         let this = self.this_hart();
         let left = Arc::new(AtomicUsize::new(0));
-        for (n, handle) in self.sbi.handles().iter().enumerate() {
+        for (n, handle) in self.sbi.harts.handles().iter().enumerate() {
             let n = n as u64;
             if harts >> n & 1 == 0 {
                 continue;
@@ -89,16 +90,21 @@ impl Platform for Calling<'_> {
     }
 
     fn hart_state(&self, hart: u64) -> HartState {
-        self.sbi.state(hart)
+        match self.sbi.harts.life(hart as usize) {
+            Life::On => HartState::Started,
+            Life::Starting => HartState::StartPending,
+            Life::Off => HartState::Stopped,
+        }
     }
 
     fn start_hart(&mut self, hart: u64, addr: u64, opaque: u64) {
-        self.sbi.start(hart, addr, opaque);
+        // The SBI has asked for its state before, and one that was started meanwhile goes its way.
+        let _ = self.sbi.harts.start(hart as usize, Start { entry: addr, argument: opaque });
     }
 
     fn stop_this_hart(&mut self) {
         let hart = self.this_hart() as usize;
-        self.sbi.slots[hart].lock().state = HartState::Stopped;
+        self.sbi.harts.stop(hart);
     }
 
     fn wait(&mut self) {

@@ -181,7 +181,7 @@ fn trapped(system: &System) -> Option<Trap> {
 }
 
 /// The place of the code for a key of instructions or data.
-fn field_of(cpu: &Cpu, ptr: u64, of_code: bool) -> u64 {
+pub fn field_of(cpu: &Cpu, ptr: u64, of_code: bool) -> u64 {
     let (bits, tagged) = crate::mmu::pointer(&cpu.system, ptr, of_code);
     field(bits, tagged)
 }

@@ -10,7 +10,7 @@
 pub mod at;
 pub mod attributes;
 mod fault;
-mod look;
+pub mod look;
 mod stage1;
 mod stage2;
 

@@ -1,7 +1,7 @@
 //! The PL011 UART: 16-character FIFOs, interrupts, loopback.
 //!
 //! From the PrimeCell UART (PL011) Technical Reference Manual (DDI 0183), revision r1p5. Characters leave at once, whatever
-//! the divisor says, and the receive time-out passes at once. Left out: DMA, IrDA, modem lines other than in loopback.
+//! the divisor says and also while the UART is disabled, as early consoles expect; the receive time-out passes at once. Left out: DMA, IrDA, modem lines other than in loopback.
 
 mod uart;
 
@@ -116,7 +116,7 @@ impl Device for Pl011 {
 
 impl Mmio for Pl011 {
     fn widths(&self) -> Widths {
-        Widths::WORD
+        Widths { min: Width::B1, max: Width::B4 }
     }
 
     fn read(&mut self, offset: u64, _width: Width) -> u64 {

@@ -132,7 +132,7 @@ impl Device for Pl031 {
 
 impl Mmio for Pl031 {
     fn widths(&self) -> Widths {
-        Widths::WORD
+        Widths { min: Width::B1, max: Width::B4 }
     }
 
     fn read(&mut self, offset: u64, _width: Width) -> u64 {

@@ -141,7 +141,7 @@ impl Device for Pl061 {
 
 impl Mmio for Pl061 {
     fn widths(&self) -> Widths {
-        Widths::WORD
+        Widths { min: Width::B1, max: Width::B4 }
     }
 
     fn read(&mut self, offset: u64, _width: Width) -> u64 {

@@ -68,7 +68,6 @@ const FIFOS: u32 = 1 << 4;
 
 /// UARTCR.
 mod cr {
-    pub const UARTEN: u32 = 1 << 0;
     pub const LOOPBACK: u32 = 1 << 7;
     pub const DTR: u32 = 1 << 10;
     pub const RTS: u32 = 1 << 11;
@@ -277,9 +276,6 @@ impl Uart {
     pub fn write(&mut self, offset: u64, value: u32) {
         match Register::write_at(offset) {
             Some(Register::UARTDR) => {
-                if self.cr & cr::UARTEN == 0 {
-                    guest_error("pl011", format_args!("a character is sent while the UART is disabled"));
-                }
                 if self.tx.len() < self.capacity() {
                     self.tx.push_back(value as u8);
                     self.latched &= !interrupt::TX;

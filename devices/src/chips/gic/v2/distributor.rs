@@ -112,7 +112,9 @@ impl Distributor {
     pub fn best(&self, cpu: usize) -> Option<Candidate> {
         let groups = [self.ctlr & 1 != 0, self.ctlr & 2 != 0];
         let own = self.own[cpu].bank.best(0, groups, |_| true);
-        more_urgent(own, self.shared.best(PRIVATE, groups, |n| self.targets[n] >> cpu & 1 != 0))
+        // With one CPU nothing can be chosen.
+        let here = |n: usize| self.own.len() == 1 || self.targets[n] >> cpu & 1 != 0;
+        more_urgent(own, self.shared.best(PRIVATE, groups, here))
     }
 
     /// CPU `cpu` takes `interrupt`: the value to acknowledge it with, which names the sender of an SGI.

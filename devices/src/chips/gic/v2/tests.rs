@@ -212,3 +212,18 @@ fn messages_become_edges() {
     assert_eq!(b.read(0, IAR), 50);
     assert_eq!(b.read(0, IAR), 1023);
 }
+
+#[test]
+fn a_single_cpu_gets_everything() {
+    let (recorder, pins) = testing::pins(1);
+    let gic = GicV2::new(32, pins);
+    let (mut distributor, mut interface) = (gic.distributor(), gic.interface());
+    for (offset, value) in [(CTLR, 1), (0x104, 1), (0x800 + 32, 0)] {
+        distributor.write(offset, Width::B4, value);
+    }
+    interface.write(PMR, Width::B4, 0xff);
+    interface.write(CTLR, Width::B4, 1);
+    assert_eq!(distributor.read(0x800 + 32, Width::B4), 0);
+    gic.inputs().set(spi_input(0), true);
+    assert!(recorder.level(0));
+}

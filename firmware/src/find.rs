@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 /// Where Debian, Fedora, Arch and a local QEMU keep firmware.
-const DIRECTORIES: [&str; 5] = [
+const DIRECTORIES: [&str; 7] = [
     "/usr/share/qemu",
     "/usr/lib/riscv64-linux-gnu/opensbi/generic",
     "/usr/share/opensbi/lp64/generic/firmware",
     "/usr/lib/u-boot/qemu-riscv64_smode",
+    "/usr/share/qemu-efi-aarch64",
+    "/usr/lib/u-boot/qemu_arm64",
     "/usr/local/share/qemu",
 ];
 

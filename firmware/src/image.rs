@@ -1,11 +1,11 @@
 //! Kernel and firmware images: what a file holds and where it wants to be.
 //!
-//! Formats: ELF64 (by its program headers), the Linux `Image` of riscv (Documentation/arch/riscv/boot-image-header),
-//! either of them gzip-compressed, and anything else as raw bytes. Left out: compressed EFI stubs, 32-bit ELF.
+//! Formats: ELF64 (by its program headers), the Linux `Image` of riscv (Documentation/arch/riscv/boot-image-header) and of
+//! arm64 (Documentation/arch/arm64/booting), any of them gzip-compressed, and anything else as raw bytes. Left out: compressed EFI stubs, 32-bit ELF.
 
 use flate2::read::GzDecoder;
 use object::LittleEndian;
-use object::elf::{ELFMAG, EM_RISCV, FileHeader64, PT_LOAD};
+use object::elf::{ELFMAG, EM_AARCH64, EM_RISCV, FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,9 @@ use thiserror::Error;
 
 /// Largest image that is read, decompressed or not.
 const MAX_IMAGE: u64 = 1 << 30;
+
+/// Where arm64 kernels stand that do not say it.
+const ARM_TEXT_OFFSET: u64 = 0x8_0000;
 
 /// Why an image cannot be used.
 #[derive(Debug, Error)]
@@ -66,6 +69,8 @@ pub struct Image {
     pub segments: Vec<Segment>,
     /// Where it is entered.
     pub entry: u64,
+    /// It is an ELF file, which says by itself where it goes.
+    pub is_elf: bool,
 }
 
 impl Image {
@@ -92,25 +97,77 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, ImageError> {
     Ok(bytes)
 }
 
-/// Loads a kernel or firmware file; formats that do not say where they belong go to `base`.
-pub fn load(path: &Path, base: u64) -> Result<Image, ImageError> {
-    parse(read_file(path)?, base).map_err(|what| ImageError::Format { path: path.into(), what })
+/// What images have to be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// 64-bit Arm.
+    Aarch64,
+    /// 64-bit RISC-V.
+    Riscv64,
 }
 
-/// Takes an image apart; the error says what is wrong with it.
-pub fn parse(bytes: Vec<u8>, base: u64) -> Result<Image, String> {
+impl Machine {
+    /// Its number in ELF files.
+    fn elf(self) -> object::elf::Machine {
+        match self {
+            Self::Aarch64 => EM_AARCH64,
+            Self::Riscv64 => EM_RISCV,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "64-bit Arm",
+            Self::Riscv64 => "RISC-V",
+        }
+    }
+
+    /// The magic number of its Linux `Image`, which stands at the same place in all.
+    fn magic(self) -> &'static [u8; 4] {
+        match self {
+            Self::Aarch64 => b"ARM\x64",
+            Self::Riscv64 => b"RSC\x05",
+        }
+    }
+}
+
+/// The machine whose Linux `Image` begins with `bytes`.
+pub fn linux_machine(bytes: &[u8]) -> Option<Machine> {
+    let magic = bytes.get(0x38..0x3c)?;
+    [Machine::Aarch64, Machine::Riscv64].into_iter().find(|machine| machine.magic() == magic)
+}
+
+/// Loads a kernel or firmware file; formats that do not say where they belong go to `base`.
+pub fn load(path: &Path, machine: Machine, base: u64) -> Result<Image, ImageError> {
+    parse(read_file(path)?, machine, base).map_err(|what| ImageError::Format { path: path.into(), what })
+}
+
+/// Takes an image apart; the error says what is wrong with it. The Linux `Image` of arm64 stands as far behind `base` as it
+/// asks.
+pub fn parse(bytes: Vec<u8>, machine: Machine, base: u64) -> Result<Image, String> {
     let bytes = if bytes.starts_with(&[0x1f, 0x8b, 8]) { gunzip(&bytes)? } else { bytes };
     if bytes.starts_with(&ELFMAG) {
-        return elf(&bytes);
+        return elf(&bytes, machine);
     }
-    let size = match linux_header(&bytes) {
-        Some(header) => header.image_size.max(bytes.len() as u64),
-        None => bytes.len() as u64,
+    let header = match linux_machine(&bytes) {
+        Some(other) if other != machine => {
+            let (is, wanted) = (other.name(), machine.name());
+            return Err(format!("a {is} kernel, and this machine runs {wanted} code"));
+        }
+        Some(_) => linux_header(&bytes),
+        None => None,
     };
+    let size = header.map_or(0, |header| header.image_size).max(bytes.len() as u64);
+    let offset = match (machine, header) {
+        (Machine::Riscv64, _) => 0,
+        (Machine::Aarch64, Some(header)) if header.image_size != 0 => header.text_offset,
+        (Machine::Aarch64, _) => ARM_TEXT_OFFSET,
+    };
+    let base = base.checked_add(offset).ok_or("the image header asks for an impossible place")?;
     if base.checked_add(size).is_none() || size > MAX_IMAGE {
         return Err(format!("the image header asks for {size} bytes of memory"));
     }
-    Ok(Image { segments: vec![Segment { addr: base, bytes, size }], entry: base })
+    Ok(Image { segments: vec![Segment { addr: base, bytes, size }], entry: base, is_elf: false })
 }
 
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, String> {
@@ -125,26 +182,27 @@ fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
+#[derive(Clone, Copy)]
 struct LinuxHeader {
+    text_offset: u64,
     image_size: u64,
 }
 
-/// The header of a riscv `Image`, if `bytes` start with one.
+/// The header of a Linux `Image`, which is the same for all machines.
 fn linux_header(bytes: &[u8]) -> Option<LinuxHeader> {
     let u64_at = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-    (bytes.get(0x38..0x3c)? == b"RSC\x05").then_some(LinuxHeader { image_size: u64_at(16)? })
+    Some(LinuxHeader { text_offset: u64_at(8)?, image_size: u64_at(16)? })
 }
 
-fn elf(bytes: &[u8]) -> Result<Image, String> {
+fn elf(bytes: &[u8], wanted: Machine) -> Result<Image, String> {
     let bad = |what: &str| format!("damaged ELF file: {what}");
     let header = FileHeader64::<LittleEndian>::parse(bytes)
         .map_err(|_| "an ELF file, but not a 64-bit one; this machine runs 64-bit code".to_string())?;
     let endian = header.endian().map_err(|_| "a big-endian ELF file".to_string())?;
     let machine = header.e_machine(endian);
-    if machine != EM_RISCV {
-        return Err(format!(
-            "an ELF file for another architecture (machine {machine}, RISC-V is {EM_RISCV})"
-        ));
+    if machine != wanted.elf() {
+        let (name, number) = (wanted.name(), wanted.elf());
+        return Err(format!("an ELF file for another architecture (machine {machine}, {name} is {number})"));
     }
     let mut segments = Vec::new();
     let mut total = 0u64;
@@ -172,13 +230,15 @@ fn elf(bytes: &[u8]) -> Result<Image, String> {
         .iter()
         .find(|p| entry.wrapping_sub(p.p_vaddr(endian)) < p.p_memsz(endian))
         .map_or(entry, |p| entry.wrapping_sub(p.p_vaddr(endian)).wrapping_add(p.p_paddr(endian)));
-    Ok(Image { segments, entry })
+    Ok(Image { segments, entry, is_elf: true })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
+
+    const RISCV: Machine = Machine::Riscv64;
 
     fn linux_image(image_size: u64) -> Vec<u8> {
         let mut bytes = vec![0u8; 0x100];
@@ -189,9 +249,21 @@ mod tests {
 
     #[test]
     fn linux_images_take_the_size_they_ask_for() {
-        let image = parse(linux_image(0x5000), 0x8020_0000).expect("valid");
+        let image = parse(linux_image(0x5000), RISCV, 0x8020_0000).expect("valid");
         assert_eq!((image.entry, image.start(), image.end()), (0x8020_0000, 0x8020_0000, 0x8020_5000));
-        assert!(parse(linux_image(u64::MAX), 0x8020_0000).is_err());
+        assert!(parse(linux_image(u64::MAX), RISCV, 0x8020_0000).is_err());
+    }
+
+    #[test]
+    fn arm_kernels_stand_where_they_ask_and_others_are_told_apart() {
+        let mut bytes = linux_image(0x5000);
+        bytes[8..16].copy_from_slice(&0x8_0000u64.to_le_bytes());
+        bytes[0x38..0x3c].copy_from_slice(b"ARM\x64");
+        let image = parse(bytes.clone(), Machine::Aarch64, 0x4000_0000).expect("valid");
+        assert_eq!((image.entry, image.end()), (0x4008_0000, 0x4008_5000));
+        assert!(parse(bytes.clone(), RISCV, 0).unwrap_err().contains("64-bit Arm kernel"));
+        bytes[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(parse(bytes, Machine::Aarch64, 0x4000_0000).is_err());
     }
 
     #[test]
@@ -199,24 +271,24 @@ mod tests {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(&linux_image(0x5000)).expect("memory");
         let packed = packed.finish().expect("memory");
-        assert_eq!(parse(packed.clone(), 0x1000), parse(linux_image(0x5000), 0x1000));
-        assert!(parse(packed[..40].to_vec(), 0x1000).is_err());
+        assert_eq!(parse(packed.clone(), RISCV, 0x1000), parse(linux_image(0x5000), RISCV, 0x1000));
+        assert!(parse(packed[..40].to_vec(), RISCV, 0x1000).is_err());
     }
 
     #[test]
     fn damaged_elf_files_are_refused() {
         let mut elf = vec![0u8; 64];
         elf[..4].copy_from_slice(&ELFMAG);
-        assert!(parse(elf.clone(), 0).is_err());
+        assert!(parse(elf.clone(), RISCV, 0).is_err());
         elf[4..7].copy_from_slice(&[2, 1, 1]);
         elf[18] = 62;
-        assert!(parse(elf.clone(), 0).unwrap_err().contains("another architecture"));
+        assert!(parse(elf.clone(), RISCV, 0).unwrap_err().contains("another architecture"));
         elf[18] = 243;
         for seed in 0..2000u64 {
             for (i, byte) in elf.iter_mut().enumerate().skip(20) {
                 *byte = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (i % 57)) as u8;
             }
-            let _ = parse(elf.clone(), 0);
+            let _ = parse(elf.clone(), RISCV, 0);
         }
     }
 }

@@ -1,10 +1,12 @@
-//! Boot protocols, kernel loaders, the built-in SBI, semihosting, and finding firmware files.
+//! Boot protocols, kernel loaders, the built-in SBI and PSCI, semihosting, and finding firmware files.
 //!
 //! Knows memory and formats; knows no board, no device and no accelerator.
 
 pub mod find;
 pub mod image;
 pub mod place;
+pub mod psci;
 pub mod reset;
 pub mod sbi;
 pub mod semihosting;
+pub mod stub;

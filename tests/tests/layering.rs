@@ -17,8 +17,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("firmware", &["base"]),
     ("guest-images", &[]),
     ("machines", &["base", "devices", "firmware"]),
-    ("engine", &["base", "firmware", "tcg-core", "tcg-riscv"]),
-    ("control", &["base", "devices", "engine", "tcg-user"]),
+    ("engine", &["base", "firmware", "tcg-core", "tcg-riscv", "tcg-aarch64"]),
+    ("control", &["base", "devices", "engine"]),
     (
         "mimic",
         &[

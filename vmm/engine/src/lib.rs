@@ -2,9 +2,10 @@
 //!
 //! [`Machine`] receives finished vCPUs and devices and knows no board by name. [`Power`] is how others reach it: they ask
 //! for a stop or a reset, have work done on the vCPUs ([`Power::with_cpus`]), and are told what happens ([`Event`]).
-//! [`Cpu`] is a vCPU as debuggers and monitors see it. [`riscv`] is the built-in firmware of riscv machines: the SBI on
-//! top of the vCPUs' handles.
+//! [`Cpu`] is a vCPU as debuggers and monitors see it. [`riscv`] and [`arm`] are the built-in firmware of machines: the SBI and
+//! PSCI on top of the vCPUs' handles.
 
+pub mod arm;
 mod cpus;
 mod event;
 mod machine;

@@ -106,7 +106,7 @@ impl Power {
         self.push(Request::Reset(cause));
     }
 
-    /// Presses the power button, which no board has yet: those who watch are told.
+    /// Presses the power button: those who watch are told, among them the board if it has one.
     pub fn powerdown(&self) {
         self.tell(Event::Powerdown);
     }

@@ -68,8 +68,10 @@ pub struct Config {
     pub pmu: bool,
     /// Frequency of the system counter, in Hz.
     pub counter: u64,
-    /// PCI configuration space and more PCI memory above 4 GiB.
-    pub high_memory: bool,
+    /// PCI configuration space above 4 GiB, with room for all buses.
+    pub high_ecam: bool,
+    /// More PCI memory above 4 GiB.
+    pub high_pci: bool,
     /// How CPUs are said to sit.
     pub topology: Topology,
     /// How PSCI is called; `None` if there is none.
@@ -136,7 +138,7 @@ impl Virt {
             }
         };
         let irq = |n: u32| IrqLine::new(inputs.clone(), spi_input(n));
-        let windows = pci_windows(ram_size, config.high_memory);
+        let windows = pci_windows(ram_size, config.high_ecam, config.high_pci);
         let mut b = Builder::new(parts.ram);
         let mut gic = gic;
         let mut power_key = IrqLine::unconnected();
@@ -234,7 +236,7 @@ fn doorbell(translator: Arc<Translator>) -> Doorbell {
 }
 
 /// Where the PCI bus is seen by the CPU. What is above 4 GiB stands behind RAM, each window at a multiple of its size.
-fn pci_windows(ram_size: u64, high: bool) -> PciWindows {
+fn pci_windows(ram_size: u64, high_ecam: bool, high_pci: bool) -> PciWindows {
     let same = |slot: Slot<Chip>| PciWindow { cpu: slot.base, bus: slot.base, size: slot.size };
     let low = find(Chip::PciEcam);
     let behind_ram = (RAM_BASE + ram_size.max(RAM_LIMIT)).next_multiple_of(1 << 30);
@@ -244,9 +246,9 @@ fn pci_windows(ram_size: u64, high: bool) -> PciWindows {
     let memory = after(ecam + HIGH_ECAM_SIZE, HIGH_PCI_SIZE);
     let window = |base, size| PciWindow { cpu: base, bus: base, size };
     PciWindows {
-        ecam: if high { window(ecam, HIGH_ECAM_SIZE) } else { same(low) },
+        ecam: if high_ecam { window(ecam, HIGH_ECAM_SIZE) } else { same(low) },
         io: PciWindow { bus: 0, ..same(find(Chip::PciIo)) },
         memory: same(find(Chip::PciMemory)),
-        high_memory: high.then(|| window(memory, HIGH_PCI_SIZE)),
+        high_memory: high_pci.then(|| window(memory, HIGH_PCI_SIZE)),
     }
 }

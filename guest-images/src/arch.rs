@@ -15,7 +15,7 @@ impl Arch {
     /// Every architecture.
     pub const ALL: [Arch; 2] = [Arch::Arm64, Arch::Riscv64];
     /// Those that images are made for, in the order in which they are listed: a machine boots them.
-    pub const BOOTABLE: [Arch; 1] = [Arch::Riscv64];
+    pub const BOOTABLE: [Arch; 2] = [Arch::Riscv64, Arch::Arm64];
 
     /// Debian's name of the architecture.
     pub fn debian(self) -> &'static str {

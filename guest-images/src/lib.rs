@@ -39,4 +39,4 @@ pub use mirror::debian_mirrors;
 pub use modules::{KernelFiles, Modules, kernel_files};
 pub use progress::{Progress, Silent, TerminalProgress};
 pub use recipes::{BuildStep, Disk, DiskFormat, Emulator, Guest};
-pub use store::{ImageInfo, PullOptions, Store};
+pub use store::{ImageInfo, PullOptions, Store, arch_of};

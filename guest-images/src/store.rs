@@ -69,7 +69,10 @@ impl Store {
             let size = directory.join(MANIFEST).exists().then(|| size_of(&directory));
             ImageInfo { name: recipe.name.to_owned(), arch, description: recipe.description, size }
         };
-        RECIPES.iter().flat_map(|recipe| Arch::BOOTABLE.map(|arch| of(recipe, arch))).collect()
+        Arch::BOOTABLE
+            .into_iter()
+            .flat_map(|arch| RECIPES.iter().map(move |recipe| of(recipe, arch)))
+            .collect()
     }
 
     /// Whether there is a recipe of this name (`NAME` or `NAME:ARCH`).
@@ -226,6 +229,14 @@ impl Store {
         }
         Ok(file)
     }
+}
+
+/// The architecture of the image `name`.
+///
+/// # Errors
+/// There is no such image.
+pub fn arch_of(name: &str) -> Result<Arch> {
+    find(name).map(|(_, arch)| arch)
 }
 
 /// `NAME` or `NAME:ARCH`.

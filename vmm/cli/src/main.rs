@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         return ExitCode::from(of_program(words));
     }
     let status = match Personality::of(Path::new(&argv0)) {
-        Ok(Personality::System(_)) => system::command(&program, words.into_iter().skip(1)),
+        Ok(Personality::System(arch)) => system::command(arch, &program, words.into_iter().skip(1)),
         Ok(Personality::User(arch)) => user::command(&program, arch, words.into_iter().skip(1)),
         Ok(Personality::Mimic) => mimic(&words),
         Err(fault) => {
@@ -44,9 +44,7 @@ fn mimic(words: &[OsString]) -> u8 {
     };
     match cli.command {
         Command::System(args) => {
-            let name = personality::Arch::ALL.iter().find(|(_, arch)| *arch == args.arch);
-            let name = name.map_or("riscv64", |(name, _)| name);
-            system::command(&format!("qemu-system-{name}"), args.options)
+            system::command(args.arch, &format!("qemu-system-{}", args.arch.name()), args.options)
         }
         Command::User(args) => user_mode(args.words),
         Command::Run(args) => run::command(&args),

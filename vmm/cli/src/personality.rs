@@ -11,13 +11,22 @@ use clap::{Args, Parser, Subcommand};
 /// A guest architecture that there is a system emulator for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Arch {
+    /// 64-bit Arm.
+    Aarch64,
     /// 64-bit RISC-V.
     Riscv64,
 }
 
 impl Arch {
     /// Every architecture, with the name that stands in `qemu-system-NAME`.
-    pub const ALL: &'static [(&'static str, Arch)] = &[("riscv64", Arch::Riscv64)];
+    pub const ALL: &'static [(&'static str, Arch)] =
+        &[("aarch64", Arch::Aarch64), ("riscv64", Arch::Riscv64)];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, arch)| *arch == self);
+        found.map(|(name, _)| *name).expect("every architecture is in the list")
+    }
 
     /// The architecture of this name, or a sentence that names those there are.
     pub fn from_name(name: &str) -> Result<Self, UnknownArch> {
@@ -101,7 +110,8 @@ Try it:
   mimic run vmlinux --append 'console=ttyS0'
 
 Ctrl-A x leaves a running guest, Ctrl-A h shows the other keys.
-Links to this program named qemu-system-riscv64, qemu-riscv64 and qemu-aarch64 behave as QEMU's programs of these names.";
+Links to this program named qemu-system-riscv64, qemu-system-aarch64, qemu-riscv64 and qemu-aarch64 behave as QEMU's
+programs of these names.";
 
 /// Run operating systems of other machines, as if this one were theirs.
 #[derive(Debug, Parser)]
@@ -133,6 +143,7 @@ Images:
   hello              a tiny guest within this program: says what machine it sees, echoes keys
   debian             a root shell in Debian, made from its own packages
   debian-installer   the Debian installer
+  debian:arm64       the same for another architecture
   FILE               a disk (qcow2 or raw) or a kernel (Image, gzip Image or ELF)
 
 Ctrl-A x leaves the guest, Ctrl-A c reaches the monitor.";
@@ -144,9 +155,9 @@ pub struct RunArgs {
     /// What to boot: a name from the list below, or a file
     #[arg(default_value = "debian")]
     pub image: String,
-    /// The guest's architecture
-    #[arg(long, value_enum, default_value = "riscv64")]
-    pub arch: Arch,
+    /// The guest's architecture, where neither image nor file says it; riscv64 if nothing does
+    #[arg(long, value_enum)]
+    pub arch: Option<Arch>,
     /// Guest memory, as 512M or 2G
     #[arg(short, long, value_name = "SIZE", default_value = "1G", value_parser = memory)]
     pub memory: u64,

@@ -7,13 +7,14 @@ fn the_name_says_which_program_we_are() {
     let of = |name: &str| Personality::of(Path::new(name));
     assert_eq!(of("/usr/bin/mimic"), Ok(Personality::Mimic));
     assert_eq!(of("./qemu-system-riscv64"), Ok(Personality::System(Arch::Riscv64)));
+    assert_eq!(of("qemu-system-aarch64"), Ok(Personality::System(Arch::Aarch64)));
     assert_eq!(of("qemu-riscv64"), Ok(Personality::User(UserArch::Riscv64)));
     assert_eq!(of("bin/qemu-aarch64-static"), Ok(Personality::User(UserArch::Aarch64)));
     assert_eq!(of(""), Ok(Personality::Mimic));
     let error = of("qemu-system-m68k").expect_err("there is none");
     assert_eq!(
         error.to_string(),
-        "'m68k' guests are not available in this version of Mimic; there is riscv64"
+        "'m68k' guests are not available in this version of Mimic; there is aarch64, riscv64"
     );
 }
 

@@ -16,6 +16,7 @@ use super::settings::{self, BootOrder, GuestName, MonitorMode, Rtc};
 use super::system::{Firmware, SystemOptions};
 use super::table::Opt;
 use super::{check, help};
+use crate::personality::Arch;
 
 /// Repetitions of an option whose settings add up, later ones winning.
 #[derive(Default)]
@@ -76,21 +77,21 @@ struct Walk {
 }
 
 /// Reads all options.
-pub fn collect(program: &str, given: Vec<Given>) -> Result<Request, UsageError> {
+pub fn collect(arch: Arch, program: &str, given: Vec<Given>) -> Result<Request, UsageError> {
     let mut walk = Walk::default();
     for option in given {
-        match walk.take(program, &option) {
+        match walk.take(arch, program, &option) {
             Ok(None) => {}
             Ok(Some(request)) => return Ok(request),
             Err(fault) => return Err(fault.at(&option.origin)),
         }
     }
-    walk.finish().map(|options| Request::Run(Box::new(options)))
+    walk.finish(arch).map(|options| Request::Run(Box::new(options)))
 }
 
 impl Walk {
     /// Reads one option; a request other than to run a machine ends the walk.
-    fn take(&mut self, program: &str, option: &Given) -> Result<Option<Request>, Fault> {
+    fn take(&mut self, arch: Arch, program: &str, option: &Given) -> Result<Option<Request>, Fault> {
         let Given { opt, argument, origin } = option;
         let parse = |implied| OptString::parse(argument, Some(implied));
         let text = |text: String| Ok(Some(Request::Text(text)));
@@ -109,7 +110,7 @@ impl Walk {
             Opt::Machine => {
                 let settings = parse("type");
                 if settings.wants_help {
-                    return help::machine(&settings).map(|t| Some(Request::Text(t)));
+                    return help::machine(arch, &settings).map(|t| Some(Request::Text(t)));
                 }
                 self.machine.add(settings, origin);
             }
@@ -299,10 +300,10 @@ impl Walk {
         }
     }
 
-    fn finish(mut self) -> Result<SystemOptions, UsageError> {
+    fn finish(mut self, arch: Arch) -> Result<SystemOptions, UsageError> {
         let merged = std::mem::take(&mut self.machine);
         let machine_origin = merged.origin.clone();
-        let machine = merged.read(Machine::read)?;
+        let machine = merged.read(|settings| Machine::read(arch, settings))?;
         let accel = self.accelerator(&machine, &machine_origin)?;
         let smp = std::mem::take(&mut self.smp).read(|s| Smp::read(s, machine.kind))?;
         let memory = std::mem::take(&mut self.memory).read(Memory::read)?;

@@ -7,12 +7,13 @@ use super::device::device_type;
 use super::device_table::{DEVICES, DeviceKind};
 use super::error::Fault;
 use super::log;
-use super::machine::{ACCELERATORS, MACHINES, TCG};
+use super::machine::{ACCELERATORS, TCG, machines};
 use super::net;
 use super::object;
 use super::optstring::OptString;
 use super::props::Prop;
 use super::table::GROUPS;
+use crate::personality::Arch;
 
 /// The version of QEMU whose surface this is; clients take it from the first line of `-version`.
 const QEMU_VERSION: &str = "10.0.2";
@@ -52,17 +53,17 @@ pub fn usage(program: &str) -> String {
 }
 
 /// `-machine help`, `-machine NAME,help`.
-pub fn machine(settings: &OptString) -> Result<String, Fault> {
+pub fn machine(arch: Arch, settings: &OptString) -> Result<String, Fault> {
     if let Some(name) = value(settings, "type") {
-        let names = || MACHINES.iter().map(|m| m.name);
-        let found = MACHINES.iter().find(|m| m.name == name);
+        let names = || machines(arch).map(|m| m.name);
+        let found = machines(arch).find(|m| m.name == name);
         let machine =
             found.ok_or_else(|| Fault::unknown(format!("there is no machine '{name}'"), name, names()))?;
-        return Ok(properties(&format!("{name}-machine"), &[machine.props]));
+        return Ok(properties(&format!("{name}-machine"), machine.props));
     }
     let mut out = String::from("Supported machines are:\n");
-    for (at, machine) in MACHINES.iter().enumerate() {
-        let default = if at == 0 { " (default)" } else { "" };
+    for machine in machines(arch) {
+        let default = if machine.default { " (default)" } else { "" };
         line(&mut out, format_args!("{:<20} {}{default}", machine.name, machine.description));
     }
     Ok(out)

@@ -3,60 +3,9 @@
 use super::error::Fault;
 use super::optstring::OptString;
 use super::props::{Kind, Prop, Props, fixed, prop};
+use crate::personality::Arch;
 
-/// A machine that can be built.
-#[derive(Debug, PartialEq, Eq)]
-pub struct MachineType {
-    /// The name.
-    pub name: &'static str,
-    /// What it is, in words.
-    pub description: &'static str,
-    /// The properties of `-machine name,...`.
-    pub props: &'static [Prop],
-    /// The most CPUs that its map has room for.
-    pub max_cpus: u32,
-    /// How many flash chips it has (`-drive if=pflash,unit=N`).
-    pub flash_chips: u32,
-    /// How many `virtio-mmio` slots it has.
-    pub mmio_slots: u32,
-    /// Guest memory when `-m` does not say, in bytes.
-    pub default_memory: u64,
-}
-
-/// The machines; the first is the default.
-pub static MACHINES: &[MachineType] = &[MachineType {
-    name: "virt",
-    description: "RISC-V VirtIO board",
-    props: VIRT,
-    max_cpus: 512,
-    flash_chips: 2,
-    mmio_slots: 8,
-    default_memory: 128 << 20,
-}];
-
-/// Properties of the `virt` machine.
-static VIRT: &[Prop] = &[
-    prop("accel", Kind::Text, "tcg", "accelerators to try, parted by ':'"),
-    prop("aclint", Kind::Bool, "off", "use ACLINT devices in place of the SiFive CLINT"),
-    prop("acpi", Kind::OnOffAuto, "auto", "give the guest ACPI tables"),
-    fixed("aia", Kind::Choice(&["none", "aplic", "aplic-imsic"]), "none"),
-    fixed("aia-guests", Kind::Number(7), "0"),
-    prop("append", Kind::Text, "", "kernel command line"),
-    prop("dtb", Kind::Text, "", "device tree to use instead of the machine's own"),
-    prop("dump-guest-core", Kind::Bool, "on", "include guest memory in a core dump"),
-    prop("dumpdtb", Kind::Text, "", "write the device tree to a file and exit"),
-    prop("firmware", Kind::Text, "", "firmware image"),
-    prop("graphics", Kind::Bool, "on", "off: as -nographic"),
-    prop("initrd", Kind::Text, "", "initial RAM disk"),
-    fixed("iommu-sys", Kind::OnOffAuto, "auto"),
-    prop("kernel", Kind::Text, "", "kernel image"),
-    prop("mem-merge", Kind::Bool, "on", "let the host merge equal pages of guest memory"),
-    prop("memory-backend", Kind::Reference("memory-backend"), "", "object to use as guest memory"),
-    prop("pflash0", Kind::Reference("block node"), "", "block node of the first flash chip"),
-    prop("pflash1", Kind::Reference("block node"), "", "block node of the second flash chip"),
-    prop("suppress-vmdesc", Kind::Bool, "off", "leave the self-description out of saved states"),
-    fixed("usb", Kind::Bool, "off"),
-];
+pub use super::machine_table::{MachineType, machines};
 
 /// `-machine`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,16 +27,19 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Reads the merged `-machine` options.
-    pub fn read(mut settings: OptString) -> Result<Self, Fault> {
+    /// Reads the merged `-machine` options of the emulator of `arch`.
+    pub fn read(arch: Arch, mut settings: OptString) -> Result<Self, Fault> {
+        let names = || machines(arch).map(|m| m.name);
         let kind = match settings.take("type") {
-            None => &MACHINES[0],
-            Some(name) => MACHINES.iter().find(|m| m.name == name).ok_or_else(|| {
-                let names = MACHINES.iter().map(|m| m.name);
-                Fault::unknown(format!("there is no machine '{name}'"), &name, names)
+            None => machines(arch).find(|m| m.default).ok_or_else(|| {
+                let names = names().collect::<Vec<_>>().join(", ");
+                Fault::new(format!("names no machine, and there is no default; there is {names}"))
             })?,
+            Some(name) => machines(arch)
+                .find(|m| m.name == name)
+                .ok_or_else(|| Fault::unknown(format!("there is no machine '{name}'"), &name, names()))?,
         };
-        let props = Props::read(settings, &[kind.props], &format!("the machine '{}'", kind.name))?;
+        let props = Props::read(settings, kind.props, &format!("the machine '{}'", kind.name))?;
         let text = |name| props.text(name).map(String::from);
         Ok(Self {
             kind,

@@ -20,6 +20,7 @@ pub mod error;
 pub mod help;
 pub mod log;
 pub mod machine;
+mod machine_table;
 pub mod net;
 pub mod object;
 pub mod optstring;
@@ -31,6 +32,8 @@ pub mod table;
 pub mod value;
 
 use std::ffi::OsString;
+
+use crate::personality::Arch;
 
 pub use block::{Backing, BlockDriver, BlockNode, Drive, DriveInterface, ImageFormat, NodeRef};
 pub use chardev::{CharBackend, Chardev, SocketAddress, SocketRole};
@@ -59,9 +62,13 @@ pub enum Request {
     CpuHelp,
 }
 
-/// Reads the words after the program's name; `program` is that name, for `-help`.
-pub fn parse(program: &str, words: impl IntoIterator<Item = OsString>) -> Result<Request, UsageError> {
-    collect::collect(program, argv::cut(words)?)
+/// Reads the words after the name of the emulator of `arch`; `program` is that name, for `-help`.
+pub fn parse(
+    arch: Arch,
+    program: &str,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<Request, UsageError> {
+    collect::collect(arch, program, argv::cut(words)?)
 }
 
 #[cfg(test)]

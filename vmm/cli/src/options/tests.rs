@@ -8,11 +8,12 @@ mod refused;
 use std::ffi::OsString;
 
 use super::*;
+use crate::personality::Arch;
 
 /// Parses words parted by blanks; `~` stands for a blank within a word.
 fn read(line: &str) -> Result<Request, UsageError> {
     let words = line.split_whitespace().map(|word| OsString::from(word.replace('~', " ")));
-    parse("qemu-system-riscv64", words)
+    parse(Arch::Riscv64, "qemu-system-riscv64", words)
 }
 
 fn options(line: &str) -> SystemOptions {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
 
 use super::{Boot, Fault};
+use crate::personality::Arch;
 
 /// Assembled from `hello/hello.s` by `build.rs`.
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hello.bin"));
@@ -17,7 +18,7 @@ pub fn boot() -> Result<Boot, Fault> {
         kernel: Some(format!("/proc/self/fd/{}", file.as_raw_fd())),
         bare: true,
         _open: Some(file),
-        ..Boot::default()
+        ..Boot::of(Arch::Riscv64)
     })
 }
 

@@ -9,9 +9,9 @@ use guest_images::{
     BuildStep, Disk, DiskFormat, Emulator, Guest, ImageInfo, PullOptions, Store, TerminalProgress,
 };
 
-use super::{Boot, Fault, PROGRAM, escape};
+use super::{Boot, Fault, PROGRAM, built_in_firmware, escape};
 use crate::options::{self, Request};
-use crate::personality::{ImageCommand, RunArgs};
+use crate::personality::{Arch, ImageCommand, RunArgs};
 use crate::system::{self, System};
 
 /// The disk that a guest may write what it likes to.
@@ -35,30 +35,54 @@ impl Images {
 
     /// All names.
     pub fn names(&self) -> Vec<String> {
-        self.store.list().into_iter().map(|image| image.name).collect()
+        let mut names: Vec<String> = self.store.list().into_iter().map(|image| image.name).collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Fetches the image that `args` name if it is not here, and says how it is booted.
     pub fn boot(&self, args: &RunArgs) -> Result<Boot, Fault> {
         let options = PullOptions { mirror: args.mirror.clone(), ..PullOptions::default() };
+        let name = match args.arch {
+            Some(arch) if !args.image.contains(':') => format!("{}:{}", args.image, debian(arch)),
+            _ => args.image.clone(),
+        };
+        let arch = guest_images::arch_of(&name).map_err(Fault::host)?;
         let guest = self
             .store
-            .ensure(&args.image, &options, &TerminalProgress::new(), &mut Builder)
+            .ensure(&name, &options, &TerminalProgress::new(), &mut Builder)
             .map_err(Fault::host)?;
-        let mut boot = kernel_boot(&guest.kernel, &guest.initrd, &guest.append);
+        let mut boot = kernel_boot(emulated(arch), &guest.kernel, &guest.initrd, &guest.append);
         boot.drives.extend(guest.disks.iter().map(drive));
         boot.drives.extend(scratch(&guest)?);
         Ok(boot)
     }
 }
 
-fn kernel_boot(kernel: &Path, initrd: &Path, append: &str) -> Boot {
+/// Debian's name of an architecture.
+fn debian(arch: Arch) -> &'static str {
+    match arch {
+        Arch::Aarch64 => guest_images::Arch::Arm64.debian(),
+        Arch::Riscv64 => guest_images::Arch::Riscv64.debian(),
+    }
+}
+
+/// The emulator for guests of an architecture.
+fn emulated(arch: guest_images::Arch) -> Arch {
+    match arch {
+        guest_images::Arch::Arm64 => Arch::Aarch64,
+        guest_images::Arch::Riscv64 => Arch::Riscv64,
+    }
+}
+
+fn kernel_boot(arch: Arch, kernel: &Path, initrd: &Path, append: &str) -> Boot {
     Boot {
-        bios: Some("builtin".into()),
+        bios: built_in_firmware(arch),
         kernel: Some(kernel.display().to_string()),
         initrd: Some(initrd.display().to_string()),
         append: vec![append.into()],
-        ..Boot::default()
+        ..Boot::of(arch)
     }
 }
 
@@ -88,15 +112,17 @@ struct Builder;
 
 impl Emulator for Builder {
     fn boot(&mut self, step: &BuildStep) -> Result<(), String> {
-        let boot = kernel_boot(&step.kernel, &step.initrd, &step.append);
-        let mut words = vec![
+        let arch = emulated(step.arch);
+        let boot = kernel_boot(arch, &step.kernel, &step.initrd, &step.append);
+        let mut words = boot.machine();
+        words.extend([
             "-nodefaults".to_string(),
             "-serial".into(),
             "null".into(),
             "-m".into(),
             step.memory_mib.to_string(),
             "-no-reboot".into(),
-        ];
+        ]);
         let texts = [("-bios", boot.bios), ("-kernel", boot.kernel), ("-initrd", boot.initrd)];
         for (option, value) in texts {
             words.extend(value.into_iter().flat_map(|value| [option.to_string(), value]));
@@ -107,7 +133,7 @@ impl Emulator for Builder {
             words.extend(["-drive".into(), format!("if=virtio,cache=unsafe,{}", drive(disk))]);
         }
         let options =
-            options::parse(PROGRAM, words.into_iter().map(Into::into)).map_err(|f| f.to_string())?;
+            options::parse(arch, PROGRAM, words.into_iter().map(Into::into)).map_err(|f| f.to_string())?;
         let Request::Run(options) = options else { return Err("the words ask for no machine".into()) };
         let system =
             System::build(PROGRAM, &options, Arc::new(Power::default())).map_err(|f| f.to_string())?;

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::options::{HostForward, Protocol, Request};
-use crate::personality::RunArgs;
+use crate::personality::{Arch, RunArgs};
 use crate::system;
 use images::Images;
 use kind::FileKind;
@@ -49,7 +49,7 @@ impl Fault {
 pub fn command(args: &RunArgs) -> u8 {
     let status = boot(args).and_then(|boot| {
         let words = boot.words(args).into_iter().map(OsString::from);
-        match crate::options::parse(PROGRAM, words) {
+        match crate::options::parse(boot.arch, PROGRAM, words) {
             Ok(Request::Run(options)) => {
                 Ok(system::run(PROGRAM, &options).unwrap_or_else(|fault| system::complain(PROGRAM, &fault)))
             }
@@ -61,8 +61,10 @@ pub fn command(args: &RunArgs) -> u8 {
 }
 
 /// What is booted, before memory, CPUs, network and further disks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Boot {
+    /// The guest's architecture.
+    pub arch: Arch,
     /// `-bios`.
     pub bios: Option<String>,
     /// `-kernel`.
@@ -79,10 +81,31 @@ pub struct Boot {
     pub _open: Option<std::fs::File>,
 }
 
+impl Boot {
+    /// Nothing yet, for a guest of this architecture.
+    pub fn of(arch: Arch) -> Self {
+        Self {
+            arch,
+            bios: None,
+            kernel: None,
+            initrd: None,
+            append: Vec::new(),
+            drives: Vec::new(),
+            bare: false,
+            _open: None,
+        }
+    }
+}
+
 fn boot(args: &RunArgs) -> Result<Boot, Fault> {
     let name = &*args.image;
     if name == "hello" {
-        return hello::boot();
+        return match args.arch {
+            None | Some(Arch::Riscv64) => hello::boot(),
+            Some(other) => {
+                Err(Fault::usage(format!("hello is a riscv64 guest, not an {} one", other.name())))
+            }
+        };
     }
     // A name with a slash or a dot in it is a file, and so is one that is there and no image of ours.
     let images = Images::open()?;
@@ -97,23 +120,38 @@ fn boot(args: &RunArgs) -> Result<Boot, Fault> {
         )));
     }
     match kind::of(Path::new(name)).map_err(|error| Fault::host(format!("cannot read {name}: {error}")))? {
-        FileKind::Disk(format) => disk::boot(name, format),
-        FileKind::Kernel => Ok(Boot {
-            bios: Some("builtin".into()),
-            kernel: Some(name.into()),
-            append: vec!["console=ttyS0".into()],
-            ..Boot::default()
-        }),
-        FileKind::Firmware => Ok(Boot { bios: Some(name.into()), ..Boot::default() }),
+        FileKind::Disk(format) => disk::boot(name, format, args.arch.unwrap_or(Arch::Riscv64)),
+        FileKind::Kernel(arch) => {
+            let arch = args.arch.or(arch).unwrap_or(Arch::Riscv64);
+            let console = match arch {
+                Arch::Aarch64 => "console=ttyAMA0",
+                Arch::Riscv64 => "console=ttyS0",
+            };
+            Ok(Boot {
+                bios: built_in_firmware(arch),
+                kernel: Some(name.into()),
+                append: vec![console.into()],
+                ..Boot::of(arch)
+            })
+        }
+        FileKind::Firmware => Ok(Boot { bios: Some(name.into()), ..Boot::of(Arch::Riscv64) }),
     }
 }
 
 impl Boot {
+    /// The words that name the machine.
+    pub fn machine(&self) -> Vec<String> {
+        let words: &[&str] = match self.arch {
+            Arch::Aarch64 => &["-machine", "virt,gic-version=max", "-cpu", "max"],
+            Arch::Riscv64 => &["-machine", "virt"],
+        };
+        words.iter().map(|word| word.to_string()).collect()
+    }
+
     /// The command line.
     fn words(&self, args: &RunArgs) -> Vec<String> {
-        let mut words: Vec<String> = Vec::new();
+        let mut words = self.machine();
         let mut say = |option: &str, value: String| words.extend([option.to_string(), value]);
-        say("-machine", "virt".into());
         say("-m", format!("{}B", args.memory));
         say("-smp", args.cpus.to_string());
         let texts = [("-bios", &self.bios), ("-kernel", &self.kernel), ("-initrd", &self.initrd)].into_iter();
@@ -139,6 +177,14 @@ impl Boot {
             words.push("-snapshot".into());
         }
         words
+    }
+}
+
+/// `-bios` of a machine that needs no firmware file: on aarch64 that is usual.
+pub fn built_in_firmware(arch: Arch) -> Option<String> {
+    match arch {
+        Arch::Aarch64 => None,
+        Arch::Riscv64 => Some("builtin".into()),
     }
 }
 

@@ -8,7 +8,7 @@ use control::qmp::Qmp;
 use control::{CharInfo, Context, DiskInfo, Facts, Host, NetInfo, Session};
 use devices::host::chardev as host;
 use engine::Power;
-use machines::riscv_virt::Virt;
+use machines::Chassis;
 use parking_lot::Mutex;
 
 use super::chardevs::{self, Chardevs};
@@ -31,7 +31,8 @@ impl Attached {
         program: &str,
         options: &SystemOptions,
         power: &Arc<Power>,
-        (board, chardevs, disks): (&Virt, &Chardevs, &Disks<'_>),
+        cpu_type: String,
+        (board, chardevs, disks): (&Chassis, &Chardevs, &Disks<'_>),
     ) -> Result<Self, SystemError> {
         let surroundings = Arc::new(Surroundings {
             chardevs: char_infos(options),
@@ -41,7 +42,7 @@ impl Attached {
             gdb: Mutex::new(None),
         });
         let context = Arc::new(Context {
-            facts: facts(program, options),
+            facts: facts(program, options, cpu_type),
             power: power.clone(),
             space: board.space.clone(),
             devices: board.devices.clone(),
@@ -83,14 +84,14 @@ fn failed(fault: std::io::Error) -> SystemError {
     SystemError::host("cannot start a thread for a monitor")(fault)
 }
 
-fn facts(program: &str, options: &SystemOptions) -> Facts {
+fn facts(program: &str, options: &SystemOptions, cpu_type: String) -> Facts {
     Facts {
         program: program.into(),
         version: options::QEMU_VERSION_NUMBERS,
         package: String::new(),
-        target: "riscv64",
+        target: options.machine.kind.arch.name(),
         machine: options.machine.kind.name,
-        cpu_type: format!("{}-riscv-cpu", options.cpu.as_ref().map_or("rv64", |cpu| &cpu.name)),
+        cpu_type,
         name: options.name.guest.clone(),
         uuid: options.uuid,
         cpus: options.smp.cpus,

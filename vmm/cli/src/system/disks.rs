@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use devices::chips::pflash_cfi01::{Backing as FlashBacking, FlashStore};
 use devices::host::block::{self, BlockBackend, Image, ImageOptions};
-use machines::riscv_virt::FlashPart;
-use machines::riscv_virt::map::{Chip, FLASH_CHIPS, find};
+use machines::{FLASH_CHIPS, FlashPart};
 
 use super::error::SystemError;
 use crate::options::{
@@ -60,8 +59,8 @@ impl<'a> Disks<'a> {
         Ok(disk)
     }
 
-    /// What is in the board's flash chips.
-    pub fn flash(&mut self) -> Result<[Option<FlashPart>; FLASH_CHIPS], SystemError> {
+    /// What is in the board's flash chips, of `chip` bytes each.
+    pub fn flash(&mut self, chip: u64) -> Result<[Option<FlashPart>; FLASH_CHIPS], SystemError> {
         let mut parts = [const { None }; FLASH_CHIPS];
         for (unit, part) in parts.iter_mut().enumerate() {
             let is_here = |d: &&Drive| d.interface == DriveInterface::Pflash && d.unit as usize == unit;
@@ -69,7 +68,7 @@ impl<'a> Disks<'a> {
             let name = drive.or_else(|| self.options.machine.pflash[unit].clone());
             if let Some(name) = name {
                 let disk = self.get(&name, "-machine pflash")?;
-                *part = Some(flash_part(&disk, find(Chip::Flash(unit as u8)).size)?);
+                *part = Some(flash_part(&disk, chip)?);
             }
         }
         Ok(parts)

@@ -8,8 +8,7 @@ use devices::host::chardev::CharError;
 use devices::host::net::NetError;
 use firmware::image::ImageError;
 use firmware::place::PlaceError;
-use machines::FdtError;
-use machines::riscv_virt::BoardError;
+use machines::{BoardError, FdtError};
 
 use crate::options::UsageError;
 
@@ -33,10 +32,8 @@ pub enum SystemError {
         what: String,
     },
     /// There is nothing to run.
-    #[error(
-        "there is nothing to run: no firmware is installed (package opensbi), and neither -kernel nor -bios names an image"
-    )]
-    Nothing,
+    #[error("there is nothing to run: {0}")]
+    Nothing(&'static str),
     /// Guest memory.
     #[error(transparent)]
     Memory(#[from] base::MemoryError),
@@ -103,7 +100,7 @@ impl SystemError {
     /// The status the program ends with.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Refused { .. } | Self::Nothing => USAGE,
+            Self::Usage(_) | Self::Refused { .. } | Self::Nothing(_) => USAGE,
             _ => HOST,
         }
     }

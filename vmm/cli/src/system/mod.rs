@@ -3,25 +3,24 @@
 //! [`System::build`] is the recipe; each step has a file of its own.
 
 mod attach;
-mod boot;
+mod board;
 pub mod chaos;
 mod chardevs;
 mod clock;
-mod cpu;
 mod disks;
 mod error;
 mod fw_cfg;
+mod images;
 pub mod log;
 mod nets;
 mod panic_watch;
 mod plugs;
-mod semihost;
 mod signals;
 mod verdict;
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,29 +28,27 @@ use std::time::{Duration, Instant};
 use attach::Attached;
 
 use base::{CpuLines, allocate_ram};
+use board::{Around, Board};
 use devices::host::block::BlockBackend;
 use devices::host::chardev::CharBackend;
-use engine::riscv::Sbi;
-use engine::{Machine, OnPanic, Policy, Power};
-use machines::riscv_virt::map::RAM_BASE;
-use machines::riscv_virt::{BootText, Parts, Virt};
+use engine::{End, Machine, OnPanic, Policy, Power};
+use machines::Parts;
 use tcg_core::run::{CodeCache, CodeConfig, Vcpu, VcpuConfig};
-use tcg_riscv::Riscv;
 
 use crate::options::{self, HangAction, PanicAction, Request, SerialTarget, SystemOptions};
-use boot::Boot;
+use crate::personality::Arch;
 use chardevs::Chardevs;
 use disks::Disks;
 pub use error::{HOST, SystemError, USAGE};
 use panic_watch::PanicWatch;
 use verdict::Verdict;
 
-/// Runs the command line `words` of the program called `program`; the exit status.
-pub fn command(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
-    let options = match options::parse(program, words) {
+/// Runs the command line `words` of the program called `program`, the emulator of `arch`; the exit status.
+pub fn command(arch: Arch, program: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
+    let options = match options::parse(arch, program, words) {
         Ok(Request::Run(options)) => options,
         Ok(Request::Text(text)) => return print(&text),
-        Ok(Request::CpuHelp) => return print(&cpu::listing()),
+        Ok(Request::CpuHelp) => return print(&board::cpu_listing(arch)),
         Err(fault) => return complain(program, &SystemError::from(fault)),
     };
     run(program, &options).unwrap_or_else(|fault| complain(program, &fault))
@@ -108,7 +105,7 @@ impl Drop for PidFile {
 
 /// A machine with everything that is connected to it.
 pub struct System {
-    machine: Machine<Riscv>,
+    run: Box<dyn FnOnce() -> io::Result<End>>,
     device_tree: Vec<u8>,
     chardevs: Chardevs,
     attached: Attached,
@@ -119,11 +116,23 @@ pub struct System {
 impl System {
     /// Builds the machine that `options` describe; `power` is how others end it.
     pub fn build(program: &str, options: &SystemOptions, power: Arc<Power>) -> Result<Self, SystemError> {
-        let cpu = cpu::model(options.cpu.as_ref())?;
+        match options.machine.kind.arch {
+            Arch::Aarch64 => Self::with::<board::arm::ArmVirt>(program, options, power),
+            Arch::Riscv64 => Self::with::<board::riscv::RiscvVirt>(program, options, power),
+        }
+    }
+
+    /// The recipe.
+    fn with<B: Board>(
+        program: &str,
+        options: &SystemOptions,
+        power: Arc<Power>,
+    ) -> Result<Self, SystemError> {
+        let model = B::model(options)?;
         let clock = clock::machine_clock(&options.rtc)?;
-        let ram = allocate_ram(&[(RAM_BASE, options.memory_size())])?;
+        let ram = allocate_ram(&[(B::RAM_BASE, options.memory_size())])?;
         let mut disks = Disks::new(options);
-        let flash = disks.flash()?;
+        let flash = disks.flash(B::FLASH_SIZE)?;
         let chardevs = Chardevs::open(options, program, &power)?;
         let serial = PanicWatch::new(match options.serials.first() {
             Some(SerialTarget::Chardev(id)) => chardevs.front_end(id)?,
@@ -131,45 +140,32 @@ impl System {
         });
         let plugs = plugs::make(options, &chardevs, &mut disks, &ram)?;
         let lines: Vec<Arc<CpuLines>> = (0..options.smp.cpus).map(|_| Arc::default()).collect();
-
-        let mut board = Virt::build(Parts {
+        let parts = Parts {
             ram: ram.clone(),
-            harts: lines.clone(),
-            hart_info: cpu.info(),
+            cpus: lines.clone(),
             clock: clock.clone(),
             power: power.clone(),
             serial: serial.clone(),
             virtio_mmio: plugs.mmio,
             pci: plugs.pci,
             flash,
-            aclint: options.machine.aclint,
-            command_line: BootText::default(),
-        })?;
-        let boot = Boot::plan(options, &mut board)?;
-        boot.load(&ram, &board)?;
+        };
+        let cpu_type = B::cpu_type(&model);
+        let mut board = B::build(model, options, parts)?;
+        board.load(&ram)?;
 
         let (mut code_settings, mut vcpu_settings) = (code_config(options), VcpuConfig::default());
         log::apply(&options.log, &mut code_settings, &mut vcpu_settings);
         chaos::apply(&mut code_settings, &mut vcpu_settings)?;
-        let code = CodeCache::new(board.space.clone(), code_settings)
+        let code = CodeCache::new(board.chassis().space.clone(), code_settings)
             .map_err(SystemError::host("cannot allocate memory for translated code"))?;
-        let harts = lines.into_iter().enumerate();
-        let mut vcpus: Vec<Vcpu<Riscv>> = harts
-            .map(|(n, lines)| {
-                let hart = cpu.hart(n as u64, &board.time, &lines);
-                Vcpu::new(hart, lines, &code, vcpu_settings)
-            })
-            .collect();
-        let sbi = boot.needs_sbi().then(|| {
-            let serial = serial.clone();
-            let console = move |bytes: &[u8]| write_all(&*serial, bytes);
-            Sbi::new(vcpus.len(), power.clone(), Box::new(console))
-        });
+        let cpus = lines.into_iter().enumerate();
+        let mut vcpus: Vec<Vcpu<B::Guest>> =
+            cpus.map(|(n, lines)| Vcpu::new(board.cpu(n, &lines), lines, &code, vcpu_settings)).collect();
+        board.install(&mut vcpus, Around { options, chardevs: &chardevs, power: &power, serial: &serial })?;
 
-        let semihost = semihost::start(options, &chardevs, &power)?;
-        engine::riscv::install(&mut vcpus, sbi.as_ref(), semihost.as_ref());
-
-        let attached = Attached::start(program, options, &power, (&board, &chardevs, &disks))?;
+        let parts = (board.chassis(), &chardevs, &disks);
+        let attached = Attached::start(program, options, &power, cpu_type, parts)?;
         if let Some(timeout) = options.timeout {
             verdict::limit(timeout, &clock, &power)?;
         }
@@ -183,22 +179,23 @@ impl System {
                 PanicAction::None => OnPanic::Run,
             },
             hang_ends: options.actions.hang != HangAction::None,
-            in_step: if boot.needs_sbi() { 0 } else { engine::riscv::IN_STEP },
+            in_step: board.in_step(),
         };
-        let device_tree = boot.device_tree().to_vec();
-        let devices = board.devices.iter().map(|(_, device)| device.clone()).collect();
+        let device_tree = board.device_tree().to_vec();
+        let devices = board.chassis().devices.iter().map(|(_, device)| device.clone()).collect();
         let mut first = true;
-        let reload = move |vcpus: &mut [Vcpu<Riscv>]| {
+        let reload = move |vcpus: &mut [Vcpu<B::Guest>]| {
             // The first time everything is in place.
             if !std::mem::take(&mut first)
-                && let Err(fault) = boot.load(&ram, &board)
+                && let Err(fault) = board.load(&ram)
             {
                 tracing::error!("{fault}");
             }
-            boot.reset(vcpus, sbi.as_ref());
+            board.reset(vcpus);
         };
+        let machine = Machine::new(vcpus, devices, clock, power, Box::new(reload), policy);
         Ok(Self {
-            machine: Machine::new(vcpus, devices, clock, power, Box::new(reload), policy),
+            run: Box::new(move || machine.run()),
             device_tree,
             chardevs,
             attached,
@@ -210,7 +207,7 @@ impl System {
     /// Runs the machine to its end; the exit status.
     pub fn run(self, program: &str) -> Result<u8, SystemError> {
         self.chardevs.let_in();
-        let end = self.machine.run().map_err(SystemError::host("cannot start a thread for a CPU"))?;
+        let end = (self.run)().map_err(SystemError::host("cannot start a thread for a CPU"))?;
         for disk in &self.disks {
             disk.flush().map_err(SystemError::host("cannot write a disk image back"))?;
         }

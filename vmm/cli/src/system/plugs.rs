@@ -11,8 +11,7 @@ use devices::virtio::{
     Blk, BlkOptions, Console, ConsolePort, EntropySource, HostEntropy, MAX_CONSOLE_PORTS, Net, Rng,
     VirtioDevice, VirtioPci,
 };
-use machines::riscv_virt::PciPlug;
-use machines::riscv_virt::map::MMIO_SLOTS;
+use machines::PciPlug;
 
 use super::chardevs::{self, Chardevs};
 use super::disks::Disks;
@@ -21,10 +20,9 @@ use super::nets;
 use crate::options::{BusKind, DeviceArg, DeviceKind, ObjectKind, SystemOptions};
 
 /// Devices by the bus they are plugged into.
-#[derive(Default)]
 pub struct Plugs {
     /// In virtio-mmio slots.
-    pub mmio: [Option<Box<dyn VirtioDevice>>; MMIO_SLOTS],
+    pub mmio: Vec<Option<Box<dyn VirtioDevice>>>,
     /// On the PCI bus.
     pub pci: Vec<PciPlug>,
 }
@@ -36,7 +34,9 @@ pub fn make(
     disks: &mut Disks<'_>,
     ram: &GuestRam,
 ) -> Result<Plugs, SystemError> {
-    let mut plugs = Plugs::default();
+    let slots = options.machine.kind.mmio_slots as usize;
+    let mut plugs = Plugs { mmio: (0..slots).map(|_| None).collect(), pci: Vec::new() };
+    let mmio_slot = |arg: &DeviceArg| mmio_slot(arg).filter(|slot| *slot < slots);
     // Slots that a device asks for by name are not for others.
     let asked: BTreeSet<usize> = options.devices.iter().filter_map(mmio_slot).collect();
     let mut buses = 0;
@@ -57,7 +57,7 @@ pub fn make(
             continue;
         }
         // QEMU fills the slots from the highest.
-        let free = (0..MMIO_SLOTS).rev().find(|slot| plugs.mmio[*slot].is_none() && !asked.contains(slot));
+        let free = (0..slots).rev().find(|slot| plugs.mmio[*slot].is_none() && !asked.contains(slot));
         let Some(slot) = mmio_slot(arg).or(free) else {
             return Err(SystemError::refused(&arg.origin, "all virtio-mmio slots are taken"));
         };
@@ -68,8 +68,7 @@ pub fn make(
 
 /// The virtio-mmio slot that a device asks for.
 fn mmio_slot(arg: &DeviceArg) -> Option<usize> {
-    let slot = arg.bus.as_deref()?.strip_prefix("virtio-mmio-bus.")?.parse().ok()?;
-    (slot < MMIO_SLOTS).then_some(slot)
+    arg.bus.as_deref()?.strip_prefix("virtio-mmio-bus.")?.parse().ok()
 }
 
 fn pci(arg: &DeviceArg, device: Box<dyn VirtioDevice>, ram: &GuestRam) -> Result<PciPlug, SystemError> {

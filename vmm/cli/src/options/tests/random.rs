@@ -141,7 +141,7 @@ fn no_words_panic() {
         if random.next(50) == 0 {
             words.push(OsString::from_vec((0..6).map(|_| random.next(256) as u8).collect()));
         }
-        if let Err(error) = parse("qemu-system-riscv64", words) {
+        if let Err(error) = parse(Arch::Riscv64, "qemu-system-riscv64", words) {
             assert!(!error.origin.is_empty(), "{error}");
         }
     }
@@ -153,7 +153,7 @@ fn deep_and_long_words_end() {
     for argument in
         [format!("{keys},node-name=x"), "a".repeat(1 << 16), ",".repeat(1 << 16), "{\"a\":".repeat(1 << 12)]
     {
-        let result = parse("qemu-system-riscv64", ["-blockdev".into(), argument.into()]);
+        let result = parse(Arch::Riscv64, "qemu-system-riscv64", ["-blockdev".into(), argument.into()]);
         assert!(result.is_err());
     }
 }

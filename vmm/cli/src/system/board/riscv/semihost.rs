@@ -12,10 +12,10 @@ use firmware::semihosting::Semihosting;
 use machines::riscv_virt::map::RAM_BASE;
 use parking_lot::{Condvar, Mutex};
 
-use super::chardevs::Chardevs;
-use super::error::SystemError;
-use super::write_all;
 use crate::options::SystemOptions;
+use crate::system::chardevs::Chardevs;
+use crate::system::error::SystemError;
+use crate::system::write_all;
 
 /// Semihosting as the command line has it.
 pub fn start(

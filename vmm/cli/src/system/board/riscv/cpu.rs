@@ -9,15 +9,15 @@ use tcg_riscv::cpu::Hart;
 use tcg_riscv::csr::Csrs;
 use tcg_riscv::features::{Ext, Features};
 
-use super::error::SystemError;
 use crate::options::CpuModel;
+use crate::system::error::SystemError;
 
 /// Bytes that the cache-block instructions work on.
 const CACHE_BLOCK: u32 = 64;
 
 /// What every hart of the machine is.
-#[derive(Clone, Copy)]
 pub struct Model {
+    name: String,
     features: Features,
 }
 
@@ -28,16 +28,21 @@ pub fn listing() -> String {
 
 /// The model that `-cpu` asks for, or the machine's default.
 pub fn model(asked: Option<&CpuModel>) -> Result<Model, SystemError> {
-    let Some(asked) = asked else { return Ok(Model { features: Features::rv64() }) };
+    let Some(asked) = asked else { return Ok(Model { name: "rv64".into(), features: Features::rv64() }) };
     let properties = asked.props.iter().map(|(name, value)| format!(",{name}={value}"));
     let text: String = std::iter::once(asked.name.clone()).chain(properties).collect();
     let features = Features::parse(&text);
     features
-        .map(|features| Model { features })
+        .map(|features| Model { name: asked.name.clone(), features })
         .map_err(|fault| SystemError::refused(&asked.origin, fault.to_string()))
 }
 
 impl Model {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What the device tree says.
     pub fn info(&self) -> HartInfo {
         HartInfo {

@@ -6,20 +6,24 @@ use std::path::{Path, PathBuf};
 use base::GuestRam;
 use engine::riscv::Sbi;
 use firmware::find;
-use firmware::image::{self, Image, Segment};
+use firmware::image::{self, Image, Machine};
 use firmware::place::{self, KERNEL_ALIGN};
 use firmware::reset::{self, NextStage};
+use machines::BootText;
+use machines::riscv_virt::Virt;
 use machines::riscv_virt::map::{Chip, RAM_BASE, find as slot};
-use machines::riscv_virt::{BootText, Virt};
 use std::sync::Arc;
 use tcg_core::run::Vcpu;
 use tcg_riscv::Riscv;
 
-use super::error::SystemError;
-use crate::options::{DriveInterface, Firmware, SystemOptions};
+use crate::options::{Firmware, SystemOptions};
+use crate::system::error::SystemError;
+use crate::system::fw_cfg;
+use crate::system::images::{blob, firmware_file, has_flash, overlap, seed};
 
-/// Bytes of entropy that the kernel gets.
-const SEED_BYTES: usize = 32;
+/// What a machine without any program lacks.
+const NOTHING: &str =
+    "no firmware is installed (package opensbi), and neither -kernel nor -bios names an image";
 
 /// What runs first, in the highest privilege.
 enum Choice {
@@ -60,20 +64,20 @@ impl Boot {
             Choice::None => {}
             Choice::BuiltIn => firmware_end += KERNEL_ALIGN,
             Choice::File(path) => {
-                let image = image::load(path, RAM_BASE)?;
+                let image = image::load(path, Machine::Riscv64, RAM_BASE)?;
                 (entry, firmware_end) = (image.entry, image.end());
                 images.push((path.display().to_string(), image));
             }
         }
 
-        let mut text = BootText { rng_seed: seed(options), ..BootText::default() };
+        let mut text = BootText { rng_seed: seed(options).0, ..BootText::default() };
         // The next stage of the firmware.
         let mut next = None;
         let mut end = firmware_end;
         if flash {
             next = Some(slot(Chip::Flash(0)).base);
             // Firmware in flash asks for the kernel by itself.
-            super::fw_cfg::offer_kernel(options, &board.fw_cfg)?;
+            fw_cfg::offer_kernel(options, &board.chassis.fw_cfg)?;
         } else if let Some(file) = &options.kernel {
             let base = place::kernel_address(firmware_end)?;
             let kernel = load_kernel(Path::new(file), base)?;
@@ -101,7 +105,7 @@ impl Boot {
         let fdt_addr = place::fdt_address((ram_base, ram_size), end, fdt.len() as u64)?;
         let start = match (choice, next) {
             (Choice::BuiltIn, Some(next)) => Start::Supervisor(next),
-            (Choice::BuiltIn, None) => return Err(SystemError::Nothing),
+            (Choice::BuiltIn, None) => return Err(SystemError::Nothing(NOTHING)),
             (Choice::None, next) => {
                 let entry = first_instruction(flash, next, &images);
                 Start::Rom(reset::rom(entry, fdt_addr, NextStage { addr: 0, supervisor: false }))
@@ -146,37 +150,24 @@ impl Boot {
     }
 }
 
-/// Whether something is in the first flash chip.
-fn has_flash(options: &SystemOptions) -> bool {
-    let in_chip = |d: &crate::options::Drive| d.interface == DriveInterface::Pflash && d.unit == 0;
-    options.machine.pflash[0].is_some() || options.drives.iter().any(in_chip)
-}
-
 fn choose(options: &SystemOptions, flash: bool) -> Result<Choice, SystemError> {
     match &options.firmware {
         Firmware::None => Ok(Choice::None),
         Firmware::BuiltIn => Ok(Choice::BuiltIn),
-        Firmware::File(name) => {
-            let given =
-                options.data_dirs.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.is_file());
-            match given.or_else(|| find::named(name)) {
-                Some(path) => Ok(Choice::File(path)),
-                None => Err(SystemError::refused(&format!("-bios {name}"), "there is no such firmware file")),
-            }
-        }
+        Firmware::File(name) => firmware_file(options, name).map(Choice::File),
         Firmware::Default => match find::opensbi() {
             Some(path) => Ok(Choice::File(path)),
             None if options.kernel.is_some() || flash || options.machine.dumpdtb.is_some() => {
                 Ok(if options.kernel.is_some() || flash { Choice::BuiltIn } else { Choice::None })
             }
-            None => Err(SystemError::Nothing),
+            None => Err(SystemError::Nothing(NOTHING)),
         },
     }
 }
 
 /// Loads a kernel. One that is linked below RAM, as Linux' `vmlinux` is, can run anywhere and goes to `base`.
 fn load_kernel(path: &Path, base: u64) -> Result<Image, SystemError> {
-    let mut kernel = image::load(path, base)?;
+    let mut kernel = image::load(path, Machine::Riscv64, base)?;
     if kernel.end() <= RAM_BASE {
         let distance = base.wrapping_sub(kernel.start());
         kernel.segments.iter_mut().for_each(|s| s.addr = s.addr.wrapping_add(distance));
@@ -193,47 +184,4 @@ fn first_instruction(flash: bool, next: Option<u64>, images: &[(String, Image)])
         Some(addr) if flash || !at_start => addr,
         _ => RAM_BASE,
     }
-}
-
-/// Bytes at an address.
-fn blob(addr: u64, bytes: Vec<u8>) -> Image {
-    let size = bytes.len() as u64;
-    Image { segments: vec![Segment { addr, bytes, size }], entry: addr }
-}
-
-/// No two images have a byte in common.
-fn overlap(images: &[(String, Image)]) -> Result<(), SystemError> {
-    for (nth, (what, image)) in images.iter().enumerate() {
-        for (other, earlier) in &images[..nth] {
-            let hit = |a: &Segment, b: &Segment| a.addr < b.end() && b.addr < a.end();
-            if image.segments.iter().any(|a| earlier.segments.iter().any(|b| hit(a, b))) {
-                return Err(SystemError::refused(what, format!("overlaps {other} in memory")));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Entropy for the kernel; with `-seed` the same in each run.
-fn seed(options: &SystemOptions) -> Vec<u8> {
-    let mut bytes = vec![0; SEED_BYTES];
-    match options.seed {
-        Some(seed) => {
-            // SplitMix64.
-            let mut state = seed;
-            for chunk in bytes.chunks_mut(8) {
-                state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-                chunk.copy_from_slice(&(mixed ^ mixed >> 31).to_le_bytes());
-            }
-        }
-        None => {
-            use devices::virtio::{EntropySource, HostEntropy};
-            if HostEntropy.fill(&mut bytes).is_err() {
-                bytes.clear();
-            }
-        }
-    }
-    bytes
 }

@@ -1,0 +1,151 @@
+//! aarch64's `virt`.
+
+mod boot;
+mod cpu;
+mod gic;
+
+pub use cpu::listing as cpu_listing;
+
+use std::sync::Arc;
+
+use base::{CpuLines, GuestRam};
+use engine::Event;
+use engine::arm::{self, Psci};
+use machines::arm_virt::map::{RAM_BASE, ppi};
+use machines::arm_virt::{Conduit, Config, GicVersion, Topology, Virt};
+use machines::{Chassis, Parts};
+use tcg_aarch64::board::{TimerLines, Wiring};
+use tcg_aarch64::cpu::Cpu;
+use tcg_aarch64::gic::GicCpuInterface;
+use tcg_aarch64::tlbi::Domain;
+use tcg_aarch64::{Aarch64, irq};
+use tcg_core::run::Vcpu;
+
+use super::{Around, Board};
+use crate::options::SystemOptions;
+use crate::system::error::SystemError;
+use boot::Boot;
+use cpu::Model;
+
+/// The most CPUs that a GICv2 knows.
+const GIC_V2_CPUS: u32 = 8;
+
+/// The board.
+pub struct ArmVirt {
+    board: Virt,
+    boot: Boot,
+    model: Model,
+    gic: Option<Arc<dyn GicCpuInterface>>,
+    psci: Option<Arc<Psci>>,
+}
+
+/// The interrupt controller that the options name.
+fn gic(options: &SystemOptions) -> Result<GicVersion, SystemError> {
+    let props = &options.machine.props;
+    match props.text("gic-version") {
+        Some("3" | "max") => Ok(GicVersion::V3 { its: props.flag("its") != Some(false) }),
+        _ if options.smp.cpus > GIC_V2_CPUS => {
+            let what = format!("a GICv2 has at most {GIC_V2_CPUS} CPUs; say -machine virt,gic-version=3");
+            Err(SystemError::refused(&format!("-smp {}", options.smp.cpus), what))
+        }
+        _ => Ok(GicVersion::V2),
+    }
+}
+
+fn config(model: &Model, options: &SystemOptions) -> Result<Config, SystemError> {
+    let props = &options.machine.props;
+    let on = |name| props.flag(name) != Some(false);
+    Ok(Config {
+        gic: gic(options)?,
+        cpu: model.compatible(),
+        virtualization: false,
+        has_vhe: false,
+        pmu: model.pmu,
+        counter: model.counter(),
+        high_ecam: on("highmem") && on("highmem-ecam"),
+        high_pci: on("highmem") && on("highmem-mmio"),
+        topology: Topology { cores: options.smp.cores as usize, threads: options.smp.threads as usize },
+        psci: Some(Conduit::Hvc),
+    })
+}
+
+impl Board for ArmVirt {
+    type Guest = Aarch64;
+    type Model = Model;
+
+    const RAM_BASE: u64 = RAM_BASE;
+    const FLASH_SIZE: u64 = 64 << 20;
+
+    fn model(options: &SystemOptions) -> Result<Model, SystemError> {
+        cpu::model(options)
+    }
+
+    fn cpu_type(model: &Model) -> String {
+        format!("{}-arm-cpu", model.features.model_name())
+    }
+
+    fn build(model: Model, options: &SystemOptions, mut parts: Parts) -> Result<Self, SystemError> {
+        let firmware = boot::firmware(options, &mut parts, Self::FLASH_SIZE)?;
+        let config = config(&model, options)?;
+        let mut board = Virt::build(parts, config, (irq::IRQ, irq::FIQ))?;
+        let boot = Boot::plan(options, &mut board, firmware)?;
+        let gic =
+            board.interfaces.clone().map(|cpus| Arc::new(gic::Joined(cpus)) as Arc<dyn GicCpuInterface>);
+        Ok(Self { board, boot, model, gic, psci: None })
+    }
+
+    fn chassis(&self) -> &Chassis {
+        &self.board.chassis
+    }
+
+    fn device_tree(&self) -> &[u8] {
+        self.boot.device_tree()
+    }
+
+    fn load(&self, ram: &GuestRam) -> Result<(), SystemError> {
+        self.boot.load(ram)
+    }
+
+    fn cpu(&self, number: usize, lines: &Arc<CpuLines>) -> Cpu {
+        let mut cpu = Cpu::for_board(self.model.features, arm::board(number, self.model.counter()));
+        let inputs = self.board.private_inputs(number);
+        cpu.wire(Wiring {
+            time: self.board.time.clone(),
+            lines: lines.clone(),
+            timers: TimerLines {
+                physical: inputs.line(ppi::PHYSICAL_TIMER),
+                virtual_el1: inputs.line(ppi::VIRTUAL_TIMER),
+                hypervisor: inputs.line(ppi::HYPERVISOR_TIMER),
+                secure: inputs.line(ppi::SECURE_TIMER),
+                hypervisor_virtual: inputs.line(ppi::HYPERVISOR_VIRTUAL_TIMER),
+            },
+            gic: self.gic.clone(),
+        });
+        cpu
+    }
+
+    fn install(&mut self, vcpus: &mut [Vcpu<Aarch64>], around: Around<'_>) -> Result<(), SystemError> {
+        if around.options.semihosting.is_some() {
+            let what = "is not available on this machine in this version of Mimic";
+            return Err(SystemError::refused("-semihosting", what));
+        }
+        Domain::connect(vcpus);
+        let affinities = (0..vcpus.len() as u64).collect();
+        let psci = Psci::new(affinities, 1, arm::Conduit::Hvc, around.power.clone());
+        psci.install(vcpus);
+        self.psci = Some(psci);
+        let power_key = self.board.power_key.clone();
+        around.power.on_event(Box::new(move |event| {
+            if event == Event::Powerdown {
+                power_key.pulse();
+            }
+        }));
+        Ok(())
+    }
+
+    fn reset(&self, vcpus: &mut [Vcpu<Aarch64>]) {
+        if let Some(psci) = &self.psci {
+            psci.reset(vcpus, self.boot.kernel().unwrap_or(0));
+        }
+    }
+}

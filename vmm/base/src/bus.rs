@@ -69,6 +69,8 @@ pub enum Target {
         host: *const u8,
         /// Bytes up to the end of the region.
         left: u64,
+        /// It stays so; otherwise a device may answer here instead, after any write to it.
+        constant: bool,
     },
     /// A device, and the offset into it.
     Device(Shared<dyn Mmio>, u64),
@@ -173,18 +175,18 @@ impl AddressSpace {
             return Target::Nothing;
         };
         let offset = addr - m.base;
-        let direct = |rom: &RomRegion| {
+        let direct = |rom: &RomRegion, constant: bool| {
             let left = rom.len().saturating_sub(offset);
             if left == 0 {
                 return Target::Nothing;
             }
             // SAFETY: `offset` is below the length of the mapping.
-            Target::Rom { host: unsafe { rom.as_ptr().add(offset as usize) }, left }
+            Target::Rom { host: unsafe { rom.as_ptr().add(offset as usize) }, left, constant }
         };
         match &m.slot {
             Slot::Device(device) => Target::Device(device.clone(), offset),
-            Slot::Rom(rom) => direct(rom),
-            Slot::RomDevice(rom, _) if rom.direct() => direct(rom),
+            Slot::Rom(rom) => direct(rom, true),
+            Slot::RomDevice(rom, _) if rom.direct() => direct(rom, false),
             Slot::RomDevice(_, device) => Target::Device(device.clone(), offset),
         }
     }

@@ -164,16 +164,17 @@ impl Mmu {
     fn fill(&mut self, addr: u64, page: Page, write: bool) -> Place {
         let phys = page.phys;
         let mut hit = Hit { addend: 0, phys: phys & !(PAGE_SIZE - 1), slow: true };
-        let (host, writable) = match self.space.lookup(phys) {
-            Target::Ram { host, .. } => (host, true),
-            Target::Rom { host, .. } => (host.cast_mut(), false),
+        // Memory of a device that may answer reads itself the next moment is asked for each time.
+        let (host, writable, direct) = match self.space.lookup(phys) {
+            Target::Ram { host, .. } => (host, true, true),
+            Target::Rom { host, constant, .. } => (host.cast_mut(), false, constant),
             Target::Device(..) | Target::Nothing => {
                 self.contexts.insert(addr, (page.read, page.write), hit, true);
                 return Place::Bus { phys };
             }
         };
         (hit.addend, hit.slow) =
-            ((host as u64).wrapping_sub(addr), page.aligned || self.points.in_data_page(addr));
+            ((host as u64).wrapping_sub(addr), !direct || page.aligned || self.points.in_data_page(addr));
         if page.size_log2 > PAGE_SHIFT {
             self.contexts.note_large(addr, page.size_log2);
         }

@@ -1,5 +1,6 @@
 //! The program as people use it: started as a process, with its standard streams, signals and exit status.
 
+mod arm;
 #[path = "../../build/assemble.rs"]
 mod assemble;
 mod bare;

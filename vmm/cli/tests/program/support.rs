@@ -18,19 +18,30 @@ pub fn mimic() -> Command {
 /// A folder with a link to the program in it that has the other name.
 pub struct Qemu {
     folder: tempfile::TempDir,
+    name: &'static str,
 }
 
 impl Qemu {
+    /// `qemu-system-riscv64`.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let link = folder.path().join("qemu-system-riscv64");
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mimic"), link).expect("a link");
-        Self { folder }
+        Self::named("qemu-system-riscv64")
     }
 
-    /// `qemu-system-riscv64 WORDS`.
+    /// `qemu-system-aarch64`.
+    pub fn aarch64() -> Self {
+        Self::named("qemu-system-aarch64")
+    }
+
+    fn named(name: &'static str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let link = folder.path().join(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mimic"), link).expect("a link");
+        Self { folder, name }
+    }
+
+    /// The program with `words`.
     pub fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(self.path("qemu-system-riscv64"));
+        let mut command = Command::new(self.path(self.name));
         command.args(words.split_whitespace());
         command
     }

@@ -10,7 +10,7 @@ use crate::support::{Qemu, run};
 /// and the platform bus.
 const QEMUS: &str = include_str!("virt.tree");
 
-const FREE: [&str; 10] = [
+const FREE: [&str; 16] = [
     "phandle",
     "interrupt-parent",
     "interrupts-extended",
@@ -21,6 +21,12 @@ const FREE: [&str; 10] = [
     "riscv,isa",
     "riscv,isa-extensions",
     "riscv,event-to-mhpmcounters",
+    "kaslr-seed",
+    "clocks",
+    "gpios",
+    "msi-map",
+    "aliases",
+    "msi-parent",
 ];
 
 /// The tree in the form of [`QEMUS`].
@@ -55,6 +61,48 @@ fn lines(blob: &[u8]) -> BTreeSet<String> {
             4 => {}
             _ => return lines,
         }
+    }
+}
+
+/// The tree that `qemu` gives its machine, from a real one or from us.
+fn dumped(mut command: std::process::Command, file: &std::path::Path) -> BTreeSet<String> {
+    let end = run(command.stdin(Stdio::null()));
+    assert_eq!(end.status, Some(0), "{}", end.err);
+    lines(&std::fs::read(file).expect("it was written"))
+}
+
+/// The platform bus is left out.
+fn is_modelled(line: &String) -> bool {
+    !line.contains("/platform-bus@")
+}
+
+#[test]
+fn arms_is_qemus() {
+    let peer = "qemu-system-aarch64";
+    let installed = std::process::Command::new(peer).arg("--version").stdout(Stdio::null()).status();
+    if installed.is_err() {
+        return eprintln!("skipped: {peer} is not installed");
+    }
+    let machines = [
+        "virt -cpu cortex-a57 -smp 1",
+        "virt,gic-version=2 -cpu cortex-a72 -smp 4,sockets=2,cores=2",
+        "virt,gic-version=3 -cpu max -smp 2,threads=2",
+        "virt,gic-version=3,its=off,highmem=off -cpu cortex-a53,pmu=off -smp 8",
+        "virt,gic-version=max,highmem-ecam=off -cpu neoverse-n1 -smp 3 -m 3G",
+    ];
+    for machine in machines {
+        let (name, rest) = machine.split_once(' ').expect("a machine and its options");
+        let ours = Qemu::aarch64();
+        let dump = |file: &std::path::Path| format!("-M {name},dumpdtb={} {rest} -nographic", file.display());
+        let file = ours.path("ours.dtb");
+        let mine = dumped(ours.command(&dump(&file)), &file);
+        let file = ours.path("qemus.dtb");
+        let mut command = std::process::Command::new(peer);
+        command.args(dump(&file).split_whitespace()).args(["-nic", "none"]);
+        let qemus: BTreeSet<String> = dumped(command, &file).into_iter().filter(is_modelled).collect();
+        let missing: Vec<_> = qemus.difference(&mine).collect();
+        let more: Vec<_> = mine.difference(&qemus).collect();
+        assert!(missing.is_empty() && more.is_empty(), "{machine}: missing {missing:#?}, more {more:#?}");
     }
 }
 

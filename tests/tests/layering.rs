@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("guest-images", &[]),
     ("machines", &["base", "devices", "firmware"]),
     ("engine", &["base", "firmware", "tcg-core", "tcg-riscv", "tcg-aarch64"]),
-    ("control", &["base", "devices", "engine"]),
+    ("control", &["base", "devices", "engine", "tcg-user"]),
     (
         "mimic",
         &[

@@ -3,6 +3,7 @@
 //! A board is a table of [`Slot`]s and a builder that walks it. What boards have in common is in [`Parts`], what they are
 //! given, and [`Chassis`], what they become.
 
+mod acpi;
 pub mod arm_virt;
 mod chosen;
 mod fdt;

@@ -2,6 +2,7 @@
 //!
 //! Left out: the secure world's own devices, the SMMU, the platform bus, NUMA, memory hot-plug, a second UART.
 
+mod acpi;
 mod describe;
 pub mod map;
 

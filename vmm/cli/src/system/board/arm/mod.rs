@@ -89,6 +89,9 @@ impl Board for ArmVirt {
         let config = config(&model, options)?;
         let mut board = Virt::build(parts, config, (irq::IRQ, irq::FIQ))?;
         let boot = Boot::plan(options, &mut board, firmware)?;
+        if firmware && options.machine.acpi != Some(false) {
+            board.offer_acpi()?;
+        }
         let gic =
             board.interfaces.clone().map(|cpus| Arc::new(gic::Joined(cpus)) as Arc<dyn GicCpuInterface>);
         Ok(Self { board, boot, model, gic, psci: None })

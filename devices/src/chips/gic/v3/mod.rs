@@ -56,7 +56,7 @@ impl Registers {
     fn best(&self, cpu: usize, ram: &GuestRam) -> Option<Candidate> {
         let Cpu { redistributor, interface } = &self.cpus[cpu];
         let groups = std::array::from_fn(|g| self.distributor.enables()[g] && interface.enables()[g]);
-        if redistributor.asleep() || groups == [false, false] {
+        if groups == [false, false] {
             return None;
         }
         let shared = self.distributor.best(cpu, groups);

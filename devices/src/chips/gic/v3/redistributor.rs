@@ -24,7 +24,7 @@ registers! {
         0x000c GICR_TYPER_HIGH R;
         /// Errors, which are not kept.
         0x0010 GICR_STATUSR RW = 0;
-        /// Puts the CPU interface to sleep.
+        /// Puts the CPU interface to sleep. Kept only: interrupts get through anyway, as firmware that never wakes it expects.
         0x0014 GICR_WAKER RW = 6;
         /// Where the configuration of LPIs is, and how many there are.
         0x0070 GICR_PROPBASER RW = 0;
@@ -97,11 +97,6 @@ impl Redistributor {
         self.bank.fits(&loaded.bank)
             && (self.number, self.last, self.has_lpis) == (loaded.number, loaded.last, loaded.has_lpis)
             && loaded.lpis.iter().all(|lpi| (FIRST_LPI..1 << NUMBER_BITS).contains(lpi))
-    }
-
-    /// Whether nothing is signalled to the CPU.
-    pub fn asleep(&self) -> bool {
-        self.asleep
     }
 
     fn lpis_enabled(&self) -> bool {

@@ -177,7 +177,7 @@ fn ending_and_deactivating_may_be_apart() {
     b.cpus.write(0, R::DIR, 33);
     assert!(b.irq(0));
     b.set_own(0, 0x14, 2);
-    assert!(!b.irq(0));
+    assert!(b.irq(0));
     assert_eq!(b.get_own(0, 0x14), 6);
 }
 

@@ -8,7 +8,6 @@ mod refused;
 use std::ffi::OsString;
 
 use super::*;
-use crate::personality::Arch;
 
 /// Parses words parted by blanks; `~` stands for a blank within a word.
 fn read(line: &str) -> Result<Request, UsageError> {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use crate::options::{device_table, parse, table};
+use crate::personality::Arch;
 
 /// xorshift64: the same words in each run.
 struct Random(u64);

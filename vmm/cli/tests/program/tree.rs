@@ -72,7 +72,7 @@ fn dumped(mut command: std::process::Command, file: &std::path::Path) -> BTreeSe
 }
 
 /// The platform bus is left out.
-fn is_modelled(line: &String) -> bool {
+fn is_modelled(line: &str) -> bool {
     !line.contains("/platform-bus@")
 }
 
@@ -99,7 +99,8 @@ fn arms_is_qemus() {
         let file = ours.path("qemus.dtb");
         let mut command = std::process::Command::new(peer);
         command.args(dump(&file).split_whitespace()).args(["-nic", "none"]);
-        let qemus: BTreeSet<String> = dumped(command, &file).into_iter().filter(is_modelled).collect();
+        let qemus: BTreeSet<String> =
+            dumped(command, &file).into_iter().filter(|line| is_modelled(line)).collect();
         let missing: Vec<_> = qemus.difference(&mine).collect();
         let more: Vec<_> = mine.difference(&qemus).collect();
         assert!(missing.is_empty() && more.is_empty(), "{machine}: missing {missing:#?}, more {more:#?}");

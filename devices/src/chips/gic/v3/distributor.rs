@@ -1,6 +1,6 @@
 //! The distributor: shared interrupts, and the CPU that each goes to (IHI 0069 chapter 12.9).
 
-use super::{MAX_CPUS, NAME, NUMBER_BITS, REVISION, half, with_half};
+use super::{NAME, NUMBER_BITS, REVISION, half, with_half};
 use crate::chips::gic::bank::{Bank, Field};
 use crate::chips::gic::{Candidate, PRIVATE, identification};
 use crate::chips::guest_error;
@@ -90,8 +90,7 @@ impl Distributor {
         let lpis = if self.lpis { 1 << 17 } else { 0 };
         // Affinity level 3 may be used, and no interrupt is sent to one of many.
         let fixed = 1 << 24 | 1 << 25 | (NUMBER_BITS - 1) << 19;
-        debug_assert!(MAX_CPUS <= 16, "affinity level 0 has sixteen values");
-        self.shared.len() as u32 / 32 | lpis | fixed
+        (self.shared.len() as u32 / 32) | lpis | fixed
     }
 
     /// Reads the word at `offset`.

@@ -168,5 +168,5 @@ impl Interface {
 
 /// `interrupt`, unless the number names none.
 fn existing(interrupt: u32) -> Option<u32> {
-    (interrupt < FIRST_SPECIAL || interrupt >= FIRST_LPI).then_some(interrupt)
+    (!(FIRST_SPECIAL..FIRST_LPI).contains(&interrupt)).then_some(interrupt)
 }

@@ -308,7 +308,10 @@ impl Device for Its {
         let loaded: Registers = state.get(VERSION)?;
         let fresh = Registers::default();
         let fixed = |r: &Registers| r.tables.map(|table| table & baser::FIXED);
-        if fixed(&loaded) != fixed(&fresh) || loaded.creadr % COMMAND != 0 || loaded.creadr >= 0x10_0000 {
+        if fixed(&loaded) != fixed(&fresh)
+            || !loaded.creadr.is_multiple_of(COMMAND)
+            || loaded.creadr >= 0x10_0000
+        {
             return Err(StateError::Value("a table's kind, or the place of a command"));
         }
         *self.translator.registers.lock() = loaded;

@@ -343,7 +343,7 @@ impl Device for RedistributorFrames {
 
 impl RedistributorFrames {
     fn decode(offset: u64) -> (usize, u64) {
-        ((offset / REDISTRIBUTOR_SIZE) as usize, offset % REDISTRIBUTOR_SIZE & !3)
+        ((offset / REDISTRIBUTOR_SIZE) as usize, (offset % REDISTRIBUTOR_SIZE) & !3)
     }
 }
 

@@ -14,7 +14,7 @@ fn it_counts_seconds_and_can_be_set() {
     let clock = ManualClock::new();
     let mut rtc = Pl031::new(clock.clone(), IrqLine::unconnected());
     let start = rtc.read(DR, Width::B4);
-    assert_eq!(start, clock.wall() / SECOND & 0xffff_ffff);
+    assert_eq!(start, (clock.wall() / SECOND) & 0xffff_ffff);
     clock.advance(5 * SECOND);
     assert_eq!(rtc.read(DR, Width::B4), start + 5);
     rtc.write(LR, Width::B4, 1_000);

@@ -1,6 +1,6 @@
 //! Device tree blobs of the user's.
 
-use machines::riscv_virt::BootText;
+use machines::BootText;
 use machines::with_chosen;
 
 /// Takes `data` as the file of `-dtb`: what is no tree is refused, and what is made of a tree is a tree again, with
@@ -10,6 +10,7 @@ pub fn device_tree(data: &[u8]) {
         append: Some("console=ttyS0".into()),
         initrd: Some((0x8400_0000, 0x8500_0000)),
         rng_seed: vec![7; 32],
+        kaslr_seed: Some(7),
     };
     let nothing = BootText::default();
     let (Some(plain), Some(full)) = (with_chosen(data, &nothing), with_chosen(data, &text)) else {

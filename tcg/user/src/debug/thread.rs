@@ -104,7 +104,7 @@ impl Thread {
 
     /// Tells the debugger, if there is one; the signal that it says the thread is to have.
     fn ask_debugger(&mut self, why: Why) -> Option<i32> {
-        let Some(debug) = self.debug.clone() else { return None };
+        let debug = self.debug.clone()?;
         let tid = sys::gettid();
         let mut board = lock(&debug.board);
         let slot = board.slot(tid)?;

@@ -12,6 +12,8 @@ macro_rules! identification {
         impl IdReg {
             /// How many there are.
             pub const COUNT: usize = [$($name),*].len();
+            /// All of them, in order.
+            const ALL: [Self; Self::COUNT] = [$(Self::$reg),*];
         }
     };
 }
@@ -300,6 +302,8 @@ static MODELS: [Model; 6] = [
 pub struct Features {
     model: usize,
     extensions: u64,
+    /// What [`Self::system_id`] gives, which page walks and pointer authentication ask for again and again.
+    system_ids: [u64; IdReg::COUNT],
 }
 
 /// Why a `-cpu` value is not one.
@@ -336,7 +340,13 @@ impl Features {
 
     fn model(model: usize) -> Self {
         let has = |row: &&Row| MODELS[model].extensions.is_none_or(|list| list.contains(&row.ext));
-        Self { model, extensions: TABLE.iter().filter(has).fold(0, |bits, row| bits | 1 << row.ext as u32) }
+        let extensions = TABLE.iter().filter(has).fold(0, |bits, row| bits | 1 << row.ext as u32);
+        Self { model, extensions, system_ids: [0; IdReg::COUNT] }.settled()
+    }
+
+    /// With what follows from its extensions.
+    fn settled(self) -> Self {
+        Self { system_ids: IdReg::ALL.map(|reg| self.make_system_id(reg)), ..self }
     }
 
     /// The set that `-cpu` names: a model and switches, as `max,pauth=off`.
@@ -362,7 +372,7 @@ impl Features {
                 _ => return Err(CpuError::Value { name: name.into(), value: value.into() }),
             }
         }
-        Ok(set)
+        Ok(set.settled())
     }
 
     /// Whether an extension is there.
@@ -422,7 +432,11 @@ impl Features {
 
     /// An identification register as system software sees it. It hides what is left out: AArch32, big-endian data, branch target
     /// identification, and of `max` SVE, SME, MTE, nested virtualization, Secure EL2 and AMU.
-    pub fn system_id(self, reg: IdReg) -> u64 {
+    pub fn system_id(&self, reg: IdReg) -> u64 {
+        self.system_ids[reg as usize]
+    }
+
+    fn make_system_id(self, reg: IdReg) -> u64 {
         let listed = MODELS[self.model].ids.iter().find(|(of, _)| *of == reg).map_or(0, |(_, value)| *value);
         let mut value = self.id(reg);
         let known = TABLE.iter().filter(|row| row.field.0 == reg).fold(0, |all, row| all | 15 << row.field.1);
@@ -432,7 +446,7 @@ impl Features {
     }
 
     /// A field of an identification register of system software, [`Self::system_id`].
-    pub fn field(self, reg: IdReg, at: u32) -> u64 {
+    pub fn field(&self, reg: IdReg, at: u32) -> u64 {
         self.system_id(reg) >> at & 15
     }
 

@@ -2,6 +2,7 @@
 //! lowest, or on single words. Divided as the manuals of the guests divide them.
 
 pub mod ghash;
+pub mod rounds;
 pub mod sha;
 pub mod sm3;
 pub mod sm4;

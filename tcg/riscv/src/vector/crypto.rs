@@ -3,21 +3,20 @@
 
 use super::{Done, Group, Stop, Unit};
 use crate::features::Ext;
-use tcg_core::crypto::aes::{step, substituted};
+use tcg_core::crypto::aes::substituted;
+use tcg_core::crypto::rounds::{Round, round};
 use tcg_core::crypto::{ghash, of_words, sha, sm3, sm4, words};
-use tcg_core::sem::Aes;
 
 /// The constants of the key schedule of AES.
 const AES_CONSTANTS: [u32; 10] = [1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36];
 
 /// One operand or result of a group of 128 bits.
 fn aes(kind: u32, state: u128, key: u128) -> u128 {
-    let run = |kind, state: u128| step(kind, state.to_le_bytes());
     match kind {
-        0 => run(Aes::InvMix, run(Aes::InvSub, state) ^ key),
-        1 => run(Aes::InvSub, state) ^ key,
-        2 => run(Aes::Mix, run(Aes::Sub, state)) ^ key,
-        3 => run(Aes::Sub, state) ^ key,
+        0 => round(Round::DecryptMiddle, state, key),
+        1 => round(Round::DecryptLast, state, key),
+        2 => round(Round::EncryptMiddle, state, key),
+        3 => round(Round::EncryptLast, state, key),
         _ => state ^ key,
     }
 }

@@ -10,6 +10,7 @@ pub mod pl011;
 pub mod pl031;
 pub mod pl061;
 pub mod plic;
+mod primecell;
 pub mod registers;
 pub mod sifive_test;
 

@@ -364,7 +364,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 
 impl Mmio for PflashCfi01 {
     fn widths(&self) -> Widths {
-        Widths { min: Width::B1, max: Width::B4 }
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {

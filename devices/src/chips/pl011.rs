@@ -116,7 +116,7 @@ impl Device for Pl011 {
 
 impl Mmio for Pl011 {
     fn widths(&self) -> Widths {
-        Widths { min: Width::B1, max: Width::B4 }
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, _width: Width) -> u64 {

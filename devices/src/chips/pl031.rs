@@ -3,6 +3,7 @@
 //! From the PrimeCell Real Time Clock (PL031) Technical Reference Manual (DDI 0224), revision r1p3.
 
 use super::guest_error;
+use super::primecell::identification;
 use super::registers::registers;
 use base::{Clock, Device, IrqLine, Mmio, State, StateError, Timer, Width, Widths};
 use parking_lot::Mutex;
@@ -31,9 +32,8 @@ registers! {
     }
 }
 
-/// PeriphID and PCellID: a byte a word.
-const IDENTIFICATION: [u8; 8] = [0x31, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
-const IDENTIFICATION_OFFSET: u64 = 0xfe0;
+/// PeriphID0 to PeriphID3.
+const PERIPHERAL: [u8; 4] = [0x31, 0x10, 0x14, 0x00];
 const NS_PER_SECOND: u64 = 1_000_000_000;
 const VERSION: u32 = 1;
 
@@ -132,12 +132,12 @@ impl Device for Pl031 {
 
 impl Mmio for Pl031 {
     fn widths(&self) -> Widths {
-        Widths { min: Width::B1, max: Width::B4 }
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, _width: Width) -> u64 {
-        if let Some(at) = offset.checked_sub(IDENTIFICATION_OFFSET) {
-            return IDENTIFICATION.get((at / 4) as usize).copied().unwrap_or(0).into();
+        if let Some(byte) = identification(PERIPHERAL, offset) {
+            return byte.into();
         }
         let registers = self.core.registers.lock();
         match Register::read_at(offset) {

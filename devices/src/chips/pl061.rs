@@ -4,6 +4,7 @@
 //! the pins.
 
 use super::guest_error;
+use super::primecell::identification;
 use super::registers::registers;
 use base::{Device, IrqLine, IrqSink, Mmio, State, StateError, Width, Widths};
 use parking_lot::Mutex;
@@ -36,9 +37,8 @@ registers! {
 
 /// GPIODATA: address bits 9 to 2 are the mask of the pins that an access is about.
 const DATA: std::ops::Range<u64> = 0..0x400;
-/// PeriphID and PCellID: a byte a word.
-const IDENTIFICATION: [u8; 8] = [0x61, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
-const IDENTIFICATION_OFFSET: u64 = 0xfe0;
+/// PeriphID0 to PeriphID3.
+const PERIPHERAL: [u8; 4] = [0x61, 0x10, 0x04, 0x00];
 const VERSION: u32 = 1;
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -141,12 +141,12 @@ impl Device for Pl061 {
 
 impl Mmio for Pl061 {
     fn widths(&self) -> Widths {
-        Widths { min: Width::B1, max: Width::B4 }
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, _width: Width) -> u64 {
-        if let Some(at) = offset.checked_sub(IDENTIFICATION_OFFSET) {
-            return IDENTIFICATION.get((at / 4) as usize).copied().unwrap_or(0).into();
+        if let Some(byte) = identification(PERIPHERAL, offset) {
+            return byte.into();
         }
         let registers = self.core.registers.lock();
         if DATA.contains(&offset) {

@@ -144,7 +144,7 @@ impl Device for BarRange {
 
 impl Mmio for BarRange {
     fn widths(&self) -> Widths {
-        Widths { min: Width::B1, max: Width::B4 }
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {
@@ -345,7 +345,7 @@ impl Device for PciHost {
 
 impl Mmio for PciHost {
     fn widths(&self) -> Widths {
-        Widths { min: Width::B1, max: Width::B4 }
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {

@@ -185,7 +185,7 @@ impl Device for VirtioMmio {
 
 impl Mmio for VirtioMmio {
     fn widths(&self) -> Widths {
-        Widths { min: Width::B1, max: Width::B4 }
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {

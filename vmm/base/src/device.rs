@@ -55,6 +55,8 @@ impl Widths {
     pub const BYTE: Self = Self { min: Width::B1, max: Width::B1 };
     /// Only 32-bit registers.
     pub const WORD: Self = Self { min: Width::B4, max: Width::B4 };
+    /// Up to 32 bits.
+    pub const UP_TO_WORD: Self = Self { min: Width::B1, max: Width::B4 };
     /// Any width.
     pub const ANY: Self = Self { min: Width::B1, max: Width::B8 };
 }

@@ -122,7 +122,7 @@ impl Device for DistributorFrame {
 
 impl Mmio for DistributorFrame {
     fn widths(&self) -> Widths {
-        Widths { min: Width::B1, max: Width::B4 }
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {

@@ -1,6 +1,7 @@
 //! The registers of the PL011 and what they do to each other, apart from wires and back ends.
 
 use crate::chips::guest_error;
+use crate::chips::primecell::identification;
 use crate::chips::registers::registers;
 use base::StateError;
 use serde::{Deserialize, Serialize};
@@ -40,9 +41,8 @@ registers! {
     }
 }
 
-/// PeriphID and PCellID: a byte a word.
-const IDENTIFICATION: [u8; 8] = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
-const IDENTIFICATION_OFFSET: u64 = 0xfe0;
+/// PeriphID0 to PeriphID3.
+const PERIPHERAL: [u8; 4] = [0x11, 0x10, 0x14, 0x00];
 
 /// UARTDR and UARTRSR: errors of a character, here in the low bits.
 mod error {
@@ -242,8 +242,8 @@ impl Uart {
     }
 
     pub fn read(&mut self, offset: u64) -> u32 {
-        if let Some(at) = offset.checked_sub(IDENTIFICATION_OFFSET) {
-            return IDENTIFICATION.get((at / 4) as usize).copied().unwrap_or(0).into();
+        if let Some(byte) = identification(PERIPHERAL, offset) {
+            return byte.into();
         }
         match Register::read_at(offset) {
             Some(Register::UARTDR) => match self.rx.pop_front() {

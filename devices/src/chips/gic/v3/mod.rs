@@ -264,7 +264,7 @@ impl Device for DistributorFrame {
 }
 
 /// Accesses within one word, which the registers take.
-const WORDS: Widths = Widths { min: Width::B1, max: Width::B4 };
+const WORDS: Widths = Widths::UP_TO_WORD;
 
 /// The part of a word that an access sees.
 fn seen(word: u32, offset: u64, width: Width) -> u64 {

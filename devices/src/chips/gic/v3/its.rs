@@ -4,7 +4,7 @@
 //! The forms of table entries are this model's own, as the architecture has it. Commands that make no sense are skipped. Left
 //! out: virtual LPIs, and messages written by a CPU, which have no device.
 
-use super::{Core, FIRST_LPI, NUMBER_BITS, REVISION, WORDS, half, placed, seen, with_half};
+use super::{Core, FIRST_LPI, NUMBER_BITS, REVISION, half, placed, seen, with_half};
 use crate::chips::gic::identification;
 use crate::chips::guest_error;
 use crate::chips::registers::registers;
@@ -321,7 +321,7 @@ impl Device for Its {
 
 impl Mmio for Its {
     fn widths(&self) -> Widths {
-        WORDS
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {

@@ -263,9 +263,6 @@ impl Device for DistributorFrame {
     }
 }
 
-/// Accesses within one word, which the registers take.
-const WORDS: Widths = Widths::UP_TO_WORD;
-
 /// The part of a word that an access sees.
 fn seen(word: u32, offset: u64, width: Width) -> u64 {
     u64::from(word) >> (8 * (offset & 3)) & width.mask()
@@ -291,7 +288,7 @@ fn with_half(old: u64, offset: u64, (value, mask): (u32, u32)) -> u64 {
 
 impl Mmio for DistributorFrame {
     fn widths(&self) -> Widths {
-        WORDS
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {
@@ -349,7 +346,7 @@ impl RedistributorFrames {
 
 impl Mmio for RedistributorFrames {
     fn widths(&self) -> Widths {
-        WORDS
+        Widths::UP_TO_WORD
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {

@@ -1,8 +1,8 @@
 //! The optimiser: passes over a region, cheap enough for code that runs a few times.
 //!
 //! [`promote`] turns guest-register operations into values, folding as it goes (it sees every operand once it is known);
-//! where ways meet it makes block parameters, of which [`params`] removes the needless; [`dead`] removes what nobody
-//! needs. All of them work on regions of one block and of many.
+//! where ways meet it makes block parameters, of which [`params`] removes the needless, once the blocks are in order again;
+//! [`dead`] removes what nobody needs. All of them work on regions of one block and of many.
 
 mod dead;
 mod flow;
@@ -11,7 +11,7 @@ mod params;
 mod promote;
 
 use crate::cpu::{Helper, RegDesc};
-use crate::ir::{Names, Region, verify};
+use crate::ir::{Names, Region, order_blocks, verify};
 
 /// Lists that are used again for each region.
 #[derive(Default)]
@@ -26,10 +26,14 @@ pub fn optimise(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], scrat
     check(region, names, "build");
     // Twice: parameters turn out to be values that fold.
     for _ in 0..2 {
-        let joins = promote::promote(region, regs, helpers, &mut scratch.promote);
+        let promoted = promote::promote(region, regs, helpers, &mut scratch.promote);
         check(region, names, "promotion");
-        if !joins {
+        if !promoted.joins {
             break;
+        }
+        if promoted.folded {
+            // A loop that is entered elsewhere now: what a parameter turns out to be must stand before its uses.
+            order_blocks(region);
         }
         params::remove_needless(region);
         check(region, names, "removal of needless parameters");

@@ -39,19 +39,29 @@ pub struct Scratch {
     outdated: Vec<(RegId, Value)>,
 }
 
+/// What promotion leaves for others to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promoted {
+    /// Ways meet: there are parameters, which may be needless.
+    pub joins: bool,
+    /// A branch goes only one way, so blocks may be reached by fewer ways than before, or not at all.
+    pub folded: bool,
+}
+
 struct Promote<'a> {
     region: &'a mut Region,
     regs: &'a [RegDesc],
     helpers: &'a [Helper],
     s: &'a mut Scratch,
+    folded: bool,
 }
 
 fn constant(ty: Ty, imm: u64) -> Inst {
     Inst { op: Op::Const, ty, args: [Value::NONE; 3], imm, snap: SnapId::NONE }
 }
 
-/// Promotes guest registers in every block of `region`. True: it has parameters now that may be needless.
-pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], s: &mut Scratch) -> bool {
+/// Promotes guest registers in every block of `region`.
+pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], s: &mut Scratch) -> Promoted {
     s.flow.look_at(region, regs.len(), helpers);
     let joins = s.flow.has_joins();
     s.same_as.clear();
@@ -59,11 +69,11 @@ pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], s: &mu
     s.slots.resize(regs.len(), UNKNOWN);
     s.ends.iter_mut().for_each(Vec::clear);
     s.ends.resize(s.ends.len().max(region.blocks.len()), Vec::new());
-    let mut pass = Promote { regs, helpers, region, s };
+    let mut pass = Promote { regs, helpers, region, s, folded: false };
     for block in 0..pass.region.blocks.len() as u32 {
         pass.block(BlockId(block));
     }
-    joins
+    Promoted { joins, folded: pass.folded }
 }
 
 impl Promote<'_> {
@@ -125,6 +135,7 @@ impl Promote<'_> {
                     let mut edge = if known.imm != 0 { then.clone() } else { other.clone() };
                     self.edge(&mut edge);
                     *term = Term::Jump(edge);
+                    self.folded = true;
                     return;
                 }
                 if self.leaves(then) && self.leaves(other) {

@@ -182,6 +182,7 @@ fn run_file(path: &Path) {
         verify(&region, Toy::regs(), Toy::helpers()).unwrap_or_else(|e| panic!("{e}"));
         let mut optimised = region.clone();
         optimise(&mut optimised, Toy::regs(), Toy::helpers(), &mut Scratch::default());
+        verify(&optimised, Toy::regs(), Toy::helpers()).unwrap_or_else(|e| panic!("{e}"));
         let printed = names().print(&optimised);
         if !bless {
             assert_eq!(printed, case.optimised.trim_end().to_string() + "\n", "set MIMIC_BLESS=1 to accept");

@@ -40,6 +40,8 @@ pub struct Abi {
     pub open_flags: &'static [(u64, u64)],
     /// `struct sigaction` has a restorer.
     pub has_restorer: bool,
+    /// `ptrace` can have a single instruction run.
+    pub has_single_step: bool,
     /// `AT_MINSIGSTKSZ`.
     pub min_signal_stack: u64,
     /// System calls that only this architecture has.
@@ -128,6 +130,9 @@ pub trait Arch: Debuggable {
 
     /// The registers for a core file: `elf_gregset_t`, and notes for the others.
     fn core_registers(cpu: &mut Self::Cpu) -> (Vec<u8>, Vec<Note>);
+    /// Sets the registers of a set that [`Self::core_registers`] gives: `NT_PRSTATUS` or a note's kind. What is not known or
+    /// too long is left alone.
+    fn set_core_registers(cpu: &mut Self::Cpu, kind: u32, contents: &[u8]);
     /// The registers that a debugger of a program sees.
     fn features(cpu: &mut Self::Cpu) -> Vec<Feature> {
         <Self as Debuggable>::features(cpu)

@@ -66,6 +66,8 @@ pub trait Cpu: Send {
     fn enter_handler(&mut self, entry: HandlerEntry);
     /// [`Arch::core_registers`].
     fn core_registers(&mut self) -> (Vec<u8>, Vec<Note>);
+    /// [`Arch::set_core_registers`].
+    fn set_core_registers(&mut self, kind: u32, contents: &[u8]);
     /// [`Arch::cpu_info`].
     fn cpu_info(&self) -> String;
     /// The registers, and the instructions from the next one on, for people.
@@ -210,6 +212,10 @@ impl<A: Arch> Cpu for CpuOf<A> {
 
     fn core_registers(&mut self) -> (Vec<u8>, Vec<Note>) {
         A::core_registers(self.vcpu.cpu_mut())
+    }
+
+    fn set_core_registers(&mut self, kind: u32, contents: &[u8]) {
+        A::set_core_registers(self.vcpu.cpu_mut(), kind, contents);
     }
 
     fn cpu_info(&self) -> String {

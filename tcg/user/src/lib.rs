@@ -6,7 +6,9 @@
 //!
 //! An architecture takes part by implementing [`arch::Arch`]; `riscv` is the pattern.
 //!
-//! Left out: `ptrace`, seccomp filters, and a base address other than zero.
+//! Programs of the guest trace each other ([`trace`]).
+//!
+//! Left out: seccomp filters, and a base address other than zero.
 
 mod aarch64;
 pub mod arch;
@@ -29,6 +31,7 @@ mod sysroot;
 pub mod testing;
 mod thread;
 mod time;
+mod trace;
 mod vdso;
 
 pub use load::{Kind, LoadError, kind};
@@ -36,3 +39,4 @@ pub use process::{Config, DEBUGGER, OWN_FILE, StartError, run};
 pub use reserved::Reserved;
 pub use strace::open_log;
 pub use syscall::HIDDEN;
+pub use trace::TRACED;

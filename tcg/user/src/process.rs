@@ -13,6 +13,7 @@ use crate::strace::Strace;
 use crate::syscall::Told;
 use crate::sysroot::Sysroot;
 use crate::thread::Thread;
+use crate::trace::Tracee;
 use crate::vdso;
 use base::PAGE_SIZE;
 use std::ffi::{OsStr, OsString};
@@ -218,6 +219,7 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
     let debug = attach.as_ref().map(|_| Debug::new());
     let mut thread = Thread::new(process, Box::new(cpu), Arc::new(Actions::inherited()));
     thread.debug = debug.clone();
+    thread.trace = Tracee::inherited();
     thread.enter(host::mask());
     if let (Some(debug), Some(attach)) = (debug, attach) {
         debug.begin(&mut thread, attach).map_err(host_error("wait for a debugger"))?;

@@ -6,6 +6,7 @@ use crate::process::Process;
 use crate::signal::host::{self, Caught};
 use crate::signal::{Actions, AltStack, Interrupted};
 use crate::sys;
+use crate::trace::Tracee;
 use std::sync::Arc;
 
 /// A thread of the guest.
@@ -34,6 +35,8 @@ pub struct Thread {
     pub debug: Option<Arc<Debug>>,
     /// What a debugger is to hear of the process that was made just now.
     pub forked: Option<Forked>,
+    /// What a tracer among the guest's programs and the thread tell each other.
+    pub trace: Option<Tracee>,
     /// It shares memory with its parent, which waits for it: no process of its own yet.
     pub is_vfork: bool,
 }
@@ -55,6 +58,7 @@ impl Thread {
             ends: None,
             debug: None,
             forked: None,
+            trace: None,
             is_vfork: false,
         }
     }
@@ -72,10 +76,13 @@ impl Thread {
 
     /// Runs to the end of the thread; its status.
     pub fn run(&mut self) -> i32 {
+        self.settle();
         loop {
             self.lay_down_if_dying();
+            let steps = self.trace_steps();
             let stop = match self.stand() {
                 Motion::Step(_) => self.cpu.step(),
+                _ if steps => self.cpu.step(),
                 _ => self.cpu.run(),
             };
             match stop {
@@ -99,12 +106,18 @@ impl Thread {
                 self.leave(status);
                 return status;
             }
+            if steps && self.trace_steps() {
+                self.trace_stepped();
+            }
             self.tell_step();
         }
     }
 
     /// Does what a system call or a signal has left to be done.
     pub fn settle(&mut self) {
+        if self.trace.is_some() || self.caught.is_asked_to_stand() {
+            self.trace_settle();
+        }
         if self.caught.is_waiting(self.mask) || self.interrupted.is_some() || self.suspended.is_some() {
             self.deliver();
         }

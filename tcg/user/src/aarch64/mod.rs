@@ -8,15 +8,19 @@ mod hwcap;
 use crate::arch::{Abi, Arch, Event, HandlerEntry, Note, VdsoFunction, VdsoParts};
 use crate::process::random;
 use crate::time::Monotonic;
-use object::elf::{NT_ARM_TLS, NT_PRFPREG};
+use object::elf::{NT_ARM_TLS, NT_PRFPREG, NT_PRSTATUS};
 use std::sync::Arc;
 use tcg_aarch64::Aarch64;
 use tcg_aarch64::cpu::Cpu;
 use tcg_aarch64::esr::{class, class_of, status};
-use tcg_aarch64::features::Features;
+use tcg_aarch64::features::{Ext, Features};
+use tcg_aarch64::pauth;
 use tcg_aarch64::sysreg::{self, Stored};
 use tcg_core::debug::{Debuggable, Feature};
 use tcg_core::guest::Trap;
+
+/// A note or set of registers: where pointers to data and to code have their codes.
+const NT_ARM_PAC_MASK: u32 = 0x406;
 
 /// Frame pointer.
 const FP: usize = 29;
@@ -143,6 +147,7 @@ impl Arch for Aarch64 {
         // O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE.
         open_flags: &[(0x4000, 0x1_0000), (0x8000, 0x2_0000), (0x1_0000, 0x4000), (0x2_0000, 0x8000)],
         has_restorer: true,
+        has_single_step: true,
         min_signal_stack: 5120,
         rows: &[],
     };
@@ -279,8 +284,32 @@ impl Arch for Aarch64 {
         let float = [&record[16..], &record[8..16], &[0; 8]].concat();
         let notes =
             [("CORE", NT_PRFPREG.0, float), ("LINUX", NT_ARM_TLS.0, cpu.tpidr_el0.to_le_bytes().to_vec())];
-        let notes = notes.map(|(name, kind, contents)| Note { name, kind, contents });
-        (frame[at::REGS..at::PSTATE + 8].to_vec(), notes.into())
+        let mut notes: Vec<_> = notes.map(|(name, kind, contents)| Note { name, kind, contents }).into();
+        if cpu.system.features.has(Ext::Pauth) {
+            let mask = pauth::field_of(cpu, 0, false).to_le_bytes();
+            notes.push(Note { name: "LINUX", kind: NT_ARM_PAC_MASK, contents: [mask, mask].concat() });
+        }
+        (frame[at::REGS..at::PSTATE + 8].to_vec(), notes)
+    }
+
+    fn set_core_registers(cpu: &mut Cpu, kind: u32, contents: &[u8]) {
+        let mut frame = vec![0; Self::mcontext_size(cpu)];
+        Self::save(cpu, 0, &mut frame);
+        match kind {
+            _ if kind == NT_ARM_TLS.0 && contents.len() == 8 => cpu.tpidr_el0 = word(contents, 0),
+            _ if kind == NT_PRSTATUS.0 && contents.len() == at::PSTATE + 8 - at::REGS => {
+                frame[at::REGS..at::PSTATE + 8].copy_from_slice(contents);
+                Self::restore(cpu, &frame);
+            }
+            _ if kind == NT_PRFPREG.0 && contents.len() == FPSIMD_SIZE => {
+                let record = &mut frame[at::RESERVED..][..FPSIMD_SIZE];
+                let (vectors, words) = contents.split_at(32 * 16);
+                record[16..].copy_from_slice(vectors);
+                record[8..16].copy_from_slice(&words[..8]);
+                Self::restore(cpu, &frame);
+            }
+            _ => {}
+        }
     }
 
     fn features(cpu: &mut Cpu) -> Vec<Feature> {

@@ -8,7 +8,7 @@ use crate::arch::{Abi, Arch, Event, HandlerEntry, Note, VdsoFunction, VdsoParts}
 use crate::syscall::riscv::ROWS;
 use crate::time::Monotonic;
 use base::{CpuLines, TimeBase};
-use object::elf::NT_PRFPREG;
+use object::elf::{NT_PRFPREG, NT_PRSTATUS};
 use std::sync::Arc;
 use tcg_core::cpu::CpuHeader;
 use tcg_core::debug::{Debuggable, Feature};
@@ -92,6 +92,7 @@ impl Arch for Riscv {
         platform: "",
         open_flags: &[],
         has_restorer: false,
+        has_single_step: false,
         min_signal_stack: 2048,
         rows: ROWS,
     };
@@ -217,6 +218,22 @@ impl Arch for Riscv {
         }
         frame.truncate(INTEGER_REGS);
         (frame, notes)
+    }
+
+    fn set_core_registers(cpu: &mut Hart, kind: u32, contents: &[u8]) {
+        let at = match kind {
+            _ if kind == NT_PRSTATUS.0 => 0..INTEGER_REGS,
+            _ if kind == NT_PRFPREG.0 => INTEGER_REGS..INTEGER_REGS + D_STATE,
+            // Behind the record's head.
+            vector::NT_RISCV_VECTOR => INTEGER_REGS + FLOAT_REGS..Self::mcontext_size(cpu),
+            _ => return,
+        };
+        let mut frame = vec![0; Self::mcontext_size(cpu)];
+        Self::save(cpu, 0, &mut frame);
+        if let Some(part) = frame.get_mut(at).and_then(|part| part.get_mut(..contents.len())) {
+            part.copy_from_slice(contents);
+            Self::restore(cpu, &frame);
+        }
     }
 
     fn features(hart: &mut Hart) -> Vec<Feature> {

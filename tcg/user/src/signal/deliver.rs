@@ -37,7 +37,7 @@ impl Thread {
             if let Some((signal, info)) = next {
                 if mask & bit(signal) != 0 {
                     self.wait_in_kernel(signal, &info);
-                } else if let Some(signal) = self.ask_signal(signal, &info) {
+                } else if let Some((signal, info)) = self.admit(signal, info) {
                     self.give(signal, info);
                 }
                 continue;
@@ -74,7 +74,7 @@ impl Thread {
     }
 
     fn force(&mut self, signal: i32, info: Info) {
-        let Some(signal) = self.ask_signal(signal, &info) else { return };
+        let Some((signal, info)) = self.admit(signal, info) else { return };
         let action = self.actions.get(signal);
         if action.handler <= IGNORE || self.mask & bit(signal) != 0 {
             self.process.strace.signal(signal, &info);
@@ -83,16 +83,19 @@ impl Thread {
         self.give(signal, info);
     }
 
+    /// What a debugger and a tracer make of `signal`.
+    fn admit(&mut self, signal: i32, info: Info) -> Option<(i32, Info)> {
+        let signal = self.ask_signal(signal, &info)?;
+        self.trace_signal(signal, info)
+    }
+
     /// Does what the guest wants done on `signal`.
-    fn give(&mut self, signal: i32, info: Info) {
+    pub fn give(&mut self, signal: i32, info: Info) {
         self.process.strace.signal(signal, &info);
         let action = self.actions.get(signal);
         match (action.handler, by_default(signal)) {
             (IGNORE, _) | (DEFAULT, ByDefault::Ignore) => {}
-            (DEFAULT, ByDefault::Stop) => {
-                // SAFETY: stops the process, as the guest is to be.
-                unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
-            }
+            (DEFAULT, ByDefault::Stop) => self.stop_process(),
             (DEFAULT, ByDefault::End | ByDefault::Core) => self.die(signal, &info),
             _ => self.enter_handler(signal, info, action),
         }

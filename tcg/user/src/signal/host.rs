@@ -1,7 +1,7 @@
 //! The host's side of signals: handlers, masks, and what a handler may touch.
 
 use super::{Action, FAULTS, Info, allowed_mask, bit, host_action};
-use crate::sys;
+use crate::{sys, trace};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -142,15 +142,23 @@ pub fn mask() -> u64 {
     allowed_mask(change_mask(libc::SIG_BLOCK, 0))
 }
 
+/// Of [`Caught::signal`]: the number of a signal.
+const SIGNAL_BITS: u32 = 0xff;
+/// Where in [`Caught::signal`] it stands what a tracer asks for.
+const STAND_SHIFT: u32 = 8;
+
 /// What the handler leaves for a thread.
 pub struct Caught {
-    /// The signal that is on its way, 0 for none. While there is one the host blocks all others.
+    /// The signal that is on its way, 0 for none, while which the host blocks all others; and above it ([`STAND_SHIFT`]) what
+    /// a tracer asks for.
     signal: AtomicU32,
     info: UnsafeCell<Info>,
     /// Fault signals that somebody sent, which the host cannot block.
     sent: AtomicU64,
     /// The thread was told to leave a call.
     leave: AtomicBool,
+    /// What the thread told a tracer has come to nobody but itself.
+    untraced: AtomicBool,
     /// Takes the thread's CPU out of guest code.
     request: AtomicPtr<AtomicU32>,
 }
@@ -167,6 +175,7 @@ impl Caught {
             info: UnsafeCell::new([0; 128]),
             sent: AtomicU64::new(0),
             leave: AtomicBool::new(false),
+            untraced: AtomicBool::new(false),
             request: AtomicPtr::new(request.cast_mut()),
         })
     }
@@ -181,20 +190,20 @@ impl Caught {
         CAUGHT.set(before);
     }
 
-    /// Not zero while a signal is on its way; for [`sys::interruptible`].
+    /// Not zero while a signal is on its way, or the thread is asked to stand; for [`sys::interruptible`].
     pub fn word(&self) -> &AtomicU32 {
         &self.signal
     }
 
     /// Takes the signal that is on its way.
     pub fn take(&self) -> Option<(i32, Info)> {
-        let signal = self.signal.load(Ordering::Relaxed);
+        let signal = self.signal.load(Ordering::Relaxed) & SIGNAL_BITS;
         if signal == 0 {
             return None;
         }
         // SAFETY: the handler does not run for this thread while `signal` is set, and nobody else touches it.
         let info = unsafe { *self.info.get() };
-        self.signal.store(0, Ordering::Relaxed);
+        self.signal.fetch_and(!SIGNAL_BITS, Ordering::Relaxed);
         Some((signal as i32, info))
     }
 
@@ -219,6 +228,21 @@ impl Caught {
         self.leave.swap(false, Ordering::Relaxed)
     }
 
+    /// Takes what a tracer asks for: a [`trace::Request`], or 0.
+    pub fn take_stand(&self) -> u32 {
+        self.signal.fetch_and(SIGNAL_BITS, Ordering::Relaxed) >> STAND_SHIFT
+    }
+
+    /// Whether a tracer asks the thread to stand.
+    pub fn is_asked_to_stand(&self) -> bool {
+        self.signal.load(Ordering::Relaxed) >> STAND_SHIFT != 0
+    }
+
+    /// Whether nobody has heard what the thread has just told a tracer.
+    pub fn take_untraced(&self) -> bool {
+        self.untraced.swap(false, Ordering::Relaxed)
+    }
+
     /// Fault signals that wait.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
@@ -232,7 +256,7 @@ impl Caught {
 
     /// Whether there is something to deliver under `mask`.
     pub fn is_waiting(&self, mask: u64) -> bool {
-        self.signal.load(Ordering::Relaxed) != 0 || self.sent.load(Ordering::Relaxed) & !mask != 0
+        self.signal.load(Ordering::Relaxed) & SIGNAL_BITS != 0 || self.sent.load(Ordering::Relaxed) & !mask != 0
     }
 }
 
@@ -252,14 +276,21 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut libc
     let Some(caught) = (unsafe { CAUGHT.get().as_ref() }) else { return };
     // SAFETY: the kernel gives the handler a context to change.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-    if fault && code == LEAVE_CALL {
+    if fault && code == trace::STANDS {
+        return caught.untraced.store(true, Ordering::Relaxed);
+    } else if fault && code == LEAVE_CALL {
         caught.leave.store(true, Ordering::Relaxed);
+    } else if fault && code == trace::STAND {
+        // SAFETY: as above; whoever queues such a signal gives it a value.
+        let request = unsafe { (*info).si_value().sival_ptr as usize as u32 };
+        caught.leave.store(true, Ordering::Relaxed);
+        caught.signal.fetch_or((request & 0xff) << STAND_SHIFT, Ordering::Relaxed);
     } else if fault {
         caught.sent.fetch_or(bit(signal), Ordering::Relaxed);
     } else {
         // SAFETY: as in `take`: all other signals are blocked from now on, so nobody reads or writes it meanwhile.
         unsafe { ptr::copy_nonoverlapping(info.cast(), caught.info.get(), 1) };
-        caught.signal.store(signal as u32, Ordering::Relaxed);
+        caught.signal.fetch_or(signal as u32, Ordering::Relaxed);
         // SAFETY: the kernel's mask is the first word of the C library's.
         unsafe { *(&raw mut context.uc_sigmask).cast::<u64>() = !FAULTS };
     }

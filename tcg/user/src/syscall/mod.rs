@@ -143,6 +143,13 @@ pub fn result(value: i64) -> Result<u64> {
 impl Thread {
     /// Makes the system call that the CPU stands at.
     pub fn system_call(&mut self, number: u64, args: [u64; 6]) {
+        if self.trace.is_some() {
+            return self.traced_call(number, args, Self::make_call);
+        }
+        self.make_call(number, args);
+    }
+
+    fn make_call(&mut self, number: u64, args: [u64; 6]) {
         let Some(row) = row(self.cpu.abi().rows, number) else {
             self.process.strace.unknown(number);
             self.process.told.missing(number, "");

@@ -5,26 +5,37 @@ use crate::memory::Result;
 use crate::process::Process;
 use crate::sys;
 use crate::thread::Thread;
+use crate::trace::tracee_file;
 use std::ffi::CStr;
 use std::fmt::Write;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
-/// The part after `/proc/PID/` or `/proc/PID/task/TID/` of a name that means this process.
-fn own_file(name: &CStr) -> Option<&str> {
+/// The process of a name under `/proc`, and the part after `/proc/PID/` or `/proc/PID/task/TID/`.
+fn parts(name: &CStr) -> Option<(i32, &str)> {
     let name = name.to_str().ok()?.strip_prefix("/proc/")?;
     let (who, file) = name.split_once('/')?;
-    let own = match who {
-        "self" | "thread-self" => true,
-        number => number.parse() == Ok(sys::getpid()),
+    let pid = match who {
+        "self" | "thread-self" => sys::getpid(),
+        number => number.parse().ok()?,
     };
     let of_thread = file.strip_prefix("task/").and_then(|rest| rest.split_once('/'));
-    own.then_some(of_thread.map_or(file, |(_, file)| file))
+    Some((pid, of_thread.map_or(file, |(_, file)| file)))
+}
+
+/// The file of a name that means this process.
+fn own_file(name: &CStr) -> Option<&str> {
+    let (pid, file) = parts(name)?;
+    (pid == sys::getpid()).then_some(file)
 }
 
 /// What the link `name` leads to, if it is one of the guest's.
 pub fn link(process: &Process, name: &CStr) -> Option<Vec<u8>> {
-    (own_file(name)? == "exe").then(|| process.exe.as_os_str().as_bytes().to_vec())
+    let (pid, file) = parts(name)?;
+    if pid != sys::getpid() {
+        return tracee_file(pid, file).filter(|_| file == "exe");
+    }
+    (file == "exe").then(|| process.exe.as_os_str().as_bytes().to_vec())
 }
 
 /// What is in the file `name`, if that tells of the process.
@@ -45,7 +56,15 @@ pub fn open(thread: &mut Thread, name: &CStr, flags: u64) -> Option<Result<u64>>
     if name.to_bytes() == b"/proc/cpuinfo" {
         return Some(file_of(&cpu_info(thread), flags));
     }
-    if own_file(name)? == "exe" {
+    let (pid, file) = parts(name)?;
+    if file == "mem" && flags & libc::O_ACCMODE as u64 != libc::O_RDONLY as u64 {
+        // Translations would not hear of it. `ptrace` serves, and is what debuggers do where the kernel refuses this.
+        return Some(Err(libc::EACCES));
+    }
+    if pid != sys::getpid() {
+        return tracee_file(pid, file).filter(|_| file != "exe").map(|contents| file_of(&contents, flags));
+    }
+    if file == "exe" {
         return Some(open_exe(thread, flags));
     }
     let contents = contents(&thread.process, name)?;

@@ -52,7 +52,7 @@ pub const ROWS: &[Row] = &[
     host(278, "getrandom", &[OutBuffer(1), Size, Hex], SYS_getrandom),
     // A filter would see the emulator's calls.
     refused(277, "seccomp", &[Hex, Hex, Pointer], EINVAL),
-    refused(117, "ptrace", &[Int, Int, Address, Address], ENOSYS),
+    own(117, "ptrace", &[Int, Int, Address, Address], crate::trace::ptrace),
     refused(241, "perf_event_open", &[Pointer, Int, Int, Fd, Hex], ENOSYS),
     refused(280, "bpf", &[Int, Pointer, Int], ENOSYS),
     refused(282, "userfaultfd", &[Hex], ENOSYS),

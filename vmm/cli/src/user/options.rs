@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use control::gdb::process::Address;
 use tcg_core::run::{CodeConfig, Tiers};
-use tcg_user::{Config, DEBUGGER, HIDDEN, OWN_FILE};
+use tcg_user::{Config, DEBUGGER, HIDDEN, OWN_FILE, TRACED};
 
 use super::table::{Opt, ROWS, Row, STRACE};
 use crate::options::LogOptions;
@@ -68,10 +68,12 @@ pub fn parse(
         text.push(value);
         text
     };
+    // For this emulator, from the one before.
+    let own = [OWN_FILE, DEBUGGER, TRACED];
     let config = Config {
         program: PathBuf::new(),
         args: Vec::new(),
-        env: env.iter().filter(|(name, _)| name != OWN_FILE && name != DEBUGGER).map(pair).collect(),
+        env: env.iter().filter(|(name, _)| !own.iter().any(|own| name == own)).map(pair).collect(),
         sysroot: Some(default_prefix(arch)),
         cpu: None,
         stack_size: STACK,

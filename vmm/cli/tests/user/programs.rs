@@ -89,6 +89,12 @@ fn processes() {
 }
 
 #[test]
+fn ptrace() {
+    // QEMU has none.
+    check("ptrace", &["", "after=0,hot=0"], Peer { args: &[], trusted: |_| false });
+}
+
+#[test]
 fn with_libraries() {
     for guest in GUESTS.iter().filter(|guest| Path::new(guest.sysroot).exists()) {
         for options in [&["-pie"][..], &["-no-pie"]] {

@@ -5,6 +5,7 @@ use crate::memory::{Memory, Result};
 use crate::signal::host as signals;
 use crate::sys;
 use crate::thread::Thread;
+use crate::trace::{self, Tracee};
 use libc::*;
 use std::sync::{Arc, mpsc};
 
@@ -117,11 +118,13 @@ fn new_thread(thread: &mut Thread, request: Request) -> Result<u64> {
     request.apply(&mut *cpu);
     let (process, actions, mask) = (thread.process.clone(), thread.actions.clone(), thread.mask);
     let debug = thread.debug.clone();
+    let traced = thread.trace.is_some();
     let (told, tell) = mpsc::sync_channel(1);
     let body = move || {
         let memory = process.memory.clone();
         let mut child = Thread::new(process, cpu, actions);
         child.debug = debug;
+        child.trace = traced.then(Tracee::child);
         let tid = sys::gettid();
         if request.has(CLONE_PARENT_SETTID) {
             let _ = memory.write(request.parent_tid, tid as u32);
@@ -186,6 +189,8 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
     let pid = super::super::result(done.map_err(errno)?)?;
     if pid == 0 {
         thread.caught.forget();
+        thread.trace = thread.trace.is_some().then(Tracee::child);
+        trace::forget_all();
         thread.interrupted = None;
         thread.process.dying.forked();
         if let Some(wait) = wait {
@@ -239,6 +244,7 @@ fn borrow(thread: &mut Thread, request: Request) -> Result<u64> {
     child.mask = thread.mask;
     child.alt_stack = thread.alt_stack;
     child.is_vfork = true;
+    child.trace = thread.trace.is_some().then(Tracee::child);
     let mut stack = vec![0u128; HOST_STACK / 16];
     let mut pidfd = 0i32;
     let flags = CLONE_VM

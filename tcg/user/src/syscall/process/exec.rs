@@ -6,6 +6,7 @@ use crate::process::{Config, DEBUGGER, OWN_FILE};
 use crate::signal::host as signals;
 use crate::sys;
 use crate::thread::Thread;
+use crate::trace::TRACED;
 use libc::*;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
@@ -108,6 +109,9 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
     let Some(own) = thread.process.emulator.as_ref().map(|file| file.as_raw_fd()) else { return Err(ENOENT) };
     let mut env: Vec<CString> = env.into_iter().map(hidden).collect();
     env.extend(CString::new(format!("{OWN_FILE}={own}")));
+    if thread.trace.is_some() {
+        env.extend(CString::new(format!("{TRACED}=1")));
+    }
     let debug = thread.debug.clone();
     let conversation = debug.as_ref().and_then(|debug| debug.hand_over(true));
     env.extend(conversation.and_then(|text| CString::new(format!("{DEBUGGER}={text}")).ok()));

@@ -29,7 +29,7 @@ pub const ROWS: &[Row] = &[
     host(173, "getppid", &[], SYS_getppid),
     own(220, "clone", &[Flags(CLONE), Address, Perhaps, Address, Perhaps], clone::clone),
     own(221, "execve", &[Text, Pointer, Pointer], exec::execve),
-    host(260, "wait4", &[Int, Out(4), Hex, Pointer], SYS_wait4),
+    own(260, "wait4", &[Int, Out(4), Hex, Pointer], crate::trace::wait4),
     own(281, "execveat", &[DirFd, Text, Pointer, Pointer, Flags(AT)], exec::execveat),
     own(435, "clone3", &[Pointer, Size], clone::clone3),
 ];

@@ -228,7 +228,7 @@ impl Caught {
         self.leave.swap(false, Ordering::Relaxed)
     }
 
-    /// Takes what a tracer asks for: a [`trace::Request`], or 0.
+    /// Takes what a tracer asks for: bits of [`trace::Request`].
     pub fn take_stand(&self) -> u32 {
         self.signal.fetch_and(SIGNAL_BITS, Ordering::Relaxed) >> STAND_SHIFT
     }
@@ -256,7 +256,8 @@ impl Caught {
 
     /// Whether there is something to deliver under `mask`.
     pub fn is_waiting(&self, mask: u64) -> bool {
-        self.signal.load(Ordering::Relaxed) & SIGNAL_BITS != 0 || self.sent.load(Ordering::Relaxed) & !mask != 0
+        self.signal.load(Ordering::Relaxed) & SIGNAL_BITS != 0
+            || self.sent.load(Ordering::Relaxed) & !mask != 0
     }
 }
 

@@ -11,6 +11,8 @@ use libc::*;
 const GET_SYSCALL_INFO: u32 = 0x420e;
 /// `PTRACE_LISTEN`, which the C library's bindings lack for some hosts.
 const LISTEN: u32 = 0x4208;
+/// Bytes of a register in a set.
+const SLOT: u64 = 8;
 /// `__AUDIT_ARCH_64BIT | __AUDIT_ARCH_LE`.
 const AUDIT_ARCH: u32 = 0xc000_0000;
 /// Options that the host carries out.
@@ -77,7 +79,9 @@ pub fn ptrace(thread: &mut Thread, [request, pid, addr, data, ..]: [u64; 6]) -> 
         }
         PTRACE_CONT => go_on(tid, tracee, Resume::Run, data as i32),
         PTRACE_SYSCALL => go_on(tid, tracee, Resume::ToCall, data as i32),
-        PTRACE_SINGLESTEP if thread.cpu.abi().has_single_step => go_on(tid, tracee, Resume::Step, data as i32),
+        PTRACE_SINGLESTEP if thread.cpu.abi().has_single_step => {
+            go_on(tid, tracee, Resume::Step, data as i32)
+        }
         PTRACE_DETACH => detach(tid, tracee, data as i32),
         LISTEN => {
             host(request, tid, 0, 0)?;
@@ -166,10 +170,17 @@ fn tell(tid: i32, tracee: &Tracee, resume: Resume, signal: i32) {
 }
 
 /// `PTRACE_GETREGSET`, `PTRACE_SETREGSET`: set `kind`, and the address of a `struct iovec`.
-fn registers(memory: &Memory, tid: i32, tracee: &Tracee, (kind, iovec): (u32, u64), sets: bool) -> Result<u64> {
+fn registers(
+    memory: &Memory,
+    tid: i32,
+    tracee: &Tracee,
+    (kind, iovec): (u32, u64),
+    sets: bool,
+) -> Result<u64> {
     let [at, len] = memory.read::<[u64; 2]>(iovec)?;
     let mut block = block(tid, tracee)?;
-    let set = block.set(kind).ok_or(EINVAL)?;
+    // A debugger finds out by this how wide registers are.
+    let set = block.set(kind).filter(|_| len.is_multiple_of(SLOT)).ok_or(EINVAL)?;
     let len = set.len().min(usize::try_from(len).unwrap_or(usize::MAX));
     if sets {
         memory.read_bytes(at, &mut set[..len])?;

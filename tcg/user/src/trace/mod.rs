@@ -33,16 +33,16 @@ pub const STAND: i32 = -0x6d6f;
 /// Variable of the environment in which an emulator tells the next one that it is traced.
 pub const TRACED: &str = "MIMIC_TRACED";
 
-/// Why a tracee was asked to stand.
+/// Why a tracee was asked to stand: bits, since there may be several reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Request {
     /// It was sent SIGSTOP.
     Stop = 1,
     /// `PTRACE_INTERRUPT`.
-    Interrupt,
+    Interrupt = 2,
     /// Only to learn that it is traced: `PTRACE_SEIZE`.
-    Join,
+    Join = 4,
 }
 
 /// What a tracee stands at.
@@ -116,6 +116,8 @@ pub struct Block {
     pub machine: u32,
     /// It is about to stop itself: SIGSTOP is meant for the host.
     pub stops: u32,
+    /// Answer: the tracer has heard. A SIGBUS that is sent while another waits is lost, and has to be sent again.
+    pub heard: u32,
     /// Answer: a [`Resume`].
     pub resume: u32,
     /// Answer: the signal to give, or 0.
@@ -126,6 +128,8 @@ pub struct Block {
     pub poked: u32,
     /// Bytes of `sets` in use.
     pub used: u32,
+    /// Keeps what follows at its place.
+    pub unused: u32,
     /// Answer: where.
     pub pokes: [u64; POKES],
     /// Sets of registers: kind (`NT_*`), length, contents.
@@ -145,11 +149,13 @@ impl Block {
         pid: 0,
         machine: 0,
         stops: 0,
+        heard: 0,
         resume: Resume::Run as u32,
         deliver: 0,
         changed: 0,
         poked: 0,
         used: 0,
+        unused: 0,
         pokes: [0; POKES],
         sets: [0; SETS],
     };

@@ -93,9 +93,11 @@ impl Thread {
         let (registers, notes) = self.cpu.core_registers();
         tracee.block.add_set(NT_PRSTATUS.0, &registers);
         notes.iter().for_each(|note| tracee.block.add_set(note.kind, &note.contents));
-        send_self(STANDS, ptr(&mut tracee.block));
-        if self.caught.take_untraced() {
-            return (signal, info);
+        while tracee.block.heard == 0 {
+            send_self(STANDS, ptr(&mut tracee.block));
+            if self.caught.take_untraced() {
+                return (signal, info);
+            }
         }
         let block = &mut *tracee.block;
         if std::mem::take(&mut block.changed) != 0 {
@@ -144,25 +146,29 @@ impl Thread {
     /// Stands if it has just begun, or was asked to.
     pub fn trace_settle(&mut self) {
         let request = self.caught.take_stand();
+        let asked = |reason: Request| request & reason as u32 != 0;
         if request != 0 {
             self.caught.take_leave();
-            self.begin_trace((request == Request::Join as u32).then_some(Event::Join));
+            self.begin_trace(asked(Request::Join).then_some(Event::Join));
         }
         self.follow_pokes();
         if let Some(first) = self.trace.as_mut().and_then(|tracee| tracee.first.take()) {
             self.expect_tracer();
             let (deliver, _) = self.trace_stop(first, 0, fault_info(0, 0, 0));
             deliver_to_self(deliver);
-            if first == Event::Exec && self.trace.as_ref().is_some_and(|tracee| tracee.is_told(Resume::ToCall)) {
+            if first == Event::Exec
+                && self.trace.as_ref().is_some_and(|tracee| tracee.is_told(Resume::ToCall))
+            {
                 self.trace_stop(Event::Leave, 0, fault_info(0, 0, 0));
             }
         }
-        if request == Request::Stop as u32 {
+        if asked(Request::Stop) {
             let info = fault_info(libc::SIGSTOP, libc::SI_USER, 0);
             if let Some((signal, info)) = self.trace_signal(libc::SIGSTOP, info) {
                 self.give(signal, info);
             }
-        } else if request == Request::Interrupt as u32 {
+        }
+        if asked(Request::Interrupt) {
             let (deliver, _) = self.trace_stop(Event::Interrupt, 0, fault_info(0, 0, 0));
             deliver_to_self(deliver);
         }
@@ -184,7 +190,10 @@ impl Thread {
     /// Makes a system call as a tracer wants to see it.
     pub fn traced_call(&mut self, mut number: u64, mut args: [u64; 6], make: fn(&mut Self, u64, [u64; 6])) {
         let told = |thread: &Self| {
-            thread.trace.as_ref().is_some_and(|tracee| tracee.first.is_none() && tracee.is_told(Resume::ToCall))
+            thread
+                .trace
+                .as_ref()
+                .is_some_and(|tracee| tracee.first.is_none() && tracee.is_told(Resume::ToCall))
         };
         if told(self) {
             let (deliver, _) = self.trace_stop(Event::Enter, 0, fault_info(0, 0, 0));
@@ -213,7 +222,9 @@ impl Thread {
     /// `PTRACE_TRACEME`.
     pub(super) fn trace_me(&mut self) -> Result<u64> {
         // SAFETY: the parent traces the thread from now on, as the guest wants.
-        super::tracer::result(unsafe { sys::call(libc::SYS_ptrace, [libc::PTRACE_TRACEME.into(), 0, 0, 0, 0, 0]) })?;
+        super::tracer::result(unsafe {
+            sys::call(libc::SYS_ptrace, [libc::PTRACE_TRACEME.into(), 0, 0, 0, 0, 0])
+        })?;
         self.begin_trace(None);
         Ok(0)
     }
@@ -228,14 +239,7 @@ fn ptr(block: &mut Block) -> u64 {
 fn send_self(code: i32, value: u64) {
     let mut info = fault_info(libc::SIGBUS, code, 0);
     info[24..32].copy_from_slice(&value.to_le_bytes());
-    let args = [
-        sys::getpid() as u64,
-        sys::gettid() as u64,
-        libc::SIGBUS as u64,
-        info.as_ptr() as u64,
-        0,
-        0,
-    ];
+    let args = [sys::getpid() as u64, sys::gettid() as u64, libc::SIGBUS as u64, info.as_ptr() as u64, 0, 0];
     // SAFETY: queues a signal; the kernel reads the information.
     unsafe { sys::call(libc::SYS_rt_tgsigqueueinfo, args) };
 }

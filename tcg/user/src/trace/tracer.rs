@@ -29,6 +29,8 @@ pub struct Tracee {
     pub seized: bool,
     /// `PTRACE_INTERRUPT` is under way.
     pub interrupting: bool,
+    /// Bits of [`Request`] that are on their way to it.
+    pub asked: u32,
     /// Where it stands, if its tracer knows that it does.
     pub stands: Option<Stands>,
     /// How it goes on.
@@ -37,8 +39,15 @@ pub struct Tracee {
 
 impl Tracee {
     /// One of which nothing is known.
-    pub const NEW: Self =
-        Self { block: 0, options: 0, seized: false, interrupting: false, stands: None, resume: Resume::Run };
+    pub const NEW: Self = Self {
+        block: 0,
+        options: 0,
+        seized: false,
+        interrupting: false,
+        asked: 0,
+        stands: None,
+        resume: Resume::Run,
+    };
 
     /// Whether its tracer has set `PTRACE_O_*` bit `option`.
     pub fn has(&self, option: i32) -> bool {
@@ -127,7 +136,8 @@ pub fn read(tid: i32, addr: u64, bytes: &mut [u8]) -> bool {
 pub fn block(tid: i32, tracee: &Tracee) -> Option<Box<Block>> {
     let mut block = Box::new(Block::EMPTY);
     let to = (&raw mut *block).cast();
-    let read = tracee.block != 0 && reach(libc::SYS_process_vm_readv, tid, tracee.block, to, size_of::<Block>());
+    let read =
+        tracee.block != 0 && reach(libc::SYS_process_vm_readv, tid, tracee.block, to, size_of::<Block>());
     read.then_some(block)
 }
 
@@ -162,16 +172,27 @@ pub fn pass(tid: i32, signal: i32) {
     let _ = host(libc::PTRACE_CONT, tid, 0, signal as u64);
 }
 
-/// What asks a tracee to stand.
-fn request_info(request: Request) -> Info {
+/// What asks a tracee to stand, for all the reasons there are.
+fn request_info(requests: u32) -> Info {
     let mut info = fault_info(libc::SIGBUS, STAND, 0);
-    info[24..32].copy_from_slice(&(request as u64).to_le_bytes());
+    info[24..32].copy_from_slice(&u64::from(requests).to_le_bytes());
     info
 }
 
-/// Has the tracee, about to be given a signal by the host, be asked to stand instead.
-pub fn ask_in_place(tid: i32, request: Request) {
-    let info = request_info(request);
+/// Notes that the tracee is asked to stand; all that it is asked for.
+fn note(tid: i32, requests: u32) -> u32 {
+    let mut tracees = tracees();
+    let asked = tracees.entry(tid).or_insert(Tracee::NEW);
+    asked.asked |= requests;
+    asked.asked
+}
+
+/// Has the tracee, about to be given a signal by the host, be asked to stand instead, for what is on its way and `requests`.
+pub fn ask_in_place(tid: i32, requests: u32) {
+    let info = request_info(note(tid, requests));
+    if let Some(tracee) = tracees().get_mut(&tid) {
+        tracee.asked = 0;
+    }
     match host(libc::PTRACE_SETSIGINFO, tid, 0, info.as_ptr() as u64) {
         Ok(_) => pass(tid, libc::SIGBUS),
         Err(_) => pass(tid, 0),
@@ -186,7 +207,7 @@ pub fn ask(tid: i32, request: Request) {
 
 /// Has the tracee be asked to stand once it runs.
 pub fn queue(tid: i32, request: Request) {
-    let info = request_info(request);
+    let info = request_info(note(tid, request as u32));
     let args = [process_of(tid) as u64, tid as u64, libc::SIGBUS as u64, info.as_ptr() as u64, 0, 0];
     // SAFETY: queues a signal; the kernel reads the information.
     unsafe { sys::call(libc::SYS_rt_tgsigqueueinfo, args) };

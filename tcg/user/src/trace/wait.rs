@@ -2,7 +2,7 @@
 
 use super::call::host_options;
 use super::tracer::{self, Stands, Tracee, find, forget, host, pass, set};
-use super::{Block, Event, Request, STANDS};
+use super::{Block, Event, Request, STAND, STANDS};
 use crate::memory::Result;
 use crate::signal::{Info, fault_info, info_code};
 use crate::thread::Thread;
@@ -60,15 +60,15 @@ fn seen(tid: i32, status: i32) -> Option<i32> {
             None
         }
         EVENT_STOP if signal == SIGTRAP => {
-            let known = find(tid);
-            match known {
+            match find(tid) {
                 // A child: it tells when it begins.
                 None => begin(tid, tracer::child()),
                 Some(tracee) if tracee.interrupting => {
                     set(tid, Tracee { interrupting: false, ..tracee });
                     tracer::ask(tid, Request::Interrupt);
                 }
-                Some(_) => pass(tid, 0),
+                // Its stop is over, by SIGCONT.
+                Some(_) => return Some(host_stop(tid, status)),
             }
             None
         }
@@ -126,12 +126,14 @@ fn signal_stop(tid: i32, signal: i32, info: &Info) -> Option<i32> {
     let tracee = known.unwrap_or(Tracee::NEW);
     match signal {
         SIGBUS if code == STANDS => return stands(tid, Tracee { block: value(info), ..tracee }),
+        // Others may have been lost because this one was waiting.
+        SIGBUS if code == STAND => tracer::ask_in_place(tid, value(info) as u32),
         SIGSTOP => {
             let itself = tracer::block(tid, &tracee).is_some_and(|block| block.stops != 0);
             if itself {
                 pass(tid, SIGSTOP);
             } else {
-                tracer::ask_in_place(tid, Request::Stop);
+                tracer::ask_in_place(tid, Request::Stop as u32);
             }
         }
         // The host tells of a new program; its emulator will.
@@ -149,6 +151,8 @@ fn stands(tid: i32, tracee: Tracee) -> Option<i32> {
         pass(tid, 0);
         return None;
     };
+    block.heard = 1;
+    tracer::set_block(tid, &tracee, &mut block);
     let status = match event {
         Event::Signal => stopped(block.signal, 0),
         Event::Enter | Event::Leave if tracee.has(PTRACE_O_TRACESYSGOOD) => stopped(SIGTRAP | 0x80, 0),

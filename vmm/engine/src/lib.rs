@@ -3,7 +3,7 @@
 //! [`Machine`] receives finished vCPUs and devices and knows no board by name. [`Power`] is how others reach it: they ask
 //! for a stop or a reset, have work done on the vCPUs ([`Power::with_cpus`]), and are told what happens ([`Event`]).
 //! [`Cpu`] is a vCPU as debuggers and monitors see it. [`riscv`] and [`arm`] are the built-in firmware of machines: the SBI and
-//! PSCI on top of the vCPUs' handles.
+//! PSCI on top of the vCPUs' handles, and how each asks for [`Semihost`]ing.
 
 pub mod arm;
 mod cpus;
@@ -13,10 +13,12 @@ pub mod memory;
 mod parking;
 mod power;
 pub mod riscv;
+mod semihost;
 
 pub use cpus::{Cpu, Cpus, Motion, Plan};
 pub use event::{Cause, Event, Listener};
 pub use machine::{Machine, OnPanic, Policy, Reload};
 pub use power::{End, Power, RunState};
+pub use semihost::{Console as SemihostConsole, Input as SemihostInput, Semihost};
 pub use tcg_core::debug::{Feature, Register, Stop, WatchKind};
 pub use tcg_core::guest::Point;

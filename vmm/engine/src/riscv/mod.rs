@@ -4,9 +4,8 @@
 mod platform;
 mod semihost;
 
-pub use semihost::{Console as SemihostConsole, Input as SemihostInput, Semihost};
-
 use crate::parking::{Parking, Start};
+use crate::semihost::Semihost;
 use base::{CpuLines, IrqSink, PowerSink};
 use firmware::sbi::{self, Call, Return};
 use platform::Calling;
@@ -77,7 +76,7 @@ pub fn install(vcpus: &mut [Vcpu<Riscv>], sbi: Option<&Arc<Sbi>>, semihost: Opti
         let (sbi, semihost) = (sbi.cloned(), semihost.cloned());
         vcpu.set_trap_hook(Box::new(move |vcpu, trap| {
             sbi.as_ref().is_some_and(|sbi| sbi.trap(vcpu, trap))
-                || semihost.as_ref().is_some_and(|semihost| semihost.trap(vcpu, trap))
+                || semihost.as_ref().is_some_and(|semihost| semihost::trap(semihost, vcpu, trap))
         }));
     }
 }

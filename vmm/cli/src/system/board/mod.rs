@@ -2,6 +2,7 @@
 
 pub mod arm;
 pub mod riscv;
+mod semihost;
 
 use std::sync::Arc;
 

@@ -2,7 +2,6 @@
 
 mod boot;
 mod cpu;
-mod semihost;
 
 pub use cpu::listing as cpu_listing;
 
@@ -17,7 +16,7 @@ use tcg_core::run::Vcpu;
 use tcg_riscv::Riscv;
 use tcg_riscv::cpu::Hart;
 
-use super::{Around, Board};
+use super::{Around, Board, semihost};
 use crate::options::SystemOptions;
 use crate::system::error::SystemError;
 use crate::system::write_all;
@@ -77,7 +76,7 @@ impl Board for RiscvVirt {
             let console = move |bytes: &[u8]| write_all(&*serial, bytes);
             Sbi::new(vcpus.len(), around.power.clone(), Box::new(console))
         });
-        let semihost = semihost::start(around.options, around.chardevs, around.power)?;
+        let semihost = semihost::start(RAM_BASE, around.options, around.chardevs, around.power)?;
         engine::riscv::install(vcpus, self.sbi.as_ref(), semihost.as_ref());
         Ok(())
     }

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use devices::host::chardev::{CharBackend, CharEvent, CharSink};
-use engine::Power;
-use engine::riscv::{Semihost, SemihostConsole, SemihostInput};
+use engine::{Power, Semihost, SemihostConsole, SemihostInput};
 use firmware::semihosting::Semihosting;
-use machines::riscv_virt::map::RAM_BASE;
 use parking_lot::{Condvar, Mutex};
 
 use crate::options::SystemOptions;
@@ -17,8 +15,9 @@ use crate::system::chardevs::Chardevs;
 use crate::system::error::SystemError;
 use crate::system::write_all;
 
-/// Semihosting as the command line has it.
+/// Semihosting as the command line has it, for a machine whose RAM starts at `ram_base`.
 pub fn start(
+    ram_base: u64,
     options: &SystemOptions,
     chardevs: &Chardevs,
     power: &Arc<Power>,
@@ -33,7 +32,7 @@ pub fn start(
         None => Box::new(Stderr),
         Some(id) => Box::new(Line::new(chardevs.front_end(id)?)),
     };
-    let ram = (RAM_BASE, options.memory_size());
+    let ram = (ram_base, options.memory_size());
     Ok(Some(Semihost::new(Semihosting::new(line), console, power.clone(), ram, semihosting.user)))
 }
 

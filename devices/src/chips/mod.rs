@@ -1,6 +1,7 @@
 //! Chip models: UARTs, interrupt controllers, timers, flash, and the small parts of a board.
 
 pub mod aclint;
+pub mod acpi_ged;
 pub mod fw_cfg;
 pub mod gic;
 pub mod goldfish_rtc;

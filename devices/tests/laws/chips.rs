@@ -3,10 +3,11 @@
 use base::{IrqLine, ManualClock, Mmio, RomRegion, TimeBase, allocate_ram};
 use base::{PowerEvent, PowerSink};
 use devices::chips::aclint::{self, Mswi, Mtimer, Sswi};
+use devices::chips::acpi_ged::{self, AcpiGed};
 use devices::chips::fw_cfg::FwCfg;
 use devices::chips::gic::v2::{self, GicV2};
 use devices::chips::gic::v2m::{self, GicV2m};
-use devices::chips::gic::v3::{self, GicV3, its};
+use devices::chips::gic::v3::{self, Config, GicV3, its};
 use devices::chips::gic::{CpuPins, ppi_input};
 use devices::chips::goldfish_rtc::GoldfishRtc;
 use devices::chips::ns16550a::Ns16550a;
@@ -118,13 +119,21 @@ device_laws!(
     devices::chips::pl061::Register::ROWS
 );
 
+device_laws!(
+    acpi_ged,
+    acpi_ged::SIZE,
+    |_| Box::new(AcpiGed::new(IrqLine::unconnected())),
+    acpi_ged::Register::ROWS
+);
+
 fn pins(cpus: usize) -> Vec<CpuPins> {
-    vec![CpuPins { irq: IrqLine::unconnected(), fiq: IrqLine::unconnected() }; cpus]
+    let none = IrqLine::unconnected;
+    vec![CpuPins { irq: none(), fiq: none(), virq: none(), vfiq: none() }; cpus]
 }
 
 /// Some of whose inputs are high.
 fn gic_v2() -> GicV2 {
-    let gic = GicV2::new(64, pins(4));
+    let gic = GicV2::new(64, pins(4), Some(25));
     [1, 7, 33, ppi_input(0, 27), ppi_input(3, 30)].into_iter().for_each(|line| gic.inputs().set(line, true));
     gic
 }
@@ -134,13 +143,15 @@ fn gic_v3() -> GicV3 {
     let ram = allocate_ram(&[(0, 0x10_0000)]).expect("memory");
     let bytes: Vec<u8> = (0..0x10_0000u32).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 21) as u8).collect();
     ram.write_slice(&bytes, GuestAddress(0)).expect("RAM");
-    let gic = GicV3::new(64, pins(4), ram, true);
+    let gic = GicV3::new(Config { spis: 64, lpis: true, maintenance: Some(25) }, pins(4), ram);
     [1, 7, 33, ppi_input(0, 27), ppi_input(3, 30)].into_iter().for_each(|line| gic.inputs().set(line, true));
     gic
 }
 
 device_laws!(gic_v2_distributor, v2::DISTRIBUTOR_SIZE, |_| Box::new(gic_v2().distributor()));
 device_laws!(gic_v2_interface, v2::INTERFACE_SIZE, |_| Box::new(gic_v2().interface()));
+device_laws!(gic_v2_hypervisor, v2::HYPERVISOR_SIZE, |_| Box::new(gic_v2().hypervisor()));
+device_laws!(gic_v2_guest, v2::INTERFACE_SIZE, |_| Box::new(gic_v2().guest()));
 device_laws!(gic_v2m, v2m::SIZE, |_| Box::new(GicV2m::new(gic_v2().inputs(), 16, 32)), v2m::Register::ROWS);
 device_laws!(gic_v3_distributor, v3::DISTRIBUTOR_SIZE, |_| Box::new(gic_v3().distributor()));
 device_laws!(gic_v3_redistributors, 4 * v3::REDISTRIBUTOR_SIZE, |_| Box::new(gic_v3().redistributors()));

@@ -1,16 +1,17 @@
 //! The ACPI tables of the board, written from its table: ACPI 6.5, the IO Remapping Table (DEN 0049) and the Arm Base Boot
 //! Requirements (DEN 0044).
 //!
-//! Left out: the power button, processor topology, SMBIOS.
+//! Left out: SMBIOS.
 
 use super::map::{Chip, MMIO_SLOTS, PCI_IRQ, V2M_SPIS, find, ppi, virtio_mmio};
-use super::{Conduit, GicVersion, Virt};
+use super::{Conduit, GicVersion, Topology, Virt};
 use crate::Slot;
 use crate::acpi::{HEADER, OEM, OEM_TABLE, Tables, bytes, table};
 use crate::parts::BoardError;
 use acpi_tables::aml::{
-    AddressSpace, AddressSpaceCacheable, Device, EISAName, Interrupt, Memory32Fixed, Name, Package,
-    ResourceTemplate, Scope,
+    AddressSpace, AddressSpaceCacheable, And, Device, EISAName, Field, FieldAccessType, FieldEntry,
+    FieldLockRule, FieldUpdateRule, If, Interrupt, Local, Memory32Fixed, Method, Name, NotEqual, Notify,
+    OpRegion, OpRegionSpace, Package, Path, ResourceTemplate, Scope, Store,
 };
 use acpi_tables::fadt::{FADTBuilder, Flags};
 use acpi_tables::madt::{
@@ -18,8 +19,10 @@ use acpi_tables::madt::{
     MADT, Trigger,
 };
 use acpi_tables::mcfg::MCFG;
+use acpi_tables::pptt::{PPTT, ProcessorNode};
 use acpi_tables::sdt::GenericAddress;
 use acpi_tables::{Aml, AmlSink};
+use devices::chips::acpi_ged::POWER_DOWN;
 use devices::chips::gic::PRIVATE;
 
 /// FADT, flags of Arm: PSCI is there, and called by `hvc`.
@@ -48,6 +51,7 @@ impl Virt {
         let dsdt = tables.add(self.dsdt(), &[]);
         tables.add_named(self.fadt(dsdt), &[FADT_X_DSDT]);
         tables.add_named(self.madt(), &[]);
+        tables.add_named(self.pptt(), &[]);
         tables.add_named(self.gtdt(), &[]);
         tables.add_named(self.mcfg(), &[]);
         tables.add_named(spcr(), &[]);
@@ -81,6 +85,7 @@ impl Virt {
                 .acpi_processor_uid(cpu)
                 .base_address(interface)
                 .mpidr(cpu.into());
+            let gicc = if self.config.virtualization { self.with_guests(gicc) } else { gicc };
             let pmu = if self.config.pmu { ppi::interrupt(ppi::PMU) } else { 0 };
             madt.add_structure(gicc.performance_interrupt(pmu, Trigger::Level));
         }
@@ -102,6 +107,41 @@ impl Virt {
         bytes(&madt)
     }
 
+    /// What a hypervisor needs to know of a CPU: where a GICv2 has its virtual interface, and the maintenance interrupt.
+    fn with_guests(&self, gicc: Gicc) -> Gicc {
+        let gicc = match self.config.gic {
+            GicVersion::V2 => {
+                let (guest, hypervisor) = (find(Chip::GicGuest).base, find(Chip::GicHypervisor).base);
+                gicc.virtual_registers(guest).control_block_registers(hypervisor)
+            }
+            GicVersion::V3 { .. } => gicc,
+        };
+        gicc.maintenance_interrupt(ppi::interrupt(ppi::GIC_MAINTENANCE), Trigger::Level)
+    }
+
+    /// Sockets of cores, of threads if there is more than one in each.
+    fn pptt(&self) -> Vec<u8> {
+        let Topology { cores, threads } = self.config.topology;
+        let mut pptt = PPTT::new(OEM, OEM_TABLE, 1);
+        for first in (0..self.cpus).step_by(cores * threads) {
+            let number = first / (cores * threads);
+            let socket = pptt.add_processor(ProcessorNode::new(None, number as u32).physical());
+            for core in (first..(first + cores * threads).min(self.cpus)).step_by(threads) {
+                if threads == 1 {
+                    pptt.add_processor(ProcessorNode::new(Some(&socket), core as u32).valid().leaf());
+                    continue;
+                }
+                let number = (core - first) / threads;
+                let siblings = pptt.add_processor(ProcessorNode::new(Some(&socket), number as u32));
+                for cpu in core..(core + threads).min(self.cpus) {
+                    let leaf = ProcessorNode::new(Some(&siblings), cpu as u32).valid().thread().leaf();
+                    pptt.add_processor(leaf);
+                }
+            }
+        }
+        bytes(&pptt)
+    }
+
     fn gtdt(&self) -> Vec<u8> {
         let mut gtdt = table(*b"GTDT", 3);
         gtdt.append(NO_BLOCK);
@@ -117,8 +157,10 @@ impl Virt {
             gtdt.append(flags);
         }
         gtdt.append(NO_BLOCK);
-        // Neither platform timers nor a virtual timer of EL2.
-        [0u32; 4].into_iter().for_each(|word| gtdt.append(word));
+        // No platform timers; the virtual timer of EL2.
+        let host = self.config.virtualization && self.config.has_vhe;
+        let timer = if host { ppi::interrupt(ppi::HYPERVISOR_VIRTUAL_TIMER) } else { 0 };
+        [0, 0, timer, 0].into_iter().for_each(|word| gtdt.append(word));
         gtdt.as_slice().to_vec()
     }
 
@@ -144,6 +186,7 @@ impl Virt {
             devices.extend(chip(&format!("VR{n:02}"), &"LNRO0005", n.into(), &virtio_mmio(n), true));
         }
         devices.extend(self.pci_devices());
+        devices.extend(power_button());
         let mut dsdt = table(*b"DSDT", 2);
         dsdt.append_slice(&Scope::raw("_SB_".into(), devices));
         dsdt.as_slice().to_vec()
@@ -223,6 +266,45 @@ fn chip(at: &str, id: &dyn Aml, number: u32, slot: &Slot<Chip>, edge: bool) -> V
     }
     let resources = name("_CRS", &ResourceTemplate::new(resources));
     device(at, &[name("_HID", id), name("_UID", &number), name("_CCA", &1u8), resources])
+}
+
+/// The power button, and the device whose interrupt says that it was pressed.
+fn power_button() -> Vec<u8> {
+    /// ACPI's notification of a pressed button.
+    const PRESSED: u8 = 0x80;
+    let slot = find(Chip::AcpiGed);
+    let button = device("PWRB", &[name("_HID", &"PNP0C0C"), name("_UID", &0u8)]);
+    let irq = Interrupt::new(true, true, false, false, spi(slot.irq));
+    let (base, size) = (slot.base as u32, slot.size as u32);
+    let region = OpRegion::new("EREG".into(), OpRegionSpace::SystemMemory, &base, &size);
+    let field = Field::new(
+        "EREG".into(),
+        FieldAccessType::DWord,
+        FieldLockRule::NoLock,
+        FieldUpdateRule::WriteAsZeroes,
+        vec![FieldEntry::Named(*b"ESEL", 32)],
+    );
+    // Reading takes the events.
+    let (events, read) = (Local(0), Path::new("ESEL"));
+    let (is_pressed, pressed, button_path) = (POWER_DOWN, PRESSED, Path::new("PWRB"));
+    let masked = And::new(&events, &events, &is_pressed);
+    let (none, notify) = (0u8, Notify::new(&button_path, &pressed));
+    let asked = NotEqual::new(&events, &none);
+    let when = If::new(&asked, vec![&notify]);
+    let take = Store::new(&events, &read);
+    let method = Method::new("_EVT".into(), 1, true, vec![&take, &masked, &when]);
+    let ged = device(
+        "GED0",
+        &[
+            name("_HID", &"ACPI0013"),
+            name("_UID", &"GED"),
+            name("_CRS", &ResourceTemplate::new(vec![&irq])),
+            bytes(&region),
+            bytes(&field),
+            bytes(&method),
+        ],
+    );
+    [button, ged].concat()
 }
 
 /// The console.

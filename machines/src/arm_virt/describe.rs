@@ -166,7 +166,10 @@ impl Virt {
             }
             match self.config.gic {
                 GicVersion::V2 => {
-                    let ranges = [range(Chip::GicDistributor), range(Chip::GicInterface)];
+                    let mut ranges = vec![range(Chip::GicDistributor), range(Chip::GicInterface)];
+                    if self.config.virtualization {
+                        ranges.extend([range(Chip::GicHypervisor), range(Chip::GicGuest)]);
+                    }
                     t.wide("reg", ranges.as_flattened())?;
                     t.text("compatible", "arm,cortex-a15-gic")?;
                     let messages = find(Chip::GicV2m);

@@ -11,6 +11,10 @@ pub enum Chip {
     GicDistributor,
     /// CPU interface of a GICv2.
     GicInterface,
+    /// Virtual CPU interface of a GICv2 as a hypervisor sees it.
+    GicHypervisor,
+    /// And as a guest sees it.
+    GicGuest,
     /// Message frame of a GICv2.
     GicV2m,
     /// Interrupt translation service of a GICv3.
@@ -25,6 +29,8 @@ pub enum Chip {
     FwCfg,
     /// PL061, with the power key.
     Gpio,
+    /// ACPI's events.
+    AcpiGed,
     /// A virtio-mmio slot, by number.
     VirtioMmio(u8),
     /// PCI memory below 4 GiB.
@@ -91,12 +97,15 @@ static FIXED: &[Slot<Chip>] = &[
     Slot::new("intc", 0x800_0000, 0x1_0000, 0, Chip::GicDistributor),
     Slot::new("gic-cpu", 0x801_0000, 0x1_0000, 0, Chip::GicInterface),
     Slot::new("v2m", 0x802_0000, 0x1000, 0, Chip::GicV2m),
+    Slot::new("gic-hyp", 0x803_0000, 0x1_0000, 0, Chip::GicHypervisor),
+    Slot::new("gic-vcpu", 0x804_0000, 0x1_0000, 0, Chip::GicGuest),
     Slot::new("its", 0x808_0000, 0x2_0000, 0, Chip::GicIts),
     Slot::new("gic-redist", 0x80a_0000, 0xf6_0000, 0, Chip::GicRedistributors),
     Slot::new("pl011", 0x900_0000, 0x1000, 1, Chip::Uart),
     Slot::new("pl031", 0x901_0000, 0x1000, 2, Chip::Rtc),
     Slot::new("fw-cfg", 0x902_0000, 0x18, 0, Chip::FwCfg),
     Slot::new("pl061", 0x903_0000, 0x1000, 7, Chip::Gpio),
+    Slot::new("acpi-ged", 0x908_0000, 4, 9, Chip::AcpiGed),
     Slot::new("pcie", 0x1000_0000, 0x2eff_0000, 0, Chip::PciMemory),
     Slot::new("pci-io", 0x3eff_0000, 0x1_0000, 0, Chip::PciIo),
     Slot::new("pci", 0x3f00_0000, 0x100_0000, 0, Chip::PciEcam),

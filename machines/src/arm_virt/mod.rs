@@ -8,12 +8,13 @@ pub mod map;
 
 use crate::Slot;
 use crate::parts::{BoardError, BootText, Builder, Chassis, Parts, ram_size};
-use base::{IrqLine, IrqSink, TimeBase};
+use base::{CpuLines, IrqLine, IrqSink, TimeBase};
+use devices::chips::acpi_ged::{AcpiGed, POWER_BUTTON};
 use devices::chips::gic::v2::GicV2;
 use devices::chips::gic::v2m::GicV2m;
 use devices::chips::gic::v3::its::{TRANSLATER, Translator};
-use devices::chips::gic::v3::{CpuInterfaces, GicV3, REDISTRIBUTOR_SIZE};
-use devices::chips::gic::{CpuPins, ppi_input, spi_input};
+use devices::chips::gic::v3::{self, CpuInterfaces, GicV3, REDISTRIBUTOR_SIZE};
+use devices::chips::gic::{CpuPins, Signals, ppi_input, spi_input};
 use devices::chips::pl011::Pl011;
 use devices::chips::pl031::Pl031;
 use devices::chips::pl061::Pl061;
@@ -79,6 +80,19 @@ pub struct Config {
     pub psci: Option<Conduit>,
 }
 
+/// The interrupt inputs of a CPU, by their numbers among its lines.
+#[derive(Clone, Copy, Debug)]
+pub struct PinNumbers {
+    /// IRQ.
+    pub irq: u32,
+    /// FIQ.
+    pub fiq: u32,
+    /// Virtual IRQ.
+    pub virq: u32,
+    /// Virtual FIQ.
+    pub vfiq: u32,
+}
+
 /// Inputs for what a CPU has by itself, by private interrupt.
 #[derive(Clone)]
 pub struct PrivateInputs {
@@ -101,8 +115,10 @@ pub struct Virt {
     pub time: Arc<TimeBase>,
     /// The GICv3's CPU interfaces.
     pub interfaces: Option<Arc<CpuInterfaces>>,
-    /// The power key.
-    pub power_key: IrqLine,
+    /// The power key: that of the device tree, and that of ACPI. A guest knows one of them.
+    pub power_keys: [IrqLine; 2],
+    /// What the interrupt controller lets through.
+    pub signals: Arc<dyn Signals>,
     gic: Arc<dyn IrqSink>,
     config: Config,
     cpus: usize,
@@ -118,31 +134,39 @@ enum Gic {
 }
 
 impl Virt {
-    /// Builds the board from its table; `pins` are the numbers of IRQ and FIQ among a CPU's lines.
-    pub fn build(parts: Parts, config: Config, pins: (u32, u32)) -> Result<Self, BoardError> {
+    /// Builds the board from its table.
+    pub fn build(parts: Parts, config: Config, numbers: PinNumbers) -> Result<Self, BoardError> {
         let ram_size = ram_size(&parts.ram);
         let time = TimeBase::new(parts.clock.clone(), config.counter);
-        let pin = |n| parts.cpus.iter().map(move |cpu| IrqLine::new(cpu.clone(), n));
-        let pins = pin(pins.0).zip(pin(pins.1)).map(|(irq, fiq)| CpuPins { irq, fiq }).collect();
+        let pins_of = |cpu: &Arc<CpuLines>| {
+            let line = |n| IrqLine::new(cpu.clone(), n);
+            let PinNumbers { irq, fiq, virq, vfiq } = numbers;
+            CpuPins { irq: line(irq), fiq: line(fiq), virq: line(virq), vfiq: line(vfiq) }
+        };
+        let pins = parts.cpus.iter().map(pins_of).collect();
+        let maintenance = config.virtualization.then_some(ppi::interrupt(ppi::GIC_MAINTENANCE));
         let mut interfaces = None;
-        let (gic, inputs) = match config.gic {
+        let (gic, inputs, signals): (_, _, Arc<dyn Signals>) = match config.gic {
             GicVersion::V2 => {
-                let gic = GicV2::new(SPIS, pins);
+                let gic = GicV2::new(SPIS, pins, maintenance);
                 let inputs = gic.inputs();
-                (Gic::V2(gic), inputs)
+                let signals = gic.signals();
+                (Gic::V2(gic), inputs, signals)
             }
             GicVersion::V3 { its } => {
-                let gic = GicV3::new(SPIS, pins, parts.ram.clone(), its);
+                let has = v3::Config { spis: SPIS, lpis: its, maintenance };
+                let gic = GicV3::new(has, pins, parts.ram.clone());
                 interfaces = Some(Arc::new(gic.interfaces()));
                 let inputs = gic.inputs();
-                (Gic::V3(gic, None), inputs)
+                let signals = gic.signals();
+                (Gic::V3(gic, None), inputs, signals)
             }
         };
         let irq = |n: u32| IrqLine::new(inputs.clone(), spi_input(n));
         let windows = pci_windows(ram_size, config.high_ecam, config.high_pci);
         let mut b = Builder::new(parts.ram);
         let mut gic = gic;
-        let mut power_key = IrqLine::unconnected();
+        let mut power_keys = [IrqLine::unconnected(), IrqLine::unconnected()];
         let mut flash = parts.flash;
         let mut mmio = parts.virtio_mmio;
         let mut pci = parts.pci;
@@ -153,6 +177,12 @@ impl Virt {
                 (Chip::GicDistributor, Gic::V2(gic)) => b.add(slot, gic.distributor()).map(drop)?,
                 (Chip::GicDistributor, Gic::V3(gic, _)) => b.add(slot, gic.distributor()).map(drop)?,
                 (Chip::GicInterface, Gic::V2(gic)) => b.add(slot, gic.interface()).map(drop)?,
+                (Chip::GicHypervisor, Gic::V2(gic)) if config.virtualization => {
+                    b.add(slot, gic.hypervisor()).map(drop)?;
+                }
+                (Chip::GicGuest, Gic::V2(gic)) if config.virtualization => {
+                    b.add(slot, gic.guest()).map(drop)?
+                }
                 (Chip::GicV2m, Gic::V2(_)) => {
                     b.add(slot, GicV2m::new(inputs.clone(), V2M_SPIS.0, V2M_SPIS.1))?;
                 }
@@ -167,8 +197,9 @@ impl Virt {
                     let size = REDISTRIBUTOR_SIZE * parts.cpus.len() as u64;
                     b.add_at(slot.name, slot.base, size, gic.redistributors())?;
                 }
-                // Of the other version.
-                (Chip::GicInterface | Chip::GicV2m | Chip::GicIts | Chip::GicRedistributors, _) => {}
+                // Of the other version, or for CPUs with EL2.
+                (Chip::GicInterface | Chip::GicHypervisor | Chip::GicGuest | Chip::GicV2m, _) => {}
+                (Chip::GicIts | Chip::GicRedistributors, _) => {}
                 (Chip::Uart, _) => {
                     b.add(slot, Pl011::new(irq(slot.irq), parts.serial.clone()))?;
                 }
@@ -178,8 +209,13 @@ impl Virt {
                 (Chip::FwCfg, _) => b.fw_cfg(slot, parts.cpus.len())?,
                 (Chip::Gpio, _) => {
                     let gpio = Pl061::new(irq(slot.irq));
-                    power_key = IrqLine::new(gpio.pins(), POWER_KEY);
+                    power_keys[0] = IrqLine::new(gpio.pins(), POWER_KEY);
                     b.add(slot, gpio)?;
+                }
+                (Chip::AcpiGed, _) => {
+                    let events = AcpiGed::new(irq(slot.irq));
+                    power_keys[1] = IrqLine::new(events.inputs(), POWER_BUTTON);
+                    b.add(slot, events)?;
                 }
                 (Chip::VirtioMmio(n), _) => {
                     let device = mmio.get_mut(usize::from(n)).and_then(Option::take);
@@ -202,8 +238,9 @@ impl Virt {
             chassis: b.finish(),
             time,
             interfaces,
-            power_key,
+            power_keys,
             gic: inputs,
+            signals,
             config,
             cpus: parts.cpus.len(),
             boot_text: BootText::default(),

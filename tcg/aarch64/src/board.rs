@@ -61,8 +61,12 @@ pub struct Wiring {
     pub lines: Arc<CpuLines>,
     /// The timer's outputs.
     pub timers: TimerLines,
+    /// Overflow of the performance monitors.
+    pub overflow: IrqLine,
     /// The GIC's CPU interface, if it has system registers.
     pub gic: Option<Arc<dyn GicCpuInterface>>,
+    /// Whether the interrupt controller lets any interrupt but one of software through to this PE.
+    pub may_signal: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Cpu {
@@ -78,6 +82,7 @@ impl Cpu {
     /// Connects the PE.
     pub fn wire(&mut self, wiring: Wiring) {
         self.system.timers.wire(&wiring);
+        self.system.pmu.wire(&wiring);
         self.system.wiring = Some(wiring);
     }
 
@@ -91,6 +96,9 @@ impl Cpu {
         (system.board, system.wiring, system.domain) = (board, old.wiring, old.domain);
         (system.timers, system.outstanding) = (old.timers, old.outstanding);
         system.timers.reset(board.cntfrq);
+        system.pmu = old.pmu;
+        let now = system.wiring.as_ref().map_or(0, |wiring| wiring.time.clock().now());
+        system.pmu.reset(features, now);
         system.user_ids = false;
         system.stored = reset_registers(features, board);
         (self.x, self.sp, self.head.pc, self.flags) = ([0; 31], 0, 0, 0);

@@ -108,8 +108,8 @@ impl Debuggable for Aarch64 {
         if cpu.system.user_ids { Some(addr) } else { mmu::look::translate(&cpu.system, mem, addr) }
     }
 
-    fn sleeps_for_ever(_: &Cpu) -> bool {
-        false
+    fn sleeps_for_ever(cpu: &Cpu) -> bool {
+        cpu.system.wiring.as_ref().is_none_or(|wiring| !(wiring.may_signal)())
     }
 
     fn mappings(cpu: &Cpu, mem: &dyn PhysMem) -> String {

@@ -2,7 +2,7 @@
 //! controller is a device; the PE decodes and checks accesses and passes them on.
 
 /// Where an access is made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Level {
     /// Exception level, 1 to 3.
     pub el: u8,
@@ -57,10 +57,56 @@ pub enum IccRegister {
     Igrpen1El3,
 }
 
+/// A register that the hypervisor has for its guest's virtual interface. Names without `ICH_` and `_EL2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IchRegister {
+    /// Control.
+    Hcr,
+    /// What there is.
+    Vtr,
+    /// Why the maintenance interrupt is asked for.
+    Misr,
+    /// List registers whose interrupts were ended.
+    Eisr,
+    /// List registers that are free.
+    Elrsr,
+    /// The guest's controls.
+    Vmcr,
+    /// Active priorities, group 0.
+    Ap0r,
+    /// Active priorities, group 1.
+    Ap1r,
+    /// List register, by number.
+    Lr(u8),
+}
+
+/// ICH_HCR_EL2: what it traps of a guest's accesses.
+pub mod ich_hcr {
+    /// Registers of both groups.
+    pub const TC: u64 = 1 << 10;
+    /// Registers of group 0.
+    pub const TALL0: u64 = 1 << 11;
+    /// Registers of group 1.
+    pub const TALL1: u64 = 1 << 12;
+    /// ICV_DIR_EL1.
+    pub const TDIR: u64 = 1 << 14;
+}
+
+/// A register of one of the interfaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GicRegister {
+    /// Of the physical interface, and from where.
+    Physical(IccRegister, Level),
+    /// Of the virtual interface, which a guest finds under the physical one's names (ICV).
+    Virtual(IccRegister),
+    /// Of the hypervisor.
+    Hypervisor(IchRegister),
+}
+
 /// The interrupt controller's side of the registers.
 pub trait GicCpuInterface: Send + Sync {
     /// PE `cpu` reads `register`.
-    fn read(&self, cpu: usize, register: IccRegister, at: Level) -> u64;
+    fn read(&self, cpu: usize, register: GicRegister) -> u64;
     /// PE `cpu` writes `register`.
-    fn write(&self, cpu: usize, register: IccRegister, value: u64, at: Level);
+    fn write(&self, cpu: usize, register: GicRegister, value: u64);
 }

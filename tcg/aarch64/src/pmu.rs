@@ -1,7 +1,13 @@
 //! The performance monitors: D13 of the manual (PMUv3). The cycle counter counts nanoseconds of machine time, as do event
-//! counters of cycles; software increments count, all other events stand still. There is no overflow interrupt.
+//! counters of cycles; software increments count, all other events stand still. Counters count at every level, whatever the
+//! filters say.
 
+use crate::board::Wiring;
 use crate::cpu::Cpu;
+use crate::features::{Features, IdReg};
+use base::{IrqLine, Timer};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Event counters.
 pub const COUNTERS: usize = 6;
@@ -15,6 +21,10 @@ mod pmcr {
     pub const E: u64 = 1;
     pub const P: u64 = 1 << 1;
     pub const C: u64 = 1 << 2;
+    /// The cycle counter overflows at 64 bits.
+    pub const LC: u64 = 1 << 6;
+    /// Event counters do.
+    pub const LP: u64 = 1 << 7;
     pub const WRITABLE: u64 = 0xf9;
     pub const N_SHIFT: u32 = 11;
     pub const IDCODE_SHIFT: u32 = 16;
@@ -30,6 +40,8 @@ const TYPER: u64 = 0xfe00_ffff;
 const CCFILTR: u64 = 0xfc00_0000;
 /// PMEVTYPER: the number of the event.
 const EVENT: u64 = 0xffff;
+/// Counters of 32 bits.
+const NARROW: u64 = 0xffff_ffff;
 
 /// One counter.
 #[derive(Clone, Copy, Default)]
@@ -38,22 +50,133 @@ struct Counter {
     typer: u64,
 }
 
-/// The monitors of one PE.
+impl Counter {
+    /// Counts `passed` modulo `mask` + 1; whether the counter overflowed.
+    fn add(&mut self, passed: u64, mask: u64) -> bool {
+        let old = self.value & mask;
+        self.value = self.value & !mask | old.wrapping_add(passed) & mask;
+        passed > mask - old
+    }
+}
+
+/// All counters of a PE.
 #[derive(Clone, Default)]
-pub struct Pmu {
+struct Counters {
     control: u64,
     enabled: u64,
     overflowed: u64,
     /// PMINTENSET_EL1.
     interrupts: u64,
+    cycle: Counter,
+    events: [Counter; COUNTERS],
+    /// Event counters have 64 bits (PMUv3p5).
+    long: bool,
+    /// The moment at which the values hold.
+    at: u64,
+}
+
+impl Counters {
+    /// Which bits of the cycle counter overflow together.
+    fn cycle_mask(&self) -> u64 {
+        if self.control & pmcr::LC != 0 { u64::MAX } else { NARROW }
+    }
+
+    /// What event counters keep.
+    fn event_bits(&self) -> u64 {
+        if self.long { u64::MAX } else { NARROW }
+    }
+
+    fn event_mask(&self) -> u64 {
+        if self.long && self.control & pmcr::LP != 0 { u64::MAX } else { NARROW }
+    }
+
+    /// The counters that count time now, with the bits of each that overflow together.
+    fn running(&self) -> impl Iterator<Item = (usize, u64)> + use<> {
+        let on = if self.control & pmcr::E != 0 { self.enabled } else { 0 };
+        let cycles = self.events.map(|event| event.typer & EVENT == CPU_CYCLES);
+        let (cycle_mask, event_mask) = (self.cycle_mask(), self.event_mask());
+        let events = (0..COUNTERS).filter(move |n| cycles[*n]).map(move |n| (n, event_mask));
+        events.chain([(CYCLE, cycle_mask)]).filter(move |(n, _)| on >> n & 1 != 0)
+    }
+
+    fn counter(&mut self, n: usize) -> &mut Counter {
+        if n == CYCLE { &mut self.cycle } else { &mut self.events[n] }
+    }
+
+    /// Brings the counters up to `now`.
+    fn advance(&mut self, now: u64) {
+        let passed = now.saturating_sub(self.at);
+        self.at = now;
+        for (n, mask) in self.running() {
+            let overflows = self.counter(n).add(passed, mask);
+            self.overflowed |= u64::from(overflows) << n;
+        }
+    }
+
+    /// Whether the overflow interrupt is asked for.
+    fn asks(&self) -> bool {
+        self.control & pmcr::E != 0 && self.overflowed & self.interrupts != 0
+    }
+
+    /// How long until a counter overflows whose interrupt is enabled.
+    fn next_overflow(&mut self) -> Option<u64> {
+        let counting: Vec<_> =
+            self.running().filter(|(n, _)| self.interrupts & !self.overflowed & 1 << n != 0).collect();
+        counting.into_iter().map(|(n, mask)| (mask - (self.counter(n).value & mask)).saturating_add(1)).min()
+    }
+}
+
+/// The overflow interrupt, and the timer for the moment at which it is next asked for.
+struct Alarm {
+    line: IrqLine,
+    timer: Box<dyn Timer>,
+}
+
+/// The monitors of one PE.
+#[derive(Default)]
+pub struct Pmu {
+    counters: Arc<Mutex<Counters>>,
+    alarm: Option<Alarm>,
     /// PMSELR_EL0.
     pub selected: u64,
     /// PMUSERENR_EL0.
     pub user: u64,
-    cycle: Counter,
-    events: [Counter; COUNTERS],
-    /// The moment at which the values hold.
-    at: u64,
+}
+
+impl Pmu {
+    /// Connects the interrupt.
+    pub fn wire(&mut self, wiring: &Wiring) {
+        let (counters, line) = (self.counters.clone(), wiring.overflow.clone());
+        let clock = wiring.time.clock().clone();
+        let timer = wiring.time.clock().timer(Box::new(move || {
+            // Under the lock, so that a change that comes in between has the last word.
+            let mut counters = counters.lock();
+            counters.advance(clock.now());
+            line.set(counters.asks());
+        }));
+        self.alarm = Some(Alarm { line: wiring.overflow.clone(), timer });
+    }
+
+    /// The state after a reset of a PE with `features`, at the moment `now`.
+    pub fn reset(&mut self, features: Features, now: u64) {
+        (self.selected, self.user) = (0, 0);
+        let long = features.field(IdReg::Dfr0, 8) >= 6;
+        *self.counters.lock() = Counters { long, at: now, ..Counters::default() };
+        self.settle(now);
+    }
+
+    /// Drives the line, and sets the timer.
+    fn settle(&mut self, now: u64) {
+        let Some(alarm) = &self.alarm else { return };
+        let mut counters = self.counters.lock();
+        alarm.line.set(counters.asks());
+        let next = counters.next_overflow();
+        drop(counters);
+        match next.and_then(|wait| now.checked_add(wait)) {
+            Some(deadline) => alarm.timer.arm(deadline),
+            None => alarm.timer.disarm(),
+        }
+    }
 }
 
 impl Cpu {
@@ -62,84 +185,81 @@ impl Cpu {
     }
 
     /// Brings the counters up to now, makes a change, and gives its result.
-    fn monitors<T>(&mut self, change: impl FnOnce(&mut Pmu) -> T) -> T {
+    fn monitors<T>(&mut self, change: impl FnOnce(&mut Counters) -> T) -> T {
         let now = self.cycles_now();
         let pmu = &mut self.system.pmu;
-        let passed = now.wrapping_sub(pmu.at);
-        pmu.at = now;
-        if pmu.control & pmcr::E != 0 {
-            if pmu.enabled >> CYCLE & 1 != 0 {
-                pmu.cycle.value = pmu.cycle.value.wrapping_add(passed);
-            }
-            for (n, event) in pmu.events.iter_mut().enumerate() {
-                if pmu.enabled >> n & 1 != 0 && event.typer & EVENT == CPU_CYCLES {
-                    event.value = event.value.wrapping_add(passed);
-                }
-            }
-        }
-        change(pmu)
+        let mut counters = pmu.counters.lock();
+        counters.advance(now);
+        let result = change(&mut counters);
+        drop(counters);
+        pmu.settle(now);
+        result
+    }
+
+    /// The counters, brought up to now.
+    fn counts(&self) -> Counters {
+        let mut counters = self.system.pmu.counters.lock();
+        counters.advance(self.cycles_now());
+        counters.clone()
     }
 
     /// PMCR_EL0.
     pub fn pmcr(&mut self) -> u64 {
         let id = self.system.features.pmu();
-        pmcr::IMP | id << pmcr::IDCODE_SHIFT | (COUNTERS as u64) << pmcr::N_SHIFT | self.system.pmu.control
+        pmcr::IMP | id << pmcr::IDCODE_SHIFT | (COUNTERS as u64) << pmcr::N_SHIFT | self.counts().control
     }
 
     /// Sets it; resets counters as it says.
     pub fn set_pmcr(&mut self, value: u64) {
-        self.monitors(|pmu| {
+        self.monitors(|counters| {
             if value & pmcr::C != 0 {
-                pmu.cycle.value = 0;
+                counters.cycle.value = 0;
             }
             if value & pmcr::P != 0 {
-                pmu.events.iter_mut().for_each(|event| event.value = 0);
+                counters.events.iter_mut().for_each(|event| event.value = 0);
             }
-            pmu.control = value & pmcr::WRITABLE;
+            counters.control = value & pmcr::WRITABLE;
         });
     }
 
     /// PMCNTENSET_EL0.
     pub fn pm_enabled(&mut self) -> u64 {
-        self.system.pmu.enabled
+        self.counts().enabled
     }
 
     /// Enables counters, or disables them.
     pub fn pm_enable(&mut self, set: u64, on: bool) {
-        self.monitors(|pmu| {
-            pmu.enabled = if on { pmu.enabled | set & ALL } else { pmu.enabled & !set };
-        });
+        self.monitors(|counters| counters.enabled = changed(counters.enabled, set, on));
     }
 
     /// PMOVSSET_EL0.
     pub fn pm_overflowed(&mut self) -> u64 {
-        self.system.pmu.overflowed
+        self.counts().overflowed
     }
 
     /// Sets overflow flags, or clears them.
     pub fn pm_overflow(&mut self, set: u64, on: bool) {
-        let pmu = &mut self.system.pmu;
-        pmu.overflowed = if on { pmu.overflowed | set & ALL } else { pmu.overflowed & !set };
+        self.monitors(|counters| counters.overflowed = changed(counters.overflowed, set, on));
     }
 
     /// PMINTENSET_EL1.
     pub fn pm_interrupts(&mut self) -> u64 {
-        self.system.pmu.interrupts
+        self.counts().interrupts
     }
 
     /// Enables overflow interrupts, or disables them.
     pub fn pm_interrupt(&mut self, set: u64, on: bool) {
-        let pmu = &mut self.system.pmu;
-        pmu.interrupts = if on { pmu.interrupts | set & ALL } else { pmu.interrupts & !set };
+        self.monitors(|counters| counters.interrupts = changed(counters.interrupts, set, on));
     }
 
     /// PMSWINC_EL0.
     pub fn pm_increment(&mut self, set: u64) {
-        self.monitors(|pmu| {
-            let on = if pmu.control & pmcr::E != 0 { pmu.enabled } else { 0 };
-            for (n, event) in pmu.events.iter_mut().enumerate() {
+        self.monitors(|counters| {
+            let on = if counters.control & pmcr::E != 0 { counters.enabled } else { 0 };
+            let mask = counters.event_mask();
+            for (n, event) in counters.events.iter_mut().enumerate() {
                 if set & on & 1 << n != 0 && event.typer & EVENT == SW_INCR {
-                    event.value = event.value.wrapping_add(1);
+                    counters.overflowed |= u64::from(event.add(1, mask)) << n;
                 }
             }
         });
@@ -147,47 +267,41 @@ impl Cpu {
 
     /// PMCCNTR_EL0.
     pub fn pm_cycles(&mut self) -> u64 {
-        self.monitors(|pmu| pmu.cycle.value)
+        self.counts().cycle.value
     }
 
     /// Sets it.
     pub fn set_pm_cycles(&mut self, value: u64) {
-        self.monitors(|pmu| pmu.cycle.value = value);
+        self.monitors(|counters| counters.cycle.value = value);
     }
 
     /// PMEVCNTR<n>_EL0: 32 bits before PMUv3p5.
     pub fn pm_count(&mut self, n: usize) -> u64 {
-        let mask = self.count_mask();
-        self.monitors(|pmu| pmu.events.get(n).map_or(0, |event| event.value)) & mask
+        self.counts().events.get(n).map_or(0, |event| event.value)
     }
 
     /// Sets it.
     pub fn set_pm_count(&mut self, n: usize, value: u64) {
-        let value = value & self.count_mask();
-        self.monitors(|pmu| {
-            if let Some(event) = pmu.events.get_mut(n) {
-                event.value = value;
+        self.monitors(|counters| {
+            let bits = counters.event_bits();
+            if let Some(event) = counters.events.get_mut(n) {
+                event.value = value & bits;
             }
         });
     }
 
-    fn count_mask(&self) -> u64 {
-        let long = self.system.features.field(crate::features::IdReg::Dfr0, 8) >= 6;
-        if long { u64::MAX } else { 0xffff_ffff }
-    }
-
     /// PMEVTYPER<n>_EL0; that of the cycle counter is PMCCFILTR_EL0.
     pub fn pm_type(&mut self, n: usize) -> u64 {
-        let pmu = &self.system.pmu;
-        if n == CYCLE { pmu.cycle.typer } else { pmu.events.get(n).map_or(0, |event| event.typer) }
+        let counters = self.counts();
+        if n == CYCLE { counters.cycle.typer } else { counters.events.get(n).map_or(0, |event| event.typer) }
     }
 
     /// Sets it.
     pub fn set_pm_type(&mut self, n: usize, value: u64) {
-        self.monitors(|pmu| {
+        self.monitors(|counters| {
             if n == CYCLE {
-                pmu.cycle.typer = value & CCFILTR;
-            } else if let Some(event) = pmu.events.get_mut(n) {
+                counters.cycle.typer = value & CCFILTR;
+            } else if let Some(event) = counters.events.get_mut(n) {
                 event.typer = value & TYPER;
             }
         });
@@ -197,5 +311,59 @@ impl Cpu {
     pub fn pm_selected_count(&mut self) -> u64 {
         let n = self.system.pmu.selected as usize & 31;
         self.pm_count(n)
+    }
+}
+
+/// `bits` with those of `set` on or off; of counters that there are.
+fn changed(bits: u64, set: u64, on: bool) -> u64 {
+    if on { bits | set & ALL } else { bits & !set }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::{Board, TimerLines};
+    use base::{Clock, CpuLines, IrqSink, LineRecorder, ManualClock, TimeBase};
+
+    #[test]
+    fn an_overflow_is_an_interrupt() {
+        let clock = ManualClock::new();
+        let features = Features::parse("cortex-a57").expect("a model");
+        let board = Board { number: 0, mpidr: 0, has_el2: false, has_el3: false, cntfrq: 62_500_000 };
+        let mut cpu = Cpu::for_board(features, board);
+        let recorder = Arc::new(LineRecorder::default());
+        cpu.wire(Wiring {
+            time: TimeBase::new(clock.clone() as Arc<dyn Clock>, 62_500_000),
+            lines: Arc::new(CpuLines::default()),
+            timers: TimerLines::default(),
+            overflow: IrqLine::new(recorder.clone() as Arc<dyn IrqSink>, 7),
+            gic: None,
+            may_signal: Arc::new(|| false),
+        });
+        cpu.set_pmcr(pmcr::E | pmcr::LC);
+        cpu.set_pm_cycles(u64::MAX - 99);
+        cpu.pm_enable(1 << CYCLE, true);
+        clock.advance(100);
+        assert_eq!((cpu.pm_overflowed(), cpu.pm_cycles()), (1 << CYCLE, 0));
+        assert!(!recorder.level(7), "the interrupt is off");
+        cpu.pm_overflow(u64::MAX, false);
+        cpu.set_pm_cycles(u64::MAX - 99);
+        cpu.pm_interrupt(1 << CYCLE, true);
+        clock.advance(99);
+        assert!(!recorder.level(7));
+        clock.advance(1);
+        assert!(recorder.level(7));
+        cpu.pm_overflow(1 << CYCLE, false);
+        assert!(!recorder.level(7));
+        // Event counters are narrow, and so is the cycle counter unless PMCR says otherwise.
+        cpu.set_pmcr(pmcr::E);
+        cpu.set_pm_type(0, CPU_CYCLES);
+        cpu.set_pm_count(0, 0xffff_fff0);
+        cpu.set_pm_cycles(0x1_ffff_fff0);
+        cpu.pm_enable(1, true);
+        clock.advance(0x20);
+        assert_eq!((cpu.pm_count(0), cpu.pm_cycles()), (0x10, 0x1_0000_0010));
+        assert_eq!(cpu.pm_overflowed(), 1 | 1 << CYCLE);
+        assert!(recorder.level(7));
     }
 }

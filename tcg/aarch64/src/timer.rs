@@ -227,7 +227,14 @@ mod tests {
             hypervisor_virtual: line(4),
         };
         let time = TimeBase::new(clock.clone() as Arc<dyn Clock>, 62_500_000);
-        cpu.wire(Wiring { time, lines: Arc::new(CpuLines::default()), timers, gic: None });
+        cpu.wire(Wiring {
+            time,
+            lines: Arc::new(CpuLines::default()),
+            timers,
+            overflow: IrqLine::unconnected(),
+            gic: None,
+            may_signal: Arc::new(|| true),
+        });
         (cpu, recorder)
     }
 

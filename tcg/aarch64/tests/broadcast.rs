@@ -109,7 +109,9 @@ fn mistakes(tlbi: &str, tiers: Tiers) -> u64 {
                 time: time.clone(),
                 lines: lines.clone(),
                 timers: TimerLines::default(),
+                overflow: base::IrqLine::unconnected(),
                 gic: None,
+                may_signal: Arc::new(|| true),
             });
             Vcpu::new(cpu, lines, &code, VcpuConfig { tiers, ..VcpuConfig::default() })
         })

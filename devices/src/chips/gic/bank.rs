@@ -110,6 +110,11 @@ impl Bank {
             && loaded.priority.iter().all(|p| p & !PRIORITY_MASK == 0)
     }
 
+    /// Whether any interrupt from number `first` on is enabled.
+    pub fn any_enabled(&self, first: usize) -> bool {
+        (first..self.len()).any(|n| self.enable[n / 32] >> (n % 32) & 1 != 0)
+    }
+
     /// Interrupts.
     pub fn len(&self) -> usize {
         self.priority.len()

@@ -2,8 +2,7 @@
 //!
 //! From the Arm GIC Architecture Specification, version 2.0 (IHI 0048B) and versions 3 and 4 (IHI 0069). Interrupts 0 to
 //! 15 are software-generated (SGI) and 16 to 31 private to a CPU (PPI); from 32 on they are shared (SPI), and from 8192
-//! on messages (LPI). Left out: the virtual CPU interface, and the Security extensions: there is one security state, as in
-//! a system without EL3.
+//! on messages (LPI). Left out: the Security extensions: there is one security state, as in a system without EL3.
 
 mod bank;
 mod priority;
@@ -12,6 +11,7 @@ mod testing;
 pub mod v2;
 pub mod v2m;
 pub mod v3;
+mod virtualization;
 
 pub use priority::Group;
 
@@ -31,6 +31,16 @@ pub struct CpuPins {
     pub irq: base::IrqLine,
     /// FIQ.
     pub fiq: base::IrqLine,
+    /// Virtual IRQ.
+    pub virq: base::IrqLine,
+    /// Virtual FIQ.
+    pub vfiq: base::IrqLine,
+}
+
+/// What is asked of a controller beside its registers.
+pub trait Signals: Send + Sync {
+    /// Whether any interrupt but one of software can get through to CPU `cpu`, as the controller is set up.
+    fn may_signal(&self, cpu: usize) -> bool;
 }
 
 /// Inputs are numbered as interrupts are, SPIs first: this is the input of SPI `n` (interrupt 32 + n).

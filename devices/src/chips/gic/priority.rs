@@ -68,6 +68,21 @@ impl Priorities {
         }
     }
 
+    /// The binary points as they are kept, of group 0 and group 1.
+    pub fn points(&self) -> [u8; 2] {
+        self.points
+    }
+
+    /// Sets both.
+    pub fn set_points(&mut self, values: [u8; 2]) {
+        self.points = std::array::from_fn(|group| (values[group] & 7).max(LEAST[group]));
+    }
+
+    /// The part of a priority that decides about preemption by interrupts of `group`.
+    pub fn group_part(&self, priority: u8, group: Group) -> u8 {
+        priority & self.group_bits(group)
+    }
+
     /// The bits of a priority that decide about preemption by interrupts of `group`.
     fn group_bits(&self, group: Group) -> u8 {
         let point = match group {
@@ -103,7 +118,7 @@ impl Priorities {
 
     /// An interrupt is taken.
     pub fn raise(&mut self, priority: u8, group: Group) {
-        self.active[group as usize] |= 1 << ((priority & self.group_bits(group)) >> SHIFT);
+        self.active[group as usize] |= 1 << (self.group_part(priority, group) >> SHIFT);
     }
 
     /// Its handler has ended: back to the priority before.

@@ -4,10 +4,17 @@ use super::CpuPins;
 use base::{IrqLine, LineRecorder};
 use std::sync::Arc;
 
-/// The pins of `cpus` CPUs: IRQ of CPU `n` is line `2 n` of the recorder, FIQ the one behind.
+/// The pins of `cpus` CPUs: IRQ of CPU `n` is line `2 n` of the recorder, FIQ the one behind; the virtual ones are 100 lines
+/// further.
 pub fn pins(cpus: u32) -> (Arc<LineRecorder>, Vec<CpuPins>) {
     let recorder = Arc::new(LineRecorder::default());
     let line = |n| IrqLine::new(recorder.clone(), n);
-    let pins = (0..cpus).map(|n| CpuPins { irq: line(2 * n), fiq: line(2 * n + 1) }).collect();
+    let of = |n| CpuPins {
+        irq: line(2 * n),
+        fiq: line(2 * n + 1),
+        virq: line(2 * n + 100),
+        vfiq: line(2 * n + 101),
+    };
+    let pins = (0..cpus).map(of).collect();
     (recorder, pins)
 }

@@ -71,6 +71,8 @@ pub enum Group {
     ContextNumber,
     /// SCR_EL3.HXEn.
     HcrX,
+    /// The GIC's CPU interface.
+    Gic(super::gic::Access),
 }
 
 /// Whether EL0 is let in by `bit` of the control register at its level; else the level that the trap goes to.
@@ -183,6 +185,7 @@ fn trapped(system: &System, group: Group, write: bool) -> Option<u8> {
             }
             (el < 3 && system.board.has_el3 && system.get(Stored::ScrEl3) & scr::EN_SCXT == 0).then_some(3)
         }
+        Group::Gic(access) => access.trapped(system),
         Group::HcrX => {
             (el < 3 && system.board.has_el3 && system.get(Stored::ScrEl3) & scr::HXE_EN == 0).then_some(3)
         }

@@ -147,7 +147,14 @@ impl Program {
         let clock = base::HostClock::new().expect("a clock");
         let time = base::TimeBase::new(clock, cntfrq);
         let timers = TimerLines::default();
-        cpu.wire(Wiring { time, lines: lines.clone(), timers, gic: None });
+        cpu.wire(Wiring {
+            time,
+            lines: lines.clone(),
+            timers,
+            overflow: base::IrqLine::unconnected(),
+            gic: None,
+            may_signal: Arc::new(|| true),
+        });
         cpu.head.pc = BASE;
         let code = CodeCache::new(space.clone(), CodeConfig::default()).expect("code memory");
         let config = VcpuConfig { tiers, ..VcpuConfig::default() };

@@ -98,5 +98,5 @@ static ARM_VIRT: &[Prop] = &[
     fixed("mte", Kind::Bool, "off"),
     fixed("ras", Kind::Bool, "off"),
     fixed("secure", Kind::Bool, "off"),
-    fixed("virtualization", Kind::Bool, "off"),
+    prop("virtualization", Kind::Bool, "off", "CPUs with EL2, for hypervisors"),
 ];

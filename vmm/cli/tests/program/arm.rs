@@ -82,3 +82,73 @@ fn debian_boots_with_either_interrupt_controller() {
         assert_eq!(end.status, Some(0), "GICv{gic}, {cpus} CPUs: {}{}", end.out, end.err);
     }
 }
+
+/// Debian's kernel as a host of virtual machines.
+#[test]
+fn debian_starts_at_el2() {
+    let found = Store::open_default().and_then(|store| store.path("debian-bench:arm64"));
+    let Ok(guest) = found else {
+        return eprintln!("skipped: mimic image pull debian-bench:arm64");
+    };
+    for gic in ["2", "3"] {
+        let qemu = Qemu::aarch64();
+        let words = format!(
+            "-M virt,virtualization=on,gic-version={gic} -cpu max -m 512 -smp 2 -nographic -no-reboot -kernel {} \
+             -initrd {} -append console=ttyAMA0",
+            guest.kernel.display(),
+            guest.initrd.display()
+        );
+        let mut running = start(&mut qemu.command(&words));
+        running.expect("CPU: All CPU(s) started at EL2");
+        running.expect("VHE mode initialized successfully");
+        running.expect("MIMIC-INIT-OK");
+        let end = running.finish();
+        assert_eq!(end.status, Some(0), "GICv{gic}: {}{}", end.out, end.err);
+    }
+}
+
+/// Says `text` by semihosting's WRITE0 and ends with `status` by its EXIT, the block for which stands behind the code.
+fn says_and_exits(text: &str, status: u64) -> Vec<u8> {
+    let code: [u32; 8] = [
+        0x5280_0080, // mov w0, #4
+        0x1000_01e1, // adr x1, text
+        0xd45e_0000, // hlt #0xf000
+        0x5280_0300, // mov w0, #0x18
+        0x1000_0081, // adr x1, block
+        0xd45e_0000, // hlt #0xf000
+        0x1400_0000, // b .
+        0xd503_201f, // nop
+    ];
+    let mut bytes: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+    for word in [0x20026, status, 0, 0] {
+        bytes.extend(u64::to_le_bytes(word));
+    }
+    bytes.extend(text.bytes());
+    bytes.push(0);
+    bytes
+}
+
+#[test]
+fn semihosting_is_the_hosts() {
+    for status in [0, 42, 255] {
+        let qemu = Qemu::aarch64();
+        let file = qemu.file("program.bin", &says_and_exits("hello\n", status));
+        let words = format!("-M virt -cpu max -nographic -semihosting -kernel {file}");
+        let end = run(&mut qemu.command(&words));
+        assert_eq!((end.status, &*end.err), (Some(status as i32), "hello\n"));
+    }
+}
+
+#[test]
+fn a_program_that_waits_for_nothing_hangs() {
+    // wfi; b .-4
+    let words = [0xd503_207f, 0x17ff_ffff];
+    for gic in ["2", "3"] {
+        let qemu = Qemu::aarch64();
+        let file = program(&qemu, &words);
+        let words = format!("-M virt,gic-version={gic} -cpu max -smp 2 -nographic -kernel {file}");
+        let end = run(&mut qemu.command(&format!("{words} -action hang=exit-failure -timeout 30")));
+        assert_eq!(end.status, Some(1), "{}", end.err);
+        assert!(end.err.contains("interrupts that they can not get"), "{}", end.err);
+    }
+}

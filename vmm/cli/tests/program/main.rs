@@ -14,3 +14,4 @@ mod support;
 mod system;
 mod terminal;
 mod tree;
+mod virtualization;

@@ -89,6 +89,9 @@ fn arms_is_qemus() {
         "virt,gic-version=3 -cpu max -smp 2,threads=2",
         "virt,gic-version=3,its=off,highmem=off -cpu cortex-a53,pmu=off -smp 8",
         "virt,gic-version=max,highmem-ecam=off -cpu neoverse-n1 -smp 3 -m 3G",
+        "virt,virtualization=on,gic-version=2 -cpu max -smp 2",
+        "virt,virtualization=on,gic-version=3 -cpu cortex-a57 -smp 4",
+        "virt,virtualization=on,gic-version=3,its=off -cpu neoverse-n1",
     ];
     for machine in machines {
         let (name, rest) = machine.split_once(' ').expect("a machine and its options");

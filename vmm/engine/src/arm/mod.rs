@@ -1,16 +1,19 @@
 //! The built-in firmware of an aarch64 machine: a kernel is entered directly, and its PSCI calls are answered here, by
-//! [`firmware::psci`]. [`gic`] joins CPUs to the system registers of their interrupt controller.
+//! [`firmware::psci`].
 
 mod platform;
+mod semihost;
 
 use crate::parking::{Parking, Start};
+use crate::semihost::Semihost;
 use base::PowerSink;
 use firmware::psci::{self, Return};
 use platform::Calling;
 use std::sync::Arc;
 use tcg_aarch64::Aarch64;
-use tcg_aarch64::board::Board;
+use tcg_aarch64::cpu::Cpu;
 use tcg_aarch64::esr::{CLASS_SHIFT, class};
+use tcg_aarch64::sysreg::hcr;
 use tcg_core::guest::Trap;
 use tcg_core::run::Vcpu;
 
@@ -41,15 +44,6 @@ impl Psci {
         Arc::new(Self { cpus, affinities, power, conduit })
     }
 
-    /// Puts it under `vcpus`: call once, before the machine runs.
-    pub fn install(self: &Arc<Self>, vcpus: &mut [Vcpu<Aarch64>]) {
-        self.cpus.connect(vcpus);
-        for (number, vcpu) in vcpus.iter_mut().enumerate() {
-            let psci = self.clone();
-            vcpu.set_trap_hook(Box::new(move |vcpu, trap| psci.trap(vcpu, number, trap)));
-        }
-    }
-
     /// Puts all CPUs into their state at power-on: the first starts at `entry`, the others wait to be started.
     pub fn reset(&self, vcpus: &mut [Vcpu<Aarch64>], entry: u64) {
         self.cpus.reset(vcpus, Start { entry, argument: 0 });
@@ -62,7 +56,7 @@ impl Psci {
             Conduit::Smc => class::SMC,
         };
         let x = vcpu.cpu().x;
-        if trap.code >> CLASS_SHIFT != class {
+        if trap.code >> CLASS_SHIFT != class || self.conduit == Conduit::Smc && is_trapped(vcpu.cpu()) {
             return false;
         }
         let result = psci::call(&mut Calling { psci: self, vcpu, number }, x[0], [x[1], x[2], x[3]]);
@@ -78,9 +72,26 @@ impl Psci {
     }
 }
 
-/// What a board says of CPU `number`, whose affinity is its number.
-pub fn board(number: usize, cntfrq: u64) -> Board {
-    Board { number, mpidr: number as u64, has_el2: false, has_el3: false, cntfrq }
+/// Whether the hypervisor answers its guest's calls.
+fn is_trapped(cpu: &Cpu) -> bool {
+    cpu.system.el == 1 && cpu.system.hcr() & hcr::TSC != 0
+}
+
+/// Puts PSCI and semihosting under `vcpus`, as far as they are wanted: call once, before the machine runs.
+pub fn install(vcpus: &mut [Vcpu<Aarch64>], psci: Option<&Arc<Psci>>, semihost: Option<&Arc<Semihost>>) {
+    if let Some(psci) = psci {
+        psci.cpus.connect(vcpus);
+    }
+    if psci.is_none() && semihost.is_none() {
+        return;
+    }
+    for (number, vcpu) in vcpus.iter_mut().enumerate() {
+        let (psci, semihost) = (psci.cloned(), semihost.cloned());
+        vcpu.set_trap_hook(Box::new(move |vcpu, trap| {
+            psci.as_ref().is_some_and(|psci| psci.trap(vcpu, number, trap))
+                || semihost.as_ref().is_some_and(|semihost| semihost::trap(semihost, vcpu, trap))
+        }));
+    }
 }
 
 /// Puts all CPUs into their state at a reset without PSCI: at address 0.

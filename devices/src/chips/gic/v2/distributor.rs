@@ -108,6 +108,12 @@ impl Distributor {
         }
     }
 
+    /// Whether any interrupt but one of software may get out to `cpu`.
+    pub fn lets_any_out(&self, cpu: usize) -> bool {
+        let own = self.own.get(cpu).is_some_and(|own| own.bank.any_enabled(SGIS as usize));
+        self.ctlr & ENABLES != 0 && (own || self.shared.any_enabled(0))
+    }
+
     /// The most urgent interrupt that waits for `cpu`.
     pub fn best(&self, cpu: usize) -> Option<Candidate> {
         let groups = [self.ctlr & 1 != 0, self.ctlr & 2 != 0];

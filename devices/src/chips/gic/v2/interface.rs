@@ -58,9 +58,11 @@ mod ctlr {
 }
 
 /// What an acknowledge gives for group 1 when only group 0 may be taken.
-const OTHER_GROUP: u32 = 1022;
+pub(super) const OTHER_GROUP: u32 = 1022;
 /// Bits of an interrupt's number; those above name the sender of an SGI.
-const NUMBER: u32 = 0x3ff;
+pub(super) const NUMBER: u32 = 0x3ff;
+/// GICC_IIDR.
+pub(super) const IIDR: u32 = 0x0202_043b;
 
 /// The CPU interface of one CPU.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -77,6 +79,11 @@ impl Interface {
 
     fn enabled(&self, group: Group) -> bool {
         self.ctlr & ctlr::ENABLE[group as usize] != 0
+    }
+
+    /// Whether the interface lets any interrupt in.
+    pub fn lets_any_in(&self) -> bool {
+        (self.enabled(Group::Zero) || self.enabled(Group::One)) && self.priorities.mask() != 0
     }
 
     /// Levels of IRQ and FIQ while `best` waits.
@@ -141,7 +148,7 @@ impl Interface {
             Some(Register::GICC_AHPPIR) => number(self.visible(distributor.best(cpu), Group::One)),
             Some(Register::GICC_APR0) => self.priorities.active[0],
             Some(Register::GICC_NSAPR0) => self.priorities.active[1],
-            Some(Register::GICC_IIDR) => 0x0202_043b,
+            Some(Register::GICC_IIDR) => IIDR,
             Some(Register::GICC_EOIR | Register::GICC_AEOIR | Register::GICC_DIR) | None => 0,
         }
     }

@@ -23,7 +23,7 @@ struct Bench {
 /// A controller for two CPUs that lets everything through, with SPI 0 to 31 enabled at priority 0x80 and sent to CPU 0.
 fn bench() -> Bench {
     let (recorder, pins) = testing::pins(2);
-    let gic = GicV2::new(64, pins);
+    let gic = GicV2::new(64, pins, None);
     let (distributor, interface) = (gic.distributor(), gic.interface());
     let mut b = Bench { recorder, gic, distributor, interface };
     b.set(CTLR, 3);
@@ -216,7 +216,7 @@ fn messages_become_edges() {
 #[test]
 fn a_single_cpu_gets_everything() {
     let (recorder, pins) = testing::pins(1);
-    let gic = GicV2::new(32, pins);
+    let gic = GicV2::new(32, pins, None);
     let (mut distributor, mut interface) = (gic.distributor(), gic.interface());
     for (offset, value) in [(CTLR, 1), (0x104, 1), (0x800 + 32, 0)] {
         distributor.write(offset, Width::B4, value);

@@ -48,7 +48,8 @@ mod ctlr {
     pub const PRI_BITS_SHIFT: u32 = 8;
 }
 
-const NUMBER: u64 = 0xff_ffff;
+/// Bits of an interrupt's number.
+pub(super) const NUMBER: u64 = 0xff_ffff;
 
 /// A software interrupt on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,11 @@ impl Interface {
         self.enables
     }
 
+    /// The priority mask; nothing gets past 0.
+    pub fn mask(&self) -> u8 {
+        self.priorities.mask()
+    }
+
     /// Whether an interrupt may break in now.
     pub fn lets_in(&self, candidate: &Candidate) -> bool {
         self.priorities.lets_in(candidate.priority, candidate.group)
@@ -124,14 +130,7 @@ impl Interface {
             Register::IGRPEN(group) => self.enables[group as usize].into(),
             Register::RPR => self.priorities.running().into(),
             Register::APR(group, 0) => self.priorities.active[group as usize].into(),
-            Register::CTLR => {
-                let bit = |is: bool, bit| if is { bit } else { 0 };
-                bit(self.priorities.common_point, ctlr::CBPR)
-                    | bit(self.eoi_mode, ctlr::EOI_MODE)
-                    | u64::from(PRIORITY_BITS - 1) << ctlr::PRI_BITS_SHIFT
-                    | ctlr::ID_BITS
-                    | ctlr::A3V
-            }
+            Register::CTLR => control(self.priorities.common_point, self.eoi_mode),
             // Write-only, or beyond the levels there are.
             Register::EOIR(_) | Register::DIR | Register::SGI0R | Register::SGI1R | Register::APR(..) => 0,
         };
@@ -147,10 +146,7 @@ impl Interface {
             Register::BPR(group) => self.priorities.set_point(group, value as u8),
             Register::IGRPEN(group) => self.enables[group as usize] = value & 1 != 0,
             Register::APR(group, 0) => self.priorities.active[group as usize] = value as u32,
-            Register::CTLR => {
-                self.priorities.common_point = value & ctlr::CBPR != 0;
-                self.eoi_mode = value & ctlr::EOI_MODE != 0;
-            }
+            Register::CTLR => (self.priorities.common_point, self.eoi_mode) = control_of(value),
             Register::APR(..) => {}
             _ => guest_error(NAME, format_args!("write of {value:#x} to {register:?}")),
         }
@@ -166,7 +162,22 @@ impl Interface {
     }
 }
 
+/// ICC_CTLR_EL1 and ICV_CTLR_EL1: what can be written, and what there is.
+pub(super) fn control(common_point: bool, eoi_mode: bool) -> u64 {
+    let bit = |is: bool, bit| if is { bit } else { 0 };
+    bit(common_point, ctlr::CBPR)
+        | bit(eoi_mode, ctlr::EOI_MODE)
+        | u64::from(PRIORITY_BITS - 1) << ctlr::PRI_BITS_SHIFT
+        | ctlr::ID_BITS
+        | ctlr::A3V
+}
+
+/// What a write of it sets: one binary point for both groups, and whether ending an interrupt leaves it active.
+pub(super) fn control_of(value: u64) -> (bool, bool) {
+    (value & ctlr::CBPR != 0, value & ctlr::EOI_MODE != 0)
+}
+
 /// `interrupt`, unless the number names none.
-fn existing(interrupt: u32) -> Option<u32> {
+pub(super) fn existing(interrupt: u32) -> Option<u32> {
     (!(FIRST_SPECIAL..FIRST_LPI).contains(&interrupt)).then_some(interrupt)
 }

@@ -1,14 +1,18 @@
 //! GICv3: a distributor, a redistributor for each CPU, and the CPU interfaces behind system registers (IHI 0069
-//! chapters 2, 4 and 12). Affinity routing is always on. An [`its`] translates messages of devices into LPIs.
+//! chapters 2, 4 and 12). Affinity routing is always on. An [`its`] translates messages of devices into LPIs. CPUs with EL2
+//! have a virtual interface beside the physical one.
 
 mod distributor;
+mod guest;
 mod interface;
 pub mod its;
 mod redistributor;
 
-use super::{Candidate, CpuPins, Group, Input, PRIVATE, more_urgent};
+use super::virtualization::VirtualInterface;
+use super::{Candidate, CpuPins, Group, Input, PRIVATE, SGIS, Signals, more_urgent};
 use base::{Device, GuestRam, IrqSink, Mmio, State, StateError, Width, Widths};
 use distributor::Distributor;
+pub use guest::HypervisorRegister;
 pub use interface::Register as InterfaceRegister;
 use interface::{Interface, Sgi};
 use parking_lot::Mutex;
@@ -24,7 +28,7 @@ pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 pub const MAX_CPUS: usize = 16;
 
 const NAME: &str = "arm-gicv3";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The first LPI.
 const FIRST_LPI: u32 = 8192;
 /// Interrupt numbers have this many bits.
@@ -37,6 +41,7 @@ const REVISION: u8 = 3;
 struct Cpu {
     redistributor: Redistributor,
     interface: Interface,
+    guest: VirtualInterface,
 }
 
 struct Registers {
@@ -49,12 +54,14 @@ struct Core {
     pins: Vec<CpuPins>,
     /// Where the tables of LPIs are.
     ram: GuestRam,
+    /// The private interrupt that calls a hypervisor to its list registers.
+    maintenance: Option<usize>,
 }
 
 impl Registers {
     /// The most urgent interrupt that waits for `cpu`.
     fn best(&self, cpu: usize, ram: &GuestRam) -> Option<Candidate> {
-        let Cpu { redistributor, interface } = &self.cpus[cpu];
+        let Cpu { redistributor, interface, .. } = &self.cpus[cpu];
         let groups = std::array::from_fn(|g| self.distributor.enables()[g] && interface.enables()[g]);
         if groups == [false, false] {
             return None;
@@ -107,12 +114,19 @@ impl Core {
     fn with<R>(&self, act: impl FnOnce(&mut Registers) -> R) -> R {
         let mut registers = self.registers.lock();
         let result = act(&mut registers);
-        self.drive(&registers);
+        self.drive(&mut registers);
         result
     }
 
-    fn drive(&self, registers: &Registers) {
+    fn drive(&self, registers: &mut Registers) {
         for (n, pins) in self.pins.iter().enumerate() {
+            if let Some(maintenance) = self.maintenance {
+                let Cpu { redistributor, guest, .. } = &mut registers.cpus[n];
+                redistributor.bank.drive(maintenance, guest.maintenance());
+                let [virq, vfiq] = guest.pins();
+                pins.virq.set(virq);
+                pins.vfiq.set(vfiq);
+            }
             let best = registers.best(n, &self.ram);
             let signalled = best.filter(|best| registers.cpus[n].interface.lets_in(best));
             pins.irq.set(signalled.is_some_and(|best| best.group == Group::One));
@@ -145,9 +159,34 @@ impl IrqSink for Core {
     fn set(&self, line: u32, level: bool) {
         let mut registers = self.registers.lock();
         if registers.drive(Input::of(line), level) {
-            self.drive(&registers);
+            self.drive(&mut registers);
         }
     }
+}
+
+impl Signals for Core {
+    fn may_signal(&self, cpu: usize) -> bool {
+        let registers = self.registers.lock();
+        let Some(own) = registers.cpus.get(cpu) else { return false };
+        let (out, let_in) = (registers.distributor.enables(), own.interface.enables());
+        let bank = &own.redistributor.bank;
+        (0..2).any(|group| out[group] && let_in[group])
+            && own.interface.mask() != 0
+            && (bank.any_enabled(SGIS as usize)
+                || registers.distributor.shared.any_enabled(0)
+                || own.redistributor.lpis_enabled())
+    }
+}
+
+/// What a controller has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Shared interrupts: a multiple of 32, up to 960.
+    pub spis: u32,
+    /// LPIs.
+    pub lpis: bool,
+    /// The private interrupt that calls a hypervisor to its list registers, where CPUs have EL2.
+    pub maintenance: Option<u32>,
 }
 
 /// The controller; distributor and redistributors are devices of their own.
@@ -156,26 +195,33 @@ pub struct GicV3 {
 }
 
 impl GicV3 {
-    /// A controller with `spis` shared interrupts (a multiple of 32, up to 960), for a CPU on each of `pins`, whose affinity is
-    /// its number. With `lpis` the tables that those need are in `ram`.
+    /// A controller for a CPU on each of `pins`, whose affinity is its number. Tables of LPIs are in `ram`.
     ///
     /// # Panics
-    /// When there can not be as many: the numbers are a board's.
-    pub fn new(spis: u32, pins: Vec<CpuPins>, ram: GuestRam, lpis: bool) -> Self {
+    /// When there can not be as many interrupts or CPUs: the numbers are a board's.
+    pub fn new(config: Config, pins: Vec<CpuPins>, ram: GuestRam) -> Self {
+        let Config { spis, lpis, maintenance } = config;
         assert!(spis.is_multiple_of(32) && spis <= 960, "this GICv3 has up to 960 SPIs, in groups of 32");
         assert!((1..=MAX_CPUS).contains(&pins.len()), "this GICv3 has one to sixteen CPUs");
         let last = pins.len() - 1;
         let cpu = |n| Cpu {
             redistributor: Redistributor::new(n as u32, n == last, lpis),
             interface: Interface::default(),
+            guest: VirtualInterface::v3(),
         };
         let cpus = (0..pins.len()).map(cpu).collect();
         let registers = Registers { distributor: Distributor::new(spis, lpis), cpus };
-        Self { core: Arc::new(Core { registers: Mutex::new(registers), pins, ram }) }
+        let maintenance = maintenance.map(|n| n as usize);
+        Self { core: Arc::new(Core { registers: Mutex::new(registers), pins, ram, maintenance }) }
     }
 
     /// The inputs ([`super::spi_input`], [`super::ppi_input`]).
     pub fn inputs(&self) -> Arc<dyn IrqSink> {
+        self.core.clone()
+    }
+
+    /// What gets through.
+    pub fn signals(&self) -> Arc<dyn Signals> {
         self.core.clone()
     }
 
@@ -232,6 +278,32 @@ impl CpuInterfaces {
                 }
             }
         });
+    }
+}
+
+impl CpuInterfaces {
+    /// The guest of CPU `cpu` reads `register` of its virtual interface.
+    pub fn read_guest(&self, cpu: usize, register: InterfaceRegister) -> u64 {
+        self.0.with(|registers| registers.cpus[cpu].guest.read_guest(register))
+    }
+
+    /// The guest of CPU `cpu` writes `register`.
+    pub fn write_guest(&self, cpu: usize, register: InterfaceRegister, value: u64) {
+        self.0.with(|registers| {
+            if let Some(interrupt) = registers.cpus[cpu].guest.write_guest(register, value) {
+                registers.deactivate(cpu, interrupt);
+            }
+        });
+    }
+
+    /// The hypervisor on CPU `cpu` reads `register`.
+    pub fn read_hypervisor(&self, cpu: usize, register: HypervisorRegister) -> u64 {
+        self.0.registers.lock().cpus[cpu].guest.read_hypervisor(register)
+    }
+
+    /// The hypervisor on CPU `cpu` writes `register`.
+    pub fn write_hypervisor(&self, cpu: usize, register: HypervisorRegister, value: u64) {
+        self.0.with(|registers| registers.cpus[cpu].guest.write_hypervisor(register, value));
     }
 }
 
@@ -314,6 +386,7 @@ impl Device for RedistributorFrames {
             for cpu in &mut registers.cpus {
                 cpu.redistributor.reset();
                 cpu.interface = Interface::default();
+                cpu.guest = VirtualInterface::v3();
             }
         });
     }
@@ -327,7 +400,9 @@ impl Device for RedistributorFrames {
         let loaded: Vec<Cpu> = state.get(VERSION)?;
         self.0.with(|registers| {
             let fits = |(now, loaded): (&Cpu, &Cpu)| {
-                now.redistributor.fits(&loaded.redistributor) && loaded.interface.fits()
+                now.redistributor.fits(&loaded.redistributor)
+                    && loaded.interface.fits()
+                    && loaded.guest.fits()
             };
             if loaded.len() != registers.cpus.len() || !registers.cpus.iter().zip(&loaded).all(fits) {
                 return Err(StateError::Value("CPUs or interrupts that do not exist"));

@@ -99,7 +99,8 @@ impl Redistributor {
             && loaded.lpis.iter().all(|lpi| (FIRST_LPI..1 << NUMBER_BITS).contains(lpi))
     }
 
-    fn lpis_enabled(&self) -> bool {
+    /// Whether LPIs are enabled.
+    pub fn lpis_enabled(&self) -> bool {
         self.ctlr & ENABLE_LPIS != 0
     }
 

@@ -21,7 +21,7 @@ struct Bench {
 fn bench() -> Bench {
     let ram = allocate_ram(&[(0, 0x10_0000)]).expect("memory");
     let (recorder, pins) = testing::pins(3);
-    let gic = GicV3::new(64, pins, ram.clone(), true);
+    let gic = GicV3::new(Config { spis: 64, lpis: true, maintenance: None }, pins, ram.clone());
     let (distributor, redistributors) = (gic.distributor(), gic.redistributors());
     let cpus = gic.interfaces();
     let mut b = Bench { recorder, gic, distributor, redistributors, cpus, ram };

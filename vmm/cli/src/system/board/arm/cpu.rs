@@ -1,6 +1,6 @@
 //! The CPU model that `-cpu` names.
 
-use tcg_aarch64::features::{Ext, Features};
+use tcg_aarch64::features::{Ext, Features, IdReg};
 
 use crate::options::SystemOptions;
 use crate::system::error::SystemError;
@@ -49,6 +49,11 @@ impl Model {
             "max" => "arm,cortex-a57".into(),
             name => format!("arm,{name}"),
         }
+    }
+
+    /// Whether EL2 can be the level of a host.
+    pub fn has_vhe(&self) -> bool {
+        self.features.field(IdReg::Mmfr1, 8) != 0
     }
 
     /// Frequency of the system counter, in Hz.

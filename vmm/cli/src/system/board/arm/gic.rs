@@ -3,20 +3,40 @@
 use std::sync::Arc;
 
 use devices::chips::gic::Group;
-use devices::chips::gic::v3::{CpuInterfaces, InterfaceRegister};
-use tcg_aarch64::gic::{GicCpuInterface, IccRegister, Level};
+use devices::chips::gic::v3::{CpuInterfaces, HypervisorRegister, InterfaceRegister};
+use tcg_aarch64::gic::{GicCpuInterface, GicRegister, IccRegister, IchRegister};
 
 /// Joins them. There is one security state, so it does not matter where an access is made from.
 pub struct Joined(pub Arc<CpuInterfaces>);
 
 impl GicCpuInterface for Joined {
-    fn read(&self, cpu: usize, register: IccRegister, _: Level) -> u64 {
-        device_register(register).map_or(0, |register| self.0.read(cpu, register))
+    fn read(&self, cpu: usize, register: GicRegister) -> u64 {
+        match register {
+            GicRegister::Physical(register, _) => {
+                device_register(register).map_or(0, |register| self.0.read(cpu, register))
+            }
+            GicRegister::Virtual(register) => {
+                device_register(register).map_or(0, |register| self.0.read_guest(cpu, register))
+            }
+            GicRegister::Hypervisor(register) => self.0.read_hypervisor(cpu, hypervisor_register(register)),
+        }
     }
 
-    fn write(&self, cpu: usize, register: IccRegister, value: u64, _: Level) {
-        if let Some(register) = device_register(register) {
-            self.0.write(cpu, register, value);
+    fn write(&self, cpu: usize, register: GicRegister, value: u64) {
+        match register {
+            GicRegister::Physical(register, _) => {
+                if let Some(register) = device_register(register) {
+                    self.0.write(cpu, register, value);
+                }
+            }
+            GicRegister::Virtual(register) => {
+                if let Some(register) = device_register(register) {
+                    self.0.write_guest(cpu, register, value);
+                }
+            }
+            GicRegister::Hypervisor(register) => {
+                self.0.write_hypervisor(cpu, hypervisor_register(register), value);
+            }
         }
     }
 }
@@ -45,4 +65,19 @@ fn device_register(register: IccRegister) -> Option<InterfaceRegister> {
         IccRegister::Ap1r(n) => Device::APR(Group::One, n),
         IccRegister::Asgi1r | IccRegister::CtlrEl3 | IccRegister::Igrpen1El3 => return None,
     })
+}
+
+fn hypervisor_register(register: IchRegister) -> HypervisorRegister {
+    use HypervisorRegister as Device;
+    match register {
+        IchRegister::Hcr => Device::HCR,
+        IchRegister::Vtr => Device::VTR,
+        IchRegister::Misr => Device::MISR,
+        IchRegister::Eisr => Device::EISR,
+        IchRegister::Elrsr => Device::ELRSR,
+        IchRegister::Vmcr => Device::VMCR,
+        IchRegister::Ap0r => Device::APR(Group::Zero),
+        IchRegister::Ap1r => Device::APR(Group::One),
+        IchRegister::Lr(n) => Device::LR(n),
+    }
 }

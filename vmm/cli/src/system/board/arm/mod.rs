@@ -8,20 +8,20 @@ pub use cpu::listing as cpu_listing;
 
 use std::sync::Arc;
 
-use base::{CpuLines, GuestRam};
+use base::{CpuLines, GuestRam, IrqLine};
 use engine::Event;
 use engine::arm::{self, Psci};
 use machines::arm_virt::map::{RAM_BASE, ppi};
-use machines::arm_virt::{Conduit, Config, GicVersion, Topology, Virt};
+use machines::arm_virt::{Conduit, Config, GicVersion, PinNumbers, Topology, Virt};
 use machines::{Chassis, Parts};
-use tcg_aarch64::board::{TimerLines, Wiring};
+use tcg_aarch64::board::{Board as PeBoard, TimerLines, Wiring};
 use tcg_aarch64::cpu::Cpu;
 use tcg_aarch64::gic::GicCpuInterface;
 use tcg_aarch64::tlbi::Domain;
 use tcg_aarch64::{Aarch64, irq};
 use tcg_core::run::Vcpu;
 
-use super::{Around, Board};
+use super::{Around, Board, semihost};
 use crate::options::SystemOptions;
 use crate::system::error::SystemError;
 use boot::Boot;
@@ -37,6 +37,7 @@ pub struct ArmVirt {
     model: Model,
     gic: Option<Arc<dyn GicCpuInterface>>,
     psci: Option<Arc<Psci>>,
+    has_el2: bool,
 }
 
 /// The interrupt controller that the options name.
@@ -52,20 +53,25 @@ fn gic(options: &SystemOptions) -> Result<GicVersion, SystemError> {
     }
 }
 
+/// Whether CPUs have EL2.
+fn has_el2(options: &SystemOptions) -> bool {
+    options.machine.props.flag("virtualization") == Some(true)
+}
+
 fn config(model: &Model, options: &SystemOptions) -> Result<Config, SystemError> {
     let props = &options.machine.props;
     let on = |name| props.flag(name) != Some(false);
     Ok(Config {
         gic: gic(options)?,
         cpu: model.compatible(),
-        virtualization: false,
-        has_vhe: false,
+        virtualization: has_el2(options),
+        has_vhe: has_el2(options) && model.has_vhe(),
         pmu: model.pmu,
         counter: model.counter(),
         high_ecam: on("highmem") && on("highmem-ecam"),
         high_pci: on("highmem") && on("highmem-mmio"),
         topology: Topology { cores: options.smp.cores as usize, threads: options.smp.threads as usize },
-        psci: Some(Conduit::Hvc),
+        psci: Some(if has_el2(options) { Conduit::Smc } else { Conduit::Hvc }),
     })
 }
 
@@ -87,14 +93,15 @@ impl Board for ArmVirt {
     fn build(model: Model, options: &SystemOptions, mut parts: Parts) -> Result<Self, SystemError> {
         let firmware = boot::firmware(options, &mut parts, Self::FLASH_SIZE)?;
         let config = config(&model, options)?;
-        let mut board = Virt::build(parts, config, (irq::IRQ, irq::FIQ))?;
+        let pins = PinNumbers { irq: irq::IRQ, fiq: irq::FIQ, virq: irq::VIRQ, vfiq: irq::VFIQ };
+        let mut board = Virt::build(parts, config, pins)?;
         let boot = Boot::plan(options, &mut board, firmware)?;
         if firmware && options.machine.acpi != Some(false) {
             board.offer_acpi()?;
         }
         let gic =
             board.interfaces.clone().map(|cpus| Arc::new(gic::Joined(cpus)) as Arc<dyn GicCpuInterface>);
-        Ok(Self { board, boot, model, gic, psci: None })
+        Ok(Self { board, boot, model, gic, psci: None, has_el2: has_el2(options) })
     }
 
     fn chassis(&self) -> &Chassis {
@@ -110,8 +117,16 @@ impl Board for ArmVirt {
     }
 
     fn cpu(&self, number: usize, lines: &Arc<CpuLines>) -> Cpu {
-        let mut cpu = Cpu::for_board(self.model.features, arm::board(number, self.model.counter()));
+        let cpu = PeBoard {
+            number,
+            mpidr: number as u64,
+            has_el2: self.has_el2,
+            has_el3: false,
+            cntfrq: self.model.counter(),
+        };
+        let mut cpu = Cpu::for_board(self.model.features, cpu);
         let inputs = self.board.private_inputs(number);
+        let signals = self.board.signals.clone();
         cpu.wire(Wiring {
             time: self.board.time.clone(),
             lines: lines.clone(),
@@ -122,25 +137,25 @@ impl Board for ArmVirt {
                 secure: inputs.line(ppi::SECURE_TIMER),
                 hypervisor_virtual: inputs.line(ppi::HYPERVISOR_VIRTUAL_TIMER),
             },
+            overflow: inputs.line(ppi::PMU),
             gic: self.gic.clone(),
+            may_signal: Arc::new(move || signals.may_signal(number)),
         });
         cpu
     }
 
     fn install(&mut self, vcpus: &mut [Vcpu<Aarch64>], around: Around<'_>) -> Result<(), SystemError> {
-        if around.options.semihosting.is_some() {
-            let what = "is not available on this machine in this version of Mimic";
-            return Err(SystemError::refused("-semihosting", what));
-        }
         Domain::connect(vcpus);
         let affinities = (0..vcpus.len() as u64).collect();
-        let psci = Psci::new(affinities, 1, arm::Conduit::Hvc, around.power.clone());
-        psci.install(vcpus);
+        let (el, conduit) = if self.has_el2 { (2, arm::Conduit::Smc) } else { (1, arm::Conduit::Hvc) };
+        let psci = Psci::new(affinities, el, conduit, around.power.clone());
+        let semihost = semihost::start(RAM_BASE, around.options, around.chardevs, around.power)?;
+        arm::install(vcpus, Some(&psci), semihost.as_ref());
         self.psci = Some(psci);
-        let power_key = self.board.power_key.clone();
+        let power_keys = self.board.power_keys.clone();
         around.power.on_event(Box::new(move |event| {
             if event == Event::Powerdown {
-                power_key.pulse();
+                power_keys.iter().for_each(IrqLine::pulse);
             }
         }));
         Ok(())

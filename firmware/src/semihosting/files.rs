@@ -1,6 +1,6 @@
 //! Open files, by the handles that the guest has.
 
-use super::{EBADF, EINVAL, Failure, Outcome};
+use super::{EBADF, EINVAL, Failure, Outcome, Stream};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
@@ -19,7 +19,7 @@ const MOST: usize = 256;
 /// What a handle stands for.
 pub enum Handle {
     /// The console.
-    Console,
+    Console(Stream),
     /// A file of the host's.
     File(File),
     /// [`FEATURES`].
@@ -29,7 +29,7 @@ pub enum Handle {
 impl Handle {
     pub fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
         match self {
-            Self::Console => Ok(0),
+            Self::Console(_) => Ok(0),
             Self::File(file) => file.read(to),
             Self::Features(cursor) => cursor.read(to),
         }
@@ -38,7 +38,7 @@ impl Handle {
     pub fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         match self {
             Self::File(file) => file.write_all(bytes),
-            Self::Console | Self::Features(_) => Err(std::io::Error::from_raw_os_error(EBADF)),
+            Self::Console(_) | Self::Features(_) => Err(std::io::Error::from_raw_os_error(EBADF)),
         }
     }
 }
@@ -73,7 +73,8 @@ impl Files {
     pub(super) fn open(&mut self, name: &[u8], mode: u64) -> Outcome<u64> {
         let options = options(mode)?;
         let handle = match name {
-            CONSOLE => Handle::Console,
+            CONSOLE if mode / 4 == 2 => Handle::Console(Stream::Error),
+            CONSOLE => Handle::Console(Stream::Output),
             FEATURES if mode < 2 => Handle::Features(Cursor::new(&SUPPORTED)),
             FEATURES => return Err(Failure(EINVAL)),
             _ => Handle::File(options.open(path(name)?)?),
@@ -108,7 +109,7 @@ impl Files {
 
     pub(super) fn seek(&mut self, handle: u64, at: u64) -> Outcome<()> {
         match self.get(handle)? {
-            Handle::Console => return Err(Failure(EINVAL)),
+            Handle::Console(_) => return Err(Failure(EINVAL)),
             Handle::File(file) => file.seek(SeekFrom::Start(at))?,
             Handle::Features(cursor) => cursor.seek(SeekFrom::Start(at))?,
         };
@@ -117,7 +118,7 @@ impl Files {
 
     pub(super) fn len(&mut self, handle: u64) -> Outcome<u64> {
         match self.get(handle)? {
-            Handle::Console => Err(Failure(EINVAL)),
+            Handle::Console(_) => Err(Failure(EINVAL)),
             Handle::File(file) => Ok(file.metadata()?.len()),
             Handle::Features(cursor) => Ok(cursor.get_ref().len() as u64),
         }

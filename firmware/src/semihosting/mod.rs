@@ -12,6 +12,17 @@ pub use files::Files;
 use files::Handle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+/// What a text is written to the console for: a console that is one line mixes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The program's output: `:tt`, opened to be written.
+    Output,
+    /// Its complaints: `:tt`, opened to be appended to.
+    Error,
+    /// What it says without a file.
+    Debug,
+}
+
 /// What the operations work on.
 pub trait Platform {
     /// Reads guest memory; false where there is none.
@@ -19,7 +30,7 @@ pub trait Platform {
     /// Writes guest memory; false where there is none.
     fn write_memory(&mut self, addr: u64, bytes: &[u8]) -> bool;
     /// Writes to the console.
-    fn console_write(&mut self, bytes: &[u8]);
+    fn console_write(&mut self, stream: Stream, bytes: &[u8]);
     /// The next character of the console; `None` where there will be none.
     fn console_read(&mut self) -> Option<u8>;
     /// The program is done, with this status.
@@ -127,12 +138,12 @@ impl Semihosting {
             op::WRITEC => {
                 let mut byte = [0];
                 read(platform, parameter, &mut byte)?;
-                platform.console_write(&byte);
+                platform.console_write(Stream::Debug, &byte);
                 Ok(0)
             }
             op::WRITE0 => {
                 let text = text(platform, parameter, None)?;
-                platform.console_write(&text);
+                platform.console_write(Stream::Debug, &text);
                 Ok(0)
             }
             op::WRITE => {
@@ -145,7 +156,7 @@ impl Semihosting {
             }
             op::READC => Ok(platform.console_read().map_or(FAILED, u64::from)),
             op::ISERROR => Ok(u64::from((arg(0)? as i64) < 0)),
-            op::ISTTY => Ok(u64::from(matches!(self.files.get(arg(0)?)?, Handle::Console))),
+            op::ISTTY => Ok(u64::from(matches!(self.files.get(arg(0)?)?, Handle::Console(_)))),
             op::SEEK => {
                 let (handle, at) = (arg(0)?, arg(1)?);
                 self.files.seek(handle, at).map(|()| 0)
@@ -213,7 +224,7 @@ impl Semihosting {
             let mut bytes = vec![0; PIECE.min((len - done) as usize)];
             read(platform, addr.wrapping_add(done), &mut bytes)?;
             match self.files.get(handle)? {
-                Handle::Console => platform.console_write(&bytes),
+                Handle::Console(stream) => platform.console_write(*stream, &bytes),
                 file => file.write_all(&bytes)?,
             }
             done += bytes.len() as u64;
@@ -228,7 +239,7 @@ impl Semihosting {
             let mut bytes = vec![0; PIECE.min((len - done) as usize)];
             let read = match self.files.get(handle)? {
                 // A line of the console is given as it comes, a character at a time.
-                Handle::Console => {
+                Handle::Console(_) => {
                     let Some(byte) = platform.console_read() else { break };
                     bytes[0] = byte;
                     write(platform, addr.wrapping_add(done), &bytes[..1])?;

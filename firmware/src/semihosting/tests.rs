@@ -4,6 +4,7 @@ use super::*;
 struct Little {
     memory: Vec<u8>,
     console: Vec<u8>,
+    streams: Vec<Stream>,
     typed: Vec<u8>,
     ended: Option<u32>,
 }
@@ -19,8 +20,9 @@ impl Platform for Little {
         let to = at.and_then(|at| self.memory.get_mut(at..at.checked_add(bytes.len())?));
         to.map(|to| to.copy_from_slice(bytes)).is_some()
     }
-    fn console_write(&mut self, bytes: &[u8]) {
+    fn console_write(&mut self, stream: Stream, bytes: &[u8]) {
         self.console.extend(bytes);
+        self.streams.push(stream);
     }
     fn console_read(&mut self) -> Option<u8> {
         self.typed.pop()
@@ -44,8 +46,13 @@ struct Guest {
 
 impl Guest {
     fn new() -> Self {
-        let platform =
-            Little { memory: vec![0; 0x1000], console: Vec::new(), typed: b"k".to_vec(), ended: None };
+        let platform = Little {
+            memory: vec![0; 0x1000],
+            console: Vec::new(),
+            streams: Vec::new(),
+            typed: b"k".to_vec(),
+            ended: None,
+        };
         Self { host: Semihosting::new("prog arg".into()), platform }
     }
 
@@ -110,7 +117,11 @@ fn the_console_and_the_rest() {
     assert_eq!(guest.call(op::WRITE, &[console, DATA, 2]), 0);
     guest.host.call(&mut guest.platform, op::WRITE0, DATA);
     guest.host.call(&mut guest.platform, op::WRITEC, DATA);
-    assert_eq!(guest.platform.console, b"ababca");
+    let errors = guest.open(":tt", 8);
+    assert_eq!(guest.call(op::WRITE, &[errors, DATA, 1]), 0);
+    assert_eq!(guest.platform.console, b"ababcaa");
+    let streams = [Stream::Output, Stream::Debug, Stream::Debug, Stream::Error];
+    assert_eq!(guest.platform.streams, streams);
     assert_eq!((guest.call(op::READC, &[]), guest.call(op::READC, &[])), (b'k'.into(), FAILED));
     let features = guest.open(":semihosting-features", 0);
     assert_eq!(guest.call(op::FLEN, &[features]), 5);

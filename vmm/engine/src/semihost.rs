@@ -3,7 +3,7 @@
 use crate::cpus::Cpu;
 use crate::memory::{self, Space};
 use base::{PowerEvent, PowerSink};
-use firmware::semihosting::{Platform, Semihosting};
+use firmware::semihosting::{Platform, Semihosting, Stream};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tcg_core::run::Vcpu;
 /// The console of the programs.
 pub trait Console: Send + Sync {
     /// Writes.
-    fn write(&self, bytes: &[u8]);
+    fn write(&self, stream: Stream, bytes: &[u8]);
     /// The next character, waiting for it no longer than `limit`.
     fn read(&self, limit: Duration) -> Input;
 }
@@ -86,8 +86,8 @@ impl<G: Debuggable> Platform for Calling<'_, G> {
         memory::write(self.vcpu as &dyn Cpu, Space::Virtual, addr, bytes)
     }
 
-    fn console_write(&mut self, bytes: &[u8]) {
-        self.host.console.write(bytes);
+    fn console_write(&mut self, stream: Stream, bytes: &[u8]) {
+        self.host.console.write(stream, bytes);
     }
 
     fn console_read(&mut self) -> Option<u8> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use devices::host::chardev::{CharBackend, CharEvent, CharSink};
 use engine::{Power, Semihost, SemihostConsole, SemihostInput};
-use firmware::semihosting::Semihosting;
+use firmware::semihosting::{Semihosting, Stream};
 use parking_lot::{Condvar, Mutex};
 
 use crate::options::SystemOptions;
@@ -29,20 +29,23 @@ pub fn start(
         semihosting.args.join(" ")
     };
     let console: Box<dyn SemihostConsole> = match &semihosting.chardev {
-        None => Box::new(Stderr),
+        None => Box::new(Streams),
         Some(id) => Box::new(Line::new(chardevs.front_end(id)?)),
     };
     let ram = (ram_base, options.memory_size());
     Ok(Some(Semihost::new(Semihosting::new(line), console, power.clone(), ram, semihosting.user)))
 }
 
-/// Output goes to stderr, and there is no input.
-struct Stderr;
+/// Output goes to the program's own streams, and there is no input.
+struct Streams;
 
-impl SemihostConsole for Stderr {
-    fn write(&self, bytes: &[u8]) {
+impl SemihostConsole for Streams {
+    fn write(&self, stream: Stream, bytes: &[u8]) {
         // Nobody may be there to read it.
-        let _ = std::io::stderr().write_all(bytes);
+        let _ = match stream {
+            Stream::Output => std::io::stdout().write_all(bytes).and_then(|()| std::io::stdout().flush()),
+            Stream::Error | Stream::Debug => std::io::stderr().write_all(bytes),
+        };
     }
 
     fn read(&self, _: Duration) -> SemihostInput {
@@ -88,7 +91,7 @@ impl Line {
 }
 
 impl SemihostConsole for Line {
-    fn write(&self, bytes: &[u8]) {
+    fn write(&self, _: Stream, bytes: &[u8]) {
         write_all(&*self.backend, bytes);
     }
 

@@ -64,15 +64,20 @@ pub fn run(program: &str, options: &SystemOptions) -> Result<u8, SystemError> {
     if let Some(file) = &options.machine.dumpdtb {
         write(Path::new(file), &system.device_tree)?;
         drop(system);
-        eprintln!("{program}: info: dtb dumped to {file}. Exiting.");
+        say(format_args!("{program}: info: dtb dumped to {file}. Exiting."));
         return Ok(0);
     }
     system.run(program)
 }
 
+/// Writes a line to stderr, which may be closed.
+pub fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Says what is wrong; the exit status.
 pub fn complain(program: &str, fault: &SystemError) -> u8 {
-    eprintln!("{program}: {fault}");
+    say(format_args!("{program}: {fault}"));
     fault.status()
 }
 

@@ -39,7 +39,7 @@ pub fn end_the_run(program: &str, power: &Arc<Power>) -> io::Result<()> {
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let message = wait(&set, &program);
         // The terminal is raw; the line starts at its left edge nevertheless.
-        eprintln!("\r{message}");
+        super::say(format_args!("\r{message}"));
         power.quit(Cause::Signal);
         std::thread::sleep(PATIENCE);
         leave(0)

@@ -42,10 +42,10 @@ impl Verdict {
         let (status, why) = self.judge(end);
         if let Some(why) = why {
             // What ends the process restores the terminal; in raw mode the line starts where the last one ended.
-            eprintln!("\r{program}: {why}");
+            super::say(format_args!("\r{program}: {why}"));
             let last = self.serial.last_lines(LAST_LINES);
             if !self.on_terminal && !last.is_empty() {
-                eprintln!("\r{program}: the last lines on the serial port were:\n{last}");
+                super::say(format_args!("\r{program}: the last lines on the serial port were:\n{last}"));
             }
         }
         status

@@ -1,9 +1,10 @@
 //! `qemu-system-riscv64`: exit status, listings, signals, the monitor.
 
-use std::process::Command;
+use std::io::Read;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Qemu, exists, mimic, run, start};
+use crate::support::{PATIENCE, Qemu, exists, mimic, run, start};
 
 /// A machine that has nothing to do and stays.
 const IDLE: &str = "-bios none -display none -serial none";
@@ -60,6 +61,24 @@ fn listings_are_not_faults() {
         let end = run(&mut qemu.command(words));
         assert_eq!((end.status, &*end.err), (Some(0), ""), "{words}");
         assert!(end.out.lines().count() > 1, "{words}: {}", end.out);
+    }
+}
+
+#[test]
+fn sigterm_ends_it_when_nobody_listens() {
+    let qemu = Qemu::new();
+    let mut command = qemu.command(&format!("{IDLE} -monitor stdio"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut out = child.stdout.take().expect("a pipe");
+    out.read_exact(&mut [0; 4]).expect("it speaks");
+    drop((out, child.stderr.take()));
+    // SAFETY: sends a signal to our child, which has not been waited for.
+    unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    let limit = std::time::Instant::now() + PATIENCE;
+    while child.try_wait().expect("it is ours").is_none() {
+        assert!(std::time::Instant::now() < limit, "it runs on: {:?}", child.kill());
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

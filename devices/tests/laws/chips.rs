@@ -120,7 +120,7 @@ device_laws!(
 );
 
 device_laws!(
-    acpi_ged,
+    generic_event_device,
     acpi_ged::SIZE,
     |_| Box::new(AcpiGed::new(IrqLine::unconnected())),
     acpi_ged::Register::ROWS

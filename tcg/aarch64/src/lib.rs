@@ -7,7 +7,8 @@
 //! models, [`sysreg`] that of system registers. EL0 to EL3 with VHE: [`exception`]s, the memory system in [`mmu`], the generic
 //! [`timer`], performance monitors, [`selfhosted`] debug. [`board`] is what a machine decides and connects. Left out: A32, SVE,
 //! SME, memory tagging, guarded pages, big-endian data, alternative float behaviour (FEAT_AFP, FEAT_RPRES), 64-byte loads and
-//! stores, common short sequences (FEAT_CSSC), fine-grained traps, nested virtualization, Secure EL2.
+//! stores, common short sequences (FEAT_CSSC), fine-grained traps, nested virtualization, Secure EL2, the check of the stack
+//! pointer's alignment.
 
 pub mod board;
 pub mod cpu;

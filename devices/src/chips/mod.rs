@@ -5,6 +5,7 @@ pub mod acpi_ged;
 pub mod fw_cfg;
 pub mod gic;
 pub mod goldfish_rtc;
+pub mod i6300esb;
 pub mod ns16550a;
 pub mod pflash_cfi01;
 pub mod pl011;
@@ -12,6 +13,7 @@ pub mod pl031;
 pub mod pl061;
 pub mod plic;
 mod primecell;
+pub mod pvpanic;
 pub mod registers;
 pub mod sifive_test;
 

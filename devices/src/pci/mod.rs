@@ -11,6 +11,7 @@ mod host;
 mod host_bridge;
 mod interrupt;
 mod msix;
+mod one_bar;
 #[cfg(test)]
 mod tests;
 
@@ -19,3 +20,4 @@ pub use config::{Bar, BarKind, ConfigSpace, Identity};
 pub use host::{PciError, PciFunction, PciHost, PciWindow, PciWindows, PciWiring};
 pub(crate) use interrupt::InterruptState;
 pub use interrupt::{Doorbell, MsiSink, PciInterrupt};
+pub use one_bar::OneBar;

@@ -4,3 +4,4 @@
 #[macro_use]
 mod law;
 mod chips;
+mod functions;

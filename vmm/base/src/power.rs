@@ -12,6 +12,12 @@ pub enum PowerEvent {
     Reset,
     /// The guest says that it has crashed.
     Panicked,
+    /// The guest says that it has crashed, and that a crash kernel takes over.
+    CrashLoaded,
+    /// The guest turns the machine off through pvpanic.
+    PvShutdown,
+    /// A watchdog has bitten.
+    Watchdog,
 }
 
 /// Who carries it out: the machine's run loop.

@@ -1,5 +1,6 @@
 //! What happens to a machine, for those who watch it.
 
+use crate::actions::WatchdogAction;
 use crate::power::{End, RunState};
 use tcg_core::debug::Stop;
 
@@ -71,6 +72,12 @@ pub enum Event {
         /// What is done about it: `pause`, `poweroff` or `run`.
         action: &'static str,
     },
+    /// The guest has crashed, and its crash kernel goes on.
+    GuestCrashLoaded,
+    /// The guest turns the machine off through pvpanic.
+    PvShutdown,
+    /// A watchdog has bitten, with what it leads to.
+    Watchdog(WatchdogAction),
     /// The run has ended.
     Ended(End),
 }

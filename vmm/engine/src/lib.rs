@@ -5,6 +5,7 @@
 //! [`Cpu`] is a vCPU as debuggers and monitors see it. [`riscv`] and [`arm`] are the built-in firmware of machines: the SBI and
 //! PSCI on top of the vCPUs' handles, and how each asks for [`Semihost`]ing.
 
+mod actions;
 pub mod arm;
 mod cpus;
 mod event;
@@ -15,9 +16,10 @@ mod power;
 pub mod riscv;
 mod semihost;
 
+pub use actions::{Actions, HangAction, PanicAction, WatchdogAction};
 pub use cpus::{Cpu, Cpus, Motion, Plan};
 pub use event::{Cause, Event, Listener};
-pub use machine::{Machine, OnPanic, Policy, Reload};
+pub use machine::{Machine, Policy, Reload};
 pub use power::{End, Power, RunState};
 pub use semihost::{Console as SemihostConsole, Input as SemihostInput, Semihost};
 pub use tcg_core::debug::{Feature, Register, Stop, WatchKind};

@@ -1,5 +1,6 @@
 //! vCPU threads and the life of a machine.
 
+use crate::actions::{Actions, HangAction, PanicAction, WatchdogAction};
 use crate::cpus::{Motion, Plan};
 use crate::event::{Cause, Event};
 use crate::power::{End, Power, Request, RunState};
@@ -14,31 +15,11 @@ use tcg_core::run::{Handle, Vcpu};
 /// Puts memory and vCPU state back to what they are at power-on: called with every vCPU stopped.
 pub type Reload<G> = Box<dyn FnMut(&mut [Vcpu<G>]) + Send>;
 
-/// What a crash of the guest leads to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnPanic {
-    /// The machine stops and waits.
-    Pause,
-    /// The run ends.
-    #[default]
-    End,
-    /// Nothing.
-    Run,
-}
-
-/// What becomes of the machine when the guest asks for something.
+/// How a machine starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// The vCPUs wait for [`Power::resume`] before their first instruction.
     pub start_paused: bool,
-    /// A reset ends the run.
-    pub reboot_ends: bool,
-    /// Where the run would end by the guest's doing, the machine stops and waits instead.
-    pub shutdown_pauses: bool,
-    /// What a crash of the guest leads to.
-    pub panic: OnPanic,
-    /// The run ends when every vCPU waits for an interrupt that it can not get.
-    pub hang_ends: bool,
     /// Instructions that several vCPUs run by turns after a reset, before each goes its own way.
     pub in_step: usize,
 }
@@ -120,23 +101,38 @@ impl<G: Debuggable> Machine<G> {
                 RunState::Running => self.run_until_request(life)?,
                 _ => self.power.next(),
             };
+            let actions = self.power.actions();
             let (end, cause) = match request {
                 Request::Quit(cause) => {
                     self.power.tell(Event::Shutdown(cause));
                     return Ok(Some(End::Quit(cause)));
                 }
                 Request::Guest(PowerEvent::Off { code }) => (End::Off(code), Cause::GuestShutdown),
-                Request::Guest(PowerEvent::Reset) if self.policy.reboot_ends => {
-                    (End::Reset, Cause::GuestReset)
+                Request::Guest(PowerEvent::PvShutdown) => {
+                    self.power.tell(Event::PvShutdown);
+                    (End::Off(0), Cause::GuestShutdown)
                 }
-                Request::Reset(cause) if self.policy.reboot_ends => (End::Reset, cause),
+                Request::Guest(PowerEvent::Reset) if actions.reboot_ends => (End::Reset, Cause::GuestReset),
+                Request::Reset(cause) if actions.reboot_ends => (End::Reset, cause),
                 Request::Guest(PowerEvent::Reset) => return self.reset(Cause::GuestReset),
                 Request::Reset(cause) => return self.reset(cause),
                 Request::Guest(PowerEvent::Panicked) => match self.panicked(life) {
                     Some(end) => (end, Cause::GuestPanic),
                     None => continue,
                 },
-                Request::Idle if self.policy.hang_ends && self.sleeps_for_ever() => {
+                Request::Guest(PowerEvent::CrashLoaded) => {
+                    self.power.tell(Event::GuestCrashLoaded);
+                    continue;
+                }
+                Request::Guest(PowerEvent::Watchdog) => {
+                    self.power.tell(Event::Watchdog(actions.watchdog));
+                    match self.bitten(life, actions) {
+                        Bitten::Ends(cause) => (End::Watchdog, cause),
+                        Bitten::Resets => return self.reset(Cause::GuestReset),
+                        Bitten::GoesOn => continue,
+                    }
+                }
+                Request::Idle if actions.hang != HangAction::None && self.sleeps_for_ever() => {
                     (End::Hung, Cause::HostError)
                 }
                 Request::Work(work) => {
@@ -158,7 +154,7 @@ impl<G: Debuggable> Machine<G> {
                 Request::Pause | Request::Debug(..) | Request::Start(_) | Request::Idle => continue,
             };
             self.power.tell(Event::Shutdown(cause));
-            if !self.policy.shutdown_pauses || end == End::Hung {
+            if !actions.shutdown_pauses || end == End::Hung {
                 return Ok(Some(end));
             }
             self.stand(life, RunState::Shutdown, None);
@@ -193,11 +189,12 @@ impl<G: Debuggable> Machine<G> {
 
     /// The guest says that it has crashed; gives the end of the run, if it is one.
     fn panicked(&self, life: &mut Life) -> Option<End> {
-        let action = match self.policy.panic {
-            OnPanic::Pause => "pause",
-            OnPanic::End if self.policy.shutdown_pauses => "pause",
-            OnPanic::End => "poweroff",
-            OnPanic::Run => "run",
+        let actions = self.power.actions();
+        let action = match actions.panic {
+            PanicAction::Pause => "pause",
+            PanicAction::Shutdown if actions.shutdown_pauses => "pause",
+            PanicAction::Shutdown | PanicAction::ExitFailure => "poweroff",
+            PanicAction::None => "run",
         };
         self.power.tell(Event::GuestPanicked { action });
         match action {
@@ -206,6 +203,29 @@ impl<G: Debuggable> Machine<G> {
             _ => {}
         }
         None
+    }
+
+    /// The watchdog has bitten.
+    fn bitten(&self, life: &mut Life, actions: Actions) -> Bitten {
+        match actions.watchdog {
+            WatchdogAction::Reset if actions.reboot_ends => Bitten::Ends(Cause::GuestReset),
+            WatchdogAction::Reset => Bitten::Resets,
+            WatchdogAction::Poweroff => Bitten::Ends(Cause::GuestShutdown),
+            WatchdogAction::Shutdown => {
+                self.power.powerdown();
+                Bitten::GoesOn
+            }
+            WatchdogAction::Pause => {
+                self.stand(life, RunState::Watchdog, None);
+                Bitten::GoesOn
+            }
+            WatchdogAction::Debug => {
+                tracing::warn!("watchdog: timer fired");
+                Bitten::GoesOn
+            }
+            // No board here has a line for it.
+            WatchdogAction::InjectNmi | WatchdogAction::None => Bitten::GoesOn,
+        }
     }
 
     /// Whether those who were asleep a moment ago will sleep on.
@@ -292,7 +312,7 @@ impl<G: Debuggable> Machine<G> {
 
     /// Waits for a request while the vCPUs run.
     fn wait(&self, handles: &[Arc<Handle<G>>]) -> Request {
-        if !self.policy.hang_ends {
+        if self.power.actions().hang == HangAction::None {
             return self.power.next();
         }
         loop {
@@ -303,6 +323,13 @@ impl<G: Debuggable> Machine<G> {
             }
         }
     }
+}
+
+/// What a watchdog's bite leads to.
+enum Bitten {
+    Ends(Cause),
+    Resets,
+    GoesOn,
 }
 
 /// What a machine is doing.

@@ -1,5 +1,6 @@
 //! What the guest, the user, a debugger or a signal wants of the machine as a whole.
 
+use crate::actions::Actions;
 use crate::cpus::{Cpus, Plan};
 use crate::event::{Cause, Event, Listener};
 use base::{PowerEvent, PowerSink};
@@ -14,11 +15,13 @@ use tcg_core::debug::Stop;
 pub enum End {
     /// The guest turned the machine off, with this exit status.
     Off(u32),
-    /// The guest asked for a reset, which ends the run ([`crate::Policy::reboot_ends`]).
+    /// The guest asked for a reset, which ends the run ([`Actions::reboot_ends`]).
     Reset,
-    /// The guest has crashed ([`crate::Policy::panic`]).
+    /// The guest has crashed ([`Actions::panic`]).
     Panicked,
-    /// No vCPU will ever run again ([`crate::Policy::hang_ends`]).
+    /// A watchdog has bitten ([`Actions::watchdog`]).
+    Watchdog,
+    /// No vCPU will ever run again ([`Actions::hang`]).
     Hung,
     /// Somebody outside the guest asked for the end.
     Quit(Cause),
@@ -36,13 +39,19 @@ pub enum RunState {
     Paused,
     /// A debugger's point or step stopped the vCPUs.
     Debug,
-    /// The guest has crashed; only a reset brings it back.
+    /// A watchdog has stopped the vCPUs.
+    Watchdog,
+    /// The guest has crashed.
     GuestPanicked,
     /// The guest has turned the machine off; only a reset brings it back.
     Shutdown,
 }
 
 impl RunState {
+    /// Those from which the vCPUs can go on.
+    const RESUMABLE: [Self; 5] =
+        [Self::Prelaunch, Self::Paused, Self::Debug, Self::Watchdog, Self::GuestPanicked];
+
     /// QEMU's name of it (`RunState` of QMP).
     pub fn name(self) -> &'static str {
         match self {
@@ -50,6 +59,7 @@ impl RunState {
             Self::Running => "running",
             Self::Paused => "paused",
             Self::Debug => "debug",
+            Self::Watchdog => "watchdog",
             Self::GuestPanicked => "guest-panicked",
             Self::Shutdown => "shutdown",
         }
@@ -57,7 +67,7 @@ impl RunState {
 
     /// Whether the vCPUs can go on from here.
     pub fn can_resume(self) -> bool {
-        !matches!(self, Self::Shutdown | Self::GuestPanicked)
+        self != Self::Shutdown
     }
 }
 
@@ -93,6 +103,7 @@ pub struct Power {
     inner: Mutex<Inner>,
     arrived: Condvar,
     listeners: Mutex<Vec<Listener>>,
+    actions: Mutex<Actions>,
 }
 
 impl Power {
@@ -111,6 +122,16 @@ impl Power {
         self.tell(Event::Powerdown);
     }
 
+    /// What is done about the guest's own acts.
+    pub fn actions(&self) -> Actions {
+        *self.actions.lock()
+    }
+
+    /// Changes that; from the next act on.
+    pub fn set_actions(&self, change: impl FnOnce(&mut Actions)) {
+        change(&mut self.actions.lock());
+    }
+
     /// Stops the vCPUs, soon; [`Power::state`] says so at once.
     pub fn pause(&self) {
         self.push(Request::Pause);
@@ -125,7 +146,7 @@ impl Power {
     /// The same, as `plan` says.
     pub fn start(&self, plan: Plan) {
         self.push(Request::Start(plan));
-        self.expect(&[RunState::Prelaunch, RunState::Paused, RunState::Debug], RunState::Running);
+        self.expect(&RunState::RESUMABLE, RunState::Running);
     }
 
     /// Has the machine's thread run `work` with all vCPUs stopped, and waits for it. Vcpus that run go on afterwards,

@@ -50,7 +50,7 @@ struct Walk {
     accel: Option<Accel>,
     accel_refused: Option<UsageError>,
     accel_origin: Option<String>,
-    actions: settings::Actions,
+    actions: engine::Actions,
     firmware: Option<String>,
     kernel: Option<String>,
     initrd: Option<(String, String)>,
@@ -242,7 +242,8 @@ impl Walk {
             Opt::DataDir => self.data_dirs.push(owned()),
             Opt::NoReboot => self.actions.reboot_ends = true,
             Opt::NoShutdown => self.actions.shutdown_pauses = true,
-            Opt::Action => self.actions.apply(OptString::parse(argument, None))?,
+            Opt::Action => settings::apply_actions(&mut self.actions, OptString::parse(argument, None))?,
+            Opt::WatchdogAction => self.actions.watchdog = settings::watchdog_action(argument)?,
             Opt::Nodefaults => self.placement.no_defaults = true,
             Opt::Rtc => {
                 let settings = OptString::parse(argument, None);

@@ -39,6 +39,10 @@ pub enum DeviceKind {
     SerialPort,
     /// virtio entropy.
     Rng,
+    /// pvpanic.
+    PvPanic,
+    /// The 6300ESB's watchdog.
+    Watchdog,
 }
 
 /// A device that can be added.
@@ -72,6 +76,7 @@ const STORAGE: &str = "Storage devices";
 const NETWORK: &str = "Network devices";
 const INPUT: &str = "Input devices";
 const MISC: &str = "Misc devices";
+const WATCHDOG: &str = "Watchdog devices";
 
 /// The devices.
 pub static DEVICES: &[DeviceType] = &[
@@ -81,7 +86,7 @@ pub static DEVICES: &[DeviceType] = &[
         DeviceKind::Block,
         BusKind::Pci,
         STORAGE,
-        &[BLK, VIRTIO, PCI],
+        &[BLK, VIRTIO, PCI, PCI_FUNCTION],
     ),
     device(("virtio-net-device", None), DeviceKind::Net, BusKind::VirtioMmio, NETWORK, &[NET, VIRTIO]),
     device(
@@ -89,7 +94,7 @@ pub static DEVICES: &[DeviceType] = &[
         DeviceKind::Net,
         BusKind::Pci,
         NETWORK,
-        &[NET, VIRTIO, PCI],
+        &[NET, VIRTIO, PCI, PCI_FUNCTION],
     ),
     device(("virtio-serial-device", None), DeviceKind::Serial, BusKind::VirtioMmio, INPUT, &[SERIAL, VIRTIO]),
     device(
@@ -97,12 +102,20 @@ pub static DEVICES: &[DeviceType] = &[
         DeviceKind::Serial,
         BusKind::Pci,
         INPUT,
-        &[SERIAL, VIRTIO, PCI],
+        &[SERIAL, VIRTIO, PCI, PCI_FUNCTION],
     ),
     device(("virtconsole", None), DeviceKind::Console, BusKind::VirtioSerial, INPUT, &[PORT]),
     device(("virtserialport", None), DeviceKind::SerialPort, BusKind::VirtioSerial, INPUT, &[PORT]),
     device(("virtio-rng-device", None), DeviceKind::Rng, BusKind::VirtioMmio, MISC, &[RNG, VIRTIO]),
-    device(("virtio-rng-pci", Some("virtio-rng")), DeviceKind::Rng, BusKind::Pci, MISC, &[RNG, VIRTIO, PCI]),
+    device(
+        ("virtio-rng-pci", Some("virtio-rng")),
+        DeviceKind::Rng,
+        BusKind::Pci,
+        MISC,
+        &[RNG, VIRTIO, PCI, PCI_FUNCTION],
+    ),
+    device(("pvpanic-pci", None), DeviceKind::PvPanic, BusKind::Pci, MISC, &[PVPANIC, PCI_FUNCTION]),
+    device(("i6300esb", None), DeviceKind::Watchdog, BusKind::Pci, WATCHDOG, &[PCI_FUNCTION]),
 ];
 
 /// The beginnings of names of devices that QEMU has for this machine and Mimic does not: those are refused as not
@@ -143,7 +156,6 @@ pub static OTHER_DEVICES: &[&str] = &[
     "VGA",
     "cirrus-vga",
     "edu",
-    "i6300esb",
     "ivshmem-",
     "loader",
     "guest-loader",
@@ -182,21 +194,32 @@ static VIRTIO: &[Prop] = &[
     fixed("packed", Kind::Bool, "off"),
 ];
 
-/// Properties of every device on PCI.
-static PCI: &[Prop] = &[
+/// Properties of every function on PCI.
+static PCI_FUNCTION: &[Prop] = &[
     prop("addr", Kind::PciAddress, "", "slot and function, as 04 or 04.1"),
-    prop("disable-legacy", Kind::OnOffAuto, "auto", "no legacy (0.9) interface"),
-    prop("disable-modern", Kind::Bool, "off", "no modern (1.x) interface"),
-    prop("vectors", U32, "4294967295", "MSI-X vectors (0: none; default: as the device needs)"),
-    prop("ioeventfd", Kind::Bool, "on", "accepted, without effect"),
     prop("multifunction", Kind::Bool, "off", "further functions are in the same slot"),
     prop("romfile", Kind::Text, "", "option ROM; empty for none"),
     prop("rombar", Kind::Int32, "-1", "show the option ROM to the guest"),
     fixed("acpi-index", U32, "0"),
+];
+
+/// Properties of every virtio device on PCI.
+static PCI: &[Prop] = &[
+    prop("disable-legacy", Kind::OnOffAuto, "auto", "no legacy (0.9) interface"),
+    prop("disable-modern", Kind::Bool, "off", "no modern (1.x) interface"),
+    prop("vectors", U32, "4294967295", "MSI-X vectors (0: none; default: as the device needs)"),
+    prop("ioeventfd", Kind::Bool, "on", "accepted, without effect"),
     fixed("aer", Kind::Bool, "off"),
     fixed("ats", Kind::Bool, "off"),
     fixed("page-per-vq", Kind::Bool, "off"),
 ];
+
+static PVPANIC: &[Prop] = &[prop(
+    "events",
+    Kind::Number(255),
+    "7",
+    "events that it understands: 1 panic, 2 crash kernel, 4 shutdown",
+)];
 
 static BLK: &[Prop] = &[
     prop("drive", Kind::Reference("drive or block node"), "", "id of a drive, or name of a block node"),

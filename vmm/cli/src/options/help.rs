@@ -100,6 +100,8 @@ pub fn device(settings: &OptString) -> Result<String, Fault> {
             DeviceKind::Console => "console port",
             DeviceKind::SerialPort => "named port",
             DeviceKind::Rng => "virtio entropy device",
+            DeviceKind::PvPanic => "panic notification device",
+            DeviceKind::Watchdog => "Intel 6300ESB watchdog",
         };
         line(
             &mut out,

@@ -48,7 +48,7 @@ pub use net::{HostForward, NetBackend, Netdev, Protocol, TapNet, UserNet};
 pub use object::{Object, ObjectKind};
 #[cfg(test)]
 pub use settings::Monitor;
-pub use settings::{HangAction, MonitorMode, PanicAction, Rtc, RtcBase, RtcClock};
+pub use settings::{MonitorMode, Rtc, RtcBase, RtcClock};
 pub use system::{Firmware, SerialTarget, SystemOptions};
 
 /// What a command line asks for.

@@ -3,6 +3,7 @@
 use super::error::Fault;
 use super::optstring::OptString;
 use super::props::{Kind, Prop, Props, prop};
+use engine::{Actions, HangAction, PanicAction, WatchdogAction};
 use std::time::Duration;
 
 /// `-name`.
@@ -168,53 +169,16 @@ fn seconds(date: &str) -> Option<i64> {
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
-/// What a guest panic leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PanicAction {
-    /// The machine stops and waits.
-    Pause,
-    /// The program ends, status 0.
-    Shutdown,
-    /// The program ends, status 1.
-    ExitFailure,
-    /// Nothing.
-    None,
-}
-
-/// What it leads to when no CPU will ever run again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HangAction {
-    /// Nothing.
-    None,
-    /// The program ends, status 0.
-    Shutdown,
-    /// The program ends, status 1.
-    ExitFailure,
-}
-
-/// `-action`, `-no-reboot`, `-no-shutdown`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Actions {
-    /// The program ends when the guest reboots.
-    pub reboot_ends: bool,
-    /// The machine stops and waits when the guest powers off.
-    pub shutdown_pauses: bool,
-    /// What a guest panic leads to.
-    pub panic: PanicAction,
-    /// What it leads to when all CPUs wait for interrupts that they can not get.
-    pub hang: HangAction,
-}
-
-impl Default for Actions {
-    fn default() -> Self {
-        Self {
-            reboot_ends: false,
-            shutdown_pauses: false,
-            panic: PanicAction::Shutdown,
-            hang: HangAction::None,
-        }
+/// Words of `-action watchdog=` and of `-watchdog-action`.
+const WATCHDOG_ACTIONS: [&str; WatchdogAction::NAMES.len()] = {
+    let mut words = [""; WatchdogAction::NAMES.len()];
+    let mut n = 0;
+    while n < words.len() {
+        words[n] = WatchdogAction::NAMES[n].0;
+        n += 1;
     }
-}
+    words
+};
 
 static ACTION: &[Prop] = &[
     prop("reboot", Kind::Choice(&["reset", "shutdown"]), "reset", "when the guest reboots"),
@@ -231,40 +195,41 @@ static ACTION: &[Prop] = &[
         "none",
         "when all CPUs wait for interrupts that they can not get",
     ),
-    // No watchdog device exists yet whose firing it could set.
-    prop(
-        "watchdog",
-        Kind::Choice(&["reset", "shutdown", "poweroff", "inject-nmi", "pause", "debug", "none"]),
-        "reset",
-        "when a watchdog fires",
-    ),
+    prop("watchdog", Kind::Choice(&WATCHDOG_ACTIONS), "reset", "when a watchdog fires"),
 ];
 
-impl Actions {
-    /// Applies one `-action`.
-    pub fn apply(&mut self, settings: OptString) -> Result<(), Fault> {
-        let props = Props::read(settings, &[ACTION], "-action")?;
-        if let Some(word) = props.text("reboot") {
-            self.reboot_ends = word == "shutdown";
-        }
-        if let Some(word) = props.text("shutdown") {
-            self.shutdown_pauses = word == "pause";
-        }
-        match props.text("panic") {
-            Some("pause") => self.panic = PanicAction::Pause,
-            Some("exit-failure") => self.panic = PanicAction::ExitFailure,
-            Some("none") => self.panic = PanicAction::None,
-            Some(_) => self.panic = PanicAction::Shutdown,
-            None => {}
-        }
-        match props.text("hang") {
-            Some("shutdown") => self.hang = HangAction::Shutdown,
-            Some("exit-failure") => self.hang = HangAction::ExitFailure,
-            Some(_) => self.hang = HangAction::None,
-            None => {}
-        }
-        Ok(())
+/// Applies one `-action` to `actions`.
+pub fn apply_actions(actions: &mut Actions, settings: OptString) -> Result<(), Fault> {
+    let props = Props::read(settings, &[ACTION], "-action")?;
+    if let Some(word) = props.text("reboot") {
+        actions.reboot_ends = word == "shutdown";
     }
+    if let Some(word) = props.text("shutdown") {
+        actions.shutdown_pauses = word == "pause";
+    }
+    match props.text("panic") {
+        Some("pause") => actions.panic = PanicAction::Pause,
+        Some("exit-failure") => actions.panic = PanicAction::ExitFailure,
+        Some("none") => actions.panic = PanicAction::None,
+        Some(_) => actions.panic = PanicAction::Shutdown,
+        None => {}
+    }
+    match props.text("hang") {
+        Some("shutdown") => actions.hang = HangAction::Shutdown,
+        Some("exit-failure") => actions.hang = HangAction::ExitFailure,
+        Some(_) => actions.hang = HangAction::None,
+        None => {}
+    }
+    if let Some(action) = props.text("watchdog").and_then(WatchdogAction::from_name) {
+        actions.watchdog = action;
+    }
+    Ok(())
+}
+
+/// Reads `-watchdog-action`.
+pub fn watchdog_action(word: &str) -> Result<WatchdogAction, Fault> {
+    let what = || format!("expects one of {}", WATCHDOG_ACTIONS.join(", "));
+    WatchdogAction::from_name(word).ok_or_else(|| Fault::unknown(what(), word, WATCHDOG_ACTIONS))
 }
 
 static MSG: &[Prop] = &[
@@ -388,17 +353,30 @@ pub struct ExitCodes {
     pub panic: Option<u8>,
     /// The guest asked for a reset, with `-no-reboot`.
     pub reset: Option<u8>,
+    /// A watchdog bit, and that ended the run.
+    pub watchdog: Option<u8>,
     /// No CPU would ever have run again.
     pub hang: Option<u8>,
     /// The time was up.
     pub timeout: Option<u8>,
+    /// This program failed.
+    pub internal: Option<u8>,
 }
 
 static EXIT_CODES: &[Prop] = &[
     prop("panic", Kind::Number(255), "", "the guest has crashed"),
+    // Of x86 guests; others take it without effect.
+    prop("triple-fault", Kind::Number(255), "", "accepted, without effect"),
     prop("reset", Kind::Number(255), "", "the guest asked for a reset, with -no-reboot"),
+    prop(
+        "watchdog",
+        Kind::Number(255),
+        "",
+        "a watchdog has bitten, with -no-reboot or -action watchdog=poweroff",
+    ),
     prop("hang", Kind::Number(255), "", "all CPUs wait for interrupts that they can not get"),
     prop("timeout", Kind::Number(255), "124", "the time of -timeout is up"),
+    prop("internal", Kind::Number(255), "70", "this program has failed"),
 ];
 
 /// Reads `-exit-codes`.
@@ -406,7 +384,14 @@ pub fn exit_codes(settings: OptString) -> Result<ExitCodes, Fault> {
     let props = Props::read(settings, &[EXIT_CODES], "-exit-codes")?;
     // The rows allow 255 at most.
     let code = |name| props.number(name).map(|code| code as u8);
-    Ok(ExitCodes { panic: code("panic"), reset: code("reset"), hang: code("hang"), timeout: code("timeout") })
+    Ok(ExitCodes {
+        panic: code("panic"),
+        reset: code("reset"),
+        watchdog: code("watchdog"),
+        hang: code("hang"),
+        timeout: code("timeout"),
+        internal: code("internal"),
+    })
 }
 
 /// Reads a UUID, `8-4-4-4-12` hexadecimal digits.

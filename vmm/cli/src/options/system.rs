@@ -6,8 +6,10 @@ use super::device::DeviceArg;
 use super::log::LogOptions;
 use super::machine::{Accel, CpuModel, Machine, Memory, Smp};
 use super::net::Netdev;
+use engine::Actions;
+
 use super::object::{Object, ObjectKind};
-use super::settings::{Actions, BootOrder, ExitCodes, GuestName, Monitor, Rtc, Semihosting, Timeout};
+use super::settings::{BootOrder, ExitCodes, GuestName, Monitor, Rtc, Semihosting, Timeout};
 
 /// What a machine starts from in ROM.
 #[derive(Debug, Clone, PartialEq, Eq)]

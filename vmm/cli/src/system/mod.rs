@@ -31,11 +31,11 @@ use base::{CpuLines, allocate_ram};
 use board::{Around, Board};
 use devices::host::block::BlockBackend;
 use devices::host::chardev::CharBackend;
-use engine::{End, Machine, OnPanic, Policy, Power};
+use engine::{End, Machine, Policy, Power};
 use machines::Parts;
 use tcg_core::run::{CodeCache, CodeConfig, Vcpu, VcpuConfig};
 
-use crate::options::{self, HangAction, PanicAction, Request, SerialTarget, SystemOptions};
+use crate::options::{self, Request, SerialTarget, SystemOptions};
 use crate::personality::Arch;
 use chardevs::Chardevs;
 use disks::Disks;
@@ -143,7 +143,7 @@ impl System {
             Some(SerialTarget::Chardev(id)) => chardevs.front_end(id)?,
             Some(SerialTarget::None) | None => chardevs::nowhere("serial0")?,
         });
-        let plugs = plugs::make(options, &chardevs, &mut disks, &ram)?;
+        let plugs = plugs::make(options, &chardevs, &mut disks, (&ram, &clock, &power))?;
         let lines: Vec<Arc<CpuLines>> = (0..options.smp.cpus).map(|_| Arc::default()).collect();
         let parts = Parts {
             ram: ram.clone(),
@@ -174,18 +174,8 @@ impl System {
         if let Some(timeout) = options.timeout {
             verdict::limit(timeout, &clock, &power)?;
         }
-        let policy = Policy {
-            start_paused: options.paused,
-            reboot_ends: options.actions.reboot_ends,
-            shutdown_pauses: options.actions.shutdown_pauses,
-            panic: match options.actions.panic {
-                PanicAction::Pause => OnPanic::Pause,
-                PanicAction::Shutdown | PanicAction::ExitFailure => OnPanic::End,
-                PanicAction::None => OnPanic::Run,
-            },
-            hang_ends: options.actions.hang != HangAction::None,
-            in_step: board.in_step(),
-        };
+        let policy = Policy { start_paused: options.paused, in_step: board.in_step() };
+        power.set_actions(|actions| *actions = options.actions);
         let device_tree = board.device_tree().to_vec();
         let devices = board.chassis().devices.iter().map(|(_, device)| device.clone()).collect();
         let mut first = true;
@@ -198,6 +188,7 @@ impl System {
             }
             board.reset(vcpus);
         };
+        let actions = power.clone();
         let machine = Machine::new(vcpus, devices, clock, power, Box::new(reload), policy);
         Ok(Self {
             run: Box::new(move || machine.run()),
@@ -205,14 +196,18 @@ impl System {
             chardevs,
             attached,
             disks: disks.into_backends(),
-            verdict: Verdict::new(options, serial),
+            verdict: Verdict::new(options, serial, actions),
         })
     }
 
     /// Runs the machine to its end; the exit status.
     pub fn run(self, program: &str) -> Result<u8, SystemError> {
         self.chardevs.let_in();
-        let end = (self.run)().map_err(SystemError::host("cannot start a thread for a CPU"))?;
+        let Ok(end) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(self.run)) else {
+            // What happened is on stderr; nothing of the machine is to be trusted.
+            return Ok(self.verdict.internal());
+        };
+        let end = end.map_err(SystemError::host("cannot start a thread for a CPU"))?;
         for disk in &self.disks {
             disk.flush().map_err(SystemError::host("cannot write a disk image back"))?;
         }

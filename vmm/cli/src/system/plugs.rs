@@ -5,12 +5,16 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use base::{GuestRam, shared};
+use base::{Clock, GuestRam, shared};
+use devices::chips::i6300esb::I6300Esb;
+use devices::chips::pvpanic::{self, PvPanic};
 use devices::host::net::NetBackend;
+use devices::pci::{Identity, OneBar};
 use devices::virtio::{
     Blk, BlkOptions, Console, ConsolePort, EntropySource, HostEntropy, MAX_CONSOLE_PORTS, Net, Rng,
     VirtioDevice, VirtioPci,
 };
+use engine::Power;
 use machines::PciPlug;
 
 use super::chardevs::{self, Chardevs};
@@ -32,7 +36,7 @@ pub fn make(
     options: &SystemOptions,
     chardevs: &Chardevs,
     disks: &mut Disks<'_>,
-    ram: &GuestRam,
+    (ram, clock, power): (&GuestRam, &Arc<dyn Clock>, &Arc<Power>),
 ) -> Result<Plugs, SystemError> {
     let slots = options.machine.kind.mmio_slots as usize;
     let mut plugs = Plugs { mmio: (0..slots).map(|_| None).collect(), pci: Vec::new() };
@@ -48,6 +52,18 @@ pub fn make(
             DeviceKind::Serial => {
                 buses += 1;
                 Box::new(Console::new(ports(options, arg, buses - 1, chardevs)?))
+            }
+            DeviceKind::PvPanic => {
+                let events = arg.props.number("events").map_or(pvpanic::EVENTS, |events| events as u8);
+                let chip = PvPanic::new(events, power.clone());
+                let function = OneBar::new("pvpanic-pci", PVPANIC_PCI, 16, chip);
+                plugs.pci.push(PciPlug { slot: slot(arg)?, make: Box::new(|_| shared(function)) });
+                continue;
+            }
+            DeviceKind::Watchdog => {
+                let chip = I6300Esb::new(clock.clone(), power.clone());
+                plugs.pci.push(PciPlug { slot: slot(arg)?, make: Box::new(|_| shared(chip)) });
+                continue;
             }
             // Part of the device they are plugged into.
             DeviceKind::Console | DeviceKind::SerialPort => continue,
@@ -71,16 +87,34 @@ fn mmio_slot(arg: &DeviceArg) -> Option<usize> {
     arg.bus.as_deref()?.strip_prefix("virtio-mmio-bus.")?.parse().ok()
 }
 
-fn pci(arg: &DeviceArg, device: Box<dyn VirtioDevice>, ram: &GuestRam) -> Result<PciPlug, SystemError> {
-    let slot = match arg.props.pci_address("addr") {
+/// What pvpanic is on PCI (QEMU's documentation, "PVPANIC DEVICE").
+const PVPANIC_PCI: Identity = Identity {
+    vendor: 0x1b36,
+    device: 0x0011,
+    subsystem_vendor: 0x1af4,
+    subsystem: 0x1100,
+    class: 0x08_80_00,
+    revision: 1,
+    pin: 0,
+};
+
+/// The PCI slot that a device asks for.
+fn slot(arg: &DeviceArg) -> Result<Option<u8>, SystemError> {
+    match arg.props.pci_address("addr") {
         Some((_, function)) if function != 0 => {
             let what = "addr=: functions other than 0 are not available in this version of Mimic";
-            return Err(SystemError::refused(&arg.origin, what));
+            Err(SystemError::refused(&arg.origin, what))
         }
-        address => address.map(|(slot, _)| slot),
-    };
+        address => Ok(address.map(|(slot, _)| slot)),
+    }
+}
+
+fn pci(arg: &DeviceArg, device: Box<dyn VirtioDevice>, ram: &GuestRam) -> Result<PciPlug, SystemError> {
     let ram = ram.clone();
-    Ok(PciPlug { slot, make: Box::new(move |wiring| shared(VirtioPci::new(device, ram, wiring))) })
+    Ok(PciPlug {
+        slot: slot(arg)?,
+        make: Box::new(move |wiring| shared(VirtioPci::new(device, ram, wiring))),
+    })
 }
 
 fn disk(options: &SystemOptions, arg: &DeviceArg, disks: &mut Disks<'_>) -> Result<Blk, SystemError> {

@@ -4,21 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Clock, Ns};
-use engine::{Cause, End, Power};
+use engine::{Cause, End, HangAction, PanicAction, Power};
 
 use super::error::SystemError;
 use super::panic_watch::PanicWatch;
-use crate::options::settings::{Actions, ExitCodes, Timeout};
-use crate::options::{CharBackend, HangAction, PanicAction, SerialTarget, SystemOptions};
+use crate::options::settings::{ExitCodes, Timeout};
+use crate::options::{CharBackend, SerialTarget, SystemOptions};
 
 /// Exit status of a run whose time was up, as `timeout(1)` has it.
 const TIMED_OUT: u8 = 124;
+/// Exit status of a run that a fault of this program ended, as `sysexits.h` has it.
+const INTERNAL: u8 = 70;
 /// Lines of the serial port that are shown after an end that is no good one.
 const LAST_LINES: usize = 10;
 
 /// What is needed to judge an end.
 pub struct Verdict {
-    actions: Actions,
+    power: Arc<Power>,
     codes: ExitCodes,
     serial: Arc<PanicWatch>,
     /// The user has seen the serial port's output.
@@ -26,15 +28,15 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Judges by `options` and by what was written to `serial`.
-    pub fn new(options: &SystemOptions, serial: Arc<PanicWatch>) -> Self {
+    /// Judges by `options`, by what was written to `serial`, and by what `power` is to do then.
+    pub fn new(options: &SystemOptions, serial: Arc<PanicWatch>, power: Arc<Power>) -> Self {
         let on_terminal = match options.serials.first() {
             Some(SerialTarget::Chardev(id)) => {
                 matches!(options.chardev(id).map(|c| &c.backend), Some(CharBackend::Stdio { .. }))
             }
             _ => false,
         };
-        Self { actions: options.actions, codes: options.exit_codes, serial, on_terminal }
+        Self { power, codes: options.exit_codes, serial, on_terminal }
     }
 
     /// The exit status; says what there is to say.
@@ -51,28 +53,35 @@ impl Verdict {
         status
     }
 
+    /// The exit status where this program has failed.
+    pub fn internal(&self) -> u8 {
+        self.codes.internal.unwrap_or(INTERNAL)
+    }
+
     fn judge(&self, end: End) -> (u8, Option<&'static str>) {
-        let codes = self.codes;
+        let (codes, actions) = (self.codes, self.power.actions());
         match end {
             // As `exit` takes it: the low byte.
             End::Off(code) => (code as u8, None),
-            End::Reset if self.serial.seen() && self.actions.panic != PanicAction::None => {
+            End::Reset if self.serial.seen() && actions.panic != PanicAction::None => {
                 let why = "the guest's kernel panicked, and -no-reboot ended the run there";
                 (codes.panic.or(codes.reset).unwrap_or(1), Some(why))
             }
             End::Reset => (codes.reset.unwrap_or(0), None),
             End::Panicked => {
-                let usual = u8::from(self.actions.panic == PanicAction::ExitFailure);
+                let usual = u8::from(actions.panic == PanicAction::ExitFailure);
                 (codes.panic.unwrap_or(usual), Some("the guest has crashed"))
             }
+            End::Watchdog => (codes.watchdog.unwrap_or(0), Some("the watchdog has bitten")),
             End::Hung => {
-                let usual = u8::from(self.actions.hang == HangAction::ExitFailure);
+                let usual = u8::from(actions.hang == HangAction::ExitFailure);
                 let why = "all CPUs wait for interrupts that they can not get";
                 (codes.hang.unwrap_or(usual), Some(why))
             }
             End::Quit(Cause::Timeout) => {
                 (codes.timeout.unwrap_or(TIMED_OUT), Some("the time of -timeout is up"))
             }
+            End::Quit(Cause::HostError) => (self.internal(), None),
             End::Quit(_) => (0, None),
         }
     }

@@ -39,6 +39,10 @@ pub fn wakeup(call: &mut Call) -> String {
     by_qmp(call, "system_wakeup", json!({}))
 }
 
+pub fn watchdog_action(call: &mut Call) -> String {
+    by_qmp(call, "watchdog-set-action", json!({"action": call.rest}))
+}
+
 pub fn cpu(call: &mut Call) -> String {
     match call.rest.parse() {
         Ok(cpu) if cpu < call.context.facts.cpus as usize => {

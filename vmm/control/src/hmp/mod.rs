@@ -109,6 +109,13 @@ static COMMANDS: &[Command] = &[
     row("system_powerdown", "", "", "send system power down event", machine::powerdown),
     row("system_reset", "", "", "reset the system", machine::reset),
     row("system_wakeup", "", "", "wakeup guest from suspend", machine::wakeup),
+    row(
+        "watchdog_action",
+        "",
+        "[reset|shutdown|poweroff|pause|debug|none|inject-nmi]",
+        "change watchdog action",
+        machine::watchdog_action,
+    ),
     row("x", "", "/fmt addr", "virtual memory dump starting at 'addr'", memory::x),
     row("xp", "", "/fmt addr", "physical memory dump starting at 'addr'", memory::xp),
 ];

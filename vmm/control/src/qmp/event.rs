@@ -14,8 +14,8 @@ qapi_struct! {
         /// Why.
         reason: String,
     }
-    /// Data of `GUEST_PANICKED`.
-    Panicked {
+    /// Data of `GUEST_PANICKED`, `GUEST_CRASHLOADED` and `WATCHDOG`.
+    Handled {
         /// What is done about it.
         action: String,
     }
@@ -23,15 +23,18 @@ qapi_struct! {
 
 /// Puts the events into `schema`.
 pub fn describe(schema: &mut Schema) {
-    let (nothing, ending, panicked) =
-        (crate::qapi::Empty::describe(schema), Ending::describe(schema), Panicked::describe(schema));
+    let (nothing, ending, handled) =
+        (crate::qapi::Empty::describe(schema), Ending::describe(schema), Handled::describe(schema));
     let rows = [
-        ("GUEST_PANICKED", panicked),
+        ("GUEST_CRASHLOADED", handled.clone()),
+        ("GUEST_PANICKED", handled.clone()),
+        ("GUEST_PVSHUTDOWN", nothing.clone()),
         ("POWERDOWN", nothing.clone()),
         ("RESET", ending.clone()),
         ("RESUME", nothing.clone()),
         ("SHUTDOWN", ending),
         ("STOP", nothing),
+        ("WATCHDOG", handled),
     ];
     for (name, arg_type) in rows {
         schema.add(name, Meta::Event { arg_type });
@@ -46,13 +49,17 @@ fn now() -> Value {
 /// The message that tells of `event`, if it is one that clients hear of.
 pub fn message(event: Event) -> Option<Value> {
     let ending = |cause: engine::Cause| Ending { guest: cause.by_guest(), reason: cause.name().into() };
+    let handled = |action: &str| Handled { action: action.into() };
     Some(match event {
         Event::Stopped { .. } => plain("STOP"),
         Event::Resumed => plain("RESUME"),
         Event::Powerdown => plain("POWERDOWN"),
         Event::Reset(cause) => with("RESET", &ending(cause)),
         Event::Shutdown(cause) => with("SHUTDOWN", &ending(cause)),
-        Event::GuestPanicked { action } => with("GUEST_PANICKED", &Panicked { action: action.into() }),
+        Event::GuestPanicked { action } => with("GUEST_PANICKED", &handled(action)),
+        Event::GuestCrashLoaded => with("GUEST_CRASHLOADED", &handled("run")),
+        Event::PvShutdown => plain("GUEST_PVSHUTDOWN"),
+        Event::Watchdog(action) => with("WATCHDOG", &handled(action.name())),
         Event::Ended(_) => return None,
     })
 }

@@ -71,7 +71,6 @@ fn libvirt_options() {
         "-device scsi-hd,drive=hd0",
         "-audiodev {\"id\":\"audio1\",\"driver\":\"none\"}",
         "-vnc 127.0.0.1:0,audiodev=audio1",
-        "-watchdog-action reset",
         "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
         "-daemonize",
     ] {

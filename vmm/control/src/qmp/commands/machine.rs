@@ -62,6 +62,8 @@ qapi_enum! {
         Running,
         /// The guest has turned it off.
         Shutdown,
+        /// A watchdog has stopped it.
+        Watchdog,
     }
 }
 
@@ -74,6 +76,7 @@ impl From<engine::RunState> for RunState {
             engine::RunState::Debug => Self::Debug,
             engine::RunState::GuestPanicked => Self::GuestPanicked,
             engine::RunState::Shutdown => Self::Shutdown,
+            engine::RunState::Watchdog => Self::Watchdog,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The commands, a file for each subject.
 
+mod actions;
 mod block;
 mod chardev;
 mod introspect;
@@ -15,11 +16,12 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// The tables of commands.
-pub fn tables() -> [&'static [Command]; 8] {
+pub fn tables() -> [&'static [Command]; 9] {
     [
         monitor::COMMANDS,
         introspect::COMMANDS,
         machine::COMMANDS,
+        actions::COMMANDS,
         block::COMMANDS,
         chardev::COMMANDS,
         net::COMMANDS,

@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("guest-images", &[]),
     ("machines", &["base", "devices", "firmware"]),
     ("engine", &["base", "firmware", "tcg-core", "tcg-riscv", "tcg-aarch64"]),
+    ("harness", &[]),
     ("control", &["base", "devices", "engine", "tcg-user"]),
     (
         "mimic",
@@ -33,6 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "machines",
             "firmware",
             "guest-images",
+            "harness",
         ],
     ),
     (

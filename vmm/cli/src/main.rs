@@ -4,6 +4,7 @@ mod options;
 mod personality;
 mod run;
 mod system;
+mod test;
 mod user;
 
 use std::ffi::OsString;
@@ -48,6 +49,8 @@ fn mimic(words: &[OsString]) -> u8 {
         }
         Command::User(args) => user_mode(args.words),
         Command::Run(args) => run::command(&args),
+        Command::Test(args) => test::command(&args),
+        Command::Robot(args) => test::robot(&args),
         Command::Image(command) => run::images::command(&command),
     }
 }

@@ -133,6 +133,10 @@ pub enum Command {
     /// Run a program built for another CPU: `mimic user [ARCH] [OPTIONS] PROGRAM [ARGUMENTS]`
     #[command(disable_help_flag = true)]
     User(UserArgs),
+    /// Boot what spec files say, and check what happens
+    Test(TestArgs),
+    /// Serve Robot Framework: its library Remote finds keywords as Renode's at http://127.0.0.1:PORT
+    Robot(RobotArgs),
     /// See and manage the images that `mimic run` fetches
     #[command(subcommand)]
     Image(ImageCommand),
@@ -202,6 +206,48 @@ pub struct UserArgs {
     /// program and its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub words: Vec<OsString>,
+}
+
+/// `mimic test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Files of tests, in TOML
+    #[arg(required = true, value_name = "SPEC.toml")]
+    pub specs: Vec<PathBuf>,
+    /// How many tests run at the same time; as many as the machine has CPUs if nothing is said
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub jobs: Option<u32>,
+    /// Write the results as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Keep what each test leaves behind: serial lines, command lines, stderr
+    #[arg(long, value_name = "FOLDER")]
+    pub artifacts: Option<PathBuf>,
+    /// Run only tests with this text in `SUITE: NAME`
+    #[arg(short = 'k', value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Set a variable that specs use as ${NAME}; may be repeated
+    #[arg(short = 'D', value_name = "NAME=VALUE", value_parser = definition)]
+    pub define: Vec<(String, String)>,
+    /// Only list the tests
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// `mimic robot`.
+#[derive(Debug, Args)]
+pub struct RobotArgs {
+    /// The TCP port on 127.0.0.1; 0 takes any, and says which
+    #[arg(long, value_name = "PORT", default_value_t = 9999)]
+    pub port: u16,
+}
+
+/// `NAME=VALUE`.
+fn definition(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("expects NAME=VALUE".into()),
+    }
 }
 
 /// `mimic image`.

@@ -30,6 +30,7 @@ pub static TYPES: &[CharType] = &[
     here("pty", PTY),
     here("socket", SOCKET),
     here("vc", VC),
+    here("test", TEST),
     later("ringbuf"),
     later("udp"),
     later("serial"),
@@ -62,6 +63,7 @@ static FILE: &[Prop] = &[
 ];
 static PATH: &[Prop] = &[prop("path", Kind::Text, "", "PATH.in and PATH.out, or one FIFO for both ways")];
 static PTY: &[Prop] = &[prop("path", Kind::Text, "", "symbolic link to make to the terminal")];
+static TEST: &[Prop] = &[prop("path", Kind::Text, "", "unix socket of a runner of tests (mimic test)")];
 static VC: &[Prop] = &[
     prop("width", Kind::Number(u32::MAX as u64), "", "width in pixels (nothing shows it)"),
     prop("height", Kind::Number(u32::MAX as u64), "", "height in pixels"),
@@ -170,6 +172,11 @@ pub enum CharBackend {
     Pty {
         /// A symbolic link to make to it.
         link: Option<String>,
+    },
+    /// A line to a runner of tests.
+    Test {
+        /// The socket where it listens.
+        path: String,
     },
     /// A socket.
     Socket {
@@ -297,6 +304,7 @@ fn backend(name: &str, props: &Props) -> Result<CharBackend, Fault> {
             input: props.text("input-path").map(String::from),
         },
         "pipe" => CharBackend::Pipe { path: path()? },
+        "test" => CharBackend::Test { path: path()? },
         "pty" => CharBackend::Pty { link: props.text("path").map(String::from) },
         "socket" => read_socket(props)?,
         "vc" => CharBackend::Vc,

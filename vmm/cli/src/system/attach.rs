@@ -164,6 +164,7 @@ fn filename(chardev: &Chardev) -> String {
         CharBackend::Null => "null".into(),
         CharBackend::Vc => "vc".into(),
         CharBackend::Stdio { .. } => "stdio".into(),
+        CharBackend::Test { .. } => "test".into(),
         CharBackend::File { .. } => "file".into(),
         CharBackend::Pipe { .. } => "pipe".into(),
         CharBackend::Pty { .. } => "pty".into(),

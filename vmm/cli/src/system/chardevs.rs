@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::Clock;
 use devices::host::chardev as host;
 use devices::host::chardev::{CharConfig, CharKind, CharLog, ESCAPE, Mux};
 use engine::{Cause, Power};
 use parking_lot::Mutex;
 
 use super::error::SystemError;
+use super::test_line::TestLine;
 use crate::options::{CharBackend, Chardev, SocketAddress, SocketRole, SystemOptions};
 
 enum Place {
@@ -71,14 +73,27 @@ pub struct Chardevs {
 
 impl Chardevs {
     /// Opens them all; the escape key of a shared one ends the run through `power`.
-    pub fn open(options: &SystemOptions, program: &str, power: &Arc<Power>) -> Result<Self, SystemError> {
+    pub fn open(
+        options: &SystemOptions,
+        program: &str,
+        power: &Arc<Power>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, SystemError> {
         let chardevs = &options.chardevs;
         let mut open = HashMap::new();
         // The terminal comes last: as long as something can be wrong it stays as it is.
         let (terminal, others): (Vec<_>, Vec<_>) =
             chardevs.iter().partition(|c| matches!(c.backend, CharBackend::Stdio { .. }));
         for chardev in others.into_iter().chain(terminal) {
-            let backend = host::open(&config(chardev, options.gdb.as_deref())?, &chardev.id)?;
+            let backend = match &chardev.backend {
+                CharBackend::Test { path } => {
+                    let line = TestLine::open(path, clock).map_err(|fault| {
+                        SystemError::refused(&chardev.origin, format!("no test listens at {path}: {fault}"))
+                    })?;
+                    Arc::new(line) as Arc<dyn host::CharBackend>
+                }
+                _ => host::open(&config(chardev, options.gdb.as_deref())?, &chardev.id)?,
+            };
             let gate = Arc::new(Gate { backend, waiting: Mutex::new(Waiting::Nobody) });
             let place = if chardev.mux {
                 let power = power.clone();
@@ -129,6 +144,7 @@ pub fn config(chardev: &Chardev, gdb: Option<&str>) -> Result<CharConfig, System
         CharBackend::Stdio { signal } => CharKind::Stdio { signal: *signal },
         CharBackend::File { input: Some(_), .. } => return refused("input-path="),
         CharBackend::File { path, append, .. } => CharKind::File { path: path.into(), append: *append },
+        CharBackend::Test { .. } => return refused("a test's line here"),
         CharBackend::Pipe { path } => CharKind::Pipe { path: path.into() },
         CharBackend::Pty { link: Some(_) } => return refused("path= of a pty"),
         CharBackend::Pty { link: None } => CharKind::Pty,

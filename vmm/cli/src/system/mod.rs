@@ -16,6 +16,7 @@ mod nets;
 mod panic_watch;
 mod plugs;
 mod signals;
+mod test_line;
 mod verdict;
 
 use std::ffi::OsString;
@@ -138,7 +139,7 @@ impl System {
         let ram = allocate_ram(&[(B::RAM_BASE, options.memory_size())])?;
         let mut disks = Disks::new(options);
         let flash = disks.flash(B::FLASH_SIZE)?;
-        let chardevs = Chardevs::open(options, program, &power)?;
+        let chardevs = Chardevs::open(options, program, &power, &clock)?;
         let serial = PanicWatch::new(match options.serials.first() {
             Some(SerialTarget::Chardev(id)) => chardevs.front_end(id)?,
             Some(SerialTarget::None) | None => chardevs::nowhere("serial0")?,

@@ -139,11 +139,6 @@ impl Guest {
         }
         let from = clone(&control)?;
         std::thread::spawn(move || qmp::listen(from, |message| to.send(Message::Qmp(message)).is_ok()));
-        // Not before: what the emulator says about a file that is missing is better.
-        let symbols = match &launch.symbols {
-            Some(file) => Symbols::read(&launch.dir.join(file)).map_err(Failure::new)?,
-            None => Symbols::default(),
-        };
         let child = child.0.take().expect("it is born only now");
         let mut guest = Self {
             name: name.into(),
@@ -157,10 +152,18 @@ impl Guest {
             forbidden,
             now: 0,
             limit,
-            symbols,
+            symbols: Symbols::default(),
             folder: launch.folder.clone(),
         };
-        guest.command("qmp_capabilities", &json!({}))?;
+        if let Err(failure) = guest.command("qmp_capabilities", &json!({})) {
+            let complaints = guest.complaints();
+            let told = !complaints.is_empty() && !failure.internal;
+            let what = format!("the machine could not be started{complaints}");
+            return Err(if told { Failure::new(what) } else { failure });
+        }
+        if let Some(file) = &launch.symbols {
+            guest.symbols = Symbols::read(&launch.dir.join(file)).map_err(Failure::new)?;
+        }
         Ok(guest)
     }
 

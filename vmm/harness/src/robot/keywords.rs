@@ -41,6 +41,28 @@ pub struct Keyword {
     pub run: fn(&mut Robot, &Arguments) -> Result<Value, String>,
 }
 
+impl Keyword {
+    /// Its arguments by place and by name, as the interface hands them over.
+    pub fn take(&self, by_place: Option<&Value>, by_name: Option<&Value>) -> Result<Arguments, String> {
+        let mut arguments: Vec<String> = match by_place {
+            Some(Value::List(values)) => values.iter().map(Value::text).collect(),
+            _ => Vec::new(),
+        };
+        let named = match by_name {
+            Some(Value::Map(members)) => &members[..],
+            _ => &[],
+        };
+        for (name, value) in named {
+            let is_it = |argument: &&str| argument.split('=').next() == Some(name);
+            let at = self.arguments.iter().position(|argument| is_it(&argument));
+            let at = at.ok_or_else(|| format!("'{}' has no argument '{name}'", self.name))?;
+            arguments.resize(arguments.len().max(at + 1), String::new());
+            arguments[at] = value.text();
+        }
+        Ok(Arguments(arguments))
+    }
+}
+
 const fn row(
     name: &'static str,
     arguments: &'static [&'static str],

@@ -130,13 +130,10 @@ fn answer(robot: &mut Robot, method: &str, params: &[Value]) -> Result<Value, St
         "get_keyword_documentation" => text(keyword()?.help),
         "get_keyword_types" | "get_keyword_tags" => Value::List(Vec::new()),
         "run_keyword" => {
-            let arguments = match params.get(1) {
-                Some(Value::List(values)) => values.iter().map(Value::text).collect(),
-                _ => Vec::new(),
-            };
-            let run = keyword()?.run;
+            let keyword = keyword()?;
+            let arguments = keyword.take(params.get(1), params.get(2))?;
             let member = |key: &str, value: Value| (key.to_string(), value);
-            Value::Map(match run(robot, &keywords::Arguments(arguments)) {
+            Value::Map(match (keyword.run)(robot, &arguments) {
                 Ok(value) => vec![member("status", text("PASS")), member("return", value)],
                 Err(what) => vec![member("status", text("FAIL")), member("error", text(&what))],
             })
@@ -171,6 +168,13 @@ mod tests {
         let arguments = answer(&mut robot, "get_keyword_arguments", &[text("Wait For Line On Uart")]);
         let Ok(Value::List(arguments)) = arguments else { panic!("no list") };
         assert_eq!(arguments[0], text("content"));
+        let named = Value::Map(vec![("arch".into(), text("nonsense"))]);
+        let call = [text("Create Machine"), Value::List(vec![text("-M virt")]), named];
+        let Ok(Value::Map(result)) = answer(&mut robot, "run_keyword", &call) else { panic!("no result") };
+        assert_eq!(result[0].1, text("FAIL"));
+        let unknown = Value::Map(vec![("arhc".into(), text("x"))]);
+        let call = [text("Create Machine"), Value::List(Vec::new()), unknown];
+        answer(&mut robot, "run_keyword", &call).expect_err("no argument of that name");
         answer(&mut robot, "nonsense", &[]).expect_err("no method");
         let call = [text("Start Emulation"), Value::List(Vec::new())];
         let Ok(Value::Map(result)) = answer(&mut robot, "run_keyword", &call) else { panic!("no result") };

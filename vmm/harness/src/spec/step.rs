@@ -203,7 +203,7 @@ impl RawStep {
         }
         if let Some(address) = &self.memory {
             let address = match address {
-                Number::Number(number) => (*number as u64).to_string(),
+                Number::Number(number) => format!("{number:#x}"),
                 Number::Text(text) => fill(text)?,
             };
             let equals = self.contents(variables)?;

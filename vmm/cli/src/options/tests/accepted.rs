@@ -6,8 +6,8 @@ use super::options;
 use crate::options::block::Cache;
 use crate::options::log::LogItem;
 use crate::options::machine::{Accel, Smp, TcgThreads};
-use crate::options::settings::Actions;
 use crate::options::*;
+use engine::{Actions, HangAction, PanicAction, WatchdogAction};
 
 #[test]
 fn nothing_said_is_the_default_machine() {
@@ -314,8 +314,13 @@ fn small_options() {
         "-no-reboot -action panic=exit-failure -no-shutdown -msg timestamp=on -S -pidfile p -k de -L dir",
     );
     let panic = PanicAction::ExitFailure;
-    let hang = HangAction::None;
-    assert_eq!(o.actions, Actions { reboot_ends: true, shutdown_pauses: true, panic, hang });
+    let actions = Actions { reboot_ends: true, shutdown_pauses: true, panic, ..Actions::default() };
+    assert_eq!(o.actions, actions);
+    let watchdog = |line: &str| options(line).actions.watchdog;
+    assert_eq!(watchdog("-watchdog-action inject-nmi"), WatchdogAction::InjectNmi);
+    assert_eq!(watchdog("-watchdog-action pause -action watchdog=poweroff"), WatchdogAction::Poweroff);
+    let codes = options("-exit-codes triple-fault=102,watchdog=104,internal=71").exit_codes;
+    assert_eq!((codes.watchdog, codes.internal, codes.reset), (Some(104), Some(71), None));
     assert!(o.timestamps && o.paused && o.data_dirs == ["dir"]);
     let base = |line: &str| options(line).rtc.base;
     assert_eq!(base("-rtc base=utc,driftfix=slew"), RtcBase::Utc);

@@ -20,6 +20,7 @@ Should Say Hello And Echo
     Memory Should Be Equal    mark    0x1234
     Write Char On Uart        x
     Wait For Next Line On Uart
+    Wait For Prompt On Uart   >
     Test If Uart Is Idle      0.2
     Send Key To Uart          0x71
     Wait For Line On Uart     bye

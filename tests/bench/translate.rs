@@ -91,7 +91,7 @@ fn rounds<G: Arch>(text: &Text) -> Result<Round, String> {
 }
 
 fn round<G: Guest>(text: &Text, mode: u64, buffer: &mut CodeBuffer) -> Round {
-    let limits = Limits { max_insns: MAX_INSNS, links: Links::Anywhere };
+    let limits = Limits { links: Links::Anywhere, ..Limits::new(MAX_INSNS) };
     let env = Env {
         regs: G::regs(),
         helpers: G::helpers(),
@@ -105,7 +105,7 @@ fn round<G: Guest>(text: &Text, mode: u64, buffer: &mut CodeBuffer) -> Round {
     let (mut room, mut scratch) = (Region::default(), Scratch::default());
     loop {
         let start = Instant::now();
-        let Ok(mut block) = guest_block::<G>(&mut &*text, pc, mode, limits, room) else { return round };
+        let Ok(mut block) = guest_block::<G>(&mut &*text, pc, mode, &limits, room) else { return round };
         let built = Instant::now();
         optimise(&mut block.region, G::regs(), G::helpers(), &mut scratch);
         let optimised = Instant::now();

@@ -43,6 +43,8 @@ pub mod exit {
     pub const RETRY: u32 = 7;
     /// The way back to `pc` was taken often; `link_site` is the exit that it is.
     pub const HOT: u32 = 8;
+    /// An observer stops the vCPU in front of the instruction at `pc`.
+    pub const STOP: u32 = 9;
     /// The guest spins in a wait loop and gives the host's time away; go on at `pc`.
     pub const YIELD: u32 = 6;
 }
@@ -147,6 +149,7 @@ impl CpuHeader {
             page: 0,
             fp_live: 0,
             insns: 0,
+            counters: std::ptr::null_mut(),
             vectors: [0; 3],
         }
     }
@@ -201,6 +204,8 @@ pub struct CpuHeader {
     /// Guest instructions carried out, those that trapped left out. Exact while translations count them
     /// ([`crate::guest::Guest::counts`]); else only those interpreted are in it.
     pub insns: u64,
+    /// Counters of what is executed, [`crate::observe::SLOTS`] of them; null while nobody counts.
+    pub counters: *mut u64,
     /// Vectors on their way to helpers and back; no state.
     pub vectors: [u128; 3],
 }

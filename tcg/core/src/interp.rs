@@ -7,6 +7,7 @@ use crate::eval;
 use crate::fp;
 use crate::guest::{Access, Ctx, Guest, Trap};
 use crate::ir::{Machine, Op};
+use crate::observe::slot;
 use crate::run::{Fault, Mmu, VcpuFetch};
 use crate::sem::{FloatMode, Lane, MemOp, Next, Order, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I32, I64, Int, Scalar, Ty};
@@ -84,7 +85,8 @@ pub unsafe fn run_insn<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, cx: &Ctx, insn
     // SAFETY: the caller's promise.
     let mut interp = unsafe { Interp::<G>::new(cpu, mmu) };
     let flow = G::exec(&mut interp, cx, insn);
-    let carried_out = flow.as_ref().is_ok_and(|next| !matches!(next, Next::Trap(_)));
+    let traps = matches!(flow, Ok(Next::Trap(_)));
+    let carried_out = flow.is_ok() && !traps;
     let (pc, step) = match flow {
         Ok(Next::Fall) => (cx.next_pc(), Step::Next),
         Ok(Next::Jump(pc)) => (pc, Step::Jumped),
@@ -99,6 +101,10 @@ pub unsafe fn run_insn<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, cx: &Ctx, insn
     let head = unsafe { (*cpu).as_mut() };
     head.pc = pc;
     head.insns = head.insns.wrapping_add(carried_out.into());
+    if traps && !head.counters.is_null() {
+        // SAFETY: the table of the vCPU, which is this thread's to add to.
+        unsafe { *head.counters.add(slot::TRAPPED as usize) += 1 };
+    }
     step
 }
 

@@ -16,6 +16,7 @@ pub mod guest;
 pub mod host;
 pub mod interp;
 pub mod ir;
+pub mod observe;
 pub mod opt;
 pub mod regalloc;
 pub mod run;

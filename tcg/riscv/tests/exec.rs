@@ -254,7 +254,7 @@ fn fences_cost_what_they_order() {
             &mut rig.fetch(),
             BASE,
             mode,
-            tcg_core::build::Limits::new(1),
+            &tcg_core::build::Limits::new(1),
             tcg_core::ir::Region::default(),
         )
         .expect("it is there");

@@ -162,6 +162,13 @@ impl AddressSpace {
         all
     }
 
+    /// The name of the mapping at `addr`; `None` for RAM and for nothing.
+    pub fn name_at(&self, addr: u64) -> Option<String> {
+        let map = self.map.read();
+        let at = map.partition_point(|m| m.base <= addr).checked_sub(1)?;
+        Some(&map[at]).filter(|m| addr - m.base < m.size).map(|m| m.name.clone())
+    }
+
     /// What lies at `addr`.
     pub fn lookup(&self, addr: u64) -> Target {
         if let Some(r) = self.ranges.iter().find(|r| addr.wrapping_sub(r.base) < r.size) {

@@ -3,13 +3,18 @@
 use crate::cpu::{HelperId, RegId, exit};
 use crate::guest::{Ctx, Fetch, Guest, Trap};
 use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Term, Value};
+use crate::observe::Record;
 use crate::sem::{FloatMode, Hint, Lane, MemOp, Next, Order, Rmw, Sem, V, Val};
 use crate::ty::{Bool, Float, I32, I64, Int, Scalar, Ty};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 
+mod observe;
 mod region;
 
+pub use observe::Tallies;
+use observe::Watch;
 pub use region::{GuestRegion, guest_region};
 
 /// Which exits of a block can be linked to the block they lead to.
@@ -21,19 +26,21 @@ pub enum Links {
     Anywhere,
 }
 
-/// How far a block goes.
-#[derive(Clone, Copy, Debug)]
+/// How far a block goes, and what is seen of it.
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Longest run of guest instructions.
     pub max_insns: usize,
     /// Exits that can be linked.
     pub links: Links,
+    /// Who watches what is executed.
+    pub record: Option<Arc<Record>>,
 }
 
 impl Limits {
     /// At most `max_insns` instructions, and links within the page.
     pub fn new(max_insns: usize) -> Self {
-        Self { max_insns, links: Links::WithinPage }
+        Self { max_insns, links: Links::WithinPage, record: None }
     }
 }
 
@@ -53,6 +60,8 @@ pub struct Build {
     other_mode: bool,
     /// Guest addresses that blocks of the region stand for.
     inside: BTreeMap<u64, BlockId>,
+    /// What observers want.
+    watch: Option<Box<Watch>>,
 }
 
 /// Longest run of guest instructions in one translation.
@@ -72,6 +81,10 @@ pub struct GuestBlock {
     pub insns: usize,
     /// The mode that each is translated for.
     pub modes: Vec<u64>,
+    /// Counts how often it is entered, once it has a counter.
+    pub entered: Option<Value>,
+    /// What the translation counts of itself.
+    pub tallies: Tallies,
 }
 
 /// Translates the basic block at `pc` into a region of IR.
@@ -82,13 +95,14 @@ pub fn guest_block<G: Guest>(
     fetch: &mut impl Fetch,
     pc: u64,
     mode: u64,
-    limits: Limits,
+    limits: &Limits,
     mut room: Region,
 ) -> Result<GuestBlock, Trap> {
     room.reset(pc, G::rounding(mode));
     let mut build = Build::new(room);
-    (build.counts, build.aligned) = (G::counts(mode), G::aligned(mode));
-    build.links = limits.links;
+    build.settle::<G>(mode, limits);
+    build.enter_translation();
+    let entered = build.count_entries();
     let (mut at, entry_mode, mut mode) = (pc, mode, mode);
     let (mut insns, mut modes) = (0, Vec::new());
     loop {
@@ -109,6 +123,7 @@ pub fn guest_block<G: Guest>(
             break;
         }
         build.begin(at);
+        build.watch::<G>(fetch, &cx, insn);
         let Ok(next) = G::exec(&mut build, &cx, insn);
         insns += 1;
         modes.push(mode);
@@ -131,7 +146,8 @@ pub fn guest_block<G: Guest>(
             None => {}
         }
     }
-    Ok(GuestBlock { region: build.region, len: at.wrapping_sub(pc), insns, modes })
+    let tallies = build.tallies();
+    Ok(GuestBlock { region: build.region, len: at.wrapping_sub(pc), insns, modes, entered, tallies })
 }
 
 impl Build {
@@ -147,7 +163,15 @@ impl Build {
             links: Links::WithinPage,
             other_mode: false,
             inside: BTreeMap::new(),
+            watch: None,
         }
+    }
+
+    /// Takes over what holds for code of `mode`, and what its user wants.
+    fn settle<G: Guest>(&mut self, mode: u64, limits: &Limits) {
+        (self.counts, self.aligned) = (G::counts(mode) || limits.record.is_some(), G::aligned(mode));
+        self.links = limits.links;
+        self.watch = limits.record.clone().map(|record| Box::new(Watch::new(record)));
     }
 
     /// The region made so far.
@@ -177,6 +201,7 @@ impl Build {
         let insns = std::mem::take(&mut self.retired);
         if insns > 0 {
             self.emit(Op::Count, Ty::None, insns, &[]);
+            self.count_for_translation(insns);
         }
     }
 
@@ -196,6 +221,7 @@ impl Build {
     /// The end that `next` makes; `None` if the guest falls through to the next instruction.
     fn finish(&mut self, cx: &Ctx, next: Next<Value>) -> Option<Term> {
         self.retired += u64::from(self.counts && !matches!(next, Next::Trap(_)));
+        self.executed(&next);
         if !matches!(next, Next::Fall | Next::Mode(_)) {
             self.count();
         }
@@ -343,7 +369,9 @@ impl Sem for Build {
     }
 
     fn load<T: Scalar>(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<V<Self, T>, Infallible> {
-        Ok(Val::new(self.emit(Op::Load, T::TY, self.access(op).pack(), &[addr.raw])))
+        let value = self.emit(Op::Load, T::TY, self.access(op).pack(), &[addr.raw]);
+        self.accessed(addr.raw, op, false);
+        Ok(Val::new(value))
     }
 
     fn store<T: Scalar>(
@@ -353,6 +381,7 @@ impl Sem for Build {
         op: MemOp,
     ) -> Result<(), Infallible> {
         self.emit(Op::Store, T::TY, self.access(op).pack(), &[addr.raw, value.raw]);
+        self.accessed(addr.raw, op, true);
         Ok(())
     }
 
@@ -363,7 +392,9 @@ impl Sem for Build {
         operand: V<Self, T>,
         op: MemOp,
     ) -> Result<V<Self, T>, Infallible> {
-        Ok(Val::new(self.emit(Op::AtomicRmw, T::TY, kind.pack(op), &[addr.raw, operand.raw])))
+        let old = self.emit(Op::AtomicRmw, T::TY, kind.pack(op), &[addr.raw, operand.raw]);
+        self.updated(addr.raw, op);
+        Ok(Val::new(old))
     }
 
     fn cas<T: Int>(
@@ -373,7 +404,9 @@ impl Sem for Build {
         new: V<Self, T>,
         op: MemOp,
     ) -> Result<V<Self, T>, Infallible> {
-        Ok(Val::new(self.emit(Op::AtomicCas, T::TY, op.pack(), &[addr.raw, expected.raw, new.raw])))
+        let old = self.emit(Op::AtomicCas, T::TY, op.pack(), &[addr.raw, expected.raw, new.raw]);
+        self.updated(addr.raw, op);
+        Ok(Val::new(old))
     }
 
     fn fence(&mut self, order: Order) {
@@ -381,6 +414,7 @@ impl Sem for Build {
     }
 
     fn call(&mut self, id: HelperId, args: &[V<Self, I64>]) -> Result<V<Self, I64>, Infallible> {
+        self.announce_helper();
         self.count_so_far();
         let mut all = [Value::NONE; 3];
         let zero = if args.len() < 3 { self.k::<I64>(0).raw } else { Value::NONE };
@@ -419,11 +453,14 @@ impl Sem for Build {
     }
 
     fn load_vector(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<Value, Infallible> {
-        Ok(self.emit(Op::Load, Ty::V128, self.access(op).pack(), &[addr.raw]))
+        let value = self.emit(Op::Load, Ty::V128, self.access(op).pack(), &[addr.raw]);
+        self.accessed(addr.raw, op, false);
+        Ok(value)
     }
 
     fn store_vector(&mut self, addr: V<Self, I64>, value: Value, op: MemOp) -> Result<(), Infallible> {
         self.emit(Op::Store, Ty::V128, self.access(op).pack(), &[addr.raw, value]);
+        self.accessed(addr.raw, op, true);
         Ok(())
     }
 

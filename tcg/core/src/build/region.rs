@@ -5,7 +5,7 @@
 //! are called are in it once for each call, up to a depth; where one returns, a comparison makes sure that it returns to
 //! its call, and is folded away if that is clear. Where a way comes round, attention requests are looked at.
 
-use super::{Build, Links};
+use super::{Build, Limits, Links, Tallies};
 use crate::guest::{Ctx, Fetch, Guest, Trap};
 use crate::ir::{BlockId, Edge, Op, Region, Term, Value, order_blocks};
 use crate::sem::Next;
@@ -29,6 +29,8 @@ pub struct GuestRegion {
     pub parts: Vec<(u64, u64)>,
     /// Guest instructions in it.
     pub insns: usize,
+    /// What the translation counts of itself.
+    pub tallies: Tallies,
 }
 
 /// Code as it runs for one call: number 0 is no call.
@@ -61,7 +63,7 @@ struct Scan<'a, F> {
     fetch: &'a mut F,
     head: u64,
     mode: u64,
-    links: Links,
+    limits: &'a Limits,
     warm: &'a dyn Fn(u64) -> bool,
     calls: Vec<Call>,
     code: BTreeMap<Place, Step>,
@@ -79,14 +81,14 @@ pub fn guest_region<G: Guest>(
     fetch: &mut impl Fetch,
     pc: u64,
     mode: u64,
-    links: Links,
+    limits: &Limits,
     warm: &dyn Fn(u64) -> bool,
 ) -> Result<Option<GuestRegion>, Trap> {
     let mut scan = Scan {
         fetch,
         head: pc,
         mode,
-        links,
+        limits,
         warm,
         calls: vec![Call { outer: 0, returns: 0, depth: 0 }],
         code: BTreeMap::new(),
@@ -98,8 +100,8 @@ pub fn guest_region<G: Guest>(
     if scan.loops.is_empty() && scan.calls.len() == 1 {
         return Ok(None);
     }
-    let region = scan.build::<G>()?;
-    Ok(Some(GuestRegion { region, parts: parts(&scan.code), insns: scan.code.len() }))
+    let (region, tallies) = scan.build::<G>()?;
+    Ok(Some(GuestRegion { region, parts: parts(&scan.code), insns: scan.code.len(), tallies }))
 }
 
 /// Code without its gaps.
@@ -120,7 +122,7 @@ impl<F: Fetch> Scan<'_, F> {
     fn all<G: Guest>(&mut self) -> Result<(), Trap> {
         // Only to learn where instructions lead.
         let mut scratch = Build::new(Region::new(self.head, G::rounding(self.mode)));
-        scratch.links = self.links;
+        scratch.links = self.limits.links;
         let mut open = vec![(0, self.head)];
         self.leaders.insert((0, self.head));
         while let Some(start) = open.pop() {
@@ -202,7 +204,7 @@ impl<F: Fetch> Scan<'_, F> {
 
     /// Whether an address is one that the region may take for granted.
     fn stays(&self, addr: u64) -> bool {
-        self.links == Links::Anywhere || (addr ^ self.head) >> PAGE_SHIFT == 0
+        self.limits.links == Links::Anywhere || (addr ^ self.head) >> PAGE_SHIFT == 0
     }
 
     /// Whether the region goes on at `to`.
@@ -210,10 +212,10 @@ impl<F: Fetch> Scan<'_, F> {
         self.stays(to.1) && (self.code.contains_key(&to) || to == (0, self.head) || (self.warm)(to.1))
     }
 
-    fn build<G: Guest>(&mut self) -> Result<Region, Trap> {
+    fn build<G: Guest>(&mut self) -> Result<(Region, Tallies), Trap> {
         let mut build = Build::new(Region::new(self.head, G::rounding(self.mode)));
-        (build.counts, build.aligned) = (G::counts(self.mode), G::aligned(self.mode));
-        build.links = self.links;
+        build.settle::<G>(self.mode, self.limits);
+        build.enter_translation();
         let blocks: BTreeMap<Place, BlockId> =
             self.leaders.iter().map(|leader| (*leader, build.region.add_block())).collect();
         // The entry has no parameters, so the head cannot be it.
@@ -222,9 +224,10 @@ impl<F: Fetch> Scan<'_, F> {
             build.block = *block;
             self.block::<G>(&mut build, *leader, &blocks)?;
         }
+        let tallies = build.tallies();
         let mut region = build.into_region();
         order_blocks(&mut region);
-        Ok(region)
+        Ok((region, tallies))
     }
 
     /// The block that begins at `leader`.
@@ -256,6 +259,7 @@ impl<F: Fetch> Scan<'_, F> {
             let ways = step.ways.iter().flatten();
             build.inside = ways.filter_map(|to| Some((to.1, *blocks.get(to)?))).collect();
             build.begin(at);
+            build.watch::<G>(self.fetch, &cx, insn);
             let Ok(next) = G::exec(build, &cx, insn);
             at = cx.next_pc();
             if let Next::Mode(next) = next {

@@ -7,7 +7,7 @@ use crate::ir::{Effect, Inst, Op};
 use crate::sem::FloatMode;
 use crate::ty::Ty;
 
-/// The guest's memory slow paths.
+/// The guest's memory slow paths, and its observers.
 #[derive(Clone, Copy)]
 pub struct MemoryHelpers {
     /// (address, packed [`crate::sem::MemOp`]): the value, extended to 64 bits.
@@ -22,6 +22,8 @@ pub struct MemoryHelpers {
     pub load_vector: HelperFn,
     /// (address, packed operation), of the value in [`CpuHeader::vectors`].
     pub store_vector: HelperFn,
+    /// (argument, packed event): calls an observer.
+    pub observe: HelperFn,
 }
 
 /// Position of a helper in the table; the guest's follow.
@@ -38,10 +40,11 @@ pub(super) enum CoreHelper {
     SoftVector,
     Leave,
     Access,
+    Observe,
 }
 
 /// Number of [`CoreHelper`]s.
-pub(super) const CORE_HELPERS: u16 = 10;
+pub(super) const CORE_HELPERS: u16 = 11;
 
 /// The first helpers of every table, in [`CoreHelper`] order.
 pub fn core_helpers(memory: MemoryHelpers) -> [HelperFn; CORE_HELPERS as usize] {
@@ -56,6 +59,7 @@ pub fn core_helpers(memory: MemoryHelpers) -> [HelperFn; CORE_HELPERS as usize] 
         soft_vector,
         super::x64::leave,
         super::x64::access,
+        memory.observe,
     ]
 }
 

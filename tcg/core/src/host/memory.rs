@@ -1,4 +1,7 @@
-//! Code memory that is never writable and executable at one address: a `memfd` mapped twice.
+//! Code memory that is never writable and executable at one address: shared memory mapped twice.
+//!
+//! It has no file, so that profilers take it for what it is: `perf` looks into its map of generated code only for memory
+//! without one. A copy for a new process is a `memfd`.
 
 use std::fs::File;
 use std::io;
@@ -28,25 +31,35 @@ fn new_file(len: usize) -> io::Result<File> {
     Ok(file)
 }
 
-fn map(file: &File, len: usize, protection: i32) -> io::Result<*mut u8> {
+/// Two mappings of the same new memory: to write and to run.
+fn map_twice(len: usize) -> io::Result<(*mut u8, *mut u8)> {
+    let failed = |at| at == libc::MAP_FAILED;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
     // SAFETY: a new mapping at an address of the kernel's choice.
-    let at = unsafe { libc::mmap(ptr::null_mut(), len, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
-    if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(at.cast()) }
+    let write = unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    if failed(write) {
+        return Err(io::Error::last_os_error());
+    }
+    // Of a shared mapping no bytes are moved: it is mapped once more.
+    // SAFETY: leaves the mapping above as it is; the new one is at an address of the kernel's choice.
+    let run = unsafe { libc::mremap(write, 0, len, libc::MREMAP_MAYMOVE) };
+    // SAFETY: the mapping made just now.
+    let done = !failed(run) && unsafe { libc::mprotect(run, len, libc::PROT_READ | libc::PROT_EXEC) } == 0;
+    if done {
+        return Ok((write.cast(), run.cast()));
+    }
+    let error = io::Error::last_os_error();
+    for at in [write, run].into_iter().filter(|at| !failed(*at)) {
+        // SAFETY: mapped above, not used yet.
+        unsafe { libc::munmap(at, len) };
+    }
+    Err(error)
 }
 
 impl CodeMemory {
     /// `len` bytes of code memory.
     pub fn new(len: usize) -> io::Result<Self> {
-        let file = new_file(len)?;
-        let write = map(&file, len, libc::PROT_READ | libc::PROT_WRITE)?;
-        let run = match map(&file, len, libc::PROT_READ | libc::PROT_EXEC) {
-            Ok(run) => run,
-            Err(e) => {
-                // SAFETY: mapped above, not used yet.
-                unsafe { libc::munmap(write.cast(), len) };
-                return Err(e);
-            }
-        };
+        let (write, run) = map_twice(len)?;
         Ok(Self { write, run, len })
     }
 

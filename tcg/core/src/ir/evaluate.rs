@@ -217,6 +217,8 @@ impl<M: Machine> Run<'_, M> {
         let arg = |n: usize| self.values[inst.args[n].0 as usize] as u64;
         let from = |n: usize| self.region.inst(inst.args[n]).result();
         Ok(match inst.op {
+            // Nobody watches the reference.
+            Op::Tally | Op::Observe => 0,
             Op::Nop | Op::Mark | Op::Param => 0,
             Op::Const | Op::CodeAddr => inst.imm,
             Op::Get => self.machine.get(RegId(inst.imm as u16)) & ty.mask(),

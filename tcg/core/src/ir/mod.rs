@@ -65,7 +65,15 @@ impl Inst {
     /// The type of the value that the instruction gives.
     pub fn result(&self) -> Ty {
         match self.op {
-            Op::Nop | Op::Mark | Op::Count | Op::Set | Op::Store | Op::Fence | Op::Poll => Ty::None,
+            Op::Nop
+            | Op::Mark
+            | Op::Count
+            | Op::Tally
+            | Op::Set
+            | Op::Store
+            | Op::Fence
+            | Op::Observe
+            | Op::Poll => Ty::None,
             Op::AnyBit => Ty::Bool,
             _ if self.ty.is_vector() => Ty::V128,
             Op::Eq | Op::Ne | Op::LtU | Op::LtS => Ty::Bool,

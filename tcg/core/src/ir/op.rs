@@ -62,6 +62,8 @@ ops! {
     Mark "mark" 0 Mark;
     /// `imm` more guest instructions have been carried out ([`crate::cpu::CpuHeader::insns`]).
     Count "count" 0 State;
+    /// Adds `imm >> 32` to the vCPU's counter `imm` (low half, [`crate::observe`]).
+    Tally "tally" 0 State;
     /// The value of guest register `imm`.
     Get "get" 0 State;
     /// Guest register `imm` becomes the argument.
@@ -163,6 +165,9 @@ ops! {
     Fence "fence" 0 Memory;
     /// Helper `imm` with up to three arguments (missing ones are any value).
     Call "call" 3 Memory;
+
+    /// Calls an observer ([`crate::observe`]) with the argument; `imm` says which, and for what. The state is up to date then.
+    Observe "observe" 1 Memory;
 
     /// Leaves with [`crate::cpu::exit::REQUEST`] if somebody wants attention: where a loop comes round.
     Poll "poll" 0 Memory;

@@ -438,7 +438,7 @@ impl Parser<'_> {
                 return self.address_and_rest(c);
             }
             Imm::Order => inst.imm = c.order()?.pack(),
-            Imm::Insns => inst.imm = c.number()?,
+            Imm::Insns | Imm::Counter | Imm::Event => inst.imm = c.number()?,
             Imm::Helper => {
                 inst.imm = self.helper(c)?;
                 c.expect("(")?;

@@ -107,6 +107,10 @@ pub enum Imm {
     Order,
     /// A number of guest instructions.
     Insns,
+    /// A counter of the vCPU, and above it what is added.
+    Counter,
+    /// An event of [`crate::observe`].
+    Event,
     /// A guest's helper.
     Helper,
     /// A [`crate::sem::FloatMode`].
@@ -211,6 +215,8 @@ impl Op {
         match self {
             Op::Nop | Op::Mark | Op::Poll => row(NO_TY, &[], Imm::None),
             Op::Count => row(NO_TY, &[], Imm::Insns),
+            Op::Tally => row(NO_TY, &[], Imm::Counter),
+            Op::Observe => row(NO_TY, &[I64], Imm::Event),
             Op::Fence => row(NO_TY, &[], Imm::Order),
             Op::Param => row(Class::Any, &[], Imm::None),
             Op::Const => row(Class::Any, &[], Imm::Const),
@@ -280,6 +286,16 @@ impl Op {
 
     /// Whether an instruction leaves through a snapshot, or marks one.
     pub const fn has_snapshot(self) -> bool {
-        matches!(self, Op::Mark | Op::Load | Op::Store | Op::AtomicRmw | Op::AtomicCas | Op::Call | Op::Poll)
+        matches!(
+            self,
+            Op::Mark
+                | Op::Load
+                | Op::Store
+                | Op::AtomicRmw
+                | Op::AtomicCas
+                | Op::Call
+                | Op::Observe
+                | Op::Poll
+        )
     }
 }

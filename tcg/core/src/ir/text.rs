@@ -250,7 +250,7 @@ impl Printer<'_> {
                 }
             }
             Imm::Order => write!(f, " {}", order(inst.imm))?,
-            Imm::Insns => write!(f, " {}", inst.imm)?,
+            Imm::Insns | Imm::Counter | Imm::Event => write!(f, " {}", inst.imm)?,
             Imm::Bits => write!(f, " {} {}", inst.imm, List(args))?,
             Imm::Mem => self.access(f, inst)?,
             Imm::Rmw => {

@@ -213,6 +213,8 @@ impl Verify<'_> {
             }
             Imm::Order => value >> 4 == 0,
             Imm::Insns => value > 0 && value <= i32::MAX as u64,
+            Imm::Counter => (value as u32 as usize) < crate::observe::SLOTS && value >> 32 <= i32::MAX as u64,
+            Imm::Event => true,
             Imm::Helper => self.helpers.get(value as usize).is_some_and(|h| !h.vectors),
             Imm::Index => value < inst.ty.lanes().into(),
             Imm::Lane => extracts(inst.ty, value),

@@ -63,7 +63,8 @@ impl Own {
                     own.read.insert(inst.imm);
                 }
                 Op::Set => own.written.insert(inst.imm),
-                Op::Call if helpers[inst.imm as usize].touches_regs => {
+                Op::Call if !helpers[inst.imm as usize].touches_regs => {}
+                Op::Call | Op::Observe => {
                     own.clobbers = true;
                     own.written = RegBits::new(regs);
                 }

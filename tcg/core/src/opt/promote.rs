@@ -207,14 +207,14 @@ impl Promote<'_> {
                 inst.snap = self.snapshot(inst.snap);
             }
             Op::Load | Op::AtomicRmw | Op::AtomicCas | Op::Poll => inst.snap = self.snapshot(inst.snap),
-            Op::Call => {
-                if self.helpers[inst.imm as usize].touches_regs {
-                    self.write_back();
-                    inst.snap = self.snapshot(inst.snap);
-                    self.keep(v, inst);
-                    return self.forget();
-                }
+            Op::Call if !self.helpers[inst.imm as usize].touches_regs => {
                 inst.snap = self.snapshot(inst.snap);
+            }
+            Op::Call | Op::Observe => {
+                self.write_back();
+                inst.snap = self.snapshot(inst.snap);
+                self.keep(v, inst);
+                return self.forget();
             }
             _ => match fold(self.region, &inst) {
                 Folded::Same => {}

@@ -7,21 +7,23 @@
 //! Lock order: gate, then state. Neither is held while a device or a clock is called.
 
 use super::heat::Heat;
+use super::listener::{Listener, Made};
 use super::lock::{Mutex, RwLock};
 use super::log;
 use super::mmu::{CodeWatch, Mmu, VcpuFetch};
 use super::tlb::Tables;
 use super::user_space::UserSpace;
-use crate::build::{self, GuestBlock, GuestRegion, Links};
+use crate::build::{self, GuestBlock, GuestRegion, Links, Tallies};
 use crate::cpu::CpuHeader;
 use crate::guest::{Guest, Point, Trap};
 use crate::host::{self, CodeBuffer, CompileError, Env, Runner};
-use crate::ir::Region;
+use crate::ir::{Region, Value};
+use crate::observe::{Image, Record};
 use crate::opt;
 use base::{AddressSpace, CpuLines, PAGE_SHIFT, PAGE_SIZE, WriteWatcher};
 use rustc_hash::FxHashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, RwLockReadGuard, Weak};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
@@ -50,12 +52,17 @@ pub struct CodeConfig {
     pub chaining: Chaining,
     /// How often a way back is taken before the loop becomes a region of its own; `u32::MAX`: it never does.
     pub hot_after: u32,
+    /// Who watches what is executed.
+    pub record: Option<Arc<Record>>,
+    /// Who wants to know of each translation.
+    pub listener: Listener,
 }
 
 impl CodeConfig {
-    /// Whether hot loops become regions.
+    /// Whether hot loops may become regions.
     fn has_regions(&self) -> bool {
-        self.hot_after != u32::MAX && self.chaining == Chaining::All && self.max_insns > 1
+        let blocks = self.record.as_ref().is_some_and(|record| record.wants().blocks);
+        self.hot_after != u32::MAX && !blocks
     }
 }
 
@@ -67,8 +74,16 @@ impl Default for CodeConfig {
             random_registers: None,
             chaining: Chaining::All,
             hot_after: 2000,
+            record: None,
+            listener: Listener::default(),
         }
     }
+}
+
+/// Gives the [`crate::ir::Op::Tally`] `tally` its counter.
+fn give_counter(region: &mut Region, tally: Value, counter: u32) {
+    let imm = &mut region.insts[tally.0 as usize].imm;
+    *imm = *imm >> 32 << 32 | u64::from(counter);
 }
 
 /// Counters for people who tune.
@@ -86,6 +101,12 @@ pub struct CodeStats {
     pub dropped: u64,
     /// Times the cache was emptied because it was full.
     pub emptied: u64,
+    /// Translations that there are now.
+    pub live: u64,
+    /// Bytes of code memory in use.
+    pub used_bytes: u64,
+    /// Bytes of code memory.
+    pub room_bytes: u64,
 }
 
 /// Most bytes of code that are copied for a new process, which often soon becomes another program.
@@ -102,6 +123,8 @@ struct Room {
 struct Key {
     phys: u64,
     mode: u64,
+    /// The virtual page that it serves, if that matters ([`crate::observe`]); else 0.
+    page: u64,
 }
 
 /// What a translation was made from.
@@ -197,6 +220,10 @@ pub struct CodeCache {
     generation: AtomicU64,
     /// A debugger watches data of the process: accesses ask for it.
     data_points: AtomicBool,
+    /// Each instruction is a translation of its own.
+    one_insn: AtomicBool,
+    /// A [`Chaining`].
+    chaining: AtomicU8,
 }
 
 /// A translation found: where to enter it.
@@ -249,6 +276,8 @@ impl CodeCache {
             process,
             rooms: Mutex::default(),
             heat: Heat::new(config.hot_after),
+            one_insn: AtomicBool::new(config.max_insns == 1),
+            chaining: AtomicU8::new(config.chaining as u8),
             config,
             generation: AtomicU64::new(0),
             data_points: AtomicBool::new(false),
@@ -264,6 +293,24 @@ impl CodeCache {
             }
         });
         Ok(cache)
+    }
+
+    /// Who watches what is executed.
+    pub fn record(&self) -> Option<&Arc<Record>> {
+        self.config.record.as_ref()
+    }
+
+    /// A program that the guest was started with is in memory: tells those who want symbols.
+    pub fn add_image(&self, image: &Image) {
+        self.config.listener.0.iter().for_each(|listener| listener.image(image));
+        self.config.record.iter().for_each(|record| record.add_image(image.clone()));
+    }
+
+    /// The key of the code at `phys`, which is at `pc` for the guest.
+    fn key(&self, phys: u64, pc: u64, mode: u64) -> Key {
+        let one_page = self.config.record.is_some() && self.process.is_none();
+        let page = if one_page { pc & !(PAGE_SIZE - 1) } else { 0 };
+        Key { phys, mode, page }
     }
 
     /// The guest-physical address space that code is read from.
@@ -358,9 +405,41 @@ impl CodeCache {
         self.generation.load(Ordering::Relaxed)
     }
 
+    /// Whether each instruction is a translation of its own.
+    pub fn one_insn(&self) -> bool {
+        self.one_insn.load(Ordering::Relaxed)
+    }
+
+    /// Has each instruction be a translation of its own from now on, or not. Not from a vCPU's thread.
+    pub fn set_one_insn(&self, one: bool) {
+        if self.one_insn.swap(one, Ordering::Relaxed) != one {
+            self.empty();
+        }
+    }
+
+    /// How translations reach each other.
+    pub fn chaining(&self) -> Chaining {
+        const ALL: [Chaining; 3] = [Chaining::All, Chaining::Links, Chaining::None];
+        ALL[self.chaining.load(Ordering::Relaxed) as usize % ALL.len()]
+    }
+
+    /// Has translations reach each other in this way from now on. Not from a vCPU's thread.
+    pub fn set_chaining(&self, chaining: Chaining) {
+        if self.chaining.swap(chaining as u8, Ordering::Relaxed) != chaining as u8 {
+            self.empty();
+        }
+    }
+
+    /// Whether hot loops become regions.
+    fn has_regions(&self) -> bool {
+        self.config.has_regions() && self.chaining() == Chaining::All && !self.one_insn()
+    }
+
     /// Counters.
     pub fn stats(&self) -> CodeStats {
-        self.state.lock().stats
+        let state = self.state.lock();
+        let (live, used_bytes) = (state.by_key.len() as u64, state.buffer.used() as u64);
+        CodeStats { live, used_bytes, room_bytes: self.config.code_bytes as u64, ..state.stats }
     }
 
     /// The translation of `pc` under `mode`, if there is one; the jump cache remembers it. Hold the gate.
@@ -375,7 +454,7 @@ impl CodeCache {
             return Ok(None);
         }
         let phys = mmu.fetch_phys::<G>(cpu, pc)?;
-        let key = Key { phys, mode };
+        let key = self.key(phys, pc, mode);
         let mut state = self.state.lock();
         let Some(mut block) = state.get(&key) else { return Ok(None) };
         if let Some((last, second)) = block.source.second_page {
@@ -393,7 +472,7 @@ impl CodeCache {
         let index = state.by_key[&key];
         let code = state.buffer.entry_address(block.entry) as u64;
         // Under the lock: whoever drops the block afterwards finds the entry.
-        if self.config.chaining == Chaining::All {
+        if self.chaining() == Chaining::All {
             mmu.contexts.insert_jump(pc, code);
         }
         Ok(Some(Found { code, index }))
@@ -402,7 +481,7 @@ impl CodeCache {
     /// Links exit `site` to `target`, so that it need not come back here. Only within a page, but in a process:
     /// what another page's address means can change without the translation knowing.
     pub fn link(&self, site: u32, target: Found) {
-        if self.config.chaining == Chaining::None {
+        if self.chaining() == Chaining::None {
             return;
         }
         let mut guard = self.state.lock();
@@ -415,6 +494,7 @@ impl CodeCache {
         };
         let valid = state.blocks[site.from as usize].valid && to.valid;
         let (from, to, entry) = (&state.blocks[site.from as usize].source, &to.source, to.entry);
+        let same_mode = from.key.mode == to.key.mode && from.key.page == to.key.page;
         let linkable = match self.process {
             Some(_) => site.site.pc == to.key.phys,
             None => {
@@ -423,7 +503,7 @@ impl CodeCache {
                 same_page && (site.site.pc ^ to.key.phys).is_multiple_of(PAGE_SIZE)
             }
         };
-        if linkable && from.key.mode == to.key.mode && valid {
+        if linkable && same_mode && valid {
             state.buffer.link(site.site, entry);
             let number = state.first_site + number;
             state.blocks[target.index as usize].incoming.push(number);
@@ -479,7 +559,7 @@ impl CodeCache {
         };
         log::guest_code::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, block.insns);
         let mut source = Source {
-            key: Key { phys, mode },
+            key: self.key(phys, pc, mode),
             parts: Vec::new(),
             second_page: second_page.map(|page| (block.len - 1, page)),
             insns: block.insns as u64,
@@ -494,6 +574,11 @@ impl CodeCache {
             }
         }
         room.region = block.region;
+        self.count_translation(&mut room.region, &block.tallies, pc, false);
+        if let (Some(record), Some(entered)) = (&self.config.record, block.entered) {
+            let counter = record.block(pc, block.len, block.insns as u64, true);
+            give_counter(&mut room.region, entered, counter);
+        }
         Ok(self.install::<G>(source, room, epoch))
     }
 
@@ -515,7 +600,7 @@ impl CodeCache {
             |to: u64| if self.process.is_some() { to } else { phys.wrapping_add(to.wrapping_sub(pc)) };
         let epoch = {
             let state = self.state.lock();
-            if state.get(&Key { phys, mode }).is_none_or(|block| block.source.hot) {
+            if state.get(&self.key(phys, pc, mode)).is_none_or(|block| block.source.hot) {
                 return Ok(());
             }
             state.epoch
@@ -523,25 +608,36 @@ impl CodeCache {
         // What is translated has run, and its page is watched.
         let warm = |to: u64| {
             let state = self.state.lock();
-            state.get(&Key { phys: place(to), mode }).is_some_and(|block| block.source.second_page.is_none())
+            state.get(&self.key(place(to), to, mode)).is_some_and(|block| block.source.second_page.is_none())
         };
         let fetch = &mut VcpuFetch::<G> { mmu, cpu };
-        let Some(GuestRegion { region, parts, insns }) =
-            build::guest_region::<G>(fetch, pc, mode, self.links(), &warm)?
+        let Some(GuestRegion { mut region, parts, insns, tallies }) =
+            build::guest_region::<G>(fetch, pc, mode, &self.limits(), &warm)?
         else {
             return Ok(());
         };
-        let key = Key { phys, mode };
+        let key = self.key(phys, pc, mode);
         let (insns, hot) = (insns as u64, true);
         let mut source = Source { key, parts: Vec::new(), second_page: None, insns, hot };
         parts.into_iter().for_each(|(at, len)| source.add(place(at), len));
+        self.count_translation(&mut region, &tallies, pc, true);
         let mut room = Room { region, ..Room::default() };
         self.install::<G>(source, &mut room, epoch);
         Ok(())
     }
 
-    fn links(&self) -> Links {
-        if self.process.is_some() { Links::Anywhere } else { Links::WithinPage }
+    /// Gives a translation of `pc` the counters that it has room for.
+    fn count_translation(&self, region: &mut Region, tallies: &Tallies, pc: u64, hot: bool) {
+        let (Some(record), Some(entries)) = (&self.config.record, tallies.entries) else { return };
+        let counters = record.translation(pc, hot);
+        give_counter(region, entries, counters.entered);
+        tallies.executed.iter().for_each(|tally| give_counter(region, *tally, counters.executed));
+    }
+
+    fn limits(&self) -> build::Limits {
+        let links = if self.process.is_some() { Links::Anywhere } else { Links::WithinPage };
+        let max_insns = if self.one_insn() { 1 } else { self.config.max_insns };
+        build::Limits { max_insns, links, record: self.config.record.clone() }
     }
 
     fn build<G: Guest>(
@@ -551,8 +647,7 @@ impl CodeCache {
         mmu: &mut Mmu,
         (pc, mode): (u64, u64),
     ) -> Result<GuestBlock, Trap> {
-        let limits = build::Limits { max_insns: self.config.max_insns, links: self.links() };
-        build::guest_block::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, limits, region)
+        build::guest_block::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, &self.limits(), region)
     }
 
     fn watch(&self, phys: u64) {
@@ -592,7 +687,7 @@ impl CodeCache {
             random_registers: self.config.random_registers.map(|seed| seed ^ source.key.phys),
             process: self.process.is_some(),
             direct: self.process.is_some() && !self.data_points.load(Ordering::Relaxed),
-            heat: self.config.has_regions(),
+            heat: self.has_regions(),
         };
         let compiled = match state.buffer.compile(region, &env) {
             Ok(compiled) => compiled,
@@ -605,6 +700,13 @@ impl CodeCache {
         };
         let at = state.buffer.entry_address(compiled.entry) as u64;
         log::host_code(region.pc, state.buffer.code(&compiled), at);
+        if let Some(record) = &self.config.record {
+            record.translated(region.pc, source.hot, source.insns, compiled.len.into());
+        }
+        if let Some(listener) = &self.config.listener.0 {
+            let (insns, hot) = (source.insns, source.hot);
+            listener.made(&Made { pc: region.pc, at, code: state.buffer.code(&compiled), insns, hot });
+        }
         state.stats.translations += 1;
         state.stats.regions += u64::from(source.hot);
         state.stats.guest_insns += source.insns;

@@ -30,7 +30,12 @@ pub(super) fn set_rounding(head: &mut CpuHeader, rm: Rm) {
 
 /// Runs `f`, which may be anything (a device), with the host's own float mode; the flags it raises are not the guest's.
 pub(super) fn with_host_mode<T>(head: &CpuHeader, f: impl FnOnce() -> T) -> T {
-    if head.fp_live == 0 {
+    in_host_mode(head.fp_live != 0, f)
+}
+
+/// The same; `live` is [`CpuHeader::fp_live`].
+pub(super) fn in_host_mode<T>(live: bool, f: impl FnOnce() -> T) -> T {
+    if !live {
         return f();
     }
     let control = host::read();

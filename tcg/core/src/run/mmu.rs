@@ -4,6 +4,7 @@
 //! next access hits in generated code; device pages and pages that hold translated code are entered as slow, and come
 //! here each time.
 
+mod seen;
 mod vector;
 
 use super::direct::Direct;
@@ -15,6 +16,7 @@ use super::user_space::UserSpace;
 use crate::cpu::CpuHeader;
 use crate::eval;
 use crate::guest::{Access, Fetch, Guest, Page, PhysMem, Trap};
+use crate::observe::Observing;
 use crate::sem::{MemOp, Rmw};
 use crate::ty::Ty;
 use base::{AddressSpace, GuestRam, PAGE_SHIFT, PAGE_SIZE, Target, Width};
@@ -55,6 +57,8 @@ pub struct Mmu {
     aligned: bool,
     /// Memory of a guest process, which is reached without TLB.
     pub direct: Option<Direct>,
+    /// Who watches what is executed.
+    pub(super) observing: Option<Box<Observing>>,
 }
 
 /// Where one page's worth of an access goes.
@@ -75,6 +79,7 @@ impl Mmu {
             contexts: Contexts::new(tables),
             aligned: false,
             direct: None,
+            observing: None,
         }
     }
 
@@ -216,8 +221,14 @@ impl Mmu {
         }
     }
 
-    /// Loads; the value is extended to `ty` as `op` says.
-    pub fn load<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp, ty: Ty) -> Result<u64, Fault> {
+    /// [`Self::load`], unseen.
+    pub(super) fn load_unseen<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        op: MemOp,
+        ty: Ty,
+    ) -> Result<u64, Fault> {
         let bytes = op.bytes();
         self.ask::<G>(cpu, addr, bytes, Access::Read)?;
         if let Some(direct) = &mut self.direct {
@@ -255,8 +266,8 @@ impl Mmu {
         Ok(eval::extend(op, ty, value))
     }
 
-    /// Stores the low bytes of `value`.
-    pub fn store<G: Guest>(
+    /// [`Self::store`], unseen.
+    pub(super) fn store_unseen<G: Guest>(
         &mut self,
         cpu: &mut G::Cpu,
         addr: u64,
@@ -332,8 +343,8 @@ impl Mmu {
         }
     }
 
-    /// Atomic read-modify-write; `imm` packs kind and size. Gives the old value, extended to `ty`.
-    pub fn rmw<G: Guest>(
+    /// [`Self::rmw`], unseen.
+    pub(super) fn rmw_unseen<G: Guest>(
         &mut self,
         cpu: &mut G::Cpu,
         addr: u64,
@@ -359,8 +370,8 @@ impl Mmu {
         }
     }
 
-    /// Atomic compare and swap; gives the old value, extended to `ty`.
-    pub fn cas<G: Guest>(
+    /// [`Self::cas`], unseen.
+    pub(super) fn cas_unseen<G: Guest>(
         &mut self,
         cpu: &mut G::Cpu,
         addr: u64,
@@ -379,8 +390,8 @@ impl Mmu {
         Ok(eval::extend(op, ty, old))
     }
 
-    /// Atomic compare and swap of 16 aligned bytes; gives the old value.
-    pub fn cas_128<G: Guest>(
+    /// [`Self::cas_128`], unseen.
+    fn cas_128_unseen<G: Guest>(
         &mut self,
         cpu: &mut G::Cpu,
         addr: u64,

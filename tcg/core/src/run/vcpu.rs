@@ -104,9 +104,9 @@ impl<G: Guest> Handle<G> {
 
 /// One vCPU. Lives on one thread; others hold its [`Handle`].
 pub struct Vcpu<G: Guest> {
-    cpu: *mut G::Cpu,
-    mmu: *mut Mmu,
-    code: Arc<CodeCache>,
+    pub(super) cpu: *mut G::Cpu,
+    pub(super) mmu: *mut Mmu,
+    pub(super) code: Arc<CodeCache>,
     /// Which of the cache's vCPUs it is.
     number: usize,
     handle: Arc<Handle<G>>,
@@ -164,6 +164,7 @@ impl<G: Guest> Vcpu<G> {
         };
         let (mmu, request) = (vcpu.mmu, vcpu.handle.lines.request_word() as *const _);
         let (helpers, heat) = (vcpu.helpers.as_ptr(), code.heat().counts());
+        vcpu.join_record();
         let head = vcpu.cpu_mut().as_mut();
         (head.mmu, head.request, head.helpers, head.heat) = (mmu, request, helpers, heat);
         vcpu.handle.lines.kick();
@@ -264,8 +265,7 @@ impl<G: Guest> Vcpu<G> {
         let levels = self.handle.lines.levels();
         if !G::take_interrupt(self.cpu_mut(), levels) {
             let mode = G::context(self.cpu()).mode;
-            // SAFETY: both are ours.
-            let step = unsafe { interp::step::<G>(self.cpu, self.mmu, mode) };
+            let step = self.interpret_one(mode);
             self.after_step(step);
         }
         self.sync();
@@ -308,8 +308,7 @@ impl<G: Guest> Vcpu<G> {
         self.parts().1.points.pass_breakpoints = true;
         let step = loop {
             let mode = G::context(self.cpu()).mode;
-            // SAFETY: both are ours.
-            match unsafe { interp::step::<G>(self.cpu, self.mmu, mode) } {
+            match self.interpret_one(mode) {
                 Step::Leave(exit::RETRY) => self.sync(),
                 step => break step,
             }
@@ -437,16 +436,27 @@ impl<G: Guest> Vcpu<G> {
     /// Interprets to the end of the basic block at `pc`.
     fn interpret(&mut self, pc: u64, mode: u64) {
         log::run::<G>(self.number, self.cpu(), 0);
+        self.enter_block();
         for _ in 0..MAX_COLD_RUN {
-            // SAFETY: both are ours.
-            let step = unsafe { interp::step::<G>(self.cpu, self.mmu, mode) };
+            let step = self.interpret_one(mode);
             if step != Step::Next {
+                self.leave_block(pc);
                 return self.after_step(step);
             }
             if (self.cpu().as_ref().pc ^ pc) >> PAGE_SHIFT != 0 {
-                return;
+                break;
             }
         }
+        self.leave_block(pc);
+    }
+
+    /// Interprets one instruction.
+    fn interpret_one(&mut self, mode: u64) -> Step {
+        if self.code.record().is_some() {
+            return self.interpret_watched(mode);
+        }
+        // SAFETY: both are ours.
+        unsafe { interp::step::<G>(self.cpu, self.mmu, mode) }
     }
 
     fn after_step(&mut self, step: Step) {
@@ -470,6 +480,9 @@ impl<G: Guest> Vcpu<G> {
             exit::HALT => {
                 let levels = self.handle.lines.levels();
                 if let Wait::Sleep(limit) = G::wait(self.cpu_mut(), levels) {
+                    if let Some(record) = self.code.record() {
+                        record.idle();
+                    }
                     self.handle.sleep(limit);
                 }
             }
@@ -477,14 +490,14 @@ impl<G: Guest> Vcpu<G> {
             exit::RETRY => {
                 // Under the mode that it has now. Interpreted: a translation of the instruction might change itself for ever.
                 let mode = G::context(self.cpu()).mode;
-                // SAFETY: both are ours.
-                match unsafe { interp::step::<G>(self.cpu, self.mmu, mode) } {
+                match self.interpret_one(mode) {
                     Step::Leave(exit::RETRY) => {}
                     step => self.after_step(step),
                 }
                 self.sync();
             }
             exit::YIELD => std::thread::yield_now(),
+            exit::STOP => self.handle.stop(),
             exit::HOT => self.promote(),
             _ => {}
         }
@@ -526,6 +539,7 @@ impl<G: Guest> Vcpu<G> {
 impl<G: Guest> Drop for Vcpu<G> {
     fn drop(&mut self) {
         self.code.part(&self.handle.lines);
+        self.part_record();
         // SAFETY: both were made by `Box::into_raw` in `new` and are not used afterwards.
         unsafe {
             drop(Box::from_raw(self.cpu));
@@ -561,6 +575,7 @@ fn memory_helpers<G: Guest>() -> host::MemoryHelpers {
         cas: cas::<G>,
         load_vector: load_vector::<G>,
         store_vector: store_vector::<G>,
+        observe: super::observe::observe::<G>,
     }
 }
 
@@ -595,20 +610,20 @@ macro_rules! memory_helpers {
 }
 
 memory_helpers! {
-    load: |cpu, mmu, addr, imm, _, _| mmu.load::<G>(cpu, addr, MemOp::unpack(imm), Ty::I64);
-    store: |cpu, mmu, addr, value, imm, _| mmu.store::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0);
-    rmw: |cpu, mmu, addr, operand, imm, _| mmu.rmw::<G>(cpu, addr, operand, imm, Ty::I64);
+    load: |cpu, mmu, addr, imm, _, _| mmu.load_unseen::<G>(cpu, addr, MemOp::unpack(imm), Ty::I64);
+    store: |cpu, mmu, addr, value, imm, _| mmu.store_unseen::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0);
+    rmw: |cpu, mmu, addr, operand, imm, _| mmu.rmw_unseen::<G>(cpu, addr, operand, imm, Ty::I64);
     cas: |cpu, mmu, addr, expected, new, imm| {
-        mmu.cas::<G>(cpu, addr, [expected, new], MemOp::unpack(imm), Ty::I64)
+        mmu.cas_unseen::<G>(cpu, addr, [expected, new], MemOp::unpack(imm), Ty::I64)
     };
     load_vector: |cpu, mmu, addr, imm, _, _| {
-        mmu.load_vector::<G>(cpu, addr, MemOp::unpack(imm)).map(|value| {
+        mmu.load_vector_unseen::<G>(cpu, addr, MemOp::unpack(imm)).map(|value| {
             cpu.as_mut().vectors[0] = value;
             0
         })
     };
     store_vector: |cpu, mmu, addr, imm, _, _| {
         let value = cpu.as_ref().vectors[0];
-        mmu.store_vector::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0)
+        mmu.store_vector_unseen::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0)
     };
 }

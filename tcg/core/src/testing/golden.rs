@@ -41,7 +41,7 @@ struct Parts {
 pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
     let fetch = &mut Bytes(code);
     let (insn, _) = G::decode(fetch, PC, mode).expect("this fetch does not fault");
-    let mut region = guest_block::<G>(fetch, PC, mode, Limits::new(1), Region::default())
+    let mut region = guest_block::<G>(fetch, PC, mode, &Limits::new(1), Region::default())
         .expect("this fetch does not fault")
         .region;
     optimise(&mut region, G::regs(), G::helpers(), &mut Scratch::default());

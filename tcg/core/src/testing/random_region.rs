@@ -248,7 +248,7 @@ impl<G: Guest> Maker<'_, G> {
         let op = self.rng.pick(Op::ALL);
         let shape = op.shape();
         match op {
-            Op::Nop | Op::Param => return,
+            Op::Nop | Op::Param | Op::Tally | Op::Observe => return,
             Op::Mark => return self.begin(),
             Op::Get | Op::Set => {
                 let reg = self.rng.below(G::regs().len() as u64);
@@ -291,6 +291,7 @@ impl<G: Guest> Maker<'_, G> {
             Imm::Rmw => self.rng.pick(&Rmw::ALL).pack(self.atomic(ty)),
             Imm::Order => self.rng.below(16),
             Imm::Insns => 1 + self.rng.below(100),
+            Imm::Counter | Imm::Event => 0,
             Imm::Helper => self.helper(false),
             // What a helper-less unit cannot do has to come up, but not most of the time.
             Imm::Cond => self.rng.below(14),

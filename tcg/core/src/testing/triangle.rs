@@ -190,8 +190,8 @@ impl<'a, S: Source> Sides<'a, S> {
         let rig = &mut self.rigs[1];
         let mode = S::Guest::context(rig.cpu()).mode;
         let fetch = &mut rig.fetch();
-        let block =
-            guest_block::<S::Guest>(fetch, pc, mode, Limits::new(64), Region::default()).map_err(|_| None)?;
+        let block = guest_block::<S::Guest>(fetch, pc, mode, &Limits::new(64), Region::default())
+            .map_err(|_| None)?;
         let mut insns = Vec::new();
         let mut at = pc;
         for mode in block.modes {

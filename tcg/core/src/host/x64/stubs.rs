@@ -158,6 +158,19 @@ impl Emit<'_> {
         self.write_gpr(RAX, v);
     }
 
+    /// A call of an observer.
+    pub fn observe(&mut self, v: Value, inst: &Inst) {
+        let kept = self.kept(v, inst);
+        self.save(kept);
+        self.read_gpr(inst.args[0], RAX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov rsi, rax);
+        self.constant_to_gpr(inst.imm, RDX);
+        self.call_helper(CoreHelper::Observe as u16);
+        self.restore(kept);
+        self.leave_on_status(inst.snap);
+    }
+
     /// The operation in software, here and now.
     pub fn soft(&mut self, v: Value, inst: &Inst) {
         let kept = self.kept(v, inst);

@@ -60,6 +60,14 @@ impl Emit<'_> {
         }
     }
 
+    /// Adds to a counter of the vCPU; touches the host's flags.
+    pub fn tally(&mut self, imm: u64) {
+        let (table, at) = (offset_of!(CpuHeader, counters) as i32, imm as u32 as i32 * 8);
+        let amount = i32::try_from(imm >> 32).expect("the verifier's limit");
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov rcx, [rbx + table] ; add QWORD [rcx + at], amount);
+    }
+
     /// Goes to one of two blocks. A side without moves needs no code of its own.
     fn branch(&mut self, next: Option<BlockId>, cond: Cond, then: &Edge, other: &Edge) {
         let label = |emit: &Self, edge: &Edge| emit.labels[edge.to.0 as usize];

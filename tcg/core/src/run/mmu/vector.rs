@@ -10,8 +10,13 @@ use base::Width;
 const BYTES: u64 = 16;
 
 impl Mmu {
-    /// Loads 16 bytes.
-    pub fn load_vector<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp) -> Result<u128, Fault> {
+    /// [`Self::load_vector`], unseen.
+    pub(in crate::run) fn load_vector_unseen<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        op: MemOp,
+    ) -> Result<u128, Fault> {
         let size = self.part_size::<G>(cpu, addr, op, Access::Read)?;
         self.ask::<G>(cpu, addr, BYTES, Access::Read)?;
         if let Some(direct) = &mut self.direct {
@@ -38,8 +43,8 @@ impl Mmu {
         Ok(value)
     }
 
-    /// Stores 16 bytes; memory is not touched before both pages are known to take it.
-    pub fn store_vector<G: Guest>(
+    /// [`Self::store_vector`], unseen.
+    pub(in crate::run) fn store_vector_unseen<G: Guest>(
         &mut self,
         cpu: &mut G::Cpu,
         addr: u64,

@@ -100,7 +100,9 @@ impl<A: Arch> CpuOf<A> {
     /// A vCPU in state `cpu` that runs translations of `code`.
     pub fn new(cpu: A::Cpu, code: &Arc<CodeCache>, tiers: Tiers) -> Self {
         let config = VcpuConfig { tiers, ..VcpuConfig::default() };
-        Self { vcpu: Vcpu::new(cpu, Arc::new(CpuLines::default()), code, config), code: code.clone(), tiers }
+        let mut vcpu = Vcpu::new(cpu, Arc::new(CpuLines::default()), code, config);
+        vcpu.show_registers();
+        Self { vcpu, code: code.clone(), tiers }
     }
 
     /// What is to be done about what the vCPU came back for.

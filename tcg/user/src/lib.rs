@@ -18,6 +18,7 @@ mod crash;
 pub mod debug;
 mod load;
 mod memory;
+mod observed;
 mod process;
 mod reserved;
 mod riscv;
@@ -35,6 +36,7 @@ mod trace;
 mod vdso;
 
 pub use load::{Kind, LoadError, kind};
+pub use observed::end;
 pub use process::{Config, DEBUGGER, OWN_FILE, StartError, run};
 pub use reserved::Reserved;
 pub use strace::open_log;

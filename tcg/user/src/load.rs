@@ -59,6 +59,8 @@ pub struct Image {
     pub headers: u64,
     /// Their number.
     pub header_count: u64,
+    /// Start of the lowest segment.
+    pub start: u64,
     /// End of the highest segment.
     pub end: u64,
     interpreter: Option<PathBuf>,
@@ -226,6 +228,7 @@ fn elf(memory: &Memory, abi: &Abi, file: &File, path: &Path, main: bool) -> Resu
         bias,
         headers: headers.unwrap_or(0),
         header_count: head.segments.len() as u64,
+        start: low.wrapping_add(bias),
         end: high.wrapping_add(bias),
         interpreter: interpreter(file, &head).map_err(|why| format(path, why))?,
     })

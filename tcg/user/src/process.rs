@@ -6,6 +6,7 @@ use crate::crash::Dying;
 use crate::debug::{Attach, Debug};
 use crate::load::{self, LoadError};
 use crate::memory::{Backing, Memory};
+use crate::observed;
 use crate::reserved::Reserved;
 use crate::signal::{Actions, host};
 use crate::stack::{self, Setup};
@@ -175,6 +176,7 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
     let sysroot = Sysroot::new(config.sysroot.clone());
     let abi = cpu.abi();
     let program = load::program(&memory, abi, &sysroot, &config.program, config.args.clone())?;
+    observed::begin(memory.code(), &program);
     memory.set_heap(program.image.end.next_multiple_of(PAGE_SIZE));
 
     let object = vdso::build(abi.machine, &A::vdso());

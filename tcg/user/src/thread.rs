@@ -134,6 +134,7 @@ impl Thread {
             self.tell_end(End::Exited(status));
             end_process(status);
         }
+        crate::observed::thread_ends();
         if self.clear_tid != 0 && self.process.memory.write(self.clear_tid, 0u32).is_ok() {
             let wake = [self.clear_tid, libc::FUTEX_WAKE as u64, i32::MAX as u64, 0, 0, 0];
             // SAFETY: wakes whoever waits at the guest's address.
@@ -144,6 +145,7 @@ impl Thread {
 
 /// Ends the process with all its threads.
 pub fn end_process(status: i32) -> ! {
+    crate::observed::finish();
     loop {
         // SAFETY: ends the process, as the guest wants; nothing of the emulator needs an orderly end.
         unsafe { sys::call(libc::SYS_exit_group, [status as u64, 0, 0, 0, 0, 0]) };

@@ -6,6 +6,7 @@ mod run;
 mod system;
 mod test;
 mod user;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -163,6 +163,7 @@ impl Thread {
 
     /// Ends the process by `signal`, so that its parent sees the same as of a native one.
     pub fn die(&mut self, signal: i32, info: &Info) -> ! {
+        crate::observed::finish();
         host::block_all();
         self.tell_crash(signal, info);
         self.tell_end(End::Killed(signal));

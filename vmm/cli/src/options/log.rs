@@ -23,6 +23,8 @@ pub enum LogItem {
     GuestErrors,
     Nochain,
     InvalidMem,
+    Plugin,
+    TbStats,
 }
 
 /// The items, in the order of `-d help`: name, item, what is logged.
@@ -41,10 +43,12 @@ pub static ITEMS: &[(&str, LogItem, &str)] = &[
     ("guest_errors", LogItem::GuestErrors, "what the guest does that makes no sense"),
     ("nochain", LogItem::Nochain, "do not link blocks, so that 'exec' and 'cpu' miss none"),
     ("invalid_mem", LogItem::InvalidMem, "accesses to memory that is not there"),
+    ("plugin", LogItem::Plugin, "output of plugins"),
+    ("tb_stats", LogItem::TbStats, "where translated code spends its time, at the end of the run"),
 ];
 
 /// Items that QEMU has and Mimic does not.
-static OTHER_ITEMS: &[&str] = &["op_ind", "op_plugin", "pcall", "page", "plugin", "strace", "tid", "vpu"];
+static OTHER_ITEMS: &[&str] = &["op_ind", "op_plugin", "pcall", "page", "strace", "tid", "vpu"];
 
 /// `-d`, `-D`, `-dfilter`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

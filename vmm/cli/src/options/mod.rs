@@ -24,6 +24,7 @@ mod machine_table;
 pub mod net;
 pub mod object;
 pub mod optstring;
+pub mod plugin;
 pub mod props;
 pub mod settings;
 pub mod suggest;

@@ -9,6 +9,7 @@ use super::net::Netdev;
 use engine::Actions;
 
 use super::object::{Object, ObjectKind};
+use super::plugin::WatchOptions;
 use super::settings::{BootOrder, ExitCodes, GuestName, Monitor, Rtc, Semihosting, Timeout};
 
 /// What a machine starts from in ROM.
@@ -96,6 +97,8 @@ pub struct SystemOptions {
     pub name: GuestName,
     /// `-uuid`.
     pub uuid: Option<[u8; 16]>,
+    /// `-plugin`, `-coverage`.
+    pub watch: WatchOptions,
     /// `-seed`.
     pub seed: Option<u64>,
     /// `-pidfile`.

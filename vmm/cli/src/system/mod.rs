@@ -14,6 +14,7 @@ mod images;
 pub mod log;
 mod nets;
 mod panic_watch;
+mod plugins;
 mod plugs;
 mod signals;
 mod test_line;
@@ -34,6 +35,7 @@ use devices::host::block::BlockBackend;
 use devices::host::chardev::CharBackend;
 use engine::{End, Machine, Policy, Power};
 use machines::Parts;
+use tcg_core::observe::Record;
 use tcg_core::run::{CodeCache, CodeConfig, Vcpu, VcpuConfig};
 
 use crate::options::{self, Request, SerialTarget, SystemOptions};
@@ -117,6 +119,7 @@ pub struct System {
     attached: Attached,
     disks: Vec<Arc<dyn BlockBackend>>,
     verdict: Verdict,
+    record: Option<Arc<Record>>,
 }
 
 impl System {
@@ -162,12 +165,16 @@ impl System {
 
         let (mut code_settings, mut vcpu_settings) = (code_config(options), VcpuConfig::default());
         log::apply(&options.log, &mut code_settings, &mut vcpu_settings);
+        let watch = plugins::watch(options, &power)?;
+        watch.apply(&mut code_settings, &mut vcpu_settings);
         chaos::apply(&mut code_settings, &mut vcpu_settings)?;
         let code = CodeCache::new(board.chassis().space.clone(), code_settings)
             .map_err(SystemError::host("cannot allocate memory for translated code"))?;
+        plugins::images(options).iter().for_each(|image| code.add_image(image));
         let cpus = lines.into_iter().enumerate();
         let mut vcpus: Vec<Vcpu<B::Guest>> =
             cpus.map(|(n, lines)| Vcpu::new(board.cpu(n, &lines), lines, &code, vcpu_settings)).collect();
+        vcpus.iter_mut().for_each(Vcpu::show_registers);
         board.install(&mut vcpus, Around { options, chardevs: &chardevs, power: &power, serial: &serial })?;
 
         let parts = (board.chassis(), &chardevs, &disks);
@@ -198,6 +205,7 @@ impl System {
             attached,
             disks: disks.into_backends(),
             verdict: Verdict::new(options, serial, actions),
+            record: watch.record,
         })
     }
 
@@ -211,6 +219,9 @@ impl System {
         let end = end.map_err(SystemError::host("cannot start a thread for a CPU"))?;
         for disk in &self.disks {
             disk.flush().map_err(SystemError::host("cannot write a disk image back"))?;
+        }
+        if let Some(record) = &self.record {
+            record.finish();
         }
         // Those who are attached hear of the end before their lines are closed.
         self.attached.end();

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use control::gdb::process;
 use tcg_aarch64::Aarch64;
@@ -18,6 +19,7 @@ use tcg_user::{DEBUGGER, Kind};
 
 use crate::personality::UserArch;
 use crate::system::{USAGE, chaos, log, print};
+use crate::watch::Watch;
 use options::Request;
 
 /// Runs the command line `words` of the program called `program`, for guests of `arch`; comes back only with an exit
@@ -54,8 +56,8 @@ fn arch_of_file(path: &Path, depth: usize) -> Result<UserArch, String> {
 
 fn run<A: Arch>(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 {
     let request = options::parse(A::NAME, words, std::env::vars_os().collect());
-    let (mut config, logged, gdb) = match request {
-        Ok(Request::Run(config, logged, gdb)) => (config, logged, gdb),
+    let options::Run { mut config, log: logged, gdb, watch } = match request {
+        Ok(Request::Run(run)) => *run,
         Ok(Request::Help) => return print(&usage::<A>(program)),
         Ok(Request::Version) => return print(&version(program)),
         Ok(Request::CpuHelp) => return print(&A::cpu_help()),
@@ -67,13 +69,22 @@ fn run<A: Arch>(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 
     };
     let mut vcpu = VcpuConfig::default();
     log::apply(&logged, &mut config.code, &mut vcpu);
-    let prepared = chaos::apply(&mut config.code, &mut vcpu).and_then(|()| match logged.items.is_empty() {
-        true => Ok(()),
-        false => log::start(program, &logged, tcg_user::open_log),
+    let prepared = chaos::apply(&mut config.code, &mut vcpu).and_then(|()| {
+        match logged.items.is_empty() && watch == Default::default() {
+            true => Ok(()),
+            false => log::start(program, &logged, tcg_user::open_log),
+        }
     });
     if let Err(fault) = prepared {
         eprintln!("{program}: {fault}");
         return USAGE;
+    }
+    match Watch::new(&watch, &logged, A::NAME, Arc::new(|status| tcg_user::end(status.into()))) {
+        Ok(watch) => watch.apply(&mut config.code, &mut vcpu),
+        Err((option, fault)) => {
+            eprintln!("{program}: {option}: {fault}");
+            return USAGE;
+        }
     }
     config.tiers = vcpu.tiers;
     let inherited = std::env::var(DEBUGGER).ok().and_then(|text| process::inherit(program, &text));
@@ -85,7 +96,7 @@ fn run<A: Arch>(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 
             return USAGE;
         }
     };
-    let Err(fault) = tcg_user::run::<A>(*config, attach);
+    let Err(fault) = tcg_user::run::<A>(config, attach);
     eprintln!("{program}: {fault}");
     fault.status()
 }

@@ -11,14 +11,15 @@ use super::table::{Opt, ROWS, Row, STRACE};
 use crate::options::LogOptions;
 use crate::options::error::{Fault, UsageError};
 use crate::options::log;
+use crate::options::plugin::{self, WatchOptions};
 use crate::options::suggest::closest;
 use crate::options::value;
 
 /// What a command line asks for.
 #[derive(Debug)]
 pub enum Request {
-    /// Run a program, log, and let gdb look.
-    Run(Box<Config>, LogOptions, Option<Gdb>),
+    /// Run a program.
+    Run(Box<Run>),
     /// Print the help.
     Help,
     /// Print the version.
@@ -27,6 +28,19 @@ pub enum Request {
     CpuHelp,
     /// Print the items of `-d`.
     LogHelp,
+}
+
+/// How a program is run, and who looks.
+#[derive(Debug)]
+pub struct Run {
+    /// How it is run.
+    pub config: Config,
+    /// What is logged.
+    pub log: LogOptions,
+    /// `-g`.
+    pub gdb: Option<Gdb>,
+    /// `-plugin`, `-coverage`.
+    pub watch: WatchOptions,
 }
 
 /// `-g`.
@@ -52,6 +66,7 @@ struct Collected {
     log: LogOptions,
     argv0: Option<OsString>,
     gdb: Option<Gdb>,
+    watch: WatchOptions,
     ends: Option<Request>,
 }
 
@@ -85,7 +100,8 @@ pub fn parse(
         tiers: Tiers::default(),
         code: CodeConfig::default(),
     };
-    let mut collected = Collected { config, log: LogOptions::default(), argv0: None, gdb: None, ends: None };
+    let (log, watch) = Default::default();
+    let mut collected = Collected { config, log, argv0: None, gdb: None, watch, ends: None };
     // One that another emulator has started is not to listen where that does.
     let is_first = env.iter().all(|(name, _)| name != OWN_FILE);
     let set = |row: &&Row| !row.variable.is_empty() && (is_first || row.opt != Some(Opt::Gdb));
@@ -117,12 +133,12 @@ pub fn parse(
         let origin = format!("{text} {}", argument.to_string_lossy());
         collected.set(row, &argument).map_err(|fault| fault.at(origin.trim_end()))?;
     };
-    let Collected { mut config, log, argv0, gdb, .. } = collected;
+    let Collected { mut config, log, argv0, gdb, watch, .. } = collected;
     config.log = log.path();
     config.args.push(argv0.unwrap_or_else(|| program.clone()));
     config.args.extend(words);
     config.program = program.into();
-    Ok(Request::Run(Box::new(config), log, gdb))
+    Ok(Request::Run(Box::new(Run { config, log, gdb, watch })))
 }
 
 /// The name in `-name` and `--name`; `None`: the word is the program.
@@ -215,6 +231,10 @@ impl Collected {
                 _ => return Err(Fault::new("expects at most 1024 MiB")),
             },
             Opt::Strace => config.strace = true,
+            Opt::Plugin => self.watch.plugins.push(plugin::read(text?)?),
+            Opt::PerfMap => self.watch.perf_map = true,
+            Opt::JitDump => self.watch.jit_dump = true,
+            Opt::Coverage => self.watch.coverage = Some(text?.into()),
         }
         if matches!(opt, Opt::LogItems | Opt::LogFile | Opt::LogFilter | Opt::Strace) {
             let words = [format!("-{}", row.name).into(), argument.to_os_string()];

@@ -21,6 +21,10 @@ pub enum Opt {
     OneInsn,
     CodeSize,
     Strace,
+    Plugin,
+    Coverage,
+    PerfMap,
+    JitDump,
 }
 
 /// One option.
@@ -82,10 +86,23 @@ pub static ROWS: &[Row] = &[
     row("strace", "", "QEMU_STRACE", Opt::Strace, "log system calls"),
     later("seed", "number", "QEMU_RAND_SEED"),
     later("trace", "[[enable=]pattern][,events=file][,file=file]", "QEMU_TRACE"),
-    later("plugin", "[file=]file[,arg=value]", "QEMU_PLUGIN"),
+    row(
+        "plugin",
+        "[file=]file[,arg=value]",
+        "QEMU_PLUGIN",
+        Opt::Plugin,
+        "watch what the program executes (with -d plugin)",
+    ),
+    row("coverage", "file", "", Opt::Coverage, "write how often source lines were executed, for lcov"),
     row("version", "", "QEMU_VERSION", Opt::Version, "print the version"),
-    later("perfmap", "", "QEMU_PERFMAP"),
-    later("jitdump", "", "QEMU_JITDUMP"),
+    row(
+        "perfmap",
+        "",
+        "QEMU_PERFMAP",
+        Opt::PerfMap,
+        "tell perf what generated code is, in /tmp/perf-PID.map",
+    ),
+    row("jitdump", "", "QEMU_JITDUMP", Opt::JitDump, "the same with the code itself, in jit-PID.dump"),
 ];
 
 /// The item of `-d` that a process has beside those of a machine.

@@ -5,6 +5,7 @@ mod arm;
 mod assemble;
 mod bare;
 mod control;
+mod coverage;
 mod debian;
 mod gdb;
 mod hello;

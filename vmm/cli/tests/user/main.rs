@@ -9,6 +9,7 @@ mod crashes;
 mod fuzz;
 mod gdb;
 mod options;
+mod plugins;
 mod programs;
 #[path = "../program/rsp.rs"]
 mod rsp;

@@ -58,6 +58,15 @@ impl Host for Around {
     fn log(&self, _: &str) -> Result<(), String> {
         Ok(())
     }
+    fn log_items(&self) -> Vec<(&'static str, bool)> {
+        vec![("exec", false)]
+    }
+    fn log_file(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn translations(&self, _: &engine::Record, _: usize) -> String {
+        String::new()
+    }
     fn gdb_server(&self, device: &str) -> Result<(), String> {
         Err(format!("no {device} here"))
     }

@@ -1,7 +1,7 @@
 //! The machine as debuggers and monitors see it.
 
 use base::{AddressSpace, Device, Shared};
-use engine::Power;
+use engine::{Power, Record};
 use std::sync::Arc;
 
 /// What does not change while the machine runs.
@@ -82,6 +82,12 @@ pub trait Host: Send + Sync {
     fn networks(&self) -> Vec<NetInfo>;
     /// Has these items be logged, spelled as for `-d`, and no others.
     fn log(&self, items: &str) -> Result<(), String>;
+    /// The items that can be logged, and whether they are.
+    fn log_items(&self) -> Vec<(&'static str, bool)>;
+    /// Has the log go to `file` from now on; empty: to stderr.
+    fn log_file(&self, file: &str) -> Result<(), String>;
+    /// The `number` translations that executed most, as a table.
+    fn translations(&self, record: &Record, number: usize) -> String;
     /// Starts a gdb server on `device`, spelled as for `-gdb`; `none` ends it.
     fn gdb_server(&self, device: &str) -> Result<(), String>;
 }

@@ -3,7 +3,7 @@
 use base::AddressSpace;
 use tcg_core::debug::{Debuggable, Feature};
 use tcg_core::guest::{Point, Registers};
-use tcg_core::run::Vcpu;
+use tcg_core::run::{CodeCache, Vcpu};
 
 /// One vCPU.
 pub trait Cpu {
@@ -31,6 +31,8 @@ pub trait Cpu {
     fn asleep(&self) -> bool;
     /// Guest-physical memory.
     fn space(&self) -> &AddressSpace;
+    /// Where its translations are.
+    fn code(&self) -> &CodeCache;
 }
 
 impl<G: Debuggable> Cpu for Vcpu<G> {
@@ -83,6 +85,10 @@ impl<G: Debuggable> Cpu for Vcpu<G> {
 
     fn space(&self) -> &AddressSpace {
         Vcpu::space(self)
+    }
+
+    fn code(&self) -> &CodeCache {
+        Vcpu::code(self)
     }
 }
 

@@ -24,3 +24,5 @@ pub use power::{End, Power, RunState};
 pub use semihost::{Console as SemihostConsole, Input as SemihostInput, Semihost};
 pub use tcg_core::debug::{Feature, Register, Stop, WatchKind};
 pub use tcg_core::guest::Point;
+pub use tcg_core::observe::Record;
+pub use tcg_core::run::Chaining;

@@ -10,6 +10,7 @@ use devices::host::chardev as host;
 use engine::Power;
 use machines::Chassis;
 use parking_lot::Mutex;
+use tcg_core::observe::Record;
 
 use super::chardevs::{self, Chardevs};
 use super::disks::Disks;
@@ -145,6 +146,18 @@ impl Host for Surroundings {
             Err(fault) => return Err(fault.at("log").to_string()),
         }
         Ok(())
+    }
+
+    fn log_items(&self) -> Vec<(&'static str, bool)> {
+        log::items()
+    }
+
+    fn log_file(&self, file: &str) -> Result<(), String> {
+        log::write_to(file).map_err(|error| format!("{file}: {error}"))
+    }
+
+    fn translations(&self, record: &Record, number: usize) -> String {
+        tcg_plugins::tb_stats::table(record, number)
     }
 
     fn gdb_server(&self, device: &str) -> Result<(), String> {

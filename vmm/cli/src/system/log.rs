@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::Arc;
 
 use parking_lot::RwLock;
 
@@ -63,6 +62,40 @@ pub fn choose(items: &[LogItem]) {
     let chosen = ITEMS.iter().filter(|(_, item, _)| items.contains(item));
     *ITEMS_ON.write() = chosen.map(|(name, _, _)| *name).collect();
     tracing::callsite::rebuild_interest_cache();
+}
+
+/// Every item, and whether it is logged.
+pub fn items() -> Vec<(&'static str, bool)> {
+    let on = ITEMS_ON.read();
+    ITEMS.iter().map(|(name, ..)| (*name, on.contains(name))).collect()
+}
+
+/// The file that is logged to; stderr if there is none.
+static FILE: RwLock<Option<File>> = RwLock::new(None);
+
+/// Has the log go to `file`, named as for `-D`, from now on; to stderr if it is empty.
+pub fn write_to(file: &str) -> io::Result<()> {
+    let options =
+        LogOptions { file: Some(file.into()).filter(|file: &String| !file.is_empty()), ..Default::default() };
+    let opened = options.path().map(File::create).transpose()?;
+    *FILE.write() = opened;
+    Ok(())
+}
+
+/// Where the log goes now. Each line is one write, so a process that is forked meanwhile waits for nobody.
+struct Output;
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &*FILE.read() {
+            Some(file) => (&*file).write(bytes),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The events that `-d` and `-dfilter` choose.
@@ -136,16 +169,11 @@ pub fn start(
     let others = filter_fn(is_message).with_max_level_hint(LevelFilter::WARN);
 
     let messages = fmt_layer().event_format(Plain(format!("{program}: "))).with_writer(std::io::stderr);
-    let lines = fmt_layer().event_format(Plain(String::new()));
-    let lines = match &options.file {
-        None => lines.with_writer(std::io::stderr).boxed(),
-        Some(_) => {
-            let path = options.path().expect("there is a file");
-            let file = open(&path).map_err(|source| SystemError::Write { path: path.clone(), source })?;
-            // Each line is one write, so a process that is forked meanwhile waits for nobody.
-            lines.with_writer(Arc::new(file)).boxed()
-        }
-    };
+    let lines = fmt_layer().event_format(Plain(String::new())).with_writer(|| Output);
+    if let Some(path) = options.path() {
+        let file = open(&path).map_err(|source| SystemError::Write { path: path.clone(), source })?;
+        *FILE.write() = Some(file);
+    }
     let subscriber = tracing_subscriber::registry();
     // A second start finds the first one's settings in place.
     let _ = subscriber.with(lines.with_filter(chosen)).with(messages.with_filter(others)).try_init();

@@ -195,6 +195,79 @@ fn the_monitor_shows_registers_and_memory() {
 }
 
 #[test]
+fn the_monitor_switches_the_log_and_shows_translations() {
+    let qemu = Qemu::new();
+    let program = "li t0, 0x100000\n li t1, 0\n li t2, 50000\nround:\n addi t1, t1, 1\n bne t1, t2, round\nstay:\n j stay\n";
+    let image = qemu.file("guest.bin", &assemble(program).expect("well formed"));
+    let log = qemu.path("log");
+    let words =
+        format!("-bios none -display none -serial none -kernel {image} -S -monitor stdio -d tb_stats");
+    let mut running = start(&mut qemu.command(&words));
+    running.expect("(qemu) ");
+    let mut ask = |lines: &[&str], answer: &str| {
+        lines.iter().for_each(|line| running.say(&format!("{line}\n")));
+        running.expect(answer);
+    };
+    ask(&["info jit"], "one-insn-per-tb: off");
+    ask(&["one-insn-per-tb on", "info jit"], "one-insn-per-tb: on");
+    ask(&["one-insn-per-tb off", "one-insn-per-tb maybe"], "Error: unexpected option maybe");
+    ask(&["info trace-events"], "exec : state 0");
+    ask(&["trace-event exec on", "info trace-events"], "exec : state 1");
+    ask(&["trace-event nothing on"], "Error: unknown event \"nothing\"");
+    ask(
+        &["trace-event exec off", &format!("logfile {}", log.display()), "trace on", "c", "info status"],
+        "VM status: running",
+    );
+    let limit = Instant::now() + crate::support::PATIENCE;
+    let stays = |text: String| text.lines().filter(|line| line.contains("/0000000080000014/")).count() > 20;
+    while !stays(std::fs::read_to_string(&log).unwrap_or_default()) {
+        assert!(Instant::now() < limit, "no trace");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    ask(&["trace off", "stop", "info status"], "VM status: paused");
+    // Ten rows at most are shown, and this many there are not.
+    ask(&["info tb-list 5"], "block ");
+    ask(&["log tb_stats", "logfile /nowhere/log"], "Error: /nowhere/log: No such file");
+    running.say("quit\n");
+    assert_eq!(running.finish().status, Some(0));
+    let text = std::fs::read_to_string(log).expect("a log");
+    assert!(text.contains(" guest instructions executed in translations\n"), "{text}");
+}
+
+/// What labgrid's `QEMUDriver` does: QMP on the standard streams, the serial port on a socket that it listens at.
+#[test]
+fn a_driver_takes_serial_port_and_qmp_as_labgrid_does() {
+    let qemu = Qemu::new();
+    let version = run(&mut qemu.command("-version")).out;
+    assert!(version.starts_with("QEMU emulator version 10.0.2"), "{version}");
+    let program = "li s1, 0x10000000\n li t0, 72\n sb t0, 0(s1)\nstay:\n wfi\n j stay\n";
+    let image = qemu.file("guest.bin", &assemble(program).expect("well formed"));
+    let socket = qemu.path("serialrw");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    let words = format!(
+        "-kernel {image} -bios none -machine virt -cpu rv64 -m 128M -nographic -S -qmp stdio -chardev \
+         socket,id=serialsocket,path={} -serial chardev:serialsocket",
+        socket.display()
+    );
+    let mut running = start(&mut qemu.command(&words));
+    let (mut serial, _) = listener.accept().expect("it connects");
+    running.expect("\"QMP\"");
+    running.say("{\"execute\": \"qmp_capabilities\"}");
+    running.expect("{\"return\": {}}");
+    running.say("{\"execute\": \"cont\"}");
+    running.expect("\"RESUME\"");
+    let mut byte = [0];
+    serial.set_read_timeout(Some(crate::support::PATIENCE)).expect("a socket");
+    std::io::Read::read_exact(&mut serial, &mut byte).expect("the guest writes");
+    assert_eq!(byte, *b"H");
+    running.say("{\"execute\": \"query-status\"}");
+    running.expect("\"running\": true");
+    running.say("{\"execute\": \"quit\"}");
+    let end = running.finish();
+    assert_eq!((end.status, &*end.err), (Some(0), ""));
+}
+
+#[test]
 fn runs_that_go_nowhere_end_with_a_status_of_their_own() {
     let qemu = Qemu::new();
     let spin = qemu.file("spin.bin", &assemble("stay:\n j stay\n").expect("well formed"));

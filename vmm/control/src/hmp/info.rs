@@ -32,6 +32,41 @@ pub fn kvm(_: &mut Call) -> String {
     "kvm support: not compiled\n".into()
 }
 
+pub fn jit(call: &mut Call) -> String {
+    let shown = call.context.power.with_cpus(|cpus| {
+        let code = cpus.cpu(0)?.code();
+        let (one, stats) = (if code.one_insn() { "on" } else { "off" }, code.stats());
+        let each = |amount: u64| amount.checked_div(stats.translations).unwrap_or(0);
+        Some(format!(
+            "Accelerator settings:\none-insn-per-tb: {one}\n\nTranslation buffer state:\n\
+             gen code size       {}/{}\nTB count            {}\nTB avg target size  {} insns\n\
+             TB avg host size    {} bytes\n\nStatistics:\nTB made             {} ({} of hot regions)\n\
+             TB flush count      {}\nTB invalidate count {}\n",
+            stats.used_bytes,
+            stats.room_bytes,
+            stats.live,
+            each(stats.guest_insns),
+            each(stats.host_bytes),
+            stats.translations,
+            stats.regions,
+            stats.emptied,
+            stats.dropped
+        ))
+    });
+    shown.flatten().unwrap_or_default()
+}
+
+pub fn tb_list(call: &mut Call) -> String {
+    let number = if call.rest.is_empty() { Some(10) } else { call.rest.parse().ok() };
+    let Some(number) = number else { return "Error: say how many\n".into() };
+    let host = call.context.host.clone();
+    let shown = call.context.power.with_cpus(move |cpus| {
+        let record = cpus.cpu(0).and_then(|cpu| cpu.code().record().cloned());
+        record.filter(|record| record.wants().translations).map(|record| host.translations(&record, number))
+    });
+    shown.flatten().unwrap_or_else(|| "Error: translations are not counted; start with -d tb_stats\n".into())
+}
+
 pub fn snapshots(_: &mut Call) -> String {
     "There is no snapshot available.\n".into()
 }

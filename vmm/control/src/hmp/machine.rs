@@ -53,10 +53,6 @@ pub fn cpu(call: &mut Call) -> String {
     }
 }
 
-pub fn log(call: &mut Call) -> String {
-    failure(call.context.host.log(call.rest))
-}
-
 pub fn gdbserver(call: &mut Call) -> String {
     let device = if call.rest.is_empty() { "tcp::1234" } else { call.rest };
     match call.context.host.gdb_server(device) {
@@ -66,7 +62,7 @@ pub fn gdbserver(call: &mut Call) -> String {
     }
 }
 
-fn failure(result: Result<(), String>) -> String {
+pub(super) fn failure(result: Result<(), String>) -> String {
     result.err().map_or(String::new(), |fault| format!("Error: {fault}\n"))
 }
 

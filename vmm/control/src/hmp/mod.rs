@@ -5,6 +5,7 @@
 mod expression;
 mod info;
 mod line;
+mod log;
 mod machine;
 mod memory;
 
@@ -81,13 +82,21 @@ static COMMANDS: &[Command] = &[
     ),
     row("help", "?", "[cmd]", "show the help", help),
     row("info", "", "[subcommand]", "show various information about the system state", info),
-    row("log", "", "item1[,...]", "activate logging of the specified items", machine::log),
+    row("log", "", "item1[,...]", "activate logging of the specified items", log::log),
+    row("logfile", "", "[filename]", "output logs to 'filename', or to stderr", log::logfile),
     row(
         "memsave",
         "",
         "addr size file",
         "save to disk virtual memory dump starting at 'addr' of size 'size'",
         memory::memsave,
+    ),
+    row(
+        "one-insn-per-tb",
+        "",
+        "[on|off]",
+        "run emulation with one guest instruction per translation block",
+        log::one_insn_per_tb,
     ),
     row(
         "pmemsave",
@@ -109,6 +118,14 @@ static COMMANDS: &[Command] = &[
     row("system_powerdown", "", "", "send system power down event", machine::powerdown),
     row("system_reset", "", "", "reset the system", machine::reset),
     row("system_wakeup", "", "", "wakeup guest from suspend", machine::wakeup),
+    row("trace", "", "on|off", "log each block and each trap, or stop doing so", log::trace),
+    row(
+        "trace-event",
+        "",
+        "name on|off",
+        "changes status of a specific trace event: of an item of the log",
+        log::trace_event,
+    ),
     row(
         "watchdog_action",
         "",
@@ -125,6 +142,7 @@ static INFOS: &[Command] = &[
     row("block", "", "", "show info of one block device or all block devices", info::block),
     row("chardev", "", "", "show the character devices", info::chardev),
     row("cpus", "", "", "show infos for each CPU", info::cpus),
+    row("jit", "", "", "show dynamic compiler info", info::jit),
     row("kvm", "", "", "show KVM information", info::kvm),
     row("mem", "", "", "show the active virtual memory mappings", info::mem),
     row("mtree", "", "", "show memory tree", info::mtree),
@@ -140,7 +158,15 @@ static INFOS: &[Command] = &[
     ),
     row("snapshots", "", "", "show the currently saved VM snapshots", info::snapshots),
     row("status", "", "", "show the current VM status (running|paused)", info::status),
+    row(
+        "tb-list",
+        "",
+        "[number]",
+        "show the translations that execute most (needs -d tb_stats on the command line)",
+        info::tb_list,
+    ),
     row("tlb", "", "", "show virtual to physical memory mappings", info::mem),
+    row("trace-events", "", "", "show available trace-events & their state", log::trace_events),
     row("uuid", "", "", "show the current VM UUID", info::uuid),
     row("version", "", "", "show the version of QEMU", info::version),
 ];

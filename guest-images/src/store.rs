@@ -1,7 +1,7 @@
 //! The images in the user's cache directory: which there are, making them, finding them, removing them.
 //!
 //! Below `$XDG_CACHE_HOME/mimic` (or `~/.cache/mimic`): `images/NAME-ARCH/` with the guest's files and `guest.json`,
-//! `packages/` and `lists/` with what was fetched, `lock`. An image is made in a directory of its own and renamed into
+//! `packages/` and `lists/` with what was fetched, `translations/` for the emulator, `lock`. An image is made in a directory of its own and renamed into
 //! place, so an image that is there is whole; the lock keeps two pulls apart.
 
 use std::fs::{self, File};
@@ -60,6 +60,11 @@ impl Store {
     /// A store in another directory, which need not exist yet.
     pub fn at(root: impl Into<PathBuf>) -> Store {
         Store { root: root.into() }
+    }
+
+    /// Where translations of guests' code are kept.
+    pub fn translations(&self) -> PathBuf {
+        self.root.join("translations")
     }
 
     /// Every image that there is a recipe for.

@@ -95,7 +95,6 @@ fn round<G: Guest>(text: &Text, mode: u64, buffer: &mut CodeBuffer) -> Round {
     let env = Env {
         regs: G::regs(),
         helpers: G::helpers(),
-        first_site: 0,
         random_registers: None,
         process: true,
         direct: true,
@@ -109,10 +108,10 @@ fn round<G: Guest>(text: &Text, mode: u64, buffer: &mut CodeBuffer) -> Round {
         let built = Instant::now();
         optimise(&mut block.region, G::regs(), G::helpers(), &mut scratch);
         let optimised = Instant::now();
-        let compiled = match buffer.compile(&block.region, &env) {
+        let compiled = match buffer.compile(&block.region, &env, 0) {
             Err(CompileError::OutOfSpace) => {
                 buffer.reset();
-                buffer.compile(&block.region, &env)
+                buffer.compile(&block.region, &env, 0)
             }
             other => other,
         };

@@ -56,6 +56,8 @@ pub struct Config {
     pub tiers: Tiers,
     /// How translations are made and kept.
     pub code: CodeConfig,
+    /// `-tb-cache`: the folder where translations are kept for the next run.
+    pub tb_cache: Option<PathBuf>,
 }
 
 /// Why a program did not start.
@@ -130,6 +132,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// Keeps translations for the next run, before this one ends; a failure only makes that slower.
+    pub fn keep_translations(&self) {
+        let _ = self.memory.code().save();
+    }
+
     /// The auxiliary vector, as the program finds it.
     pub fn auxv_bytes(&self) -> Vec<u8> {
         self.auxv.iter().flat_map(|(tag, value)| [*tag, *value]).flat_map(u64::to_le_bytes).collect()

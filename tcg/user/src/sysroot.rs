@@ -19,9 +19,10 @@ impl Sysroot {
         self.0.as_deref()
     }
 
-    /// The host's name of a file that the guest names.
+    /// The host's name of a file that the guest names. What `/proc` tells is of the process, wherever its files are.
     pub fn resolve_path(&self, path: &Path) -> PathBuf {
-        let inside = self.0.as_ref().and_then(|root| {
+        let root = self.0.as_ref().filter(|_| !path.starts_with("/proc"));
+        let inside = root.and_then(|root| {
             let inside = root.join(path.strip_prefix("/").ok()?);
             inside.symlink_metadata().is_ok().then_some(inside)
         });

@@ -83,6 +83,7 @@ impl Caller {
             log_options: Vec::new(),
             tiers: Tiers::default(),
             code: CodeConfig::default(),
+            tb_cache: None,
         };
         let strace = Strace::new(&config)?;
         let process = Process {

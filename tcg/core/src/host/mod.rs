@@ -8,10 +8,11 @@ mod memory;
 mod x64;
 
 pub use helpers::{MemoryHelpers, core_helpers};
-pub use x64::{CodeBuffer, Fault, HostFeatures, Runner, disassemble, recover};
+pub use x64::{CodeBuffer, Fault, Fixup, HostFeatures, Piece, Runner, disassemble, recover};
 pub(crate) use x64::{Outcome, cas, cas_128, copy, load, store, unpack_fault};
 
 use crate::cpu::{Helper, RegDesc};
+use serde::{Deserialize, Serialize};
 
 /// What a compilation depends on besides the region.
 pub struct Env<'a> {
@@ -19,8 +20,6 @@ pub struct Env<'a> {
     pub regs: &'a [RegDesc],
     /// The guest's helpers.
     pub helpers: &'a [Helper],
-    /// Number of the first exit of the region.
-    pub first_site: u32,
     /// Choose registers, and which of the CPU's extensions to use, at random but legally from this seed.
     pub random_registers: Option<u64>,
     /// The code is a process': its addresses mean one thing, and do not change.
@@ -41,7 +40,7 @@ pub enum CompileError {
 }
 
 /// An exit to a known guest address, which can be linked to that address's translation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// Guest address.
     pub pc: u64,

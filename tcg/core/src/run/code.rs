@@ -11,12 +11,13 @@ use super::listener::{Listener, Made};
 use super::lock::{Mutex, RwLock};
 use super::log;
 use super::mmu::{CodeWatch, Mmu, VcpuFetch};
+use super::store::{New, Store};
 use super::tlb::Tables;
 use super::user_space::UserSpace;
 use crate::build::{self, GuestBlock, GuestRegion, Links, Tallies};
 use crate::cpu::CpuHeader;
 use crate::guest::{Guest, Point, Trap};
-use crate::host::{self, CodeBuffer, CompileError, Env, Runner};
+use crate::host::{self, CodeBuffer, CompileError, Compiled, Env, Piece, Runner};
 use crate::ir::{Region, Value};
 use crate::observe::{Image, Record};
 use crate::opt;
@@ -26,6 +27,10 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, RwLockReadGuard, Weak};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
+
+mod stored;
+
+use stored::{At, Memo};
 
 /// How translations reach each other without the run loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +61,8 @@ pub struct CodeConfig {
     pub record: Option<Arc<Record>>,
     /// Who wants to know of each translation.
     pub listener: Listener,
+    /// Where translations are taken from, and remembered.
+    pub store: Option<Arc<Store>>,
 }
 
 impl CodeConfig {
@@ -76,6 +83,7 @@ impl Default for CodeConfig {
             hot_after: 2000,
             record: None,
             listener: Listener::default(),
+            store: None,
         }
     }
 }
@@ -190,6 +198,11 @@ struct State {
 }
 
 impl State {
+    /// Number that the next exit gets.
+    fn next_site(&self) -> u32 {
+        self.first_site + self.sites.len() as u32
+    }
+
     fn get(&self, key: &Key) -> Option<&Block> {
         Some(&self.blocks[*self.by_key.get(key)? as usize])
     }
@@ -337,6 +350,7 @@ impl CodeCache {
     fn fork_alone(&self, own: &Arc<CpuLines>, fork: &mut dyn FnMut() -> i64) -> io::Result<i64> {
         let mut state = self.state.lock();
         let mut members = self.members.write();
+        let mut new = self.config.store.as_ref().map(|store| store.hold());
         let keeps = state.buffer.used() <= KEPT_BY_FORK;
         let copy = state.buffer.copy_memory(keeps)?;
         let pid = match &self.process {
@@ -347,6 +361,9 @@ impl CodeCache {
             state.buffer.use_copy(&copy)?;
             members.retain(|member| Arc::ptr_eq(&member.lines, own));
             drop(members);
+            if let Some(new) = &mut new {
+                **new = New::default();
+            }
             if !keeps {
                 self.clear(&mut state);
             }
@@ -456,20 +473,22 @@ impl CodeCache {
         let phys = mmu.fetch_phys::<G>(cpu, pc)?;
         let key = self.key(phys, pc, mode);
         let mut state = self.state.lock();
-        let Some(mut block) = state.get(&key) else { return Ok(None) };
+        let Some(mut index) = state.by_key.get(&key).copied() else { return Ok(None) };
+        let mut block = &state.blocks[index as usize];
         if let Some((last, second)) = block.source.second_page {
             // The walk may touch guest memory that is watched, so not under the lock.
             drop(state);
             let now = mmu.fetch_phys::<G>(cpu, pc.wrapping_add(last))? & !(PAGE_SIZE - 1);
             state = self.state.lock();
-            match state.get(&key) {
-                Some(again) if now == second && again.source.second_page == Some((last, second)) => {
-                    block = again
-                }
-                _ => return Ok(None),
+            index = match state.by_key.get(&key) {
+                Some(index) => *index,
+                None => return Ok(None),
+            };
+            block = &state.blocks[index as usize];
+            if now != second || block.source.second_page != Some((last, second)) {
+                return Ok(None);
             }
         }
-        let index = state.by_key[&key];
         let code = state.buffer.entry_address(block.entry) as u64;
         // Under the lock: whoever drops the block afterwards finds the entry.
         if self.chaining() == Chaining::All {
@@ -579,7 +598,8 @@ impl CodeCache {
             let counter = record.block(pc, block.len, block.insns as u64, true);
             give_counter(&mut room.region, entered, counter);
         }
-        Ok(self.install::<G>(source, room, epoch))
+        let memo = self.memo::<G>(cpu, mmu, At { pc, phys, mode }, &[(pc, block.len)]);
+        Ok(self.install::<G>(source, room, epoch, memo))
     }
 
     /// Makes a region of the loop at `pc`, whose way back, exit `site`, is hot. Do not hold the gate.
@@ -619,10 +639,11 @@ impl CodeCache {
         let key = self.key(phys, pc, mode);
         let (insns, hot) = (insns as u64, true);
         let mut source = Source { key, parts: Vec::new(), second_page: None, insns, hot };
-        parts.into_iter().for_each(|(at, len)| source.add(place(at), len));
         self.count_translation(&mut region, &tallies, pc, true);
+        parts.iter().for_each(|(at, len)| source.add(place(*at), *len));
         let mut room = Room { region, ..Room::default() };
-        self.install::<G>(source, &mut room, epoch);
+        let memo = self.memo::<G>(cpu, mmu, At { pc, phys, mode }, &parts);
+        self.install::<G>(source, &mut room, epoch, memo);
         Ok(())
     }
 
@@ -666,10 +687,54 @@ impl CodeCache {
     }
 
     /// Compiles and enters a translation; false if it did not fit, and the cache was emptied to make room.
-    fn install<G: Guest>(&self, source: Source, Room { region, scratch }: &mut Room, epoch: u64) -> bool {
+    fn install<G: Guest>(
+        &self,
+        source: Source,
+        Room { region, scratch }: &mut Room,
+        epoch: u64,
+        memo: Option<Memo>,
+    ) -> bool {
         log::ir::<G>(region);
         opt::optimise(region, G::regs(), G::helpers(), scratch);
         log::optimised::<G>(region);
+        let env = Env {
+            regs: G::regs(),
+            helpers: G::helpers(),
+            random_registers: self.config.random_registers.map(|seed| seed ^ source.key.phys),
+            process: self.process.is_some(),
+            direct: self.process.is_some() && !self.data_points.load(Ordering::Relaxed),
+            heat: self.has_regions(),
+        };
+        self.enter(source, epoch, |state, source| {
+            let compiled = state.buffer.compile(region, &env, state.next_site())?;
+            let at = state.buffer.entry_address(compiled.entry) as u64;
+            log::host_code(region.pc, state.buffer.code(&compiled), at);
+            if let Some(record) = &self.config.record {
+                record.translated(region.pc, source.hot, source.insns, compiled.len.into());
+            }
+            if let Some(listener) = &self.config.listener.0 {
+                let (insns, hot) = (source.insns, source.hot);
+                listener.made(&Made { pc: region.pc, at, code: state.buffer.code(&compiled), insns, hot });
+            }
+            if let Some(memo) = memo {
+                self.remember(memo, source, state.buffer.piece());
+            }
+            Ok(compiled)
+        })
+    }
+
+    /// Enters a translation that was stored; false as of [`Self::install`].
+    fn install_piece(&self, source: Source, piece: &Piece, epoch: u64) -> bool {
+        self.enter(source, epoch, |state, _| state.buffer.place(piece, state.next_site()))
+    }
+
+    /// Enters the translation that `make` places; false if it did not fit, and the cache was emptied to make room.
+    fn enter(
+        &self,
+        source: Source,
+        epoch: u64,
+        make: impl FnOnce(&mut State, &Source) -> Result<Compiled, CompileError>,
+    ) -> bool {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         if state.epoch != epoch {
@@ -679,17 +744,8 @@ impl CodeCache {
         if known.is_some_and(|known| known.second_page == source.second_page && (known.hot || !source.hot)) {
             return true;
         }
-        let first_site = state.first_site + state.sites.len() as u32;
-        let env = Env {
-            regs: G::regs(),
-            helpers: G::helpers(),
-            first_site,
-            random_registers: self.config.random_registers.map(|seed| seed ^ source.key.phys),
-            process: self.process.is_some(),
-            direct: self.process.is_some() && !self.data_points.load(Ordering::Relaxed),
-            heat: self.has_regions(),
-        };
-        let compiled = match state.buffer.compile(region, &env) {
+        let first_site = state.next_site();
+        let compiled = match make(state, &source) {
             Ok(compiled) => compiled,
             Err(CompileError::OutOfSpace) => {
                 drop(guard);
@@ -698,20 +754,11 @@ impl CodeCache {
             }
             Err(CompileError::TooLarge) => return false,
         };
-        let at = state.buffer.entry_address(compiled.entry) as u64;
-        log::host_code(region.pc, state.buffer.code(&compiled), at);
-        if let Some(record) = &self.config.record {
-            record.translated(region.pc, source.hot, source.insns, compiled.len.into());
-        }
-        if let Some(listener) = &self.config.listener.0 {
-            let (insns, hot) = (source.insns, source.hot);
-            listener.made(&Made { pc: region.pc, at, code: state.buffer.code(&compiled), insns, hot });
-        }
         state.stats.translations += 1;
         state.stats.regions += u64::from(source.hot);
         state.stats.guest_insns += source.insns;
         state.stats.host_bytes += u64::from(compiled.len);
-        if env.heat {
+        if self.has_regions() {
             (first_site..).zip(&compiled.sites).for_each(|(number, _)| self.heat.start(number));
         }
         let index = state.blocks.len() as u32;

@@ -417,6 +417,10 @@ impl<G: Guest> Vcpu<G> {
             self.heat.fill(0);
         }
         let slot = (pc >> 1 ^ pc >> 15) as usize % HEAT_SLOTS;
+        // Many addresses share a slot, so it does not tell whether this one was looked for.
+        if self.reuse(pc, mode) {
+            return;
+        }
         if self.heat[slot] < self.config.tiers.translate_after {
             self.heat[slot] += 1;
             return self.interpret(pc, mode);
@@ -431,6 +435,14 @@ impl<G: Guest> Vcpu<G> {
             Ok(false) => self.interpret(pc, mode),
             Err(trap) => self.trap(trap),
         }
+    }
+
+    /// Takes a stored translation; false if there is none.
+    fn reuse(&mut self, pc: u64, mode: u64) -> bool {
+        let code = self.code.clone();
+        let (cpu, mmu) = self.parts();
+        // A trap comes again when the code is run.
+        code.reuse::<G>(cpu, mmu, pc, mode).unwrap_or(false)
     }
 
     /// Interprets to the end of the basic block at `pc`.

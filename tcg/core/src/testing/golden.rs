@@ -50,14 +50,13 @@ pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
     let env = Env {
         regs: G::regs(),
         helpers: G::helpers(),
-        first_site: 1,
         random_registers: None,
         process: false,
         direct: false,
         heat: false,
     };
     let mut buffer = CodeBuffer::with_features(1 << 16, HostFeatures::ALL).expect("little code memory");
-    let compiled = buffer.compile(&region, &env).expect("one instruction fits");
+    let compiled = buffer.compile(&region, &env, 1).expect("one instruction fits");
     let listing = disassemble(buffer.code(&compiled), 0);
     let Parts { hot, insns, bytes, cold } = parts(&compiled, &listing);
 

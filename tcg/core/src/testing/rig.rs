@@ -206,14 +206,13 @@ impl<G: Guest> Rig<G> {
         let env = Env {
             regs: G::regs(),
             helpers: G::helpers(),
-            first_site: 1,
             random_registers: random,
             process: false,
             direct: false,
             heat: false,
         };
         self.buffer.reset();
-        let compiled = self.buffer.compile(region, &env).ok()?;
+        let compiled = self.buffer.compile(region, &env, 1).ok()?;
         self.cpu().as_mut().page = (region.pc & !(base::PAGE_SIZE - 1)).wrapping_add(by);
         let (entry, runner) = (self.buffer.entry_address(compiled.entry) as u64, self.buffer.runner());
         let head = self.cpu.cast::<CpuHeader>();
@@ -230,14 +229,13 @@ impl<G: Guest> Rig<G> {
         let env = Env {
             regs: G::regs(),
             helpers: G::helpers(),
-            first_site: 1,
             random_registers: random,
             process: false,
             direct: false,
             heat: false,
         };
         self.buffer.reset();
-        match self.buffer.compile(region, &env) {
+        match self.buffer.compile(region, &env, 1) {
             Ok(compiled) => {
                 let insns = disassemble(self.buffer.code(&compiled), 0);
                 insns.iter().map(|insn| format!("{:#x}: {}\n", insn.at, insn.text)).collect()

@@ -101,6 +101,8 @@ pub struct SystemOptions {
     pub watch: WatchOptions,
     /// `-seed`.
     pub seed: Option<u64>,
+    /// `-tb-cache`: the folder where translations are kept.
+    pub tb_cache: Option<String>,
     /// `-pidfile`.
     pub pidfile: Option<String>,
     /// `-S`: the CPUs do not start by themselves.

@@ -1,6 +1,6 @@
 //! The images that `guest-images` knows: fetching, listing, removing and booting them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use devices::host::block::{CreateOptions, create_qcow2};
@@ -26,6 +26,11 @@ impl Images {
     /// Opens it; nothing has to be there.
     pub fn open() -> Result<Self, Fault> {
         Ok(Self { store: Store::open_default().map_err(Fault::host)? })
+    }
+
+    /// Where translations of guests' code are kept.
+    pub fn translations(&self) -> PathBuf {
+        self.store.translations()
     }
 
     /// Whether there is an image of this name.

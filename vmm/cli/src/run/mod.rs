@@ -50,7 +50,8 @@ pub fn command(args: &RunArgs) -> u8 {
     let status = boot(args).and_then(|boot| {
         let words = boot.words(args).into_iter().map(OsString::from);
         match crate::options::parse(boot.arch, PROGRAM, words) {
-            Ok(Request::Run(options)) => {
+            Ok(Request::Run(mut options)) => {
+                options.tb_cache = translations();
                 Ok(system::run(PROGRAM, &options).unwrap_or_else(|fault| system::complain(PROGRAM, &fault)))
             }
             Ok(_) => Ok(0),
@@ -58,6 +59,11 @@ pub fn command(args: &RunArgs) -> u8 {
         }
     });
     status.unwrap_or_else(Fault::report)
+}
+
+/// Where translations are kept from run to run, if the user has a place for such things.
+fn translations() -> Option<String> {
+    Images::open().ok()?.translations().into_os_string().into_string().ok()
 }
 
 /// What is booted, before memory, CPUs, network and further disks.

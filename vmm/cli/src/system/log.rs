@@ -144,10 +144,16 @@ impl Visit for Address {
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
+/// Whether translations are listed as they are made.
+pub fn lists_code(options: &LogOptions) -> bool {
+    let listings = [LogItem::InAsm, LogItem::Op, LogItem::OpOpt, LogItem::OutAsm];
+    options.items.iter().any(|item| listings.contains(item))
+}
+
 /// Has the translator run guest code so that the chosen items show all of it.
 pub fn apply(options: &LogOptions, code: &mut CodeConfig, vcpu: &mut VcpuConfig) {
     let any = |items: &[LogItem]| items.iter().any(|item| options.items.contains(item));
-    if any(&[LogItem::InAsm, LogItem::Op, LogItem::OpOpt, LogItem::OutAsm]) {
+    if lists_code(options) {
         // What is only interpreted has no translation to show.
         vcpu.tiers.translate_after = 0;
     }

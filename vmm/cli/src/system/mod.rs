@@ -18,6 +18,7 @@ mod plugins;
 mod plugs;
 mod signals;
 mod test_line;
+pub mod translations;
 mod verdict;
 
 use std::ffi::OsString;
@@ -168,6 +169,10 @@ impl System {
         let watch = plugins::watch(options, &power)?;
         watch.apply(&mut code_settings, &mut vcpu_settings);
         chaos::apply(&mut code_settings, &mut vcpu_settings)?;
+        if let Some(folder) = &options.tb_cache {
+            let circumstances = (&options.machine, &options.cpu);
+            translations::keep(Path::new(folder), options.machine.kind.arch.name(), &circumstances, &options.log, &mut code_settings)?;
+        }
         let code = CodeCache::new(board.chassis().space.clone(), code_settings)
             .map_err(SystemError::host("cannot allocate memory for translated code"))?;
         plugins::images(options).iter().for_each(|image| code.add_image(image));
@@ -197,9 +202,16 @@ impl System {
             board.reset(vcpus);
         };
         let actions = power.clone();
+        let kept = code.clone();
         let machine = Machine::new(vcpus, devices, clock, power, Box::new(reload), policy);
         Ok(Self {
-            run: Box::new(move || machine.run()),
+            run: Box::new(move || {
+                let end = machine.run();
+                if let Err(fault) = kept.save() {
+                    tracing::warn!("-tb-cache: cannot keep the translations: {fault}");
+                }
+                end
+            }),
             device_tree,
             chardevs,
             attached,

@@ -15,10 +15,10 @@ use tcg_aarch64::Aarch64;
 use tcg_core::run::VcpuConfig;
 use tcg_riscv::Riscv;
 use tcg_user::arch::Arch;
-use tcg_user::{DEBUGGER, Kind};
+use tcg_user::{DEBUGGER, Kind, OWN_FILE};
 
 use crate::personality::UserArch;
-use crate::system::{USAGE, chaos, log, print};
+use crate::system::{USAGE, chaos, log, print, translations};
 use crate::watch::Watch;
 use options::Request;
 
@@ -87,6 +87,19 @@ fn run<A: Arch>(program: &str, words: impl IntoIterator<Item = OsString>) -> u8 
         }
     }
     config.tiers = vcpu.tiers;
+    if let Some(folder) = &config.tb_cache {
+        let program_name = config.program.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("{}-{program_name}", A::NAME);
+        let kept =
+            translations::keep(folder, &name, &(&config.program, &config.cpu), &logged, &mut config.code);
+        // A program that another one became may not reach the folder from where it is.
+        if let Err(fault) = kept
+            && std::env::var_os(OWN_FILE).is_none()
+        {
+            eprintln!("{program}: {fault}");
+            return USAGE;
+        }
+    }
     let inherited = std::env::var(DEBUGGER).ok().and_then(|text| process::inherit(program, &text));
     let listen = |gdb: options::Gdb| process::listen(program, &gdb.address, gdb.suspends);
     let attach = match inherited.map(Ok).or(gdb.map(listen)).transpose() {

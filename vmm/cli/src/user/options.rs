@@ -99,6 +99,7 @@ pub fn parse(
         log_options: Vec::new(),
         tiers: Tiers::default(),
         code: CodeConfig::default(),
+        tb_cache: None,
     };
     let (log, watch) = Default::default();
     let mut collected = Collected { config, log, argv0: None, gdb: None, watch, ends: None };
@@ -235,6 +236,8 @@ impl Collected {
             Opt::PerfMap => self.watch.perf_map = true,
             Opt::JitDump => self.watch.jit_dump = true,
             Opt::Coverage => self.watch.coverage = Some(text?.into()),
+            // Programs that this one becomes may run in another folder.
+            Opt::TbCache => config.tb_cache = Some(std::path::absolute(argument).map_err(|why| Fault::new(why.to_string()))?),
         }
         if matches!(opt, Opt::LogItems | Opt::LogFile | Opt::LogFilter | Opt::Strace) {
             let words = [format!("-{}", row.name).into(), argument.to_os_string()];

@@ -25,6 +25,7 @@ pub enum Opt {
     Coverage,
     PerfMap,
     JitDump,
+    TbCache,
 }
 
 /// One option.
@@ -83,6 +84,7 @@ pub static ROWS: &[Row] = &[
     later("p", "pagesize", "QEMU_PAGESIZE"),
     row("one-insn-per-tb", "", "QEMU_ONE_INSN_PER_TB", Opt::OneInsn, "translate each instruction alone"),
     row("tb-size", "size", "QEMU_TB_SIZE", Opt::CodeSize, "memory for translations, in MiB"),
+    row("tb-cache", "folder", "MIMIC_TB_CACHE", Opt::TbCache, "keep translations there for the next run"),
     row("strace", "", "QEMU_STRACE", Opt::Strace, "log system calls"),
     later("seed", "number", "QEMU_RAND_SEED"),
     later("trace", "[[enable=]pattern][,events=file][,file=file]", "QEMU_TRACE"),

@@ -1,8 +1,9 @@
 //! The code buffer: entry and exit of generated code, placing regions, linking.
 
-use super::compile::{Code, Compiler, Frame, Setting, Shared};
+use super::compile::{Compiler, Frame, Shared};
 use super::faults::FaultTable;
 use super::features::HostFeatures;
+use super::piece::{Piece, Place};
 use super::records::RecordTable;
 use crate::cpu::{CpuHeader, exit};
 use crate::host::helpers::CoreHelper;
@@ -24,6 +25,8 @@ pub struct CodeBuffer {
     /// First byte behind the common code.
     first: usize,
     compiler: Compiler,
+    /// A piece in its place, on its way into the buffer.
+    placed: Piece,
     /// Of code that reaches guest memory directly.
     faults: Option<Box<FaultTable>>,
     records: RecordTable,
@@ -83,6 +86,7 @@ impl CodeBuffer {
             shared,
             first,
             compiler: Compiler::new(features),
+            placed: Piece::default(),
             faults: None,
             records,
         })
@@ -123,24 +127,43 @@ impl CodeBuffer {
         }
     }
 
-    /// Compiles `region`.
-    pub fn compile(&mut self, region: &Region, env: &Env) -> Result<Compiled, CompileError> {
-        let start = self.used;
-        let setting = Setting { start: start as u32, first_record: self.records.next(), shared: self.shared };
-        let Code { bytes: code, sites, faults, records } = self.compiler.compile(region, env, setting)?;
-        let noted = self.faults.as_ref().is_none_or(|table| table.has_room(faults.len()))
-            && self.records.has_room(records.len());
-        if start + code.len() > self.memory.len() || !noted {
-            let fits_alone = self.first + code.len() <= self.memory.len();
+    /// Compiles `region`, whose first exit gets the number `first_site`.
+    pub fn compile(
+        &mut self,
+        region: &Region,
+        env: &Env,
+        first_site: u32,
+    ) -> Result<Compiled, CompileError> {
+        self.compiler.compile(region, env, self.shared)?;
+        let piece = std::mem::take(&mut self.compiler.piece);
+        let compiled = self.place(&piece, first_site);
+        self.compiler.piece = piece;
+        compiled
+    }
+
+    /// What was compiled last.
+    pub fn piece(&self) -> &Piece {
+        &self.compiler.piece
+    }
+
+    /// Puts `piece`, which is sound, behind everything else.
+    pub fn place(&mut self, piece: &Piece, first_site: u32) -> Result<Compiled, CompileError> {
+        let (start, len) = (self.used, piece.code.len());
+        let noted = self.faults.as_ref().is_none_or(|table| table.has_room(piece.faults.len()))
+            && self.records.has_room(piece.records.len());
+        if start + len > self.memory.len() || !noted {
+            let fits_alone = self.first + len <= self.memory.len();
             return Err(if fits_alone { CompileError::OutOfSpace } else { CompileError::TooLarge });
         }
-        self.memory.write(start, code);
-        self.records.append(records);
+        let place = Place { start: start as u32, first_record: self.records.next(), first_site };
+        piece.put(place, &mut self.placed);
+        self.memory.write(start, &self.placed.code);
+        self.records.append(&self.placed.records);
         if let Some(table) = &self.faults {
-            table.append(faults);
+            table.append(&self.placed.faults);
         }
-        self.used = (start + code.len()).next_multiple_of(16);
-        Ok(Compiled { entry: start as u32, len: code.len() as u32, sites })
+        self.used = (start + len).next_multiple_of(16);
+        Ok(Compiled { entry: start as u32, len: len as u32, sites: self.placed.sites.clone() })
     }
 
     /// Makes exit `site` jump to the region entered at `entry`.

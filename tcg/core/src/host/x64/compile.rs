@@ -1,10 +1,10 @@
 //! One region: which values are fused into their users, allocation, and the walk that emits.
 
 use super::direct::Access;
-use super::faults::Fault;
 use super::features::HostFeatures;
+use super::piece::{Fixup, Piece};
 use super::stubs::Stub;
-use crate::host::{CompileError, Env, Site};
+use crate::host::{CompileError, Env};
 use crate::ir::{BlockId, Inst, Op, Region, SnapId, Term, Value};
 use crate::regalloc::{self, Allocation, Loc, Pool, RegSet, Scratch};
 use crate::sem::{MemOp, Order};
@@ -44,15 +44,6 @@ pub const CALLER_SAVED: RegSet = 0xffff_0fc0;
 /// The assembler.
 pub type Asm = VecAssembler<X64Relocation>;
 
-/// A compiled region that is not yet in the buffer.
-pub struct Code<'a> {
-    pub bytes: &'a [u8],
-    pub sites: Vec<Site>,
-    /// In the order of their code.
-    pub faults: &'a [Fault],
-    pub records: &'a [u32],
-}
-
 /// Compiles one region after the other, with its buffers used again.
 pub struct Compiler {
     features: HostFeatures,
@@ -62,23 +53,11 @@ pub struct Compiler {
     allocation: Allocation,
     uses: Uses,
     room: Room,
-    code: Vec<u8>,
-    faults: Vec<Fault>,
-    records: Vec<u32>,
+    /// What was compiled last.
+    pub piece: Piece,
 }
 
-/// Where a region's code goes, and what it can refer to there: offsets in the buffer.
-#[derive(Clone, Copy)]
-pub struct Setting {
-    /// The region's code.
-    pub start: u32,
-    /// Number of its first record.
-    pub first_record: u32,
-    /// The buffer's shared code.
-    pub shared: Shared,
-}
-
-/// Code that all regions share.
+/// Code that all regions share: offsets in the buffer.
 #[derive(Clone, Copy)]
 pub struct Shared {
     /// Leaves for the guest address in rax, whose translation is wanted.
@@ -213,19 +192,12 @@ impl Compiler {
             allocation: Allocation::default(),
             uses: Uses::default(),
             room: Room::new(),
-            code: Vec::new(),
-            faults: Vec::new(),
-            records: Vec::new(),
+            piece: Piece::default(),
         }
     }
 
-    /// Compiles `region` for a place in the buffer.
-    pub fn compile(
-        &mut self,
-        region: &Region,
-        env: &Env,
-        Setting { start, first_record, shared }: Setting,
-    ) -> Result<Code<'_>, CompileError> {
+    /// Compiles `region`, for a buffer with the code `shared`.
+    pub fn compile(&mut self, region: &Region, env: &Env, shared: Shared) -> Result<(), CompileError> {
         self.uses.find(region);
         let random = env.random_registers.map(|seed| random_pool(&self.pool, seed));
         let pool = random.as_ref().unwrap_or(&self.pool);
@@ -233,7 +205,7 @@ impl Compiler {
         if self.allocation.slots > Frame::SLOTS {
             return Err(CompileError::TooLarge);
         }
-        self.records.clear();
+        self.piece.clear();
         let mut emit = Emit {
             region,
             env,
@@ -246,21 +218,15 @@ impl Compiler {
             stubs: &mut self.room.stubs,
             pool: &mut self.room.pool,
             accesses: &mut self.room.accesses,
-            start,
             shared,
-            first_record,
-            records: &mut self.records,
+            piece: &mut self.piece,
             last_state: None,
-            sites: Vec::new(),
         };
         emit.region();
-        self.faults.clear();
-        emit.note_faults(&mut self.faults);
+        emit.note_faults();
         emit.emit_pool();
-        let sites = emit.sites;
-        self.code.clear();
-        self.code.extend(self.room.ops.drain().expect("every label of a region is placed"));
-        Ok(Code { bytes: &self.code, sites, faults: &self.faults, records: &self.records })
+        self.piece.code.extend(self.room.ops.drain().expect("every label of a region is placed"));
+        Ok(())
     }
 }
 
@@ -288,13 +254,9 @@ pub struct Emit<'a> {
     pub allocation: &'a Allocation,
     pub uses: &'a Uses,
     pub ops: &'a mut Asm,
-    /// Offset of the region in the buffer.
-    pub start: u32,
     pub shared: Shared,
-    /// What rare ways out need to know.
-    pub records: &'a mut Vec<u32>,
-    /// Number of the first of them.
-    pub first_record: u32,
+    /// What is made; its code is in `ops` as yet.
+    pub piece: &'a mut Piece,
     /// The state record that was made last.
     pub last_state: Option<(SnapId, u32)>,
     /// One for each block.
@@ -306,7 +268,6 @@ pub struct Emit<'a> {
     pub pool: &'a mut Vec<(u128, DynamicLabel)>,
     /// Code that may fault.
     pub accesses: &'a mut Vec<Access>,
-    pub sites: Vec<Site>,
 }
 
 impl<'a> Emit<'a> {
@@ -426,30 +387,41 @@ impl<'a> Emit<'a> {
         set & CALLER_SAVED
     }
 
-    /// The present offset in the buffer.
+    /// The present offset in the region's code.
     pub fn here(&self) -> u32 {
-        self.start + self.ops.offset().0 as u32
+        self.ops.offset().0 as u32
     }
 
-    /// A jump to an offset of the buffer.
+    /// The displacement that leads to shared code from the end of the displacement.
+    fn shared_displacement(&mut self, target: u32) {
+        let at = self.here();
+        self.piece.fixups.push(Fixup::shared(at));
+        self.ops.push_i32(target.wrapping_sub(at + 4) as i32);
+    }
+
+    /// A jump to shared code.
     pub fn jump_to(&mut self, target: u32) {
-        let next = self.here() + 5;
         self.ops.push(0xe9);
-        self.ops.push_i32(target.wrapping_sub(next) as i32);
+        self.shared_displacement(target);
     }
 
-    /// A conditional jump to an offset of the buffer.
+    /// A conditional jump to shared code.
     pub fn jump_if_not_equal_to(&mut self, target: u32) {
-        let next = self.here() + 6;
         self.ops.extend(&[0x0f, 0x85]);
-        self.ops.push_i32(target.wrapping_sub(next) as i32);
+        self.shared_displacement(target);
     }
 
-    /// A call of code at an offset of the buffer.
+    /// A call of shared code.
     pub fn call_to(&mut self, target: u32) {
-        let next = self.here() + 5;
         self.ops.push(0xe8);
-        self.ops.push_i32(target.wrapping_sub(next) as i32);
+        self.shared_displacement(target);
+    }
+
+    /// Puts the number of a record into ecx.
+    pub fn pass_record(&mut self, record: u32) {
+        self.ops.push(0xb9);
+        self.piece.fixups.push(Fixup::record(self.here()));
+        self.ops.push_i32(record as i32);
     }
 
     /// The type of the value `v`.

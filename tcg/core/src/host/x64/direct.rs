@@ -110,13 +110,13 @@ impl Emit<'_> {
         }
     }
 
-    /// Makes the records of all accesses, and adds to `faults` in the order of the accesses' code.
-    pub fn note_faults(&mut self, faults: &mut Vec<Fault>) {
+    /// Notes where all accesses are, in the order of their code, and makes their records.
+    pub fn note_faults(&mut self) {
         for n in 0..self.accesses.len() {
             let Access { start, end, snap } = self.accesses[n];
             let record = self.state_record(snap);
-            faults.push(Fault { start, end, record });
+            self.piece.faults.push(Fault { start, end, record });
         }
-        faults.sort_by_key(|fault| fault.start);
+        self.piece.faults.sort_by_key(|fault| fault.start);
     }
 }

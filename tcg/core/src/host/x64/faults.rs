@@ -3,12 +3,13 @@
 
 use super::access;
 use crate::cpu::exit;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// Host code that may fault, as offsets in the code buffer, and the state record to leave through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(C)]
 pub struct Fault {
     /// First byte of the code.

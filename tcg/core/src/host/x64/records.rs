@@ -7,6 +7,7 @@
 //! the number of an exit and the guest address that it leads to; the shared code itself reads it.
 
 use super::compile::{Emit, Frame};
+use super::piece::Fixup;
 use crate::cpu::{CpuHeader, HelperFn, HelperResult};
 use crate::host::helpers::CoreHelper;
 use crate::ir::{Inst, Op, SnapId, Value};
@@ -75,14 +76,14 @@ impl Emit<'_> {
         if let Some((_, number)) = self.last_state.filter(|(last, _)| *last == snap) {
             return number;
         }
-        let number = self.first_record + self.records.len() as u32;
+        let number = self.piece.records.len() as u32;
         let region = self.region;
         let (snapshot, outdated) = (&region.snaps[snap.0 as usize], region.outdated(snap));
         let (pc, relative) = self.address_word(snapshot.pc);
         let flags = if relative { RELATIVE } else { 0 };
         self.word64(pc);
-        self.records.push(u32::try_from(snapshot.retired).expect("the verifier's limit"));
-        self.records.push(outdated.len() as u32 | flags);
+        self.piece.records.push(u32::try_from(snapshot.retired).expect("the verifier's limit"));
+        self.piece.records.push(outdated.len() as u32 | flags);
         for (reg, value) in outdated {
             let offset = self.env.regs[reg.0 as usize].offset;
             assert!(offset <= u16::MAX.into(), "registers stand at the beginning of the CPU's state");
@@ -95,7 +96,7 @@ impl Emit<'_> {
     /// Number of the access record of `inst`.
     pub fn access_record(&mut self, v: Value, inst: &Inst, helper: CoreHelper) -> u32 {
         let state = self.state_record(inst.snap);
-        let number = self.first_record + self.records.len() as u32;
+        let number = self.piece.records.len() as u32;
         let helper = match (inst.ty, inst.op) {
             (Ty::V128, Op::Load) => CoreHelper::LoadVector,
             (Ty::V128, _) => CoreHelper::StoreVector,
@@ -103,11 +104,12 @@ impl Emit<'_> {
         };
         let narrow = if inst.result() == Ty::I32 { NARROW } else { 0 };
         let args = &inst.args()[1..];
-        self.records.push(helper as u32 | (args.len() as u32) << 8 | narrow);
-        self.records.push(state);
+        self.piece.records.push(helper as u32 | (args.len() as u32) << 8 | narrow);
+        self.piece.fixups.push(Fixup::state(self.piece.records.len() as u32));
+        self.piece.records.push(state);
         self.word64(inst.imm);
         if inst.result() == Ty::None {
-            self.records.push(Kind::None as u32);
+            self.piece.records.push(Kind::None as u32);
         } else {
             self.place_word(v, 0);
         }
@@ -115,10 +117,13 @@ impl Emit<'_> {
         number
     }
 
-    /// Number of the record of exit `number`, which leaves for `pc`.
-    pub fn exit_record(&mut self, number: u32, pc: u64) -> u32 {
-        let record = self.first_record + self.records.len() as u32;
-        self.records.push(number);
+    /// Number of the record of exit `site`, or of a way out that is none, which leaves for `pc`.
+    pub fn exit_record(&mut self, site: Option<u32>, pc: u64) -> u32 {
+        let record = self.piece.records.len() as u32;
+        if site.is_some() {
+            self.piece.fixups.push(Fixup::exit(record));
+        }
+        self.piece.records.push(site.unwrap_or(0));
         self.word64(self.address_word(pc).0);
         record
     }
@@ -132,17 +137,17 @@ impl Emit<'_> {
     }
 
     fn word64(&mut self, value: u64) {
-        self.records.extend([value as u32, (value >> 32) as u32]);
+        self.piece.records.extend([value as u32, (value >> 32) as u32]);
     }
 
     /// Adds the place of `v`, with `more` in the upper half of the word.
     fn place_word(&mut self, v: Value, more: u32) {
         if let Some(k) = self.constant(v) {
-            self.records.push(Kind::Constant as u32 | more);
+            self.piece.records.push(Kind::Constant as u32 | more);
             return self.word64(k);
         }
         if let Some(value) = self.region.constant_vector(v) {
-            self.records.push(Kind::Vector as u32 | more);
+            self.piece.records.push(Kind::Vector as u32 | more);
             self.word64(value as u64);
             return self.word64((value >> 64) as u64);
         }
@@ -157,7 +162,7 @@ impl Emit<'_> {
             Loc::Slot(n) => (Kind::Slot, n),
             Loc::None => (Kind::None, 0),
         };
-        self.records.push(kind as u32 | u32::from(n) << 8 | more);
+        self.piece.records.push(kind as u32 | u32::from(n) << 8 | more);
     }
 }
 

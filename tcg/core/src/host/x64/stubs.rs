@@ -79,8 +79,7 @@ impl Emit<'_> {
     /// The slow path of a memory access whose address is in rax.
     fn memory_call(&mut self, v: Value, inst: &Inst, helper: CoreHelper) {
         let record = self.access_record(v, inst, helper);
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov ecx, record as i32);
+        self.pass_record(record);
         self.call_to(self.shared.access);
     }
 
@@ -228,7 +227,8 @@ impl Emit<'_> {
         let on = self.ops.new_dynamic_label();
         let record = self.state_record(snap);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; test edx, edx ; jz =>on ; mov ecx, record as i32);
+        dynasm!(ops ; .arch x64 ; test edx, edx ; jz =>on);
+        self.pass_record(record);
         self.jump_to(self.shared.leave);
         self.ops.dynamic_label(on);
     }
@@ -236,8 +236,9 @@ impl Emit<'_> {
     /// Leaves the region through `snap` with `code`.
     fn leave_by(&mut self, snap: SnapId, code: u32) {
         let record = self.state_record(snap);
+        self.pass_record(record);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov ecx, record as i32 ; mov edx, code as i32);
+        dynasm!(ops ; .arch x64 ; mov edx, code as i32);
         self.jump_to(self.shared.leave);
     }
 }

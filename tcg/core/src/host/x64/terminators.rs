@@ -3,11 +3,11 @@
 use super::compile::Emit;
 use super::integer::Cond;
 use super::moves::RAX;
+use super::piece::Fixup;
 use super::stubs::Slow;
 use crate::cpu::{CpuHeader, JUMP_ENTRIES, JumpEntry, exit};
 use crate::host::Site;
 use crate::ir::{BlockId, Edge, Term, Value};
-use crate::run::HEAT_SLOTS;
 use crate::sem::Hint;
 use base::PAGE_SHIFT;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -131,7 +131,7 @@ impl Emit<'_> {
 
     /// Leaves with `code` at `pc`, by no exit that can be linked.
     fn leave(&mut self, pc: u64, code: u32) {
-        self.leave_from(0, pc, code);
+        self.leave_from(None, pc, code);
     }
 
     /// Compares the attention request with zero.
@@ -142,7 +142,7 @@ impl Emit<'_> {
     }
 
     fn goto(&mut self, pc: u64, check: bool) {
-        let number = self.env.first_site + self.sites.len() as u32;
+        let number = self.piece.sites.len() as u32;
         let requested = check.then(|| self.ops.new_dynamic_label());
         let hot = (check && self.env.heat).then(|| self.ops.new_dynamic_label());
         if let Some(requested) = requested {
@@ -151,9 +151,16 @@ impl Emit<'_> {
             dynasm!(ops ; .arch x64 ; jne =>requested);
         }
         if let Some(hot) = hot {
-            let (heat, count) = (offset_of!(CpuHeader, heat) as i32, number % HEAT_SLOTS as u32 * 4);
+            let heat = offset_of!(CpuHeader, heat) as i32;
             let ops = &mut self.ops;
-            dynasm!(ops ; .arch x64 ; mov rcx, [rbx + heat] ; sub DWORD [rcx + count as i32], 1 ; js =>hot);
+            dynasm!(ops ; .arch x64 ; mov rcx, [rbx + heat]);
+            // sub DWORD [rcx + count], 1: with a displacement that can be adjusted.
+            self.ops.extend(&[0x83, 0xa9]);
+            self.piece.fixups.push(Fixup::heat(self.here()));
+            self.ops.push_i32(number as i32);
+            self.ops.push(1);
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; js =>hot);
         }
         // The displacement is patched while others run the code: it must not straddle a word.
         while !(self.here() + 1).is_multiple_of(4) {
@@ -163,11 +170,11 @@ impl Emit<'_> {
         self.ops.push(0xe9);
         self.ops.push_i32(0);
         let stub = self.here();
-        self.sites.push(Site { pc, patch, stub });
-        self.leave_from(number, pc, exit::LOOKUP);
+        self.piece.sites.push(Site { pc, patch, stub });
+        self.leave_from(Some(number), pc, exit::LOOKUP);
         if let Some(hot) = hot {
             self.ops.dynamic_label(hot);
-            self.leave_from(number, pc, exit::HOT);
+            self.leave_from(Some(number), pc, exit::HOT);
         }
         if let Some(requested) = requested {
             self.ops.dynamic_label(requested);
@@ -175,11 +182,12 @@ impl Emit<'_> {
         }
     }
 
-    /// Leaves with `code` at `pc`, saying that it was by exit `number`.
-    fn leave_from(&mut self, number: u32, pc: u64, code: u32) {
-        let record = self.exit_record(number, pc);
+    /// Leaves with `code` at `pc`, saying that it was by exit `site`.
+    fn leave_from(&mut self, site: Option<u32>, pc: u64, code: u32) {
+        let record = self.exit_record(site, pc);
+        self.pass_record(record);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov ecx, record as i32 ; mov dl, code as i8);
+        dynasm!(ops ; .arch x64 ; mov dl, code as i8);
         self.jump_to(if self.env.process { self.shared.exit } else { self.shared.exit_near });
     }
 

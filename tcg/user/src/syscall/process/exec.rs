@@ -85,6 +85,7 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
         target.path = inside;
     }
     let file = open(&target)?;
+    thread.process.keep_translations();
     let env: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
     if !is_for_guest(thread, &file, 4) {
         let args: Vec<&CStr> = args.iter().map(CString::as_c_str).collect();
@@ -152,6 +153,9 @@ fn emulator_args(config: &Config, name: &str) -> Vec<CString> {
         if let Some(value) = value {
             option(name, Some(OsStr::new(value)));
         }
+    }
+    if let Some(folder) = path(&config.tb_cache) {
+        option("-tb-cache", Some(&folder));
     }
     option("-s", Some(OsStr::new(&config.stack_size.to_string())));
     if let Some(reserved) = config.reserved {

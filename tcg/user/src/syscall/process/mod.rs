@@ -38,6 +38,7 @@ pub const ROWS: &[Row] = &[
 fn exit_group(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
     let status = args[0] as i32 & 0xff;
     thread.tell_end(End::Exited(status));
+    thread.process.keep_translations();
     end_process(status)
 }
 

@@ -1,0 +1,159 @@
+//! Taking translations from a [`Store`], and remembering those that are made.
+
+use super::{Chaining, CodeCache, Source};
+use crate::guest::{Fetch, Guest, Trap};
+use crate::run::mmu::{Mmu, VcpuFetch};
+use crate::run::store::{self, Store, Stored};
+use base::PAGE_SIZE;
+use std::sync::atomic::Ordering;
+
+/// What a [`Stored`] has beside its host code.
+pub struct Memo {
+    key: store::Key,
+    parts: Vec<(i64, u64)>,
+    guest: Vec<u8>,
+}
+
+/// A place of guest code: address, physical address, mode.
+#[derive(Clone, Copy)]
+pub struct At {
+    pub pc: u64,
+    pub phys: u64,
+    pub mode: u64,
+}
+
+/// The guest code in `parts`, whose distances are from `pc`; `None` if some of it cannot be fetched.
+fn read(fetch: &mut impl Fetch, pc: u64, parts: &[(i64, u64)]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for (distance, len) in parts {
+        let from = pc.wrapping_add_signed(*distance);
+        for offset in (0..*len).step_by(2) {
+            bytes.extend(fetch.u16(from.wrapping_add(offset)).ok()?.to_le_bytes());
+        }
+    }
+    Some(bytes)
+}
+
+impl CodeCache {
+    /// The store, if what is translated now is as translations in it are: nobody watches or steps.
+    fn store(&self) -> Option<&Store> {
+        let plain = self.chaining() == Chaining::All && !self.one_insn();
+        let watched = self.config.record.is_some() || self.config.listener.0.is_some();
+        let usable = plain && !watched && !self.data_points.load(Ordering::Relaxed);
+        self.config.store.as_deref().filter(|_| usable)
+    }
+
+    fn store_key(&self, fetch: &mut impl Fetch, At { pc, mode, .. }: At) -> Result<store::Key, Trap> {
+        let mut begins = u64::from(fetch.u16(pc)?);
+        let rest = PAGE_SIZE - pc % PAGE_SIZE;
+        for offset in (2..rest.min(8)).step_by(2) {
+            begins |= u64::from(fetch.u16(pc + offset)?) << (8 * offset);
+        }
+        let at = if self.process.is_some() { pc } else { pc % PAGE_SIZE };
+        Ok(store::Key { at, mode, begins })
+    }
+
+    /// Takes the translation of the code at `pc` from the store; false if there is none. Do not hold the gate.
+    pub fn reuse<G: Guest>(
+        &self,
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        pc: u64,
+        mode: u64,
+    ) -> Result<bool, Trap> {
+        let Some(store) = self.store().filter(|store| !store.is_empty()) else { return Ok(false) };
+        if mmu.points.in_code_page(pc) {
+            return Ok(false);
+        }
+        let at = At { pc, phys: mmu.fetch_phys::<G>(cpu, pc)?, mode };
+        let key = self.store_key(&mut VcpuFetch::<G> { mmu, cpu }, at)?;
+        if !store.may_have(key) {
+            return Ok(false);
+        }
+        let epoch = self.state.lock().epoch;
+        let mut source = None;
+        let stored = store.find(key, |stored| {
+            source = self.fits::<G>(cpu, mmu, at, stored);
+            source.is_some()
+        });
+        let (Some(stored), Some(source)) = (stored, source) else { return Ok(false) };
+        Ok(self.install_piece(source, &stored.piece, epoch))
+    }
+
+    /// What `stored` would be made from here, if that is what it was made from.
+    fn fits<G: Guest>(&self, cpu: &mut G::Cpu, mmu: &mut Mmu, at: At, stored: &Stored) -> Option<Source> {
+        let source = self.source::<G>(cpu, mmu, at, stored)?;
+        // Stores are seen from here on.
+        source.parts.iter().for_each(|(phys, _)| self.watch(*phys));
+        let guest = read(&mut VcpuFetch::<G> { mmu, cpu }, at.pc, &stored.parts)?;
+        (guest == stored.guest).then_some(source)
+    }
+
+    fn source<G: Guest>(&self, cpu: &mut G::Cpu, mmu: &mut Mmu, at: At, stored: &Stored) -> Option<Source> {
+        let (insns, hot) = (stored.insns, stored.hot);
+        let key = self.key(at.phys, at.pc, at.mode);
+        let mut source = Source { key, parts: Vec::new(), second_page: None, insns, hot };
+        let total: u64 = stored.parts.iter().try_fold(0u64, |sum, (_, len)| sum.checked_add(*len))?;
+        if total != stored.guest.len() as u64 || !stored.parts.iter().any(|(distance, _)| *distance == 0) {
+            return None;
+        }
+        for (distance, len) in &stored.parts {
+            let from = at.pc.wrapping_add_signed(*distance);
+            let last = from.checked_add(len.checked_sub(1)?)?;
+            if mmu.points.in_code_page(from) || mmu.points.in_code_page(last) {
+                return None;
+            }
+            if self.process.is_some() {
+                source.add(from, *len);
+                continue;
+            }
+            // In a machine all is in one page, but a block may go on in the next.
+            let in_page = PAGE_SIZE - from % PAGE_SIZE;
+            source.add(at.phys.wrapping_add_signed(*distance), in_page.min(*len));
+            if *len > in_page {
+                source.add(mmu.fetch_phys::<G>(cpu, from + in_page).ok()?, len - in_page);
+            }
+        }
+        let last = stored.parts.iter().map(|(distance, len)| *distance + *len as i64 - 1).max()?;
+        if !stored.hot && (at.pc.wrapping_add_signed(last) ^ at.pc) >= PAGE_SIZE {
+            let page = mmu.fetch_phys::<G>(cpu, at.pc.wrapping_add_signed(last)).ok()? & !(PAGE_SIZE - 1);
+            source.second_page = Some((last as u64, page));
+        }
+        Some(source)
+    }
+
+    /// What is to be remembered of a translation of the code in `parts`; `None` if nothing is. Code that the process can
+    /// change is made by it, and will be elsewhere next time.
+    pub(super) fn memo<G: Guest>(
+        &self,
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        at: At,
+        parts: &[(u64, u64)],
+    ) -> Option<Memo> {
+        self.store()?;
+        if self.process.as_ref().is_some_and(|process| process.may_write(at.pc)) {
+            return None;
+        }
+        let fetch = &mut VcpuFetch::<G> { mmu, cpu };
+        let key = self.store_key(fetch, at).ok()?;
+        let parts: Vec<_> =
+            parts.iter().map(|(from, len)| (from.wrapping_sub(at.pc) as i64, *len)).collect();
+        let guest = read(fetch, at.pc, &parts)?;
+        Some(Memo { key, parts, guest })
+    }
+
+    /// Remembers what was compiled last.
+    pub(super) fn remember(&self, memo: Memo, source: &Source, piece: &crate::host::Piece) {
+        if let Some(store) = &self.config.store {
+            let Memo { key, parts, guest } = memo;
+            let (mode, insns, hot, piece) = (source.key.mode, source.insns, source.hot, piece.clone());
+            store.add(key, &Stored { mode, parts, guest, insns, hot, piece });
+        }
+    }
+
+    /// Writes what was made to the store, if there is one. A failure costs the next run time, and nothing else.
+    pub fn save(&self) -> std::io::Result<()> {
+        self.config.store.as_ref().map_or(Ok(()), |store| store.save())
+    }
+}

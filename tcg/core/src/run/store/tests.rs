@@ -1,0 +1,137 @@
+//! A store: what is kept, what is not taken.
+
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+
+const KEY: Key = Key { at: 0x1000, mode: 3, begins: 0x13 };
+
+fn piece(byte: u8) -> Piece {
+    Piece { code: vec![byte; LEAST_NEW], ..Piece::default() }
+}
+
+fn stored(byte: u8, hot: bool) -> Stored {
+    Stored { mode: KEY.mode, parts: vec![(0, 4)], guest: vec![byte; 4], insns: 1, hot, piece: piece(byte) }
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn open(folder: &Path) -> Store {
+    Store::open(folder, "guest", "circumstances").expect("a store")
+}
+
+/// A folder with one file that holds one translation.
+fn filled() -> (tempfile::TempDir, PathBuf) {
+    let folder = folder();
+    let store = open(folder.path());
+    store.add(KEY, &stored(1, false));
+    store.save().expect("room on the disk");
+    let path = store.path.clone();
+    (folder, path)
+}
+
+#[test]
+fn what_is_saved_is_found() {
+    let (folder, _) = filled();
+    let store = open(folder.path());
+    assert!(store.may_have(KEY));
+    assert_eq!(store.find(KEY, |_| true), Some(stored(1, false)));
+    assert_eq!(store.find(KEY, |_| false), None, "it does not fit");
+    assert_eq!(store.find(Key { mode: 4, ..KEY }, |_| true), None);
+    assert!(!store.may_have(Key { begins: 0x17, ..KEY }));
+}
+
+#[test]
+fn the_next_run_adds_to_it() {
+    let (folder, _) = filled();
+    let store = open(folder.path());
+    let other = Key { at: 0x2000, ..KEY };
+    store.add(other, &stored(2, false));
+    store.save().expect("room on the disk");
+    let store = open(folder.path());
+    assert_eq!(store.find(KEY, |_| true), Some(stored(1, false)));
+    assert_eq!(store.find(other, |_| true), Some(stored(2, false)));
+}
+
+#[test]
+fn hot_loops_are_preferred() {
+    let (folder, _) = filled();
+    let store = open(folder.path());
+    store.add(KEY, &stored(1, true));
+    store.save().expect("room on the disk");
+    let store = open(folder.path());
+    assert_eq!(store.find(KEY, |_| true), Some(stored(1, true)));
+}
+
+#[test]
+fn little_is_not_written() {
+    let (folder, path) = filled();
+    let before = fs::metadata(&path).expect("it is there").len();
+    let store = open(folder.path());
+    let small = Stored { piece: Piece::default(), ..stored(2, false) };
+    store.add(Key { at: 0x2000, ..KEY }, &small);
+    store.save().expect("nothing to do");
+    assert_eq!(fs::metadata(&path).expect("it is there").len(), before);
+}
+
+#[test]
+fn other_circumstances_have_another_file() {
+    let (folder, _) = filled();
+    let store = Store::open(folder.path(), "guest", "others").expect("a store");
+    assert!(!store.may_have(KEY));
+}
+
+#[test]
+fn a_file_that_others_may_write_is_not_taken() {
+    let (folder, path) = filled();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("it is ours");
+    assert!(!open(folder.path()).may_have(KEY));
+}
+
+#[test]
+fn a_link_is_not_followed() {
+    let (folder, path) = filled();
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(&path, &elsewhere).expect("a rename");
+    std::os::unix::fs::symlink(&elsewhere, &path).expect("a link");
+    assert!(!open(folder.path()).may_have(KEY));
+}
+
+#[test]
+fn damage_is_noticed() {
+    let (folder, path) = filled();
+    let whole = fs::read(&path).expect("it is there");
+    // Every byte of head, index and the beginning of the translation, and some of the others.
+    let places = (0..whole.len()).filter(|at| *at < 400 || at % 61 == 0);
+    for at in places {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x41;
+        fs::write(&path, &bytes).expect("it is ours");
+        let found = open(folder.path()).find(KEY, |_| true);
+        assert!(found.is_none() || found == Some(stored(1, false)), "byte {at}");
+    }
+    for len in (0..whole.len()).step_by(97) {
+        fs::write(&path, &whole[..len]).expect("it is ours");
+        assert_eq!(open(folder.path()).find(KEY, |_| true), None, "{len} bytes");
+    }
+}
+
+#[test]
+fn old_files_go() {
+    let folder = folder();
+    for n in 0..4 {
+        let path = folder.path().join(format!("{n}.{}", file::SUFFIX));
+        fs::write(&path, [0; 100]).expect("room on the disk");
+        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000 - n);
+        fs::File::options().write(true).open(&path).and_then(|f| f.set_modified(time)).expect("it is ours");
+    }
+    fs::write(folder.path().join("other"), [0; 1000]).expect("room on the disk");
+    file::limit(folder.path(), 250).expect("a folder");
+    let mut names: Vec<_> = fs::read_dir(folder.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["0.translations", "1.translations", "other"]);
+}

@@ -171,7 +171,13 @@ impl System {
         chaos::apply(&mut code_settings, &mut vcpu_settings)?;
         if let Some(folder) = &options.tb_cache {
             let circumstances = (&options.machine, &options.cpu);
-            translations::keep(Path::new(folder), options.machine.kind.arch.name(), &circumstances, &options.log, &mut code_settings)?;
+            translations::keep(
+                Path::new(folder),
+                options.machine.kind.arch.name(),
+                &circumstances,
+                &options.log,
+                &mut code_settings,
+            )?;
         }
         let code = CodeCache::new(board.chassis().space.clone(), code_settings)
             .map_err(SystemError::host("cannot allocate memory for translated code"))?;

@@ -20,8 +20,9 @@ pub fn keep(
         return Ok(());
     }
     let circumstances = format!("{circumstances:?} {code:?}");
-    let store = Store::open(folder, name, &circumstances)
-        .map_err(|why| SystemError::refused("-tb-cache", format!("cannot use {}: {why}", folder.display())))?;
+    let store = Store::open(folder, name, &circumstances).map_err(|why| {
+        SystemError::refused("-tb-cache", format!("cannot use {}: {why}", folder.display()))
+    })?;
     code.store = Some(Arc::new(store));
     Ok(())
 }

@@ -237,7 +237,10 @@ impl Collected {
             Opt::JitDump => self.watch.jit_dump = true,
             Opt::Coverage => self.watch.coverage = Some(text?.into()),
             // Programs that this one becomes may run in another folder.
-            Opt::TbCache => config.tb_cache = Some(std::path::absolute(argument).map_err(|why| Fault::new(why.to_string()))?),
+            Opt::TbCache => {
+                config.tb_cache =
+                    Some(std::path::absolute(argument).map_err(|why| Fault::new(why.to_string()))?)
+            }
         }
         if matches!(opt, Opt::LogItems | Opt::LogFile | Opt::LogFilter | Opt::Strace) {
             let words = [format!("-{}", row.name).into(), argument.to_os_string()];

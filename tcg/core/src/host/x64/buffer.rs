@@ -128,12 +128,7 @@ impl CodeBuffer {
     }
 
     /// Compiles `region`, whose first exit gets the number `first_site`.
-    pub fn compile(
-        &mut self,
-        region: &Region,
-        env: &Env,
-        first_site: u32,
-    ) -> Result<Compiled, CompileError> {
+    pub fn compile(&mut self, region: &Region, env: &Env, first_site: u32) -> Result<Compiled, CompileError> {
         self.compiler.compile(region, env, self.shared)?;
         let piece = std::mem::take(&mut self.compiler.piece);
         let compiled = self.place(&piece, first_site);

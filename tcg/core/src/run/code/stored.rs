@@ -54,13 +54,7 @@ impl CodeCache {
     }
 
     /// Takes the translation of the code at `pc` from the store; false if there is none. Do not hold the gate.
-    pub fn reuse<G: Guest>(
-        &self,
-        cpu: &mut G::Cpu,
-        mmu: &mut Mmu,
-        pc: u64,
-        mode: u64,
-    ) -> Result<bool, Trap> {
+    pub fn reuse<G: Guest>(&self, cpu: &mut G::Cpu, mmu: &mut Mmu, pc: u64, mode: u64) -> Result<bool, Trap> {
         let Some(store) = self.store().filter(|store| !store.is_empty()) else { return Ok(false) };
         if mmu.points.in_code_page(pc) {
             return Ok(false);
@@ -137,8 +131,7 @@ impl CodeCache {
         }
         let fetch = &mut VcpuFetch::<G> { mmu, cpu };
         let key = self.store_key(fetch, at).ok()?;
-        let parts: Vec<_> =
-            parts.iter().map(|(from, len)| (from.wrapping_sub(at.pc) as i64, *len)).collect();
+        let parts: Vec<_> = parts.iter().map(|(from, len)| (from.wrapping_sub(at.pc) as i64, *len)).collect();
         let guest = read(fetch, at.pc, &parts)?;
         Some(Memo { key, parts, guest })
     }

@@ -112,7 +112,8 @@ impl Store {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let features = crate::host::HostFeatures::detect();
         let circumstances = format!("{} {features:?} {circumstances}", emulator()?);
-        let path = folder.join(format!("{name}-{:016x}.{}", checksum(circumstances.as_bytes()), file::SUFFIX));
+        let path =
+            folder.join(format!("{name}-{:016x}.{}", checksum(circumstances.as_bytes()), file::SUFFIX));
         let file = StoreFile::open(&path, &circumstances).ok();
         Ok(Self { path, circumstances, file, new: Mutex::default() })
     }
@@ -188,7 +189,8 @@ impl Store {
         };
         let old: Vec<_> = old.iter().flat_map(StoreFile::all).collect();
         // What was of use now is likely to be so again.
-        let (used, unused): (Vec<_>, Vec<_>) = old.into_iter().partition(|(_, sum, _)| new.taken.contains(sum));
+        let (used, unused): (Vec<_>, Vec<_>) =
+            old.into_iter().partition(|(_, sum, _)| new.taken.contains(sum));
         list.extend(used.into_iter().chain(unused).filter(&mut keep).map(|(key, _, bytes)| (key, bytes)));
         file::write(&self.path, &self.circumstances, list)?;
         new.saved = new.bytes;

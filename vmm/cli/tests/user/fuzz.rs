@@ -1,7 +1,7 @@
 //! Hostile input: damaged ELF files, and system calls with random numbers and arguments. Whatever becomes of the guest,
 //! the emulator ends as a guest ends.
 
-use super::support::{compile, mimic, run, scratch, stderr, stdout};
+use super::support::{GUESTS, Guest, run, scratch, stderr, stdout};
 use std::os::unix::fs::PermissionsExt;
 
 /// Numbers that are the same in every run: xorshift64.
@@ -22,9 +22,13 @@ impl Rng {
 
 #[test]
 fn damaged_elf_files() {
-    let Some(program) = compile("show", &["-static"]) else { return };
+    GUESTS.iter().for_each(damaged_elf_files_of);
+}
+
+fn damaged_elf_files_of(guest: &Guest) {
+    let Some(program) = guest.compile("show", &["-static"]) else { return };
     let whole = std::fs::read(program).expect("just compiled");
-    let file = scratch().join("damaged");
+    let file = scratch().join(format!("damaged-{}", guest.name));
     let mut rng = Rng(0x1234_5678);
     for n in 0..150 {
         let mut bytes = whole.clone();
@@ -38,18 +42,21 @@ fn damaged_elf_files() {
         }
         std::fs::write(&file, bytes).expect("a scratch file");
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).expect("a scratch file");
-        let output = run(mimic().arg(&file));
+        let output = run(guest.mimic().arg(&file));
         let said = stderr(&output);
-        assert!(!said.contains("panicked") && !said.contains("internal error"), "case {n}: {said}");
-        assert_ne!(output.status.code(), Some(124), "case {n} hangs");
+        let case = format!("{}, case {n}", guest.name);
+        assert!(!said.contains("panicked") && !said.contains("internal error"), "{case}: {said}");
+        assert_ne!(output.status.code(), Some(124), "{case} hangs");
     }
 }
 
 #[test]
 fn random_system_calls() {
-    let Some(program) = compile("calls", &["-static"]) else { return };
-    let output = run(mimic().current_dir(scratch()).arg(&program));
-    let said = stderr(&output);
-    assert!(!said.contains("panicked") && !said.contains("internal error"), "{said}");
-    assert_eq!(stdout(&output), "done\n", "{} {said}", output.status);
+    for guest in &GUESTS {
+        let Some(program) = guest.compile("calls", &["-static"]) else { continue };
+        let output = run(guest.mimic().current_dir(scratch()).arg(&program));
+        let said = stderr(&output);
+        assert!(!said.contains("panicked") && !said.contains("internal error"), "{}: {said}", guest.name);
+        assert_eq!(stdout(&output), "done\n", "{}: {} {said}", guest.name, output.status);
+    }
 }

@@ -17,10 +17,10 @@ static uint64_t next(void) {
     return state;
 }
 
-// What ends or starts processes, signals others, or changes the machine and its files.
+// What ends or starts processes, signals or traces others, or changes the machine and its files.
 static int left_out(int n) {
     static const short list[] = {5,  6,  7,  14, 15, 16, 33,  34,  35,  36,  37,  38,  39,  40,  41,  45,  46,  47,  51,  52,  53,
-                                 54, 55, 58, 60, 89, 91, 93,  94,  104, 105, 106, 112, 116, 129, 130, 131, 138, 140, 142, 143,
+                                 54, 55, 58, 60, 89, 91, 93,  94,  104, 105, 106, 112, 116, 117, 129, 130, 131, 138, 140, 142, 143,
                                  144, 145, 146, 147, 149, 151, 152, 159, 161, 162, 164, 170, 171, 180, 181, 186, 190, 194, 220,
                                  221, 224, 225, 240, 261, 264, 265, 266, 273, 276, 281, 294, 424, 434, 435, 436, 452, 57, 88, 97, 268, 154, 157, 56, 437};
     for (unsigned i = 0; i < sizeof list / sizeof *list; i++)

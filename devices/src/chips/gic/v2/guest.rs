@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn list_registers_have_two_forms() {
-        for raw in [0x1234_5678, 0xffff_ffff, 0x9000_0000, 0x4800_0c05] {
+        for raw in [0x1204_5678, 0xff8f_ffff, 0x9000_0000, 0x4800_0c05] {
             assert_eq!(narrowed(widened(raw)), raw);
         }
         let list = List(widened(0x5b80_0c05 | 1 << 19));

@@ -54,7 +54,7 @@ impl Keyword {
         };
         for (name, value) in named {
             let is_it = |argument: &&str| argument.split('=').next() == Some(name);
-            let at = self.arguments.iter().position(|argument| is_it(&argument));
+            let at = self.arguments.iter().position(is_it);
             let at = at.ok_or_else(|| format!("'{}' has no argument '{name}'", self.name))?;
             arguments.resize(arguments.len().max(at + 1), String::new());
             arguments[at] = value.text();
@@ -411,7 +411,7 @@ fn wait_prompt(robot: &mut Robot, args: &Arguments) -> Result<Value, String> {
 
 fn wait_bytes(robot: &mut Robot, args: &Arguments) -> Result<Value, String> {
     let digits: String = args.text(0).split_whitespace().collect();
-    let pairs: Option<Vec<u8>> = (digits.len() % 2 == 0 && digits.is_ascii())
+    let pairs: Option<Vec<u8>> = (digits.len().is_multiple_of(2) && digits.is_ascii())
         .then(|| {
             (0..digits.len()).step_by(2).map(|n| u8::from_str_radix(&digits[n..n + 2], 16).ok()).collect()
         })

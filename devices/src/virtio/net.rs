@@ -205,12 +205,15 @@ impl VirtioDevice for Net {
 
     fn save(&self) -> State {
         self.worker.iter().for_each(Worker::wait_idle);
+        // A frame that is being delivered is in the middle of the queue.
+        drop(self.sink.0.lock());
         State::of(STATE_VERSION, &())
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
         state.get::<()>(STATE_VERSION)?;
         self.reset();
+        self.backend.forget();
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ fn wires(count: usize) -> Vec<IrqLine> {
 }
 
 /// A line that takes everything, and a machine that stays on.
-struct Nowhere;
+pub struct Nowhere;
 
 impl CharBackend for Nowhere {
     fn write(&self, bytes: &[u8]) -> usize {

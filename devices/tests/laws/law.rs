@@ -1,10 +1,12 @@
 //! What holds for every device: reset is idempotent, save-load-save is equal, no access panics, a loaded device
-//! answers as the saved one, a foreign state is refused, registers read their reset values.
+//! answers as the saved one, a foreign state is refused, one that was tampered with is harmless, registers read their
+//! reset values.
 //!
 //! Devices are driven with random accesses from a fixed seed, on a clock that the test moves.
 
 use base::{ManualClock, Mmio, State, Width};
 use devices::chips::registers::Row;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A device to try, and how far its registers reach.
@@ -21,6 +23,8 @@ const ACCESSES: usize = 5_000;
 const MANY_ACCESSES: usize = 100_000;
 /// Seeds of the laws that look at a state.
 const SEEDS: std::ops::Range<u64> = 0..8;
+/// States that are tampered with.
+const TAMPERED: u64 = 500;
 
 /// SplitMix64: the same accesses in each run.
 pub struct Random(u64);
@@ -62,6 +66,26 @@ impl Random {
             3..6 => self.below(0x100),
             _ => self.next(),
         }
+    }
+}
+
+/// Changes one number, string, list or object somewhere in `value`.
+fn tamper(value: &mut Value, random: &mut Random) {
+    let inner: Vec<&mut Value> = match value {
+        Value::Array(items) if random.below(16) != 0 => items.iter_mut().collect(),
+        Value::Object(members) if random.below(16) != 0 => members.values_mut().collect(),
+        _ => Vec::new(),
+    };
+    let chosen = random.below(inner.len() as u64) as usize;
+    if let Some(inner) = inner.into_iter().nth(chosen) {
+        return tamper(inner, random);
+    }
+    match value {
+        Value::Number(_) => *value = random.value().into(),
+        Value::Bool(on) => *on = !*on,
+        Value::Array(items) if random.below(2) == 0 => drop(items.pop()),
+        Value::Array(items) => items.push(0.into()),
+        other => *other = Value::Null,
     }
 }
 
@@ -156,6 +180,24 @@ impl Subject {
         assert_same(&device.save(), &before, "after loads that failed");
     }
 
+    /// What a state says that was tampered with, a device does not go down of.
+    pub fn tampered_states_are_harmless(&self) {
+        let clock = ManualClock::new();
+        let mut device = self.used(7, &clock);
+        for seed in 0..TAMPERED {
+            let random = &mut Random(seed);
+            let mut state = device.save();
+            for _ in 0..=random.below(3) {
+                tamper(&mut state.value, random);
+            }
+            // Whether it is taken is the device's affair.
+            let _ = device.load(&state);
+            self.scribble(&mut *device, &clock, random, 50);
+            let saved = device.save();
+            device.load(&saved).expect("a state of the same device");
+        }
+    }
+
     /// The rows' reset values, read with the widest access up to 32 bits that the device takes.
     pub fn registers_read_their_reset_values(&self, rows: &[Row]) {
         let mut device = self.used(5, &ManualClock::new());
@@ -189,6 +231,7 @@ macro_rules! device_laws {
             device_laws!(@ a_loaded_device_reads_equal);
             device_laws!(@ no_access_panics);
             device_laws!(@ foreign_states_are_refused);
+            device_laws!(@ tampered_states_are_harmless);
             $(
                 #[test]
                 fn registers_read_their_reset_values() {

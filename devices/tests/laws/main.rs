@@ -5,3 +5,4 @@
 mod law;
 mod chips;
 mod functions;
+mod virtio;

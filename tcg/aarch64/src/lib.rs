@@ -34,6 +34,7 @@ pub mod pauth;
 pub mod pmu;
 mod print;
 pub mod pstate;
+mod saved;
 pub mod selfhosted;
 pub mod sem;
 mod show;

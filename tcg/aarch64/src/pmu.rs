@@ -7,6 +7,7 @@ use crate::cpu::Cpu;
 use crate::features::{Features, IdReg};
 use base::{IrqLine, Timer};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Event counters.
@@ -44,7 +45,7 @@ const EVENT: u64 = 0xffff;
 const NARROW: u64 = 0xffff_ffff;
 
 /// One counter.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Counter {
     value: u64,
     typer: u64,
@@ -60,7 +61,7 @@ impl Counter {
 }
 
 /// All counters of a PE.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Counters {
     control: u64,
     enabled: u64,
@@ -132,6 +133,14 @@ struct Alarm {
     timer: Box<dyn Timer>,
 }
 
+/// The saved state of a PE's monitors.
+#[derive(Serialize, Deserialize)]
+pub struct PmuState {
+    counters: Counters,
+    selected: u64,
+    user: u64,
+}
+
 /// The monitors of one PE.
 #[derive(Default)]
 pub struct Pmu {
@@ -162,6 +171,18 @@ impl Pmu {
         (self.selected, self.user) = (0, 0);
         let long = features.field(IdReg::Dfr0, 8) >= 6;
         *self.counters.lock() = Counters { long, at: now, ..Counters::default() };
+        self.settle(now);
+    }
+
+    /// What of it is saved.
+    pub fn save(&self) -> PmuState {
+        PmuState { counters: self.counters.lock().clone(), selected: self.selected, user: self.user }
+    }
+
+    /// Takes over what was saved, at the moment `now`.
+    pub fn load(&mut self, state: PmuState, now: u64) {
+        *self.counters.lock() = state.counters;
+        (self.selected, self.user) = (state.selected, state.user);
         self.settle(now);
     }
 

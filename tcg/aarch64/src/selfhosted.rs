@@ -9,6 +9,7 @@ use crate::esr::{self, class, status};
 use crate::exception::debug_target;
 use crate::pstate::{daif, spsr};
 use crate::sysreg::mdscr;
+use serde::{Deserialize, Serialize};
 use tcg_core::guest::{Access, Point, Trap};
 use tcg_core::run::with_mmu;
 
@@ -37,7 +38,7 @@ mod control {
 }
 
 /// Registers of the debug unit.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct DebugUnit {
     /// DBGBVR and DBGBCR.
     pub breakpoints: [[u64; 2]; BREAKPOINTS],
@@ -51,6 +52,8 @@ pub struct DebugUnit {
     pub double_lock: u64,
     /// DBGCLAIM.
     pub claim: u64,
+    /// Follow from the registers and the level.
+    #[serde(skip)]
     points: Vec<Point>,
     /// How many instructions had been carried out when the one that is stepped began.
     stepped_at: Option<u64>,

@@ -5,6 +5,7 @@ use crate::board::Wiring;
 use crate::cpu::Cpu;
 use base::{IrqLine, TimeBase, Timer};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A timer of the PE.
@@ -35,7 +36,7 @@ const IMASK: u64 = 1 << 1;
 /// The condition is met.
 const ISTATUS: u64 = 1 << 2;
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Compare {
     control: u64,
     value: u64,
@@ -88,6 +89,14 @@ impl Alarm {
     }
 }
 
+/// What is saved of the timers.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct TimerState {
+    compare: [Compare; 5],
+    virtual_offset: u64,
+    frequency: u64,
+}
+
 /// The timers of one PE.
 #[derive(Default)]
 pub struct Timers {
@@ -118,6 +127,18 @@ impl Timers {
     pub fn reset(&mut self, frequency: u64) {
         (self.compare, self.virtual_offset, self.frequency) = Default::default();
         self.frequency = frequency;
+        TimerId::ALL.into_iter().for_each(|id| self.update(id));
+    }
+
+    pub(crate) fn save(&self) -> TimerState {
+        let Self { compare, alarms: _, virtual_offset, frequency } = self;
+        TimerState { compare: *compare, virtual_offset: *virtual_offset, frequency: *frequency }
+    }
+
+    /// Takes over a state, and drives and arms what follows from it.
+    pub(crate) fn load(&mut self, state: TimerState) {
+        (self.compare, self.virtual_offset) = (state.compare, state.virtual_offset);
+        self.frequency = state.frequency;
         TimerId::ALL.into_iter().for_each(|id| self.update(id));
     }
 

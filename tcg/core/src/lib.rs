@@ -20,6 +20,7 @@ pub mod observe;
 pub mod opt;
 pub mod regalloc;
 pub mod run;
+pub mod saved;
 pub mod sem;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

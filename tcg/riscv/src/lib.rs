@@ -15,6 +15,7 @@ pub mod mmu;
 pub mod mode;
 pub mod pmp;
 mod print;
+mod saved;
 pub mod sem;
 mod show;
 pub mod sys;

@@ -9,7 +9,7 @@ use crate::Riscv;
 use crate::cpu::Hart;
 use crate::csr::bits::{cause, envcfg, mstatus};
 use crate::csr::{Csrs, Priv};
-use crate::features::Ext;
+use crate::features::{Ext, Features};
 use crate::pmp::Rights;
 use base::PAGE_SHIFT;
 use tcg_core::guest::{Access, Page, PhysMem, Trap};
@@ -44,15 +44,19 @@ fn levels(mode: u64) -> Option<u32> {
     }
 }
 
+/// Whether a hart with `features` can have `satp`.
+pub fn satp_is_legal(features: &Features, satp: u64) -> bool {
+    match satp >> 60 {
+        BARE | 8 => true,
+        9 => features.has(Ext::Sv48),
+        10 => features.has(Ext::Sv57),
+        _ => false,
+    }
+}
+
 /// Writes `satp`; a mode that the hart lacks makes the write have no effect.
 pub fn write_satp(hart: &mut Hart, value: u64) {
-    let supported = match value >> 60 {
-        BARE | 8 => true,
-        9 => hart.csr.features.has(Ext::Sv48),
-        10 => hart.csr.features.has(Ext::Sv57),
-        _ => false,
-    };
-    if supported {
+    if satp_is_legal(&hart.csr.features, value) {
         hart.csr.satp = value;
     }
 }

@@ -3,6 +3,7 @@
 //! Left out: Smepmp (`mseccfg`).
 
 use crate::csr::Priv;
+use serde::{Deserialize, Serialize};
 
 /// Entries that are implemented; the CSRs of the others read as zero.
 pub const ENTRIES: usize = 16;
@@ -11,6 +12,9 @@ const R: u8 = 1;
 const W: u8 = 2;
 const X: u8 = 4;
 const LOCK: u8 = 0x80;
+/// Bits of an entry's configuration, and of its address.
+const CFG: u8 = LOCK | 0x1f;
+const ADDR: u64 = (1 << 54) - 1;
 
 /// Rights over a piece of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +35,24 @@ impl Rights {
 }
 
 /// The PMP unit of one hart.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Pmp {
     cfg: [u8; ENTRIES],
     addr: [u64; ENTRIES],
     /// What the entries cover, as first and last byte; worked out when a register is written.
+    #[serde(skip)]
     ranges: [Option<(u64, u64)>; ENTRIES],
 }
 
 impl Pmp {
+    /// A unit that was saved, with values that it can have.
+    pub(crate) fn loaded(mut self) -> Self {
+        self.cfg.iter_mut().for_each(|cfg| *cfg &= CFG);
+        self.addr.iter_mut().for_each(|addr| *addr &= ADDR);
+        self.work_out();
+        self
+    }
+
     /// `pmpcfg` number `n` (even: 64-bit registers hold eight entries).
     pub fn cfg(&self, n: usize) -> u64 {
         let at = n / 2 * 8;
@@ -52,7 +65,7 @@ impl Pmp {
         let at = n / 2 * 8;
         for (i, new) in value.to_le_bytes().into_iter().enumerate() {
             let Some(cfg) = self.cfg.get_mut(at + i).filter(|cfg| **cfg & LOCK == 0) else { continue };
-            let new = new & (LOCK | 0x1f);
+            let new = new & CFG;
             // Writable but not readable is reserved; WARL keeps the rights as they were.
             let rights = if new & (R | W) == W { *cfg & 7 } else { new & 7 };
             *cfg = new & !7 | rights;
@@ -69,7 +82,7 @@ impl Pmp {
     pub fn set_addr(&mut self, n: usize, value: u64) {
         let next_is_locked_top = self.cfg.get(n + 1).is_some_and(|c| c & LOCK != 0 && c >> 3 & 3 == 1);
         if n < ENTRIES && self.cfg[n] & LOCK == 0 && !next_is_locked_top {
-            self.addr[n] = value & ((1 << 54) - 1);
+            self.addr[n] = value & ADDR;
             self.work_out();
         }
     }

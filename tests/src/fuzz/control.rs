@@ -5,7 +5,9 @@ use control::gdb::packet::frame;
 use control::gdb::{Server, System};
 use control::hmp::Hmp;
 use control::qmp::Qmp;
-use control::{CharInfo, Context, DiskInfo, Facts, Host, NetInfo, Outlet, Protocol};
+use control::{
+    CharInfo, Context, DiskInfo, Facts, Host, Jobs, NetInfo, Outlet, Protocol, SnapshotInfo, SnapshotRequest,
+};
 use devices::host::chardev::{CharBackend, CharSink};
 use engine::{Event, Machine, Policy, Power};
 use parking_lot::Mutex;
@@ -50,7 +52,28 @@ impl Host for Around {
     fn disks(&self) -> Vec<DiskInfo> {
         let text = |text: &str| text.to_string();
         let (device, node, file, driver) = (text("d"), text("#d"), text("disk"), text("raw"));
-        vec![DiskInfo { device, qdev: None, node, file, driver, read_only: false, size: 512 }]
+        vec![DiskInfo {
+            device,
+            qdev: None,
+            node,
+            file,
+            driver,
+            read_only: false,
+            size: 512,
+            snapshots: vec![snapshot()],
+        }]
+    }
+    fn snapshots(&self) -> Vec<SnapshotInfo> {
+        vec![snapshot()]
+    }
+    fn save_snapshot(&self, request: SnapshotRequest, _: bool) -> Result<(), String> {
+        Err(format!("no room for {}", request.tag))
+    }
+    fn load_snapshot(&self, _: SnapshotRequest) -> Result<(), String> {
+        Ok(())
+    }
+    fn delete_snapshot(&self, _: SnapshotRequest) -> Result<(), String> {
+        Ok(())
     }
     fn networks(&self) -> Vec<NetInfo> {
         vec![NetInfo { id: "n".into(), kind: "user".into(), device: None, about: String::new() }]
@@ -70,6 +93,10 @@ impl Host for Around {
     fn gdb_server(&self, device: &str) -> Result<(), String> {
         Err(format!("no {device} here"))
     }
+}
+
+fn snapshot() -> SnapshotInfo {
+    SnapshotInfo { id: "1".into(), tag: "s".into(), state_size: 512, date: 0, clock: 0 }
 }
 
 fn machine() -> Arc<Context> {
@@ -111,7 +138,14 @@ fn machine() -> Arc<Context> {
         cpus: 1,
         memory: RAM.1,
     };
-    Arc::new(Context { facts, power, space, devices: Vec::new(), host: Arc::new(Around) })
+    Arc::new(Context {
+        facts,
+        power,
+        space,
+        devices: Vec::new(),
+        host: Arc::new(Around),
+        jobs: Jobs::default(),
+    })
 }
 
 /// The machine that inputs talk about, until one of them ends it.

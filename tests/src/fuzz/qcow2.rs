@@ -1,8 +1,9 @@
 //! Disk images: hostile qcow2 files, with whatever backing and data files they name, under a guest's requests.
 
 use arbitrary::{Arbitrary, Unstructured};
-use devices::host::block::{BlockBackend, Image, ImageFormat, ImageOptions};
+use devices::host::block::{BlockBackend, Image, ImageFormat, ImageOptions, Snapshots};
 use std::fs;
+use std::io;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -32,6 +33,15 @@ enum Request {
     Flush,
     Discard { at: u32, len: u32 },
     WriteZeroes { at: u32, len: u32, unmap: bool },
+    Snapshot(Snapshot),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Snapshot {
+    Create { state: u16 },
+    Read { index: u8 },
+    Revert { index: u8 },
+    Delete { index: u8 },
 }
 
 thread_local! {
@@ -106,5 +116,29 @@ fn serve(disk: &Image, request: &Request) {
         Request::WriteZeroes { at, len, unmap } => {
             drop(disk.write_zeroes(offset(disk, at), u64::from(len) % RANGE, unmap));
         }
+        Request::Snapshot(ref request) => {
+            let done = disk.with_snapshots(|snapshots| snapshot(snapshots, request));
+            assert!(!disk.read_only() || done.is_err());
+        }
+    }
+}
+
+fn snapshot(snapshots: &mut Snapshots, request: &Snapshot) -> io::Result<()> {
+    let known = snapshots.list().len();
+    let index = |index: u8| usize::from(index).checked_rem(known).ok_or(io::ErrorKind::NotFound);
+    match *request {
+        Snapshot::Create { state } => {
+            let mut writer = snapshots.state_writer();
+            writer.restart(state.into())?;
+            writer.write(0, &vec![1; usize::from(state)])?;
+            writer.finish("s", 0, 0)
+        }
+        Snapshot::Read { index: n } => {
+            let mut reader = snapshots.state_reader(index(n)?)?;
+            let size = reader.size().min(RANGE) as usize;
+            reader.read(0, &mut vec![0; size])
+        }
+        Snapshot::Revert { index: n } => snapshots.revert(index(n)?),
+        Snapshot::Delete { index: n } => snapshots.delete(index(n)?),
     }
 }

@@ -25,7 +25,17 @@ pub trait Clock: Send + Sync {
     fn timer(&self, callback: Box<dyn Fn() + Send + Sync>) -> Box<dyn Timer>;
     /// Lets machine time run or stand still; a clock that others move takes no notice.
     fn set_running(&self, _running: bool) {}
+    /// Whether machine time runs by itself.
+    fn is_running(&self) -> bool {
+        false
+    }
+    /// Has machine time, which stands, go on from `now`, and a wall clock that is the machine's own from `wall`. Whoever has
+    /// armed a timer arms it anew. A clock that others move takes no notice.
+    fn set(&self, _now: Ns, _wall: u64) {}
 }
+
+/// The latest time that a clock is set to: 146 years of machine time, with as many left.
+const LATEST: Ns = 1 << 62;
 
 /// A one-shot timer; dropping it disarms it.
 pub trait Timer: Send + Sync {
@@ -125,7 +135,8 @@ impl HostTime {
 
     fn now(&self) -> Ns {
         match self.stands_at.load(Ordering::Acquire) {
-            RUNNING => self.host().saturating_sub(self.paused.load(Ordering::Acquire)),
+            // Machine time may be ahead of the host's, where it was set; a look while it is being let go must not see it before zero.
+            RUNNING => (self.host().wrapping_sub(self.paused.load(Ordering::Acquire)) as i64).max(0) as Ns,
             standing => standing,
         }
     }
@@ -186,11 +197,23 @@ impl Clock for HostClock {
         match (running, stands_at) {
             (true, RUNNING) => return,
             (true, stood_at) => {
-                time.paused.store(time.host() - stood_at, Ordering::Release);
+                time.paused.store(time.host().wrapping_sub(stood_at), Ordering::Release);
                 time.stands_at.store(RUNNING, Ordering::Release);
             }
             (false, RUNNING) => time.stands_at.store(time.now(), Ordering::Release),
             (false, _) => return,
+        }
+        self.shared.changed.notify_all();
+    }
+
+    fn is_running(&self) -> bool {
+        self.time.stands_at.load(Ordering::Acquire) == RUNNING
+    }
+
+    fn set(&self, now: Ns, _wall: u64) {
+        let _queue = self.shared.queue.lock();
+        if !self.is_running() {
+            self.time.stands_at.store(now.min(LATEST), Ordering::Release);
         }
         self.shared.changed.notify_all();
     }
@@ -246,6 +269,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Ns {
         *self.now.lock()
+    }
+
+    fn set(&self, now: Ns, _wall: u64) {
+        *self.now.lock() = now.min(LATEST);
     }
 
     fn wall(&self) -> u64 {

@@ -69,6 +69,10 @@ pub trait Device: Send {
     fn reset(&mut self);
     /// The whole guest-visible state.
     fn save(&self) -> State;
+    /// Why the device can not be saved now, and what to do about it; `None` if it can.
+    fn unsavable(&self) -> Option<String> {
+        None
+    }
     /// Takes over a state that [`Device::save`] made; on error the device is as it was.
     fn load(&mut self, state: &State) -> Result<(), StateError>;
 }

@@ -11,6 +11,7 @@ mod device;
 mod irq;
 mod memory;
 mod power;
+mod ram_image;
 mod requester;
 mod state;
 mod time_base;
@@ -22,9 +23,10 @@ pub use device::{Device, Mmio, Shared, Width, Widths, shared};
 pub use irq::{IrqLine, IrqSink, LineRecorder};
 pub use memory::{
     GuestRam, MemoryError, PAGE_SHIFT, PAGE_SIZE, RamRegion, RomRegion, WriteWatch, WriteWatcher,
-    allocate_ram,
+    allocate_ram, anonymous_file,
 };
 pub use power::{PowerEvent, PowerSink};
+pub use ram_image::{CHUNK, RamImage, RamLayers};
 pub use requester::{requester, set_requester};
 pub use state::{State, StateError};
 pub use time_base::TimeBase;

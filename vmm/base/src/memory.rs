@@ -44,6 +44,14 @@ pub enum MemoryError {
         /// The host's reason.
         source: MmapRegionError,
     },
+    /// The host did not let contents be kept or put back.
+    #[error("cannot exchange the contents of {bytes} bytes of guest memory: {source}")]
+    Exchange {
+        /// Size of the region.
+        bytes: u64,
+        /// The host's reason.
+        source: std::io::Error,
+    },
     /// Base and size do not make a range of guest-physical addresses.
     #[error("guest memory of {bytes} bytes at {base:#x} does not fit the address space")]
     Range {
@@ -97,6 +105,19 @@ impl WriteWatch {
         if let Some((word, bit)) = self.word(offset) {
             word.fetch_and(!bit, Ordering::SeqCst);
         }
+    }
+
+    /// Offsets of all watched pages.
+    pub fn watched(&self) -> Vec<u64> {
+        let mut watched = Vec::new();
+        for (word, pages) in (0u64..).zip(&self.watch.pages) {
+            let mut pages = pages.load(Ordering::SeqCst);
+            while pages != 0 {
+                watched.push((word * 64 + u64::from(pages.trailing_zeros())) << PAGE_SHIFT);
+                pages &= pages - 1;
+            }
+        }
+        watched
     }
 
     /// Whether the page at `offset` into the region is watched.
@@ -158,7 +179,11 @@ impl Bitmap for WriteWatch {
     }
 }
 
-fn anonymous_file(bytes: u64) -> Result<File, MemoryError> {
+/// A file of `bytes` zero bytes that is nowhere but in memory.
+///
+/// # Errors
+/// The host has no memory left.
+pub fn anonymous_file(bytes: u64) -> Result<File, MemoryError> {
     let failed = |source| MemoryError::Allocate { bytes, source };
     // SAFETY: the name is a NUL-terminated literal; the call has no other precondition.
     let fd = unsafe { libc::memfd_create(c"guest-memory".as_ptr(), libc::MFD_CLOEXEC) };

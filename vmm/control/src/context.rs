@@ -1,5 +1,6 @@
 //! The machine as debuggers and monitors see it.
 
+use crate::jobs::Jobs;
 use base::{AddressSpace, Device, Shared};
 use engine::{Power, Record};
 use std::sync::Arc;
@@ -57,6 +58,34 @@ pub struct DiskInfo {
     pub read_only: bool,
     /// Size that the guest sees, in bytes.
     pub size: u64,
+    /// Snapshots in the image.
+    pub snapshots: Vec<SnapshotInfo>,
+}
+
+/// A saved state of the machine, or of a disk alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Its number on its disk.
+    pub id: String,
+    /// Its name.
+    pub tag: String,
+    /// Bytes of the machine's state; zero for one of a disk alone.
+    pub state_size: u64,
+    /// When it was made: nanoseconds since 1970-01-01 UTC.
+    pub date: u64,
+    /// Machine time at that moment, in nanoseconds.
+    pub clock: u64,
+}
+
+/// Which snapshot is meant, and where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotRequest {
+    /// Its name.
+    pub tag: String,
+    /// The disk that holds the machine's state, by its id or node; `None`: the usual place.
+    pub state: Option<String>,
+    /// The disks that are saved, put back or cleaned, by their ids or nodes; `None`: all that are written to.
+    pub disks: Option<Vec<String>>,
 }
 
 /// A network back end.
@@ -78,6 +107,15 @@ pub trait Host: Send + Sync {
     fn chardevs(&self) -> Vec<CharInfo>;
     /// The disks.
     fn disks(&self) -> Vec<DiskInfo>;
+    /// The saved states that can be loaded.
+    fn snapshots(&self) -> Vec<SnapshotInfo>;
+    /// Saves the machine; one of the same name is replaced, if `replace`. Not to be called from the machine's thread, as the two
+    /// that follow.
+    fn save_snapshot(&self, request: SnapshotRequest, replace: bool) -> Result<(), String>;
+    /// Puts the machine back.
+    fn load_snapshot(&self, request: SnapshotRequest) -> Result<(), String>;
+    /// Forgets a snapshot; one that is not there is no fault.
+    fn delete_snapshot(&self, request: SnapshotRequest) -> Result<(), String>;
     /// The network back ends.
     fn networks(&self) -> Vec<NetInfo>;
     /// Has these items be logged, spelled as for `-d`, and no others.
@@ -104,4 +142,6 @@ pub struct Context {
     pub devices: Vec<(String, Shared<dyn Device>)>,
     /// The program around it.
     pub host: Arc<dyn Host>,
+    /// Jobs that clients have started.
+    pub jobs: Jobs,
 }

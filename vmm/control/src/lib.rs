@@ -9,8 +9,10 @@ pub mod gdb;
 pub mod hmp;
 #[macro_use]
 mod qapi;
+mod jobs;
 pub mod qmp;
 mod session;
 
-pub use context::{CharInfo, Context, DiskInfo, Facts, Host, NetInfo};
+pub use context::{CharInfo, Context, DiskInfo, Facts, Host, NetInfo, SnapshotInfo, SnapshotRequest};
+pub use jobs::Jobs;
 pub use session::{Outlet, Protocol, Session};

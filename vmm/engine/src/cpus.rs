@@ -1,9 +1,10 @@
 //! vCPUs that stand still, as debuggers and monitors see them, whatever their guest.
 
-use base::AddressSpace;
+use base::{AddressSpace, State, StateError};
 use tcg_core::debug::{Debuggable, Feature};
 use tcg_core::guest::{Point, Registers};
 use tcg_core::run::{CodeCache, Vcpu};
+use tcg_core::saved::Saved;
 
 /// One vCPU.
 pub trait Cpu {
@@ -33,9 +34,16 @@ pub trait Cpu {
     fn space(&self) -> &AddressSpace;
     /// Where its translations are.
     fn code(&self) -> &CodeCache;
+    /// Its whole state.
+    fn save(&mut self) -> State;
+    /// Forgets what others want of the state that goes and what was worked out from it: before [`Cpu::load`], and before
+    /// devices and memory are loaded.
+    fn forget(&mut self);
+    /// Takes over a state; on error it is as it was.
+    fn load(&mut self, state: &State) -> Result<(), StateError>;
 }
 
-impl<G: Debuggable> Cpu for Vcpu<G> {
+impl<G: Debuggable + Saved> Cpu for Vcpu<G> {
     fn architecture(&self) -> &'static str {
         G::ARCHITECTURE
     }
@@ -90,6 +98,18 @@ impl<G: Debuggable> Cpu for Vcpu<G> {
     fn code(&self) -> &CodeCache {
         Vcpu::code(self)
     }
+
+    fn save(&mut self) -> State {
+        G::save(self.cpu_mut())
+    }
+
+    fn forget(&mut self) {
+        Vcpu::forget(self);
+    }
+
+    fn load(&mut self, state: &State) -> Result<(), StateError> {
+        G::load(self.cpu_mut(), state)
+    }
 }
 
 /// All vCPUs of a machine.
@@ -100,7 +120,7 @@ pub trait Cpus {
     fn cpu(&mut self, number: usize) -> Option<&mut dyn Cpu>;
 }
 
-impl<G: Debuggable> Cpus for Vec<Vcpu<G>> {
+impl<G: Debuggable + Saved> Cpus for Vec<Vcpu<G>> {
     fn count(&self) -> usize {
         self.len()
     }

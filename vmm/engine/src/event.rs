@@ -2,6 +2,7 @@
 
 use crate::actions::WatchdogAction;
 use crate::power::{End, RunState};
+use std::sync::Arc;
 use tcg_core::debug::Stop;
 
 /// Why a machine is turned off or reset.
@@ -50,7 +51,7 @@ impl Cause {
 }
 
 /// Something that happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The vCPUs stand still.
     Stopped {
@@ -78,6 +79,13 @@ pub enum Event {
     PvShutdown,
     /// A watchdog has bitten, with what it leads to.
     Watchdog(WatchdogAction),
+    /// A job that somebody has started has come to another state.
+    Job {
+        /// Its id.
+        id: Arc<str>,
+        /// QEMU's name of the state.
+        status: &'static str,
+    },
     /// The run has ended.
     Ended(End),
 }

@@ -3,7 +3,7 @@
 //! [`Machine`] receives finished vCPUs and devices and knows no board by name. [`Power`] is how others reach it: they ask
 //! for a stop or a reset, have work done on the vCPUs ([`Power::with_cpus`]), and are told what happens ([`Event`]).
 //! [`Cpu`] is a vCPU as debuggers and monitors see it. [`riscv`] and [`arm`] are the built-in firmware of machines: the SBI and
-//! PSCI on top of the vCPUs' handles, and how each asks for [`Semihost`]ing.
+//! PSCI on top of the vCPUs' handles, and how each asks for [`Semihost`]ing. [`snapshot`] keeps whole machines and puts them back.
 
 mod actions;
 pub mod arm;
@@ -15,11 +15,14 @@ mod parking;
 mod power;
 pub mod riscv;
 mod semihost;
+pub mod snapshot;
 
 pub use actions::{Actions, HangAction, PanicAction, WatchdogAction};
 pub use cpus::{Cpu, Cpus, Motion, Plan};
 pub use event::{Cause, Event, Listener};
 pub use machine::{Machine, Policy, Reload};
+
+pub use parking::ParkedState;
 pub use power::{End, Power, RunState};
 pub use semihost::{Console as SemihostConsole, Input as SemihostInput, Semihost};
 pub use tcg_core::debug::{Feature, Register, Stop, WatchKind};

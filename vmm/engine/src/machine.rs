@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tcg_core::debug::{Debuggable, Stop};
 use tcg_core::run::{Handle, Vcpu};
+use tcg_core::saved::Saved;
 
 /// Puts memory and vCPU state back to what they are at power-on: called with every vCPU stopped.
 pub type Reload<G> = Box<dyn FnMut(&mut [Vcpu<G>]) + Send>;
@@ -39,7 +40,7 @@ impl Drop for EndOnPanic {
 const LOOK: Duration = Duration::from_millis(250);
 
 /// A machine that is ready to run.
-pub struct Machine<G: Debuggable> {
+pub struct Machine<G: Debuggable + Saved> {
     vcpus: Vec<Vcpu<G>>,
     devices: Vec<Shared<dyn Device>>,
     clock: Arc<dyn Clock>,
@@ -48,7 +49,7 @@ pub struct Machine<G: Debuggable> {
     policy: Policy,
 }
 
-impl<G: Debuggable> Machine<G> {
+impl<G: Debuggable + Saved> Machine<G> {
     /// A machine of `vcpus` and `devices`, which are as after a reset; `reload` runs before the first instruction and
     /// after each reset. Machine time, which is `clock`'s, runs while the vCPUs do.
     pub fn new(

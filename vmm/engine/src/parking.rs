@@ -1,12 +1,14 @@
 //! CPUs that built-in firmware holds until they are started.
 
+use base::{Device, State, StateError};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 use tcg_core::guest::Guest;
 use tcg_core::run::{Handle, Vcpu};
 
 /// Where a CPU is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Life {
     /// It runs.
     On,
@@ -17,7 +19,7 @@ pub enum Life {
 }
 
 /// Where a CPU starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// Address of the first instruction.
     pub entry: u64,
@@ -25,6 +27,7 @@ pub struct Start {
     pub argument: u64,
 }
 
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Slot {
     life: Life,
     start: Option<Start>,
@@ -128,5 +131,45 @@ impl<G: Guest> Parking<G> {
             lines.take_request();
             vcpu.do_posted_work();
         }
+    }
+}
+
+/// What of firmware's CPUs is saved: their lives. As a device, so that it is saved among them.
+pub struct ParkedState<G: Guest>(Arc<Parking<G>>);
+
+impl<G: Guest> ParkedState<G> {
+    const VERSION: u32 = 1;
+
+    pub(crate) fn new(parking: Arc<Parking<G>>) -> Self {
+        Self(parking)
+    }
+}
+
+impl<G: Guest> Device for ParkedState<G> {
+    fn name(&self) -> &'static str {
+        "parked-cpus"
+    }
+
+    /// The machine's reset starts them.
+    fn reset(&mut self) {}
+
+    fn save(&self) -> State {
+        let slots: Vec<Slot> = self.0.slots.iter().map(|slot| *slot.lock()).collect();
+        State::of(Self::VERSION, &slots)
+    }
+
+    fn load(&mut self, state: &State) -> Result<(), StateError> {
+        let saved: Vec<Slot> = state.get(Self::VERSION)?;
+        if saved.len() != self.0.slots.len() {
+            return Err(StateError::Value("number of CPUs"));
+        }
+        for (n, saved) in saved.into_iter().enumerate() {
+            *self.0.slots[n].lock() = saved;
+            if let Some(handle) = self.0.handles().get(n).filter(|_| saved.life != Life::On) {
+                let parking = self.0.clone();
+                handle.post(move |vcpu| parking.hold(vcpu, n));
+            }
+        }
+        Ok(())
     }
 }

@@ -163,6 +163,11 @@ impl Power {
         here.recv().ok()
     }
 
+    /// The same without waiting for it: so `work` can be given before the machine runs, and is done before its first instruction.
+    pub fn first(&self, work: impl FnOnce(&mut dyn Cpus) + Send + 'static) {
+        self.push(Request::Work(Box::new(work)));
+    }
+
     /// Waits until the machine has taken up everything that was asked of it; false: the run has ended.
     pub fn settle(&self) -> bool {
         self.with_cpus(|_| ()).is_some()
@@ -203,8 +208,9 @@ impl Power {
         self.inner.lock().state = state;
     }
 
-    pub(crate) fn tell(&self, event: Event) {
-        self.listeners.lock().iter().for_each(|listener| listener(event));
+    /// Tells those who watch.
+    pub fn tell(&self, event: Event) {
+        self.listeners.lock().iter().for_each(|listener| listener(event.clone()));
     }
 
     pub(crate) fn push(&self, request: Request) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tcg_core::debug::Debuggable;
 use tcg_core::run::Vcpu;
+use tcg_core::saved::Saved;
 
 /// The console of the programs.
 pub trait Console: Send + Sync {
@@ -59,7 +60,12 @@ impl Semihost {
 
     /// Carries out operation `number` with `parameter`; gives its result. `None`: the vCPU was stopped while it waited for the
     /// console, and asks again.
-    pub(crate) fn call<G: Debuggable>(&self, vcpu: &mut Vcpu<G>, number: u64, parameter: u64) -> Option<u64> {
+    pub(crate) fn call<G: Debuggable + Saved>(
+        &self,
+        vcpu: &mut Vcpu<G>,
+        number: u64,
+        parameter: u64,
+    ) -> Option<u64> {
         let mut calling = Calling { host: self, vcpu, interrupted: false };
         let value = self.calls.lock().call(&mut calling, number, parameter);
         (!calling.interrupted).then_some(value)
@@ -67,7 +73,7 @@ impl Semihost {
 }
 
 /// An operation in progress.
-struct Calling<'a, G: Debuggable> {
+struct Calling<'a, G: Debuggable + Saved> {
     host: &'a Semihost,
     vcpu: &'a mut Vcpu<G>,
     interrupted: bool,
@@ -76,7 +82,7 @@ struct Calling<'a, G: Debuggable> {
 /// How often a vCPU that waits for the console looks whether it is wanted elsewhere.
 const LOOK: Duration = Duration::from_millis(20);
 
-impl<G: Debuggable> Platform for Calling<'_, G> {
+impl<G: Debuggable + Saved> Platform for Calling<'_, G> {
     fn read_memory(&mut self, addr: u64, bytes: &mut [u8]) -> bool {
         let read = memory::read(self.vcpu as &dyn Cpu, Space::Virtual, addr, bytes.len());
         read.map(|read| bytes.copy_from_slice(&read)).is_some()

@@ -1,7 +1,7 @@
 //! An image file behind [`BlockBackend`], in a format that `imago` knows.
 
 use super::lock::{self, Use};
-use super::{BlockBackend, BlockError, qcow2_check};
+use super::{BlockBackend, BlockError, SnapshotInfo, Snapshots, qcow2_check};
 use imago::file::File as ImageFile;
 use imago::format::builder::FormatDriverBuilder;
 use imago::format::gate::ImplicitOpenGate;
@@ -83,6 +83,10 @@ impl Default for ImageOptions {
 pub struct Image {
     /// Discarding needs to be alone: others may be using the mapping that it changes.
     access: RwLock<FormatAccess<ImageFile>>,
+    /// The file once more, with its lock, to open the image anew.
+    file: File,
+    path: PathBuf,
+    format: ImageFormat,
     options: ImageOptions,
     /// The format was guessed to be raw: the guest must not turn the image into another format, which the next
     /// start would open, with whatever backing file the guest names.
@@ -100,13 +104,82 @@ impl Image {
             None => probe(&file).map_err(|source| BlockError::Open { path: path.into(), source })?,
         };
         let failed = |source| BlockError::Format { path: path.into(), format: format.name(), source };
+        let again = file.try_clone().map_err(|source| BlockError::Open { path: path.into(), source })?;
         let mut access = open_format(file, path, format, writable, &options).map_err(failed)?;
         if options.snapshot && !options.read_only {
             access =
                 overlay(access).map_err(|source| BlockError::Create { path: temporary_folder(), source })?;
         }
         let guard_magic = probed && format == ImageFormat::Raw && writable;
-        Ok(Self { access: RwLock::new(access), options, guard_magic })
+        let access = RwLock::new(access);
+        Ok(Self { access, file: again, path: path.into(), format, options, guard_magic })
+    }
+
+    /// The format.
+    pub fn format(&self) -> ImageFormat {
+        self.format
+    }
+
+    /// Whether the image is a qcow2 file that is written to, so that it can have snapshots; else what is in the way.
+    pub fn takes_snapshots(&self) -> Result<(), &'static str> {
+        match self.format {
+            _ if self.options.snapshot => Err("its writes are kept in a temporary file (snapshot=on)"),
+            _ if self.options.read_only => Err("it is read-only"),
+            ImageFormat::Raw => Err("it is a raw image"),
+            ImageFormat::Qcow2 => Ok(()),
+        }
+    }
+
+    /// Looks at the snapshots of the image, or changes them. Nobody else uses the disk meanwhile.
+    pub fn with_snapshots<T>(&self, f: impl FnOnce(&mut Snapshots) -> io::Result<T>) -> io::Result<T> {
+        self.takes_snapshots().map_err(io::Error::other)?;
+        let mut access = self.access.write();
+        self.guarded(|| {
+            access.flush()?;
+            access.sync()
+        })?;
+        // What is known of its tables goes.
+        *access = placeholder()?;
+        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let file = OpenOptions::new().read(true).write(true).open(own);
+        let result = file.and_then(Snapshots::open).and_then(|mut snapshots| f(&mut snapshots));
+        *access = open_format(self.file.try_clone()?, &self.path, self.format, true, &self.options)?;
+        result
+    }
+
+    /// Looks at the snapshots of the image, and changes nothing.
+    pub fn look_at_snapshots<T>(&self, f: impl FnOnce(&Snapshots) -> io::Result<T>) -> io::Result<T> {
+        let _nobody_changes_them = self.access.read();
+        f(&Snapshots::open(buffered(&self.file)?)?)
+    }
+
+    /// The snapshots of the image; none where it can have none.
+    pub fn snapshots(&self) -> io::Result<Vec<SnapshotInfo>> {
+        match self.format {
+            ImageFormat::Raw => Ok(Vec::new()),
+            ImageFormat::Qcow2 => self.look_at_snapshots(|snapshots| Ok(snapshots.list())),
+        }
+    }
+
+    /// The bytes of the disk that may be other than zero, for a copy: calls `piece` with offsets and lengths.
+    pub fn data(&self, mut piece: impl FnMut(u64, u64) -> io::Result<()>) -> io::Result<()> {
+        let size = self.capacity();
+        let mut offset = 0;
+        while offset < size {
+            let (zero, length) = {
+                let access = self.access.read();
+                let mapped = self.guarded(|| access.get_mapping(offset, size - offset))?;
+                (matches!(mapped.0, Mapping::Zero { .. }), mapped.1)
+            };
+            if length == 0 {
+                return Ok(());
+            }
+            if !zero {
+                piece(offset, length)?;
+            }
+            offset += length;
+        }
+        Ok(())
     }
 
     /// Runs `operation`, and turns a panic over a damaged image into an error.
@@ -302,6 +375,12 @@ impl ImplicitOpenGate<ImageFile> for Chain {
         let file = open_file(path, writable, &self.options).map_err(io::Error::other)?;
         storage(file, path, writable, self.options.direct)
     }
+}
+
+/// An image without a byte.
+fn placeholder() -> io::Result<FormatAccess<ImageFile>> {
+    let empty = ImageFile::try_from(base::anonymous_file(0).map_err(io::Error::other)?)?;
+    Ok(FormatAccess::new(Raw::builder(empty).open(DenyImplicitOpenGate::default())?))
 }
 
 fn temporary_folder() -> PathBuf {

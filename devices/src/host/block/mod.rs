@@ -7,6 +7,7 @@ mod create;
 mod image;
 mod lock;
 mod qcow2_check;
+mod snapshots;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 
 pub use create::{CreateOptions, create_qcow2, create_raw};
 pub use image::{Image, ImageFormat, ImageOptions};
+pub use snapshots::{SnapshotInfo, Snapshots, StateReader, StateWriter};
 
 use std::io;
 use std::path::PathBuf;

@@ -41,6 +41,9 @@ pub trait NetBackend: Send + Sync {
     fn attach(&self, guest: Arc<dyn FrameSink>);
     /// The guest has posted receive buffers again. Never calls the sink back from inside.
     fn resume(&self);
+    /// The guest is at another time than it was: what is known of its connections is of no use any more. A back end that keeps
+    /// connections ends them on the host's side; when the guest goes on with one, it is told that there is none.
+    fn forget(&self) {}
 }
 
 /// The device side of a network back end; called from the back end's thread, with none of its locks held.

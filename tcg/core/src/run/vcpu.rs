@@ -331,6 +331,14 @@ impl<G: Guest> Vcpu<G> {
         }
     }
 
+    /// Forgets what was worked out from memory and from the CPU's state, and what others still want of the state that goes: before
+    /// another one is put into its place. Translations stay; memory tells of those that are out of date.
+    pub fn forget(&mut self) {
+        self.handle.work.lock().clear();
+        self.parts().1.contexts.flush(None, |_| true);
+        (self.trapped, self.debug_stop) = (None, None);
+    }
+
     /// Forgets a wish that [`Vcpu::run`] come back.
     pub fn take_stop(&mut self) {
         self.handle.stop.store(false, Ordering::SeqCst);

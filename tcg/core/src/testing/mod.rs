@@ -1,7 +1,8 @@
 //! What tests share, here and in the crates of the guests: a machine of one CPU and a little memory to run regions
 //! and instructions on ([`Rig`]), random legal regions ([`random_region`]), and the triangle: interpreter, evaluator
 //! and generated code have to agree on every random instruction ([`triangle`]); what an instruction becomes, as text
-//! ([`golden`]); random programs ([`program`]) that another implementation runs as well ([`oracle`]).
+//! ([`golden`]); random programs ([`program`]) that another implementation runs as well ([`oracle`]); the laws of saved CPU
+//! states ([`saved`]).
 
 pub mod golden;
 pub mod oracle;
@@ -9,6 +10,7 @@ pub mod program;
 mod random_region;
 mod rig;
 mod rng;
+pub mod saved;
 pub mod toy;
 pub mod triangle;
 

@@ -10,6 +10,7 @@ use super::bits::irq;
 use super::{Priv, Refused};
 use crate::cpu::Hart;
 use base::Ns;
+use serde::{Deserialize, Serialize};
 
 /// Counters 0 (cycle), 2 (instret) and 3..=31; 1 is `time` and not kept here.
 pub const COUNT: usize = 32;
@@ -38,7 +39,7 @@ const SHORTEST_WAIT: Ns = 100_000;
 const FASTEST: u64 = 4;
 
 /// What counters count, at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// Machine time.
     pub ns: Ns,
@@ -47,7 +48,7 @@ pub struct Now {
 }
 
 /// The counters of one hart.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Counters {
     /// Values at the moment `at`.
     value: [u64; COUNT],
@@ -58,6 +59,7 @@ pub struct Counters {
     inhibit: u64,
     privilege: Priv,
     /// Which counters move now; follows from the three above.
+    #[serde(skip)]
     running: u64,
     counting: bool,
     /// Whether overflows are noted (Sscofpmf).
@@ -79,6 +81,14 @@ impl Counters {
         };
         counters.running = counters.find_running();
         counters
+    }
+
+    /// Counters that were saved, made fit for a hart with or without Sscofpmf.
+    pub(super) fn loaded(mut self, overflows: bool) -> Self {
+        self.overflows = overflows;
+        self.inhibit &= !2;
+        self.running = self.find_running();
+        self
     }
 
     /// Whether translations have to count instructions.

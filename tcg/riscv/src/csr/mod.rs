@@ -5,10 +5,12 @@
 
 pub mod bits;
 mod counters;
+mod saved;
 pub(crate) mod table;
 mod triggers;
 
 pub use counters::{Counters, Now};
+pub(crate) use saved::CsrState;
 pub use table::name;
 pub use triggers::Triggers;
 
@@ -18,11 +20,12 @@ use crate::pmp::Pmp;
 use crate::vector::VILL;
 use base::{CpuLines, IrqSink, Ns, TimeBase, Timer};
 use bits::{cause, envcfg, irq, mstatus};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tcg_core::guest::Trap;
 
 /// Privilege modes, by their encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Priv {
     /// User.
@@ -57,7 +60,7 @@ pub struct Wiring {
 }
 
 /// The CSRs of the vector unit: Unprivileged ISA, 31.3. `vlenb` follows from VLEN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are the manual's")]
 pub struct VectorCsrs {
     pub vstart: u64,

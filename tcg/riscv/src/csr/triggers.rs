@@ -7,6 +7,7 @@
 
 use super::Priv;
 use super::bits::cause;
+use serde::{Deserialize, Serialize};
 use tcg_core::guest::{Access, Point, Trap};
 
 /// How many there are.
@@ -37,7 +38,7 @@ const MH_VALUE_SHIFT: u32 = 51;
 const CONTEXT: u64 = (1 << 13) - 1;
 
 /// One trigger's registers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Trigger {
     data1: u64,
     data2: u64,
@@ -48,12 +49,13 @@ struct Trigger {
 const OFF: Trigger = Trigger { data1: MCONTROL << TYPE_SHIFT, data2: 0, data3: 0 };
 
 /// The triggers of one hart.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Triggers {
     select: usize,
     list: [Trigger; COUNT],
     context: u64,
     /// Where the triggers are, for the translator.
+    #[serde(skip)]
     points: Vec<Point>,
 }
 
@@ -64,6 +66,18 @@ impl Default for Triggers {
 }
 
 impl Triggers {
+    /// Triggers that were saved, with values that they can have.
+    pub(super) fn loaded(self) -> Self {
+        let mut triggers = Self::default();
+        for (n, Trigger { data1, data2, data3 }) in self.list.into_iter().enumerate() {
+            triggers.select = n;
+            (1..).zip([data1, data2, data3]).for_each(|(register, value)| triggers.set_data(register, value));
+        }
+        triggers.set_context(self.context);
+        triggers.select = self.select.min(COUNT - 1);
+        triggers
+    }
+
     /// `tselect`.
     pub fn select(&self) -> u64 {
         self.select as u64

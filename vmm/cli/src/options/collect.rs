@@ -75,6 +75,8 @@ struct Walk {
     exit_codes: settings::ExitCodes,
     semihosting: Option<settings::Semihosting>,
     snapshot: Option<String>,
+    loadvm: Option<String>,
+    snapshot_dir: Option<String>,
     data_dirs: Vec<String>,
 }
 
@@ -166,6 +168,8 @@ impl Walk {
                 self.drives.push((settings, origin.clone()));
             }
             Opt::Snapshot => self.snapshot = Some(origin.clone()),
+            Opt::Loadvm => self.loadvm = Some(owned()),
+            Opt::SnapshotDir => self.snapshot_dir = Some(owned()),
             Opt::Display => match argument.split(',').next().unwrap_or_default() {
                 "none" => self.placement.terminal = self.placement.terminal.max(Terminal::Unused),
                 "help" | "?" => return text("Available display backend types:\nnone\n".into()),
@@ -381,6 +385,8 @@ impl Walk {
             watch: self.watch,
             seed: self.seed,
             tb_cache: self.tb_cache,
+            loadvm: self.loadvm,
+            snapshot_dir: self.snapshot_dir,
             pidfile: self.pidfile,
             paused: self.paused,
             data_dirs: self.data_dirs,

@@ -103,6 +103,10 @@ pub struct SystemOptions {
     pub seed: Option<u64>,
     /// `-tb-cache`: the folder where translations are kept.
     pub tb_cache: Option<String>,
+    /// `-loadvm`.
+    pub loadvm: Option<String>,
+    /// `-snapshot-dir`.
+    pub snapshot_dir: Option<String>,
     /// `-pidfile`.
     pub pidfile: Option<String>,
     /// `-S`: the CPUs do not start by themselves.

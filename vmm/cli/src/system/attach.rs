@@ -5,7 +5,10 @@ use std::sync::{Arc, OnceLock, Weak};
 use control::gdb::{Server, System};
 use control::hmp::Hmp;
 use control::qmp::Qmp;
-use control::{CharInfo, Context, DiskInfo, Facts, Host, NetInfo, Session};
+use control::{
+    CharInfo, Context, DiskInfo, Facts, Host, Jobs, NetInfo, Session, SnapshotInfo, SnapshotRequest,
+};
+use devices::host::block::Image;
 use devices::host::chardev as host;
 use engine::Power;
 use machines::Chassis;
@@ -16,6 +19,7 @@ use super::chardevs::{self, Chardevs};
 use super::disks::Disks;
 use super::error::SystemError;
 use super::log;
+use super::snapshots::{self, Snapshots};
 use crate::options::{
     self, CharBackend, Chardev, DeviceKind, MonitorMode, NetBackend, SocketAddress, SystemOptions,
 };
@@ -34,10 +38,12 @@ impl Attached {
         power: &Arc<Power>,
         cpu_type: String,
         (board, chardevs, disks): (&Chassis, &Chardevs, &Disks<'_>),
+        snapshots: &Arc<Snapshots>,
     ) -> Result<Self, SystemError> {
         let surroundings = Arc::new(Surroundings {
             chardevs: char_infos(options),
             disks: disk_infos(options, disks),
+            snapshots: snapshots.clone(),
             networks: net_infos(options),
             context: OnceLock::new(),
             gdb: Mutex::new(None),
@@ -48,6 +54,7 @@ impl Attached {
             space: board.space.clone(),
             devices: board.devices.clone(),
             host: surroundings.clone(),
+            jobs: Jobs::default(),
         });
         // It was not set before.
         let _ = surroundings.context.set(Arc::downgrade(&context));
@@ -103,7 +110,9 @@ fn facts(program: &str, options: &SystemOptions, cpu_type: String) -> Facts {
 /// What is around the machine, as monitors see it.
 struct Surroundings {
     chardevs: Vec<CharInfo>,
-    disks: Vec<DiskInfo>,
+    /// With their images.
+    disks: Vec<(DiskInfo, Arc<Image>)>,
+    snapshots: Arc<Snapshots>,
     networks: Vec<NetInfo>,
     context: OnceLock<Weak<Context>>,
     gdb: Mutex<Option<Session>>,
@@ -128,7 +137,27 @@ impl Host for Surroundings {
     }
 
     fn disks(&self) -> Vec<DiskInfo> {
-        self.disks.clone()
+        let info = |(disk, image): &(DiskInfo, Arc<Image>)| DiskInfo {
+            snapshots: snapshots::of_image(image),
+            ..disk.clone()
+        };
+        self.disks.iter().map(info).collect()
+    }
+
+    fn snapshots(&self) -> Vec<SnapshotInfo> {
+        self.snapshots.list()
+    }
+
+    fn save_snapshot(&self, request: SnapshotRequest, replace: bool) -> Result<(), String> {
+        self.snapshots.save_snapshot(&request, replace)
+    }
+
+    fn load_snapshot(&self, request: SnapshotRequest) -> Result<(), String> {
+        self.snapshots.load_snapshot(&request)
+    }
+
+    fn delete_snapshot(&self, request: SnapshotRequest) -> Result<(), String> {
+        self.snapshots.delete_snapshot(&request)
     }
 
     fn networks(&self) -> Vec<NetInfo> {
@@ -207,7 +236,7 @@ fn char_infos(options: &SystemOptions) -> Vec<CharInfo> {
     infos
 }
 
-fn disk_infos(options: &SystemOptions, disks: &Disks<'_>) -> Vec<DiskInfo> {
+fn disk_infos(options: &SystemOptions, disks: &Disks<'_>) -> Vec<(DiskInfo, Arc<Image>)> {
     let user = |name: &str| {
         let device = options.devices.iter().find(|device| device.props.text("drive") == Some(name))?;
         let id = device.id.clone();
@@ -215,7 +244,7 @@ fn disk_infos(options: &SystemOptions, disks: &Disks<'_>) -> Vec<DiskInfo> {
     };
     let seen = disks.open().map(|(name, disk)| {
         let drive = options.drive(name);
-        DiskInfo {
+        let info = DiskInfo {
             device: drive.map_or(String::new(), |drive| drive.id.clone()),
             qdev: user(name),
             node: drive.map_or(name.into(), |drive| format!("#{}", drive.id)),
@@ -223,10 +252,12 @@ fn disk_infos(options: &SystemOptions, disks: &Disks<'_>) -> Vec<DiskInfo> {
             driver: disk.format.clone(),
             read_only: disk.backend.read_only(),
             size: disk.backend.capacity(),
-        }
+            snapshots: Vec::new(),
+        };
+        (info, disk.image.clone())
     });
-    let mut infos: Vec<DiskInfo> = seen.collect();
-    infos.sort_by(|a, b| (&a.device, &a.node).cmp(&(&b.device, &b.node)));
+    let mut infos: Vec<(DiskInfo, Arc<Image>)> = seen.collect();
+    infos.sort_by(|(a, _), (b, _)| (&a.device, &a.node).cmp(&(&b.device, &b.node)));
     infos
 }
 

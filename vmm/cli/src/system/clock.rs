@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::{Clock, HostClock, Ns, Timer};
 
@@ -14,7 +15,7 @@ const NS: i64 = 1_000_000_000;
 struct MachineClock {
     host: Arc<HostClock>,
     /// Wall time at machine time zero, for a wall clock that runs with machine time.
-    start: u64,
+    start: AtomicU64,
     /// Whether it runs with machine time rather than with the host's wall clock.
     own: bool,
     /// Added to the host's wall clock.
@@ -27,12 +28,27 @@ impl Clock for MachineClock {
     }
 
     fn wall(&self) -> u64 {
-        let base = if self.own { self.start + self.host.now() } else { self.host.wall() };
+        let base = if self.own {
+            self.start.load(Ordering::Relaxed).wrapping_add(self.host.now())
+        } else {
+            self.host.wall()
+        };
         base.saturating_add_signed(self.offset)
     }
 
     fn set_running(&self, running: bool) {
         self.host.set_running(running);
+    }
+
+    fn is_running(&self) -> bool {
+        self.host.is_running()
+    }
+
+    fn set(&self, now: Ns, wall: u64) {
+        self.host.set(now, wall);
+        // So that the wall clock, if it is the machine's own, shows `wall`.
+        let base = wall.wrapping_sub(self.offset as u64);
+        self.start.store(base.wrapping_sub(self.host.now()), Ordering::Relaxed);
     }
 
     fn timer(&self, callback: Box<dyn Fn() + Send + Sync>) -> Box<dyn Timer> {
@@ -50,7 +66,7 @@ pub fn machine_clock(rtc: &Rtc) -> Result<Arc<dyn Clock>, SystemError> {
         RtcBase::Date(seconds) => seconds.saturating_mul(NS).saturating_sub(wall as i64),
     };
     let own = matches!(rtc.clock, RtcClock::Vm | RtcClock::Rt);
-    Ok(Arc::new(MachineClock { host, start: wall, own, offset }))
+    Ok(Arc::new(MachineClock { host, start: wall.into(), own, offset }))
 }
 
 /// Seconds that local time is ahead of UTC at `time`.

@@ -21,6 +21,10 @@ use crate::options::{
 pub struct Disk {
     /// The bytes.
     pub backend: Arc<dyn BlockBackend>,
+    /// The same as an image, which may have snapshots.
+    pub image: Arc<Image>,
+    /// It is in a flash chip, which keeps what it has in its own state.
+    pub flash: bool,
     /// The guest is told of a write cache, which it flushes.
     pub write_cache: bool,
     /// The image file.
@@ -68,6 +72,7 @@ impl<'a> Disks<'a> {
             let name = drive.or_else(|| self.options.machine.pflash[unit].clone());
             if let Some(name) = name {
                 let disk = self.get(&name, "-machine pflash")?;
+                self.open.entry(name).and_modify(|disk| disk.flash = true);
                 *part = Some(flash_part(&disk, chip)?);
             }
         }
@@ -191,7 +196,8 @@ fn open(file: &str, options: ImageOptions, write_cache: bool, origin: &str) -> R
     let image = Image::open(Path::new(file), options)
         .map_err(|source| SystemError::Block { origin: origin.into(), source })?;
     let (file, format) = (file.into(), format.into());
-    Ok(Disk { backend: Arc::new(image), write_cache, file, format, origin: origin.into() })
+    let image = Arc::new(image);
+    Ok(Disk { backend: image.clone(), image, flash: false, write_cache, file, format, origin: origin.into() })
 }
 
 /// A flash chip whose array is kept on a disk.

@@ -17,6 +17,7 @@ mod panic_watch;
 mod plugins;
 mod plugs;
 mod signals;
+mod snapshots;
 mod test_line;
 pub mod translations;
 mod verdict;
@@ -34,6 +35,7 @@ use base::{CpuLines, allocate_ram};
 use board::{Around, Board};
 use devices::host::block::BlockBackend;
 use devices::host::chardev::CharBackend;
+use engine::snapshot::{Identity, Saver};
 use engine::{End, Machine, Policy, Power};
 use machines::Parts;
 use tcg_core::observe::Record;
@@ -45,6 +47,7 @@ use chardevs::Chardevs;
 use disks::Disks;
 pub use error::{HOST, SystemError, USAGE};
 use panic_watch::PanicWatch;
+use snapshots::Snapshots;
 use verdict::Verdict;
 
 /// Runs the command line `words` of the program called `program`, the emulator of `arch`; the exit status.
@@ -119,6 +122,8 @@ pub struct System {
     chardevs: Chardevs,
     attached: Attached,
     disks: Vec<Arc<dyn BlockBackend>>,
+    /// What `-loadvm` names, and who loads it.
+    loaded: Option<(String, Arc<Snapshots>)>,
     verdict: Verdict,
     record: Option<Arc<Record>>,
 }
@@ -188,8 +193,21 @@ impl System {
         vcpus.iter_mut().for_each(Vcpu::show_registers);
         board.install(&mut vcpus, Around { options, chardevs: &chardevs, power: &power, serial: &serial })?;
 
+        let identity = Identity {
+            arch: options.machine.kind.arch.name().into(),
+            machine: options.machine.kind.name.into(),
+            cpu: cpu_model(options, &cpu_type),
+            cpus: vcpus.len(),
+        };
+        let mut saved = board.chassis().devices.clone();
+        saved.extend(board.firmware());
+        let saver = Saver::new(identity, saved, clock.clone(), ram.clone());
+        let snapshots = Snapshots::new(options, saver, power.clone(), &disks);
+        if let Some(tag) = &options.loadvm {
+            snapshots.load_first(tag);
+        }
         let parts = (board.chassis(), &chardevs, &disks);
-        let attached = Attached::start(program, options, &power, cpu_type, parts)?;
+        let attached = Attached::start(program, options, &power, cpu_type, parts, &snapshots)?;
         if let Some(timeout) = options.timeout {
             verdict::limit(timeout, &clock, &power)?;
         }
@@ -222,6 +240,7 @@ impl System {
             chardevs,
             attached,
             disks: disks.into_backends(),
+            loaded: options.loadvm.clone().map(|tag| (tag, snapshots)),
             verdict: Verdict::new(options, serial, actions),
             record: watch.record,
         })
@@ -244,8 +263,20 @@ impl System {
         // Those who are attached hear of the end before their lines are closed.
         self.attached.end();
         self.chardevs.flush();
+        if let Some((tag, snapshots)) = self.loaded
+            && let Some(fault) = snapshots.fault()
+        {
+            return Err(SystemError::refused(&format!("-loadvm {tag}"), fault));
+        }
         Ok(self.verdict.status(program, end))
     }
+}
+
+/// The CPU model with all that was said about it.
+fn cpu_model(options: &SystemOptions, usual: &str) -> String {
+    let Some(asked) = &options.cpu else { return usual.into() };
+    let properties = asked.props.iter().map(|(name, value)| format!(",{name}={value}"));
+    std::iter::once(asked.name.clone()).chain(properties).collect()
 }
 
 fn code_config(options: &SystemOptions) -> CodeConfig {

@@ -10,17 +10,18 @@ use crate::support::{Qemu, run, start};
 use serde_json::{Value, json};
 
 /// A client of QMP.
-struct Client {
+pub struct Client {
     lines: BufReader<UnixStream>,
-    events: Vec<Value>,
+    /// Events that came before answers, in order.
+    pub events: Vec<Value>,
 }
 
 impl Client {
-    fn new(stream: UnixStream) -> Self {
+    pub fn new(stream: UnixStream) -> Self {
         Self { lines: BufReader::new(stream), events: Vec::new() }
     }
 
-    fn line(&mut self) -> Option<Value> {
+    pub fn line(&mut self) -> Option<Value> {
         let mut line = String::new();
         let read = self.lines.read_line(&mut line).expect("an answer in time");
         (read > 0).then(|| serde_json::from_str(&line).unwrap_or_else(|fault| panic!("{fault}: {line}")))
@@ -31,7 +32,7 @@ impl Client {
     }
 
     /// The answer to a message; events before it are kept.
-    fn ask(&mut self, message: &Value) -> Value {
+    pub fn ask(&mut self, message: &Value) -> Value {
         self.say(&message.to_string());
         loop {
             let line = self.line().unwrap_or_else(|| panic!("no answer to {message}"));
@@ -42,12 +43,12 @@ impl Client {
         }
     }
 
-    fn command(&mut self, name: &str, arguments: Value) -> Value {
+    pub fn command(&mut self, name: &str, arguments: Value) -> Value {
         let answer = self.ask(&json!({"execute": name, "arguments": arguments}));
         answer.get("return").cloned().unwrap_or_else(|| panic!("{name}: {answer}"))
     }
 
-    fn event(&mut self, name: &str) -> Value {
+    pub fn event(&mut self, name: &str) -> Value {
         loop {
             if let Some(at) = self.events.iter().position(|event| event["event"] == name) {
                 return self.events.remove(at);

@@ -11,6 +11,7 @@ mod gdb;
 mod hello;
 mod log;
 mod rsp;
+mod snapshots;
 mod support;
 mod system;
 mod terminal;

@@ -67,10 +67,6 @@ pub fn tb_list(call: &mut Call) -> String {
     shown.flatten().unwrap_or_else(|| "Error: translations are not counted; start with -d tb_stats\n".into())
 }
 
-pub fn snapshots(_: &mut Call) -> String {
-    "There is no snapshot available.\n".into()
-}
-
 pub fn mtree(call: &mut Call) -> String {
     let line = |(name, base, size): (String, u64, u64)| {
         format!("  {base:016x}-{:016x} (prio 0, i/o): {name}\n", base + (size - 1))

@@ -8,6 +8,7 @@ mod line;
 mod log;
 mod machine;
 mod memory;
+mod snapshot;
 
 pub use line::Hmp;
 
@@ -58,6 +59,7 @@ static COMMANDS: &[Command] = &[
         "add device, like -device on the command line",
         machine::device_add,
     ),
+    row("delvm", "", "tag", "delete a VM snapshot from its tag", snapshot::delvm),
     row("device_del", "", "device", "remove device", machine::device_del),
     row(
         "gdbserver",
@@ -82,6 +84,7 @@ static COMMANDS: &[Command] = &[
     ),
     row("help", "?", "[cmd]", "show the help", help),
     row("info", "", "[subcommand]", "show various information about the system state", info),
+    row("loadvm", "", "tag", "restore a VM snapshot from its tag", snapshot::loadvm),
     row("log", "", "item1[,...]", "activate logging of the specified items", log::log),
     row("logfile", "", "[filename]", "output logs to 'filename', or to stderr", log::logfile),
     row(
@@ -113,6 +116,13 @@ static COMMANDS: &[Command] = &[
         memory::print,
     ),
     row("quit", "q", "", "quit the emulator", machine::quit),
+    row(
+        "savevm",
+        "",
+        "tag",
+        "save a VM snapshot. If no tag is provided, a new snapshot is created",
+        snapshot::savevm,
+    ),
     row("stop", "s", "", "stop emulation", machine::stop),
     row("sum", "", "addr size", "compute the checksum of a memory region", memory::sum),
     row("system_powerdown", "", "", "send system power down event", machine::powerdown),
@@ -156,7 +166,7 @@ static INFOS: &[Command] = &[
         "show the cpu registers (-a: show register info for all cpus)",
         info::registers,
     ),
-    row("snapshots", "", "", "show the currently saved VM snapshots", info::snapshots),
+    row("snapshots", "", "", "show the currently saved VM snapshots", snapshot::snapshots),
     row("status", "", "", "show the current VM status (running|paused)", info::status),
     row(
         "tb-list",

@@ -1,5 +1,6 @@
 //! Events, as clients are told of them.
 
+use crate::jobs::JobStatus;
 use crate::qapi::{Meta, Qapi, Schema};
 use engine::Event;
 use serde::Serialize;
@@ -14,6 +15,13 @@ qapi_struct! {
         /// Why.
         reason: String,
     }
+    /// Data of `JOB_STATUS_CHANGE`.
+    JobChange {
+        /// The job.
+        id: String,
+        /// Where it is now.
+        status: JobStatus,
+    }
     /// Data of `GUEST_PANICKED`, `GUEST_CRASHLOADED` and `WATCHDOG`.
     Handled {
         /// What is done about it.
@@ -25,10 +33,12 @@ qapi_struct! {
 pub fn describe(schema: &mut Schema) {
     let (nothing, ending, handled) =
         (crate::qapi::Empty::describe(schema), Ending::describe(schema), Handled::describe(schema));
+    let job = JobChange::describe(schema);
     let rows = [
         ("GUEST_CRASHLOADED", handled.clone()),
         ("GUEST_PANICKED", handled.clone()),
         ("GUEST_PVSHUTDOWN", nothing.clone()),
+        ("JOB_STATUS_CHANGE", job),
         ("POWERDOWN", nothing.clone()),
         ("RESET", ending.clone()),
         ("RESUME", nothing.clone()),
@@ -60,6 +70,10 @@ pub fn message(event: Event) -> Option<Value> {
         Event::GuestCrashLoaded => with("GUEST_CRASHLOADED", &handled("run")),
         Event::PvShutdown => plain("GUEST_PVSHUTDOWN"),
         Event::Watchdog(action) => with("WATCHDOG", &handled(action.name())),
+        Event::Job { id, status } => {
+            let Ok(status) = serde_json::from_value(json!(status)) else { return None };
+            with("JOB_STATUS_CHANGE", &JobChange { id: id.to_string(), status })
+        }
         Event::Ended(_) => return None,
     })
 }

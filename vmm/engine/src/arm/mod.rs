@@ -4,7 +4,7 @@
 mod platform;
 mod semihost;
 
-use crate::parking::{Parking, Start};
+use crate::parking::{ParkedState, Parking, Start};
 use crate::semihost::Semihost;
 use base::PowerSink;
 use firmware::psci::{self, Return};
@@ -42,6 +42,11 @@ impl Psci {
         };
         let cpus = Parking::new(affinities.len(), Box::new(enter));
         Arc::new(Self { cpus, affinities, power, conduit })
+    }
+
+    /// What of it is saved.
+    pub fn parked(&self) -> ParkedState<Aarch64> {
+        ParkedState::new(self.cpus.clone())
     }
 
     /// Puts all CPUs into their state at power-on: the first starts at `entry`, the others wait to be started.

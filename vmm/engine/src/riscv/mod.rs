@@ -4,7 +4,7 @@
 mod platform;
 mod semihost;
 
-use crate::parking::{Parking, Start};
+use crate::parking::{ParkedState, Parking, Start};
 use crate::semihost::Semihost;
 use base::{CpuLines, IrqSink, PowerSink};
 use firmware::sbi::{self, Call, Return};
@@ -33,6 +33,11 @@ impl Sbi {
     /// An SBI for `harts` harts.
     pub fn new(harts: usize, power: Arc<dyn PowerSink>, console: Console) -> Arc<Self> {
         Arc::new(Self { harts: Parking::new(harts, Box::new(enter_supervisor)), power, console })
+    }
+
+    /// What of it is saved.
+    pub fn parked(&self) -> ParkedState<Riscv> {
+        ParkedState::new(self.harts.clone())
     }
 
     /// Puts all harts into their state at power-on: the first starts in S-mode at `entry` with a1 `opaque`, the others

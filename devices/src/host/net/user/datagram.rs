@@ -71,6 +71,13 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
+    /// Ends all flows; the forwarded ports stay.
+    pub(super) fn forget(&mut self) {
+        self.flows.clear();
+        self.by_key.clear();
+        self.readable.clear();
+    }
+
     /// Opens a forwarded port.
     pub(super) fn listen(&mut self, wire: &mut Wire, rule: HostFwd) -> io::Result<SocketAddrV4> {
         let mut socket = UdpSocket::bind(rule.host.into())?;

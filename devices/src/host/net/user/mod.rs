@@ -81,6 +81,8 @@ struct Shared {
     guest: Mutex<Option<Arc<dyn FrameSink>>>,
     /// The guest has receive buffers again.
     resumed: AtomicBool,
+    /// Its connections are to be ended.
+    forget: AtomicBool,
     stop: AtomicBool,
     waker: Waker,
 }
@@ -107,6 +109,7 @@ impl UserNet {
             inbox: Mutex::default(),
             guest: Mutex::default(),
             resumed: AtomicBool::new(false),
+            forget: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             waker: nat.waker()?,
         });
@@ -176,6 +179,12 @@ impl NetBackend for UserNet {
         self.resume();
     }
 
+    fn forget(&self) {
+        self.shared.inbox.lock().clear();
+        self.shared.forget.store(true, Ordering::Release);
+        self.shared.wake();
+    }
+
     fn resume(&self) {
         if !self.shared.resumed.swap(true, Ordering::AcqRel) {
             self.shared.wake();
@@ -192,6 +201,9 @@ fn run(mut nat: Nat, shared: &Shared, commands: &mpsc::Receiver<Command>) {
         if let Err(error) = nat.wait(timeout) {
             tracing::error!("{error}");
             break;
+        }
+        if shared.forget.swap(false, Ordering::AcqRel) {
+            nat.forget();
         }
         std::mem::swap(&mut *shared.inbox.lock(), &mut frames);
         nat.set_now(Instant::now());

@@ -312,6 +312,14 @@ impl Nat {
         self.wire.link.pop();
     }
 
+    /// Ends all connections; the guest is not told until it goes on with one.
+    pub fn forget(&mut self) {
+        self.tcp.forget();
+        self.datagrams.forget();
+        self.reassembly = Reassembly::default();
+        self.discard_output();
+    }
+
     /// Forgets the frames for a guest that is no longer there.
     pub(super) fn discard_output(&mut self) {
         self.wire.link.clear();

@@ -266,6 +266,13 @@ impl Tcp {
         }
     }
 
+    /// Ends all flows; the forwarded ports stay.
+    pub(super) fn forget(&mut self) {
+        let tokens: Vec<Token> = self.flows.keys().copied().collect();
+        tokens.into_iter().for_each(|token| self.remove(token));
+        self.queue.clear();
+    }
+
     /// Something happened on the host's side.
     pub(super) fn ready(&mut self, wire: &mut Wire, event: &Event) {
         let token = event.token();

@@ -39,7 +39,6 @@ fn each_fault_is_one_sentence() {
             "-semihosting-config target=gdb",
             "-semihosting-config target=gdb: target=gdb: not available in this version of Mimic",
         ),
-        ("-loadvm a", "-loadvm a: not available in this version of Mimic"),
         ("-vnc :0", "-vnc :0: not available in this version of Mimic"),
         ("-display gtk", "-display gtk: display 'gtk': not available in this version of Mimic"),
         ("-d in_asn", "-d in_asn: there is no log item 'in_asn'; did you mean in_asm?"),

@@ -6,12 +6,13 @@ mod semihost;
 
 use std::sync::Arc;
 
-use base::{CpuLines, GuestRam};
+use base::{CpuLines, Device, GuestRam, Shared};
 use engine::Power;
 use machines::{Chassis, Parts};
 use tcg_core::debug::Debuggable;
 use tcg_core::guest::Guest;
 use tcg_core::run::Vcpu;
+use tcg_core::saved::Saved;
 
 use super::chardevs::Chardevs;
 use super::error::SystemError;
@@ -34,7 +35,7 @@ pub struct Around<'a> {
 /// A board with its CPUs and firmware.
 pub trait Board: Sized + Send + 'static {
     /// The guest architecture.
-    type Guest: Debuggable;
+    type Guest: Debuggable + Saved;
     /// What `-cpu` names.
     type Model;
 
@@ -61,6 +62,8 @@ pub trait Board: Sized + Send + 'static {
     fn install(&mut self, vcpus: &mut [Vcpu<Self::Guest>], around: Around<'_>) -> Result<(), SystemError>;
     /// Puts the CPUs where they start.
     fn reset(&self, vcpus: &mut [Vcpu<Self::Guest>]);
+    /// What the firmware within this program keeps, to be saved with the devices.
+    fn firmware(&self) -> Vec<(String, Shared<dyn Device>)>;
     /// Instructions that the CPUs run by turns after a reset.
     fn in_step(&self) -> usize {
         0

@@ -1,6 +1,6 @@
 //! Disks and the block graph.
 
-use crate::context::{Context, DiskInfo};
+use crate::context::{self, Context, DiskInfo};
 use crate::qapi::Empty;
 use crate::qmp::command::Answer;
 use serde_json::Value;
@@ -11,10 +11,26 @@ commands! {
     "query-blockstats" query_blockstats;
     "query-named-block-nodes" query_named_block_nodes;
     "query-block-jobs" nothing;
-    "query-jobs" nothing;
 }
 
 qapi_struct! {
+    /// A snapshot in an image.
+    SnapshotInfo {
+        /// Its number.
+        id: String,
+        /// Its name.
+        name: String,
+        /// Bytes of the machine's state.
+        vm_state_size: u64,
+        /// When it was made: seconds since 1970.
+        date_sec: u64,
+        /// And nanoseconds.
+        date_nsec: u64,
+        /// Machine time then: seconds.
+        vm_clock_sec: u64,
+        /// And nanoseconds.
+        vm_clock_nsec: u64,
+    }
     /// An image.
     ImageInfo {
         /// Its file.
@@ -23,6 +39,8 @@ qapi_struct! {
         format: String,
         /// Bytes that the guest sees.
         virtual_size: u64,
+        /// Its snapshots, if it has any.
+        snapshots: Option<Vec<SnapshotInfo>>,
     }
     /// What is in a drive.
     BlockDeviceInfo {
@@ -95,6 +113,19 @@ qapi_struct! {
     }
 }
 
+fn snapshot(info: &context::SnapshotInfo) -> SnapshotInfo {
+    const NS: u64 = 1_000_000_000;
+    SnapshotInfo {
+        id: info.id.clone(),
+        name: info.tag.clone(),
+        vm_state_size: info.state_size,
+        date_sec: info.date / NS,
+        date_nsec: info.date % NS,
+        vm_clock_sec: info.clock / NS,
+        vm_clock_nsec: info.clock % NS,
+    }
+}
+
 fn inserted(disk: &DiskInfo) -> BlockDeviceInfo {
     BlockDeviceInfo {
         file: disk.file.clone(),
@@ -114,6 +145,7 @@ fn inserted(disk: &DiskInfo) -> BlockDeviceInfo {
             filename: disk.file.clone(),
             format: disk.driver.clone(),
             virtual_size: disk.size,
+            snapshots: (!disk.snapshots.is_empty()).then(|| disk.snapshots.iter().map(snapshot).collect()),
         },
         write_threshold: 0,
     }

@@ -4,11 +4,13 @@ mod actions;
 mod block;
 mod chardev;
 mod introspect;
+mod jobs;
 mod machine;
 mod migration;
 mod monitor;
 mod net;
 mod object;
+mod snapshot;
 
 use super::command::{Answer, Command};
 use crate::context::Context;
@@ -16,7 +18,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// The tables of commands.
-pub fn tables() -> [&'static [Command]; 9] {
+pub fn tables() -> [&'static [Command]; 11] {
     [
         monitor::COMMANDS,
         introspect::COMMANDS,
@@ -26,6 +28,8 @@ pub fn tables() -> [&'static [Command]; 9] {
         chardev::COMMANDS,
         net::COMMANDS,
         object::COMMANDS,
+        jobs::COMMANDS,
+        snapshot::COMMANDS,
         migration::COMMANDS,
     ]
 }

@@ -8,7 +8,7 @@ pub use cpu::listing as cpu_listing;
 
 use std::sync::Arc;
 
-use base::{CpuLines, GuestRam, IrqLine};
+use base::{CpuLines, Device, GuestRam, IrqLine, Shared, shared};
 use engine::Event;
 use engine::arm::{self, Psci};
 use machines::arm_virt::map::{RAM_BASE, ppi};
@@ -159,6 +159,11 @@ impl Board for ArmVirt {
             }
         }));
         Ok(())
+    }
+
+    fn firmware(&self) -> Vec<(String, Shared<dyn Device>)> {
+        let psci = self.psci.iter();
+        psci.map(|psci| ("psci".into(), shared(psci.parked()) as Shared<dyn Device>)).collect()
     }
 
     fn reset(&self, vcpus: &mut [Vcpu<Aarch64>]) {

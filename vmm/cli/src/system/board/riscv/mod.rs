@@ -7,7 +7,7 @@ pub use cpu::listing as cpu_listing;
 
 use std::sync::Arc;
 
-use base::{CpuLines, GuestRam};
+use base::{CpuLines, Device, GuestRam, Shared, shared};
 use engine::riscv::Sbi;
 use machines::riscv_virt::map::{Chip, RAM_BASE, find};
 use machines::riscv_virt::{Config, Virt};
@@ -83,6 +83,11 @@ impl Board for RiscvVirt {
 
     fn reset(&self, vcpus: &mut [Vcpu<Riscv>]) {
         self.boot.reset(vcpus, self.sbi.as_ref());
+    }
+
+    fn firmware(&self) -> Vec<(String, Shared<dyn Device>)> {
+        let sbi = self.sbi.iter();
+        sbi.map(|sbi| ("sbi".into(), shared(sbi.parked()) as Shared<dyn Device>)).collect()
     }
 
     fn in_step(&self) -> usize {

@@ -1,0 +1,450 @@
+//! Saved states of the machine, and where they are: in a qcow2 disk as an internal snapshot, or in the folder of `-snapshot-dir`.
+//!
+//! A snapshot has a tag. In the folder it is `TAG.state`, in the form of [`engine::snapshot::file`], and for each raw disk
+//! `TAG.NODE.raw`, what that held; qcow2 disks keep what they held within themselves either way. A flash chip keeps its contents in the
+//! state of the machine.
+
+mod folder;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base::RamImage;
+use control::{SnapshotInfo, SnapshotRequest};
+use devices::host::block::{Image, ImageFormat, Snapshots as InImage, StateReader, StateWriter};
+use engine::snapshot::file::{ALIGN, Header, Input, Output, copied};
+use engine::snapshot::{Saver, SnapshotError};
+use engine::{Cause, Cpus, Power, RunState};
+use parking_lot::Mutex;
+
+use crate::options::SystemOptions;
+use crate::system::disks::Disks;
+use folder::Folder;
+
+/// A disk that is saved with the machine.
+struct Kept {
+    /// Its id, and the name of its node.
+    names: [String; 2],
+    image: Arc<Image>,
+}
+
+impl Kept {
+    fn name(&self) -> &str {
+        if self.names[0].is_empty() { &self.names[1] } else { &self.names[0] }
+    }
+
+    fn has(&self, tag: &str) -> bool {
+        self.image.snapshots().is_ok_and(|list| list.iter().any(|info| info.name == tag))
+    }
+}
+
+/// Where a machine's state is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the folder.
+    Folder,
+    /// In this disk.
+    Disk(usize),
+}
+
+/// What is to be done, with all disks found.
+struct Plan {
+    tag: String,
+    /// qcow2 disks, and raw ones that the folder is for.
+    disks: Vec<usize>,
+    raw: Vec<usize>,
+    place: Place,
+}
+
+/// What a snapshot is called that is not there, in QEMU's words.
+fn missing(tag: &str) -> String {
+    format!("Snapshot '{tag}' does not exist in one or more devices")
+}
+
+/// What to do where nothing can hold a state.
+const NO_PLACE: &str =
+    "no block device can store vmstate for snapshot; add a qcow2 disk, or start with -snapshot-dir DIR";
+
+/// Why a machine was not saved or put back.
+struct Fault {
+    what: String,
+    /// The machine is partly what it was and partly what it was to be.
+    mixed: bool,
+}
+
+impl From<String> for Fault {
+    fn from(what: String) -> Self {
+        Self { what, mixed: false }
+    }
+}
+
+/// The saved states of one machine.
+pub struct Snapshots {
+    saver: Arc<Saver>,
+    power: Arc<Power>,
+    disks: Vec<Kept>,
+    folder: Option<Folder>,
+    /// One thing at a time.
+    busy: Mutex<()>,
+    /// Why the machine could not be put back before it ran.
+    fault: Mutex<Option<String>>,
+}
+
+impl Snapshots {
+    /// Those of a machine that `saver` saves, with these `disks`.
+    pub fn new(
+        options: &SystemOptions,
+        saver: Arc<Saver>,
+        power: Arc<Power>,
+        disks: &Disks<'_>,
+    ) -> Arc<Self> {
+        let mut kept: Vec<Kept> = disks
+            .open()
+            .filter(|(_, disk)| !disk.flash && !disk.backend.read_only())
+            .map(|(name, disk)| {
+                let drive = options.drive(name);
+                let names = [
+                    drive.map_or(String::new(), |drive| drive.id.clone()),
+                    drive.map_or(name.into(), |drive| format!("#{}", drive.id)),
+                ];
+                Kept { names, image: disk.image.clone() }
+            })
+            .collect();
+        kept.sort_by(|a, b| a.names.cmp(&b.names));
+        let folder = options.snapshot_dir.as_ref().map(|path| Folder::new(path));
+        Arc::new(Self { saver, power, disks: kept, folder, busy: Mutex::new(()), fault: Mutex::new(None) })
+    }
+
+    /// Has the machine be what snapshot `tag` says before its first instruction; a fault ends the run, and is [`Self::fault`].
+    pub fn load_first(self: &Arc<Self>, tag: &str) {
+        let (this, tag) = (self.clone(), tag.to_string());
+        self.power.first(move |cpus| {
+            let request = SnapshotRequest { tag, ..SnapshotRequest::default() };
+            let plan = this.plan_load(&request).map_err(Fault::from);
+            if let Err(fault) = plan.and_then(|plan| this.load(cpus, &plan)) {
+                *this.fault.lock() = Some(fault.what);
+                this.power.quit(Cause::HostError);
+            }
+        });
+    }
+
+    /// Why the machine could not be put back before it ran.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().clone()
+    }
+
+    /// Those that can be loaded.
+    pub fn list(&self) -> Vec<SnapshotInfo> {
+        let mut all = self.folder.as_ref().map_or_else(Vec::new, Folder::list);
+        let qcow2 = |kept: &&Kept| kept.image.format() == ImageFormat::Qcow2;
+        let on_all = |tag: &str| self.disks.iter().filter(qcow2).all(|kept| kept.has(tag));
+        all.retain(|info| on_all(&info.tag));
+        if self.disks.iter().all(|kept| kept.image.takes_snapshots().is_ok()) {
+            for kept in &self.disks {
+                let whole = of_image(&kept.image).into_iter().filter(|info| info.state_size != 0);
+                all.extend(whole.filter(|info| on_all(&info.tag)));
+            }
+        }
+        all
+    }
+
+    /// Saves the machine.
+    pub fn save_snapshot(self: &Arc<Self>, request: &SnapshotRequest, replace: bool) -> Result<(), String> {
+        let _alone = self.busy.lock();
+        let (tag, disks, raw) = self.choose(request)?;
+        let place = match (&request.state, &self.folder) {
+            (Some(name), _) => Place::Disk(self.state_disk(name)?),
+            (None, Some(_)) => Place::Folder,
+            (None, None) => Place::Disk(*disks.first().ok_or(NO_PLACE)?),
+        };
+        let plan = Plan { tag, disks, raw, place };
+        let there = plan.disks.iter().any(|n| self.disks[*n].has(&plan.tag))
+            || self.folder.as_ref().is_some_and(|folder| folder.has(&plan.tag));
+        if there && !replace {
+            return Err(format!("Snapshot '{}' already exists in one or more devices", plan.tag));
+        }
+        let this = self.clone();
+        self.stopped(move |cpus| {
+            this.saver.settle(cpus).map_err(|fault| fault.to_string())?;
+            this.delete(&plan)?;
+            this.save(cpus, &plan).map_err(|fault| {
+                // What is there of it is of no use; the fault that is told is the first.
+                let _ = this.delete(&plan);
+                fault.into()
+            })
+        })
+    }
+
+    /// Puts the machine back.
+    pub fn load_snapshot(self: &Arc<Self>, request: &SnapshotRequest) -> Result<(), String> {
+        let _alone = self.busy.lock();
+        let plan = self.plan_load(request)?;
+        let this = self.clone();
+        self.stopped(move |cpus| this.load(cpus, &plan))
+    }
+
+    /// Forgets a snapshot.
+    pub fn delete_snapshot(&self, request: &SnapshotRequest) -> Result<(), String> {
+        let _alone = self.busy.lock();
+        let (tag, disks, raw) = self.choose(request)?;
+        self.delete(&Plan { tag, disks, raw, place: Place::Folder })
+    }
+
+    /// Does `work` with the machine stopped, which then goes on if it ran, unless it is fit for a reset only.
+    fn stopped(
+        &self,
+        work: impl FnOnce(&mut dyn Cpus) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<(), String> {
+        let ran = self.power.state() == RunState::Running;
+        if ran {
+            self.power.pause();
+            self.power.settle();
+        }
+        let done = self.power.with_cpus(work).ok_or_else(|| "the machine has ended".to_string())?;
+        let mixed = done.as_ref().is_err_and(|fault| fault.mixed);
+        if ran && !mixed {
+            self.power.resume();
+            self.power.settle();
+        }
+        let then = if mixed { "; the machine is stopped, and good for a reset only" } else { "" };
+        done.map_err(|fault| fault.what + then)
+    }
+
+    /// Which disks are meant: qcow2 ones, and raw ones that the folder holds what they held of.
+    fn choose(&self, request: &SnapshotRequest) -> Result<(String, Vec<usize>, Vec<usize>), String> {
+        let tag = request.tag.clone();
+        if !folder::is_tag(&tag) {
+            return Err(format!(
+                "'{tag}' is no name for a snapshot: it is 1 to 200 bytes long, without '/', and does not begin with '.'"
+            ));
+        }
+        let named = match &request.disks {
+            None => (0..self.disks.len()).collect(),
+            Some(names) if names.is_empty() => {
+                return Err("At least one device is required for snapshot".into());
+            }
+            Some(names) => {
+                let find =
+                    |name: &String| self.disk(name).ok_or_else(|| format!("No block device node '{name}'"));
+                names.iter().map(find).collect::<Result<Vec<usize>, String>>()?
+            }
+        };
+        let (mut disks, mut raw) = (Vec::new(), Vec::new());
+        for n in named {
+            let kept = &self.disks[n];
+            match kept.image.takes_snapshots() {
+                Ok(()) => disks.push(n),
+                Err(_) if self.folder.is_some() && kept.image.format() == ImageFormat::Raw => raw.push(n),
+                Err(why) => {
+                    let name = kept.name();
+                    return Err(format!(
+                        "Device '{name}' is writable but does not support snapshots: {why}; start with -snapshot-dir DIR, \
+                         or convert it with qemu-img convert -O qcow2"
+                    ));
+                }
+            }
+        }
+        Ok((tag, disks, raw))
+    }
+
+    fn disk(&self, name: &str) -> Option<usize> {
+        self.disks.iter().position(|kept| kept.names.iter().any(|own| own == name))
+    }
+
+    fn state_disk(&self, name: &str) -> Result<usize, String> {
+        let found = self.disk(name).filter(|n| self.disks[*n].image.takes_snapshots().is_ok());
+        found.ok_or_else(|| format!("vmstate block device '{name}' does not exist"))
+    }
+
+    fn plan_load(&self, request: &SnapshotRequest) -> Result<Plan, String> {
+        let (tag, disks, raw) = self.choose(request)?;
+        let folder = self.folder.as_ref();
+        let there = disks.iter().all(|n| self.disks[*n].has(&tag))
+            && raw
+                .iter()
+                .all(|n| folder.is_some_and(|folder| folder.has_disk(&tag, &self.disks[*n].names[1])));
+        let with_state = |n: &usize| {
+            let list = of_image(&self.disks[*n].image);
+            list.iter().any(|info| info.tag == tag && info.state_size != 0)
+        };
+        let place = match &request.state {
+            Some(name) => Some(Place::Disk(self.state_disk(name)?)),
+            None if folder.is_some_and(|folder| folder.has(&tag)) => Some(Place::Folder),
+            None => disks.iter().copied().find(|n| with_state(n)).map(Place::Disk),
+        };
+        match place {
+            Some(Place::Disk(n)) if there && !with_state(&n) => {
+                Err("This is a disk-only snapshot. Revert to it offline using qemu-img".into())
+            }
+            Some(place) if there => Ok(Plan { tag, disks, raw, place }),
+            None if folder.is_none() && disks.is_empty() => Err(NO_PLACE.into()),
+            _ => Err(missing(&tag)),
+        }
+    }
+
+    fn save(&self, cpus: &mut dyn Cpus, plan: &Plan) -> Result<(), String> {
+        let date = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
+        let (tag, clock) = (&*plan.tag, self.saver.now());
+        if let (Place::Folder, Some(folder)) = (plan.place, &self.folder) {
+            folder
+                .save(tag, |file| self.saver.write(cpus, file).map(drop))
+                .map_err(|fault| fault.to_string())?;
+        }
+        for n in plan.disks.iter().copied().chain(plan.state_only()) {
+            let image = &self.disks[n].image;
+            let saved = image.with_snapshots(|snapshots| {
+                if plan.place != Place::Disk(n) {
+                    return snapshots.create(tag, date, clock);
+                }
+                let mut state = Writer(snapshots.state_writer());
+                self.saver.write(cpus, &mut state).map_err(io::Error::other)?;
+                state.0.finish(tag, date, clock)
+            });
+            saved.map_err(|fault| format!("cannot save to '{}': {fault}", self.disks[n].name()))?;
+        }
+        for n in &plan.raw {
+            let kept = &self.disks[*n];
+            if let Some(folder) = &self.folder {
+                folder.save_disk(tag, &kept.names[1], &kept.image).map_err(|fault| fault.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&self, cpus: &mut dyn Cpus, plan: &Plan) -> Result<(), Fault> {
+        let (header, ram) = self.open(plan).map_err(|fault| fault.to_string())?;
+        let disks = || self.revert(plan).map_err(SnapshotError::host("cannot put a disk back"));
+        // That it is of this machine is known, so a fault comes in the middle.
+        let loaded = self.saver.read(cpus, &header, ram, disks);
+        loaded.map_err(|fault| Fault { what: fault.to_string(), mixed: true })
+    }
+
+    /// The state, found to be of this machine.
+    fn open(&self, plan: &Plan) -> Result<(Header, RamImage), SnapshotError> {
+        match (plan.place, &self.folder) {
+            (Place::Disk(n), _) => {
+                let read = self.disks[n].image.look_at_snapshots(|snapshots| {
+                    let index = snapshots.find(&plan.tag).ok_or(io::ErrorKind::NotFound)?;
+                    let mut state = Reader(snapshots.state_reader(index)?);
+                    Ok(self.read(&mut state))
+                });
+                read.map_err(SnapshotError::host("cannot read the snapshot"))?
+            }
+            (Place::Folder, Some(folder)) => folder.open(&plan.tag, |header| self.saver.fits(header)),
+            (Place::Folder, None) => Err(SnapshotError::Damaged("it is in no folder")),
+        }
+    }
+
+    fn read(&self, state: &mut Reader<'_>) -> Result<(Header, RamImage), SnapshotError> {
+        let header = Header::read(state)?;
+        self.saver.fits(&header)?;
+        let ram = copied(&header, state)?;
+        Ok((header, ram))
+    }
+
+    fn revert(&self, plan: &Plan) -> io::Result<()> {
+        for n in &plan.disks {
+            self.disks[*n].image.with_snapshots(|snapshots| {
+                let index = snapshots.find(&plan.tag).ok_or(io::ErrorKind::NotFound)?;
+                snapshots.revert(index)
+            })?;
+        }
+        for n in &plan.raw {
+            let kept = &self.disks[*n];
+            if let Some(folder) = &self.folder {
+                folder.load_disk(&plan.tag, &kept.names[1], &kept.image)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delete(&self, plan: &Plan) -> Result<(), String> {
+        let of = |n: usize, fault: io::Error| {
+            format!("cannot delete the snapshot '{}' on '{}': {fault}", plan.tag, self.disks[n].name())
+        };
+        for n in plan.disks.iter().copied().chain(plan.state_only()) {
+            let deleted = self.disks[n].image.with_snapshots(|snapshots: &mut InImage| {
+                let named =
+                    |snapshots: &InImage| snapshots.list().iter().position(|info| info.name == plan.tag);
+                while let Some(index) = named(snapshots) {
+                    snapshots.delete(index)?;
+                }
+                Ok(())
+            });
+            deleted.map_err(|fault| of(n, fault))?;
+        }
+        if let Some(folder) = &self.folder {
+            let names: Vec<&str> = plan.raw.iter().map(|n| &*self.disks[*n].names[1]).collect();
+            folder.delete(&plan.tag, &names);
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// The disk that holds the state and is not saved itself.
+    fn state_only(&self) -> Option<usize> {
+        match self.place {
+            Place::Disk(n) if !self.disks.contains(&n) => Some(n),
+            _ => None,
+        }
+    }
+}
+
+/// The snapshots within an image, as monitors list them.
+pub fn of_image(image: &Image) -> Vec<SnapshotInfo> {
+    let info = |info: devices::host::block::SnapshotInfo| SnapshotInfo {
+        id: info.id,
+        tag: info.name,
+        state_size: info.state_size,
+        date: info.date,
+        clock: info.vm_clock,
+    };
+    // One that can not be read has none that could be loaded.
+    image.snapshots().unwrap_or_default().into_iter().map(info).collect()
+}
+
+/// Writes a state into a qcow2 image.
+struct Writer<'a>(StateWriter<'a>);
+
+impl Output for Writer<'_> {
+    fn restart(&mut self, bytes: u64) -> io::Result<()> {
+        self.0.restart(bytes)
+    }
+
+    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write(at, bytes)
+    }
+}
+
+/// Reads one.
+struct Reader<'a>(StateReader<'a>);
+
+impl Input for Reader<'_> {
+    fn read(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.0.read(at, bytes)
+    }
+
+    fn len(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn for_each_chunk(
+        &mut self,
+        from: u64,
+        to: u64,
+        chunk: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut bytes = vec![0; ALIGN as usize];
+        for at in (from..to).step_by(ALIGN as usize) {
+            let end = to.min(at + ALIGN);
+            if !self.0.is_hole(at, end)? {
+                let bytes = &mut bytes[..(end - at) as usize];
+                self.0.read(at, bytes)?;
+                chunk(at, bytes)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -38,7 +38,7 @@ static void handler(int signal) { handled = signal; }
 static void *thread(void *arg) { return syscall(SYS_gettid) == getpid() ? 0 : arg; }
 
 static void traced(char *self) {
-    ptrace(PTRACE_TRACEME, 0, 0, 0);
+    if (ptrace(PTRACE_TRACEME, 0, 0, 0)) _exit(98);
     raise(SIGSTOP);
     printf("  word %ld\n", word);
     syscall(SYS_getppid);

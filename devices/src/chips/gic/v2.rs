@@ -66,6 +66,21 @@ impl Core {
     }
 }
 
+impl Core {
+    fn save_guests(&self) -> State {
+        State::of(VERSION, &self.registers.lock().guests)
+    }
+
+    fn load_guests(&self, state: &State) -> Result<(), StateError> {
+        let loaded: Vec<VirtualInterface> = state.get(VERSION)?;
+        if loaded.len() != self.pins.len() || !loaded.iter().all(VirtualInterface::fits) {
+            return Err(StateError::Value("number of CPUs, or a priority"));
+        }
+        self.with(|registers| registers.guests = loaded);
+        Ok(())
+    }
+}
+
 impl IrqSink for Core {
     fn set(&self, line: u32, level: bool) {
         self.with(|registers| registers.distributor.drive(Input::of(line), level));
@@ -240,16 +255,11 @@ impl Device for HypervisorFrame {
     }
 
     fn save(&self) -> State {
-        State::of(VERSION, &self.0.registers.lock().guests)
+        self.0.save_guests()
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
-        let loaded: Vec<VirtualInterface> = state.get(VERSION)?;
-        if loaded.len() != self.0.pins.len() || !loaded.iter().all(VirtualInterface::fits) {
-            return Err(StateError::Value("number of CPUs, or a priority"));
-        }
-        self.0.with(|registers| registers.guests = loaded);
-        Ok(())
+        self.0.load_guests(state)
     }
 }
 
@@ -269,7 +279,7 @@ impl Mmio for HypervisorFrame {
     }
 }
 
-/// The guest's view of it on the bus. Its state is that of the [`HypervisorFrame`].
+/// The guest's view of it on the bus. Both views save the one state that they show.
 pub struct GuestFrame(Arc<Core>);
 
 impl Device for GuestFrame {
@@ -277,14 +287,16 @@ impl Device for GuestFrame {
         "arm_gic-guest"
     }
 
-    fn reset(&mut self) {}
+    fn reset(&mut self) {
+        self.0.with(|registers| registers.guests.fill(VirtualInterface::default()));
+    }
 
     fn save(&self) -> State {
-        State::of(VERSION, &())
+        self.0.save_guests()
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
-        state.get::<()>(VERSION)
+        self.0.load_guests(state)
     }
 }
 

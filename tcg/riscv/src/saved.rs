@@ -44,7 +44,7 @@ impl Saved for Riscv {
     fn load(hart: &mut Hart, state: &State) -> Result<(), StateError> {
         let state: HartState = state.get(VERSION)?;
         let (words, _) = hart.v.bytes_mut().as_chunks_mut::<8>();
-        if state.x[0] != 0 || state.header.pc % 2 != 0 || state.v.len() > words.len() {
+        if state.x[0] != 0 || !state.header.pc.is_multiple_of(2) || state.v.len() > words.len() {
             return Err(StateError::Value("registers that the hart can not have"));
         }
         state.csr.check(&hart.csr)?;

@@ -11,7 +11,14 @@ fn make(lines: &Arc<CpuLines>) -> Cpu {
     let mut cpu = Cpu::for_board(Features::parse("max").expect("a model"), board);
     let clock: Arc<dyn Clock> = ManualClock::new();
     let time = TimeBase::new(clock, 62_500_000);
-    cpu.wire(Wiring { time, lines: lines.clone(), timers: TimerLines::default(), gic: None });
+    cpu.wire(Wiring {
+        time,
+        lines: lines.clone(),
+        timers: TimerLines::default(),
+        gic: None,
+        overflow: base::IrqLine::unconnected(),
+        may_signal: Arc::new(|| false),
+    });
     cpu
 }
 

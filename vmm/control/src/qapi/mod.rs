@@ -106,6 +106,7 @@ macro_rules! qapi_enum {
             $(#[$meta])*
             #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
             #[serde(rename_all = "kebab-case")]
+            #[allow(clippy::enum_variant_names)] // They are QEMU's.
             pub enum $name { $($(#[$value_meta])* $value,)* }
 
             impl crate::qapi::Qapi for $name {

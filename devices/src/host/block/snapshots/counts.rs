@@ -150,7 +150,7 @@ fn get(block: &[u8], order: u32, place: u64) -> u64 {
     let place = place as usize;
     if order < 3 {
         let per_byte = 8 >> order;
-        let shift = place % per_byte << order;
+        let shift = (place % per_byte) << order;
         return u64::from(block[place / per_byte]) >> shift & ((1 << (1 << order)) - 1);
     }
     let bytes = 1 << (order - 3);
@@ -161,7 +161,7 @@ fn put(block: &mut [u8], order: u32, place: u64, value: u64) {
     let place = place as usize;
     if order < 3 {
         let per_byte = 8 >> order;
-        let shift = place % per_byte << order;
+        let shift = (place % per_byte) << order;
         let mask = ((1u32 << (1 << order)) - 1) << shift;
         let byte = &mut block[place / per_byte];
         *byte = (u32::from(*byte) & !mask | (value as u32) << shift & mask) as u8;

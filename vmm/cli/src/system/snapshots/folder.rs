@@ -62,7 +62,7 @@ impl Folder {
             })
         };
         let mut all: Vec<SnapshotInfo> = entries.flatten().filter_map(|entry| info(entry.path())).collect();
-        all.sort_by(|a, b| a.date.cmp(&b.date));
+        all.sort_by_key(|state| state.date);
         all
     }
 

@@ -1,7 +1,11 @@
 //! Time for devices: one monotonic nanosecond count that the machine can stop, and timers on it.
 //!
-//! Two implementations: [`HostClock`] follows the host's monotonic clock, [`ManualClock`] moves only when it is
-//! told to (tests, and runs whose time is counted in instructions).
+//! [`HostClock`] follows the host's monotonic clock, [`InstructionClock`] the instructions of vCPUs, and [`ManualClock`]
+//! moves only when it is told to (tests).
+
+mod icount;
+
+pub use icount::{InstructionClock, MAX_SHIFT, Ticks};
 
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;

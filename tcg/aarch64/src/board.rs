@@ -94,7 +94,7 @@ impl Cpu {
         let old = std::mem::replace(&mut self.system, fresh);
         let system = &mut self.system;
         (system.board, system.wiring, system.domain) = (board, old.wiring, old.domain);
-        (system.timers, system.outstanding) = (old.timers, old.outstanding);
+        (system.timers, system.outstanding, system.random) = (old.timers, old.outstanding, old.random);
         system.timers.reset(board.cntfrq);
         system.pmu = old.pmu;
         let now = system.wiring.as_ref().map_or(0, |wiring| wiring.time.clock().now());

@@ -258,7 +258,7 @@ fn tell_later(cpu: &mut Cpu, invalidation: Invalidation) {
     untold.push(invalidation);
 }
 
-/// DSB: tells the other PEs; true when they have done all that they were told.
+/// DSB: tells the other PEs; true when they have done all that they were told, or will have before they do anything else.
 pub fn complete(cpu: &mut Cpu) -> bool {
     let untold = std::mem::take(&mut cpu.system.untold);
     if !untold.is_empty()
@@ -275,7 +275,7 @@ pub fn complete(cpu: &mut Cpu) -> bool {
             });
         }
     }
-    cpu.system.outstanding.load(Ordering::SeqCst) == 0
+    cpu.head.ticks().is_some() || cpu.system.outstanding.load(Ordering::SeqCst) == 0
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use crate::run::Mmu;
 use crate::ty::Ty;
+use base::Ticks;
 use std::sync::atomic::AtomicU32;
 
 /// Index of a guest register in the guest's table.
@@ -47,6 +48,8 @@ pub mod exit {
     pub const STOP: u32 = 9;
     /// The guest spins in a wait loop and gives the host's time away; go on at `pc`.
     pub const YIELD: u32 = 6;
+    /// The vCPU's turn has fewer instructions left than were to follow at `pc`: run those one by one.
+    pub const TURN: u32 = 10;
 }
 
 /// What a helper gives back, in the two result registers of the host's C convention.
@@ -150,8 +153,23 @@ impl CpuHeader {
             fp_live: 0,
             insns: 0,
             counters: std::ptr::null_mut(),
+            ticks: std::ptr::null(),
             vectors: [0; 3],
         }
+    }
+
+    /// Counts guest instructions that were carried out.
+    pub fn count(&mut self, insns: u64) {
+        self.insns = self.insns.wrapping_add(insns);
+        if let Some(ticks) = self.ticks() {
+            ticks.add(insns);
+        }
+    }
+
+    /// What machine time is counted with, if vCPUs run by turns.
+    pub fn ticks(&self) -> Option<&Ticks> {
+        // SAFETY: null, or of the clock that the vCPU's code cache holds.
+        unsafe { self.ticks.as_ref() }
     }
 }
 
@@ -206,6 +224,8 @@ pub struct CpuHeader {
     pub insns: u64,
     /// Counters of what is executed, [`crate::observe::SLOTS`] of them; null while nobody counts.
     pub counters: *mut u64,
+    /// Count of the machine and end of the turn, where vCPUs run by turns; else null.
+    pub ticks: *const Ticks,
     /// Vectors on their way to helpers and back; no state.
     pub vectors: [u128; 3],
 }

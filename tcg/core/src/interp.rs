@@ -38,7 +38,7 @@ impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Trap(trap) => Self::Trap(trap),
-            Fault::CodeChanged => Self::Leave(exit::RETRY),
+            Fault::Again => Self::Leave(exit::RETRY),
         }
     }
 }
@@ -100,7 +100,7 @@ pub unsafe fn run_insn<G: Guest>(cpu: *mut G::Cpu, mmu: *mut Mmu, cx: &Ctx, insn
     // SAFETY: the caller's promise.
     let head = unsafe { (*cpu).as_mut() };
     head.pc = pc;
-    head.insns = head.insns.wrapping_add(carried_out.into());
+    head.count(carried_out.into());
     if traps && !head.counters.is_null() {
         // SAFETY: the table of the vCPU, which is this thread's to add to.
         unsafe { *head.counters.add(slot::TRAPPED as usize) += 1 };
@@ -390,8 +390,7 @@ impl<G: Guest> Machine for Interp<G> {
     }
 
     fn count(&mut self, insns: u64) {
-        let head = self.parts().0.as_mut();
-        head.insns = head.insns.wrapping_add(insns);
+        self.parts().0.as_mut().count(insns);
     }
 
     fn get_vector(&mut self, reg: RegId) -> u128 {
@@ -418,5 +417,9 @@ impl<G: Guest> Machine for Interp<G> {
         let request = self.parts().0.as_ref().request;
         // SAFETY: null, or a word that lives as long as the vCPU.
         unsafe { request.as_ref() }.is_some_and(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
+    fn turn_has(&mut self, insns: u64) -> bool {
+        self.parts().0.as_ref().ticks().is_none_or(|ticks| ticks.has(insns))
     }
 }

@@ -1,9 +1,11 @@
-//! Random programs with loops, conditions and calls run the same interpreted and as regions.
+//! Random programs with loops, conditions and calls run the same interpreted and as regions, and by turns.
 
 mod support;
 
-use support::bare::{DATA, addi, insn, stop_at_ecall, vcpu_in};
-use tcg_core::run::{CodeConfig, Tiers, Vcpu, VcpuConfig};
+use base::{CpuLines, InstructionClock, TimeBase};
+use std::sync::Arc;
+use support::bare::{DATA, addi, csr, insn, stop_at_ecall, vcpu_in};
+use tcg_core::run::{CodeConfig, Tiers, Turn, Vcpu, VcpuConfig};
 use tcg_core::testing::Rng;
 use tcg_riscv::Riscv;
 use vm_memory::{Bytes, GuestAddress};
@@ -29,6 +31,8 @@ struct Maker {
     /// Calls that wait for their function's address.
     calls: Vec<usize>,
     budget: u32,
+    /// Counters are read, and set.
+    counters: bool,
 }
 
 impl Maker {
@@ -42,6 +46,11 @@ impl Maker {
         let operands = [("rd", rd), ("rs1", rs1), ("rs2", rs2)];
         let offset = 8 * self.rng.below(64) as u32;
         let word = match self.rng.below(12) {
+            0 if self.counters => {
+                let number = self.rng.pick(&[0xc00, 0xc01, 0xc02, 0xb00, 0xb02, 0x344, 0x003]);
+                let name = if number >> 8 == 0xc { "csrrs" } else { self.rng.pick(&["csrrs", "csrrc"]) };
+                csr(name, number, rd, if self.rng.below(3) > 0 || number >> 8 == 0xc { 0 } else { rs1 })
+            }
             0..5 => insn(self.rng.pick(&INTEGER), &operands),
             5 => addi(rd, rs1, self.rng.below(4096) as i32 - 2048),
             6 => insn(self.rng.pick(&["ld", "lw", "lbu"]), &[("rd", rd), ("rs1", POINTER), ("imm", offset)]),
@@ -96,8 +105,9 @@ impl Maker {
         }
     }
 
-    fn program(seed: u64) -> Vec<u32> {
-        let mut maker = Self { rng: Rng::new(seed), code: Vec::new(), calls: Vec::new(), budget: 30 };
+    fn program(seed: u64, counters: bool) -> Vec<u32> {
+        let mut maker =
+            Self { rng: Rng::new(seed), code: Vec::new(), calls: Vec::new(), budget: 30, counters };
         maker.turns(0);
         maker.code.push(insn("ecall", &[]));
         for _ in 0..3 {
@@ -130,7 +140,7 @@ struct End {
     data: Vec<u8>,
 }
 
-fn run(seed: u64, code: &[u32], after: u32, cache: CodeConfig) -> (End, Vcpu<Riscv>) {
+fn prepare(seed: u64, code: &[u32], after: u32, cache: CodeConfig) -> Vcpu<Riscv> {
     let config = VcpuConfig { tiers: Tiers { translate_after: after }, ..VcpuConfig::default() };
     let mut cpu = vcpu_in("max", code, config, cache);
     let mut rng = Rng::new(seed);
@@ -141,6 +151,11 @@ fn run(seed: u64, code: &[u32], after: u32, cache: CodeConfig) -> (End, Vcpu<Ris
     (8..24).for_each(|n| hart.f[n] = rng.pick(&[1.5f64, -0.0, 3.25e300, f64::INFINITY, 7e-310]).to_bits());
     hart.x[POINTER as usize] = DATA;
     stop_at_ecall(&mut cpu);
+    cpu
+}
+
+fn run(seed: u64, code: &[u32], after: u32, cache: CodeConfig) -> (End, Vcpu<Riscv>) {
+    let mut cpu = prepare(seed, code, after, cache);
     cpu.run();
     let mut data = vec![0; 1024];
     cpu.space().ram().read_slice(&mut data, GuestAddress(DATA)).expect("it is there");
@@ -153,7 +168,7 @@ fn loops_end_the_same_interpreted_and_as_regions() {
     let count = std::env::var("MIMIC_REGIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
     let mut regions = 0;
     for seed in 0..count {
-        let code = Maker::program(seed);
+        let code = Maker::program(seed, false);
         let (truth, _) = run(seed, &code, u32::MAX, CodeConfig::default());
         for (hot_after, random_registers) in [(0, None), (3, None), (1, Some(seed))] {
             let cache = CodeConfig { hot_after, random_registers, ..CodeConfig::default() };
@@ -163,4 +178,56 @@ fn loops_end_the_same_interpreted_and_as_regions() {
         }
     }
     assert!(regions > count, "{regions} regions in {count} programs");
+}
+
+/// Where a turn ended: the count, the next instruction, and the registers.
+type TurnEnd = (u64, u64, [u64; 32], [u64; 32]);
+
+/// Runs by turns of random length, with timers that fire in the middle of some.
+fn by_turns(seed: u64, code: &[u32], after: u32, cache: CodeConfig) -> Vec<TurnEnd> {
+    let clock = InstructionClock::new(4);
+    let mut cpu = prepare(seed, code, after, CodeConfig { turns: Some(clock.clone()), ..cache });
+    let time = TimeBase::new(clock.clone(), 100_000_000);
+    cpu.cpu_mut().csr.wire(time, Arc::<CpuLines>::default());
+    let ticks = clock.ticks();
+    let mut rng = Rng::new(seed);
+    let mut ends = Vec::new();
+    loop {
+        let bits = rng.below(12);
+        let end = ticks.count() + 1 + rng.below(1 << bits);
+        ticks.set_limit(end);
+        let turn = cpu.take_turn();
+        let hart = cpu.cpu();
+        ends.push((ticks.count(), hart.head.pc, hart.x, hart.f));
+        match turn {
+            Turn::Spent => {
+                assert_eq!(ticks.count(), end, "program {seed}, after {after}: it ends exactly there")
+            }
+            Turn::Stopped => return ends,
+            other => panic!("program {seed}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn turns_end_at_the_same_instruction_however_code_runs() {
+    let mut turns = 0;
+    for seed in 0..150 {
+        let code = Maker::program(seed, true);
+        let truth = by_turns(seed, &code, u32::MAX, CodeConfig::default());
+        turns += truth.len();
+        for (after, hot_after, random_registers) in
+            [(0, u32::MAX, None), (0, 0, Some(seed)), (3, 2, None), (0, 5, None)]
+        {
+            let cache = CodeConfig { hot_after, random_registers, ..CodeConfig::default() };
+            let ends = by_turns(seed, &code, after, cache);
+            let differs = ends.iter().zip(&truth).position(|(a, b)| a != b);
+            assert_eq!(
+                (differs, ends.len()),
+                (None, truth.len()),
+                "program {seed}, after {after}, hot {hot_after}"
+            );
+        }
+    }
+    assert!(turns > 2000, "{turns} turns");
 }

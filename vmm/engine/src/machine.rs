@@ -4,6 +4,7 @@ use crate::actions::{Actions, HangAction, PanicAction, WatchdogAction};
 use crate::cpus::{Motion, Plan};
 use crate::event::{Cause, Event};
 use crate::power::{End, Power, Request, RunState};
+use crate::turns::{Trace, Turns};
 use base::{Clock, Device, PowerEvent, Shared, set_requester};
 use std::io;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Machine<G: Debuggable + Saved> {
     power: Arc<Power>,
     reload: Reload<G>,
     policy: Policy,
+    /// vCPUs run by turns; otherwise each has a thread of its own.
+    turns: Option<Turns>,
 }
 
 impl<G: Debuggable + Saved> Machine<G> {
@@ -63,7 +66,15 @@ impl<G: Debuggable + Saved> Machine<G> {
         // Known from the start: a monitor may ask before the first instruction.
         power.set_state(if policy.start_paused { RunState::Prelaunch } else { RunState::Running });
         clock.set_running(!policy.start_paused);
-        Self { vcpus, devices, clock, power, reload, policy }
+        Self { vcpus, devices, clock, power, reload, policy, turns: None }
+    }
+
+    /// Has the vCPUs, whose code cache counts by the clock of `turns`, run by those.
+    pub fn by_turns(mut self, turns: Turns) -> Self {
+        self.power.end_turns_of(turns.clock());
+        self.power.set_trace(turns.trace());
+        self.turns = Some(turns);
+        self
     }
 
     /// Runs until the guest turns the machine off or somebody ends it.
@@ -72,8 +83,12 @@ impl<G: Debuggable + Saved> Machine<G> {
         let state = if self.policy.start_paused { RunState::Prelaunch } else { RunState::Running };
         let mut life = Life { state, plan: Plan::default(), in_step: 0 };
         let end = loop {
+            self.vcpus.iter_mut().for_each(Vcpu::wake);
             (self.reload)(&mut self.vcpus);
             life.in_step = if self.vcpus.len() > 1 { self.policy.in_step } else { 0 };
+            if let Some(turns) = &mut self.turns {
+                turns.begin(self.vcpus.len(), std::mem::take(&mut life.in_step));
+            }
             match self.live(&mut life) {
                 Ok(Some(end)) => break Ok(end),
                 Ok(None) => {}
@@ -87,6 +102,10 @@ impl<G: Debuggable + Saved> Machine<G> {
                 life.state = RunState::Paused;
             }
         };
+        if let Some(turns) = &self.turns {
+            let Trace { count, now, hash } = turns.trace();
+            tracing::trace!(target: "icount", "{count} instructions, {now} ns, trace hash {hash:016x}");
+        }
         self.power.end();
         if let Ok(end) = end {
             self.power.tell(Event::Ended(end));
@@ -242,7 +261,8 @@ impl<G: Debuggable + Saved> Machine<G> {
             return Ok(request);
         }
         let runs = (0..self.vcpus.len()).any(|n| plan.motion(n) == Motion::Run);
-        if !runs {
+        let steps = (0..self.vcpus.len()).any(|n| matches!(plan.motion(n), Motion::Step { .. }));
+        if !runs || steps && self.turns.is_some() {
             for (n, vcpu) in self.vcpus.iter_mut().enumerate() {
                 if let Motion::Step { interrupts } = plan.motion(n) {
                     set_requester(n as u32);
@@ -251,10 +271,17 @@ impl<G: Debuggable + Saved> Machine<G> {
                 }
             }
             plan.hold_steppers();
+            if let Some(turns) = &self.turns {
+                turns.clock().fire_due();
+                self.power.set_trace(turns.trace());
+            }
             return Ok(self.power.next());
         }
         if let Some(request) = self.run_in_step(std::mem::take(&mut life.in_step), plan) {
             return Ok(request);
+        }
+        if let Some(turns) = self.turns.take() {
+            return self.run_turns(turns, plan.clone());
         }
         let handles: Vec<Arc<Handle<G>>> = self.vcpus.iter().map(|v| v.handle().clone()).collect();
         let mut threads: Vec<JoinHandle<Vcpu<G>>> = Vec::new();
@@ -291,6 +318,31 @@ impl<G: Debuggable + Saved> Machine<G> {
             vcpu.take_stop();
             self.vcpus.push(vcpu);
         }
+        Ok(request)
+    }
+
+    /// The same for vCPUs that run by turns.
+    fn run_turns(&mut self, mut turns: Turns, plan: Plan) -> io::Result<Request> {
+        let handles: Vec<Arc<Handle<G>>> = self.vcpus.iter().map(|v| v.handle().clone()).collect();
+        let (mut vcpus, power) = (std::mem::take(&mut self.vcpus), self.power.clone());
+        let thread = std::thread::Builder::new().name("vcpus".into()).spawn(move || {
+            let _fault = EndOnPanic(power.clone());
+            // SAFETY: only asks for a number.
+            let id = unsafe { libc::gettid() };
+            (0..vcpus.len()).for_each(|n| power.set_thread(n, id));
+            if let Some((number, stop)) = turns.run(&mut vcpus, &plan, &power) {
+                power.push(Request::Debug(number, stop));
+            }
+            (vcpus, turns)
+        })?;
+        let request = self.wait(&handles);
+        handles.iter().for_each(|handle| handle.stop());
+        let (vcpus, turns) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.power.guest_is_heard();
+        self.vcpus = vcpus;
+        self.vcpus.iter_mut().for_each(Vcpu::take_stop);
+        self.power.set_trace(turns.trace());
+        self.turns = Some(turns);
         Ok(request)
     }
 

@@ -122,12 +122,16 @@ impl<G: Guest> Parking<G> {
             if let Some(start) = start {
                 return (self.enter)(vcpu, number, start);
             }
+            if vcpu.takes_turns() {
+                let parking = self.clone();
+                return vcpu.park(move |vcpu| parking.hold(vcpu, number));
+            }
             if vcpu.stopping() {
                 // The run loop sees the same and comes back; when it is entered again the CPU sleeps on.
                 let parking = self.clone();
                 return vcpu.handle().post(move |vcpu| parking.hold(vcpu, number));
             }
-            vcpu.handle().sleep(None);
+            vcpu.sleep(None);
             lines.take_request();
             vcpu.do_posted_work();
         }

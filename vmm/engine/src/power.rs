@@ -3,10 +3,12 @@
 use crate::actions::Actions;
 use crate::cpus::{Cpus, Plan};
 use crate::event::{Cause, Event, Listener};
-use base::{PowerEvent, PowerSink};
+use crate::turns::Trace;
+use base::{InstructionClock, PowerEvent, PowerSink};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 use tcg_core::debug::Stop;
 
@@ -95,6 +97,8 @@ struct Inner {
     ended: bool,
     /// Host threads of the vCPUs, as the host numbers them.
     threads: Vec<i32>,
+    /// What was done when the vCPUs stopped last, if they run by turns.
+    trace: Option<Trace>,
 }
 
 /// Collects requests from any thread for the machine's own.
@@ -104,6 +108,9 @@ pub struct Power {
     arrived: Condvar,
     listeners: Mutex<Vec<Listener>>,
     actions: Mutex<Actions>,
+    /// The clock of vCPUs that run by turns.
+    turns: OnceLock<Arc<InstructionClock>>,
+    guest_asks: AtomicBool,
 }
 
 impl Power {
@@ -181,6 +188,31 @@ impl Power {
     /// The host threads that run the vCPUs, or ran them last, as the host numbers them.
     pub fn threads(&self) -> Vec<i32> {
         self.inner.lock().threads.clone()
+    }
+
+    /// What the vCPUs had done when they stopped last; `None` unless they run by turns.
+    pub fn trace(&self) -> Option<Trace> {
+        self.inner.lock().trace
+    }
+
+    pub(crate) fn set_trace(&self, trace: Trace) {
+        self.inner.lock().trace = Some(trace);
+    }
+
+    /// The vCPUs run by turns that `clock` counts: what the guest asks ends the present one.
+    pub(crate) fn end_turns_of(&self, clock: &Arc<InstructionClock>) {
+        // A machine is made once.
+        let _ = self.turns.set(clock.clone());
+    }
+
+    /// Whether the guest has asked for something since vCPUs were given turns.
+    pub(crate) fn guest_asks(&self) -> bool {
+        self.guest_asks.load(Ordering::SeqCst)
+    }
+
+    /// The machine has taken over from those who give turns.
+    pub(crate) fn guest_is_heard(&self) {
+        self.guest_asks.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn set_thread(&self, cpu: usize, thread: i32) {
@@ -278,6 +310,10 @@ impl Power {
 
 impl PowerSink for Power {
     fn power(&self, event: PowerEvent) {
+        self.guest_asks.store(true, Ordering::SeqCst);
         self.push(Request::Guest(event));
+        if let Some(clock) = self.turns.get() {
+            clock.ticks().set_limit(0);
+        }
     }
 }

@@ -22,6 +22,13 @@ const fn direct(name: &'static str, encoding: u16, reg: RegId) -> Row {
 fn random(cpu: &mut Cpu) -> u64 {
     // PSTATE.{N,Z,C,V} say that there was one.
     cpu.flags = 0;
+    if let Some(state) = &mut cpu.system.random {
+        // SplitMix64.
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (*state ^ *state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        return mixed ^ mixed >> 31;
+    }
     getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(()))
 }
 

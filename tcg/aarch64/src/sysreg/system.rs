@@ -107,6 +107,8 @@ pub struct System {
     pub debug: DebugUnit,
     /// Loads and stores are made as EL0 would make them (LDTR, STTR).
     pub unprivileged: bool,
+    /// What random numbers follow from, if they are to be the same each time; otherwise they are the host's.
+    pub random: Option<u64>,
     /// What the last fault of stage 2 was.
     pub stage2_fault: Option<Stage2Fault>,
     /// TPIDR2_EL0 and others that only hold what is written.
@@ -156,6 +158,7 @@ impl System {
             pmu: Pmu::default(),
             debug: DebugUnit::default(),
             unprivileged: false,
+            random: None,
             stage2_fault: None,
             stored,
         }

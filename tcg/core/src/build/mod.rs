@@ -35,12 +35,14 @@ pub struct Limits {
     pub links: Links,
     /// Who watches what is executed.
     pub record: Option<Arc<Record>>,
+    /// vCPUs run by turns: instructions are counted, and the code is left where a turn ends.
+    pub turns: bool,
 }
 
 impl Limits {
     /// At most `max_insns` instructions, and links within the page.
     pub fn new(max_insns: usize) -> Self {
-        Self { max_insns, links: Links::WithinPage, record: None }
+        Self { max_insns, links: Links::WithinPage, record: None, turns: false }
     }
 }
 
@@ -55,6 +57,12 @@ pub struct Build {
     aligned: bool,
     /// How many are carried out on every way to here since the last [`Op::Count`].
     retired: u64,
+    /// vCPUs run by turns.
+    turns: bool,
+    /// The [`Op::Quota`] that the next instruction is part of, if there is one.
+    quota: Option<Value>,
+    /// The present instruction calls a helper.
+    calls: bool,
     links: Links,
     /// Whether the mode is another here than where the region begins: then nothing outside can be linked to.
     other_mode: bool,
@@ -160,6 +168,9 @@ impl Build {
             counts: false,
             aligned: false,
             retired: 0,
+            turns: false,
+            quota: None,
+            calls: false,
             links: Links::WithinPage,
             other_mode: false,
             inside: BTreeMap::new(),
@@ -169,8 +180,9 @@ impl Build {
 
     /// Takes over what holds for code of `mode`, and what its user wants.
     fn settle<G: Guest>(&mut self, mode: u64, limits: &Limits) {
-        (self.counts, self.aligned) = (G::counts(mode) || limits.record.is_some(), G::aligned(mode));
-        self.links = limits.links;
+        let counts = G::counts(mode) || limits.record.is_some() || limits.turns;
+        (self.counts, self.aligned) = (counts, G::aligned(mode));
+        (self.links, self.turns) = (limits.links, limits.turns);
         self.watch = limits.record.clone().map(|record| Box::new(Watch::new(record)));
     }
 
@@ -187,7 +199,26 @@ impl Build {
     /// Starts the guest instruction at `pc`.
     pub fn begin(&mut self, pc: u64) {
         self.snapshot(pc);
+        if self.turns {
+            match self.quota {
+                Some(quota) => self.region.inst_mut(quota).imm += 1,
+                None => self.quota = Some(self.emit(Op::Quota, Ty::None, 1, &[])),
+            }
+        }
+        self.calls = false;
         self.emit(Op::Mark, Ty::None, 0, &[]);
+    }
+
+    /// The guest falls through to the instruction at `pc`. Where vCPUs run by turns, what a helper may have done comes before
+    /// it: an interrupt that is pending now, a turn that ends earlier.
+    fn fall(&mut self, pc: u64) {
+        if self.turns && self.calls {
+            // What the next quota asks for begins here.
+            self.count();
+            self.snapshot(pc);
+            self.emit(Op::Poll, Ty::None, 0, &[]);
+            self.quota = None;
+        }
     }
 
     /// What leaves from here on leaves for the instruction at `pc`.
@@ -226,7 +257,10 @@ impl Build {
             self.count();
         }
         Some(match next {
-            Next::Fall | Next::Mode(_) => return None,
+            Next::Fall | Next::Mode(_) => {
+                self.fall(cx.next_pc());
+                return None;
+            }
             Next::Jump(pc) => self.leave(pc, pc <= cx.pc),
             Next::Branch { cond, taken, not } => {
                 let then = self.side(taken, taken <= cx.pc);
@@ -416,6 +450,7 @@ impl Sem for Build {
     fn call(&mut self, id: HelperId, args: &[V<Self, I64>]) -> Result<V<Self, I64>, Infallible> {
         self.announce_helper();
         self.count_so_far();
+        self.calls = true;
         let mut all = [Value::NONE; 3];
         let zero = if args.len() < 3 { self.k::<I64>(0).raw } else { Value::NONE };
         for (i, slot) in all.iter_mut().enumerate() {

@@ -240,6 +240,7 @@ impl<F: Fetch> Scan<'_, F> {
         let (call, mut at) = leader;
         let Some(mut mode) = self.code.get(&leader).map(|step| step.mode) else { return Ok(()) };
         build.other_mode = mode != self.mode;
+        build.quota = None;
         if self.loops.contains(&leader) {
             build.snapshot(at);
             build.emit(Op::Poll, Ty::None, 0, &[]);

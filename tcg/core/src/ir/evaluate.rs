@@ -41,6 +41,8 @@ pub trait Machine {
     fn call_vector(&mut self, id: HelperId, param: u64, args: [u128; 3]) -> u128;
     /// Whether somebody wants attention.
     fn requested(&mut self) -> bool;
+    /// Whether the vCPU's turn has `insns` more instructions.
+    fn turn_has(&mut self, insns: u64) -> bool;
 }
 
 /// How a region was left.
@@ -249,6 +251,8 @@ impl<M: Machine> Run<'_, M> {
             }
             Op::Poll if self.machine.requested() => return Err(Stop::Leave(exit::REQUEST)),
             Op::Poll => 0,
+            Op::Quota if !self.machine.turn_has(inst.imm) => return Err(Stop::Leave(exit::TURN)),
+            Op::Quota => 0,
             Op::Call => {
                 let args = [arg(0), arg(1), arg(2)];
                 self.machine.call(HelperId(inst.imm as u16), args)?

@@ -73,7 +73,8 @@ impl Inst {
             | Op::Store
             | Op::Fence
             | Op::Observe
-            | Op::Poll => Ty::None,
+            | Op::Poll
+            | Op::Quota => Ty::None,
             Op::AnyBit => Ty::Bool,
             _ if self.ty.is_vector() => Ty::V128,
             Op::Eq | Op::Ne | Op::LtU | Op::LtS => Ty::Bool,
@@ -299,6 +300,11 @@ impl Region {
     /// The instruction that gives `v`.
     pub fn inst(&self, v: Value) -> &Inst {
         &self.insts[v.0 as usize]
+    }
+
+    /// The same, to change.
+    pub fn inst_mut(&mut self, v: Value) -> &mut Inst {
+        &mut self.insts[v.0 as usize]
     }
 
     /// The immediate that stands for vector constant `value`.

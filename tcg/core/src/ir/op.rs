@@ -171,6 +171,8 @@ ops! {
 
     /// Leaves with [`crate::cpu::exit::REQUEST`] if somebody wants attention: where a loop comes round.
     Poll "poll" 0 Memory;
+    /// Leaves with [`crate::cpu::exit::TURN`] if the vCPU's turn has fewer than `imm` instructions left.
+    Quota "quota" 0 Memory;
 
     /// Float sum. `imm` of float operations is a [`crate::sem::FloatMode`] and, above it, what the operation's row says.
     FAdd "fadd" 2 Flags;

@@ -214,7 +214,7 @@ impl Op {
         use Arg::Same;
         match self {
             Op::Nop | Op::Mark | Op::Poll => row(NO_TY, &[], Imm::None),
-            Op::Count => row(NO_TY, &[], Imm::Insns),
+            Op::Count | Op::Quota => row(NO_TY, &[], Imm::Insns),
             Op::Tally => row(NO_TY, &[], Imm::Counter),
             Op::Observe => row(NO_TY, &[I64], Imm::Event),
             Op::Fence => row(NO_TY, &[], Imm::Order),
@@ -296,6 +296,7 @@ impl Op {
                 | Op::Call
                 | Op::Observe
                 | Op::Poll
+                | Op::Quota
         )
     }
 }

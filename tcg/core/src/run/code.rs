@@ -14,14 +14,14 @@ use super::mmu::{CodeWatch, Mmu, VcpuFetch};
 use super::store::{New, Store};
 use super::tlb::Tables;
 use super::user_space::UserSpace;
-use crate::build::{self, GuestBlock, GuestRegion, Links, Tallies};
+use crate::build::{self, GuestBlock, GuestRegion, Limits, Links, Tallies};
 use crate::cpu::CpuHeader;
 use crate::guest::{Guest, Point, Trap};
 use crate::host::{self, CodeBuffer, CompileError, Compiled, Env, Piece, Runner};
 use crate::ir::{Region, Value};
 use crate::observe::{Image, Record};
 use crate::opt;
-use base::{AddressSpace, CpuLines, PAGE_SHIFT, PAGE_SIZE, WriteWatcher};
+use base::{AddressSpace, CpuLines, InstructionClock, PAGE_SHIFT, PAGE_SIZE, WriteWatcher};
 use rustc_hash::FxHashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -63,6 +63,8 @@ pub struct CodeConfig {
     pub listener: Listener,
     /// Where translations are taken from, and remembered.
     pub store: Option<Arc<Store>>,
+    /// The vCPUs run by turns, on one thread, and this clock counts their instructions ([`super::Vcpu::take_turn`]).
+    pub turns: Option<Arc<InstructionClock>>,
 }
 
 impl CodeConfig {
@@ -84,6 +86,7 @@ impl Default for CodeConfig {
             record: None,
             listener: Listener::default(),
             store: None,
+            turns: None,
         }
     }
 }
@@ -334,6 +337,11 @@ impl CodeCache {
     /// The guest process whose code it is, if it is one's.
     pub fn process(&self) -> Option<&Arc<UserSpace>> {
         self.process.as_ref()
+    }
+
+    /// The clock of vCPUs that run by turns.
+    pub fn turns(&self) -> Option<&InstructionClock> {
+        self.config.turns.as_deref()
     }
 
     /// Takes a vCPU out.
@@ -655,10 +663,13 @@ impl CodeCache {
         tallies.executed.iter().for_each(|tally| give_counter(region, *tally, counters.executed));
     }
 
-    fn limits(&self) -> build::Limits {
-        let links = if self.process.is_some() { Links::Anywhere } else { Links::WithinPage };
-        let max_insns = if self.one_insn() { 1 } else { self.config.max_insns };
-        build::Limits { max_insns, links, record: self.config.record.clone() }
+    fn limits(&self) -> Limits {
+        Limits {
+            max_insns: if self.one_insn() { 1 } else { self.config.max_insns },
+            links: if self.process.is_some() { Links::Anywhere } else { Links::WithinPage },
+            record: self.config.record.clone(),
+            turns: self.config.turns.is_some(),
+        }
     }
 
     fn build<G: Guest>(
@@ -703,6 +714,7 @@ impl CodeCache {
             random_registers: self.config.random_registers.map(|seed| seed ^ source.key.phys),
             process: self.process.is_some(),
             direct: self.process.is_some() && !self.data_points.load(Ordering::Relaxed),
+            turns: self.config.turns.is_some(),
             heat: self.has_regions(),
         };
         self.enter(source, epoch, |state, source| {

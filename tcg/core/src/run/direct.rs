@@ -54,7 +54,7 @@ impl Direct {
         if access == Access::Write && refused && self.space.may_write(at) {
             // The page is watched, or was when the store was made: another thread may have ended that meanwhile.
             self.watch.code_written(at & !(PAGE_SIZE - 1), PAGE_SIZE);
-            return Err(Fault::CodeChanged);
+            return Err(Fault::Again);
         }
         self.fault = HostFault { signal, code, addr: at };
         Err(G::bus_fault(addr, access).into())
@@ -174,7 +174,7 @@ impl Direct {
         match self.outcome::<G>(done, pc, Access::Fetch) {
             Ok(value) => Ok(value as u16),
             Err(Fault::Trap(trap)) => Err(trap),
-            Err(Fault::CodeChanged) => Err(G::bus_fault(pc, Access::Fetch)),
+            Err(Fault::Again) => Err(G::bus_fault(pc, Access::Fetch)),
         }
     }
 }

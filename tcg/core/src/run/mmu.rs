@@ -29,9 +29,9 @@ use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryRegion};
 pub enum Fault {
     /// The guest takes a trap.
     Trap(Trap),
-    /// The store would change translated code, whose translations were dropped just now: the instruction is to be
-    /// run again from its start.
-    CodeChanged,
+    /// The instruction is to be run again from its start, by the interpreter: the store would change translated code, whose
+    /// translations were dropped just now, or the access is left to the interpreter ([`Mmu::leaves_devices`]).
+    Again,
 }
 
 impl From<Trap> for Fault {
@@ -55,6 +55,9 @@ pub struct Mmu {
     pub contexts: Contexts,
     /// All data accesses must be aligned ([`Guest::aligned`]).
     aligned: bool,
+    /// The access is generated code's, which leaves those to devices to the interpreter: where time is counted in
+    /// instructions, a device may ask for it, and may end the turn behind the instruction.
+    pub(super) leaves_devices: bool,
     /// Memory of a guest process, which is reached without TLB.
     pub direct: Option<Direct>,
     /// Who watches what is executed.
@@ -78,6 +81,7 @@ impl Mmu {
             points: Points::default(),
             contexts: Contexts::new(tables),
             aligned: false,
+            leaves_devices: false,
             direct: None,
             observing: None,
         }
@@ -238,6 +242,7 @@ impl Mmu {
             match self.place::<G>(cpu, addr, Access::Read)? {
                 // SAFETY: `place` gives an address with the whole aligned access inside one page of guest memory.
                 Place::Host { host, .. } => unsafe { read_host(host, op.size) },
+                Place::Bus { .. } if self.leaves_devices => return Err(Fault::Again),
                 Place::Bus { phys } => {
                     let width = Width::from_bytes(bytes as usize).expect("sizes are 1, 2, 4 or 8");
                     let read = float::with_host_mode(cpu.as_ref(), || self.space.read(phys, width));
@@ -286,6 +291,7 @@ impl Mmu {
                     // SAFETY: `place` gives an address with the whole aligned access inside one page of RAM.
                     unsafe { write_host(host, value, op.size) };
                 }
+                Place::Bus { .. } if self.leaves_devices => return Err(Fault::Again),
                 Place::Bus { phys } => {
                     let width = Width::from_bytes(bytes as usize).expect("sizes are 1, 2, 4 or 8");
                     let value = value & width.mask();
@@ -320,7 +326,7 @@ impl Mmu {
 
     /// Drops translations made from the bytes; an error if there were any, so that the instruction runs again.
     fn check_code(&self, phys: u64, len: u64, watched: bool) -> Result<(), Fault> {
-        if watched && self.watch.code_written(phys, len) { Err(Fault::CodeChanged) } else { Ok(()) }
+        if watched && self.watch.code_written(phys, len) { Err(Fault::Again) } else { Ok(()) }
     }
 
     /// Asks before an atomic access.

@@ -12,6 +12,7 @@ mod observe;
 mod points;
 mod store;
 mod tlb;
+mod turn;
 mod user_space;
 mod vcpu;
 
@@ -24,6 +25,7 @@ pub(crate) use mmu::Phys;
 pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use store::Store;
 pub use tlb::Tables;
+pub use turn::Turn;
 pub use user_space::{Pages, UserSpace, host_prot};
 pub use vcpu::{Handle, Left, Tiers, TrapHook, Vcpu, VcpuConfig, parts};
 

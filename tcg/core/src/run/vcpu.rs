@@ -6,6 +6,7 @@ use super::float;
 use super::log;
 use super::mmu::{Fault, Mmu};
 use super::tlb::Tables;
+use super::turn::TurnState;
 use crate::cpu::{CpuHeader, HelperFn, HelperResult, exit};
 use crate::debug::Stop;
 use crate::guest::{Guest, Point, Trap, Wait};
@@ -66,9 +67,9 @@ type Work<G> = Box<dyn FnOnce(&mut Vcpu<G>) + Send>;
 /// What other threads hold of a vCPU.
 pub struct Handle<G: Guest> {
     lines: Arc<CpuLines>,
-    work: Mutex<Vec<Work<G>>>,
-    stop: AtomicBool,
-    asleep: AtomicBool,
+    pub(super) work: Mutex<Vec<Work<G>>>,
+    pub(super) stop: AtomicBool,
+    pub(super) asleep: AtomicBool,
 }
 
 impl<G: Guest> Handle<G> {
@@ -89,7 +90,7 @@ impl<G: Guest> Handle<G> {
     }
 
     /// Waits for an input to change, for at most so long: on the vCPU's thread.
-    pub fn sleep(&self, limit: Option<Ns>) {
+    pub(super) fn sleep(&self, limit: Option<Ns>) {
         self.asleep.store(true, Ordering::Relaxed);
         self.lines.wait(limit);
         self.asleep.store(false, Ordering::Relaxed);
@@ -118,7 +119,9 @@ pub struct Vcpu<G: Guest> {
     /// A trap of a process, which the caller of [`Vcpu::run_process`] deals with.
     trapped: Option<Trap>,
     /// A point of the debugger, which the caller of [`Vcpu::run`] deals with.
-    debug_stop: Option<Stop>,
+    pub(super) debug_stop: Option<Stop>,
+    /// How its turn goes, if vCPUs run by turns.
+    pub(super) turn: TurnState,
     /// What the header's `helpers` points to.
     helpers: Box<[HelperFn]>,
 }
@@ -160,6 +163,7 @@ impl<G: Guest> Vcpu<G> {
             trap_hook: None,
             trapped: None,
             debug_stop: None,
+            turn: TurnState::default(),
             helpers: helper_table::<G>(),
         };
         let (mmu, request) = (vcpu.mmu, vcpu.handle.lines.request_word() as *const _);
@@ -167,6 +171,7 @@ impl<G: Guest> Vcpu<G> {
         vcpu.join_record();
         let head = vcpu.cpu_mut().as_mut();
         (head.mmu, head.request, head.helpers, head.heat) = (mmu, request, helpers, heat);
+        head.ticks = code.turns().map_or(std::ptr::null(), |clock| clock.ticks());
         vcpu.handle.lines.kick();
         vcpu
     }
@@ -325,6 +330,7 @@ impl<G: Guest> Vcpu<G> {
 
     /// Does what others posted; used by code that waits for another vCPU on this vCPU's thread.
     pub fn do_posted_work(&mut self) {
+        self.turn.unpark();
         let work = std::mem::take(&mut *self.handle.work.lock());
         for item in work {
             item(self);
@@ -350,26 +356,28 @@ impl<G: Guest> Vcpu<G> {
     }
 
     /// Answers a request; false: come back from `run`.
-    fn attend(&mut self) -> bool {
+    pub(super) fn attend(&mut self) -> bool {
         self.do_posted_work();
         if self.handle.stop.swap(false, Ordering::SeqCst) {
             return false;
         }
         G::settle_pc(self.cpu_mut());
         let levels = self.handle.lines.levels();
-        G::take_interrupt(self.cpu_mut(), levels);
+        if G::take_interrupt(self.cpu_mut(), levels) {
+            self.turn.sleeps = false;
+        }
         self.sync();
         true
     }
 
     /// Points the header at the tables of the present state.
-    fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         let (cpu, mmu) = self.parts();
         mmu.sync::<G>(cpu);
     }
 
     /// One trip: a piece of generated code or of interpretation.
-    fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         G::settle_pc(self.cpu_mut());
         let pc = self.cpu().as_ref().pc;
         let site = std::mem::take(&mut self.cpu_mut().as_mut().link_site);
@@ -458,6 +466,10 @@ impl<G: Guest> Vcpu<G> {
         log::run::<G>(self.number, self.cpu(), 0);
         self.enter_block();
         for _ in 0..MAX_COLD_RUN {
+            if self.turn_stops() {
+                self.leave_block(pc);
+                return;
+            }
             let step = self.interpret_one(mode);
             if step != Step::Next {
                 self.leave_block(pc);
@@ -503,7 +515,7 @@ impl<G: Guest> Vcpu<G> {
                     if let Some(record) = self.code.record() {
                         record.idle();
                     }
-                    self.handle.sleep(limit);
+                    self.sleep(limit);
                 }
             }
             exit::RESYNC => self.sync(),
@@ -516,8 +528,14 @@ impl<G: Guest> Vcpu<G> {
                 }
                 self.sync();
             }
+            exit::YIELD if self.takes_turns() => self.turn.yields = true,
             exit::YIELD => std::thread::yield_now(),
             exit::STOP => self.handle.stop(),
+            exit::TURN => {
+                self.sync();
+                let (pc, mode) = (self.cpu().as_ref().pc, G::context(self.cpu()).mode);
+                self.interpret(pc, mode);
+            }
             exit::HOT => self.promote(),
             _ => {}
         }
@@ -543,6 +561,9 @@ impl<G: Guest> Vcpu<G> {
         if self.code.process().is_some() {
             self.trapped = Some(trap);
             return;
+        }
+        if let Some(ticks) = self.cpu().as_ref().ticks() {
+            ticks.add(1);
         }
         if let Some(mut hook) = self.trap_hook.take() {
             let handled = hook(self, trap);
@@ -607,7 +628,7 @@ fn result<G: Guest>(cpu: &mut G::Cpu, value: Result<u64, Fault>) -> HelperResult
             (head.trap_code, head.trap_value) = (trap.code, trap.value);
             HelperResult::leave(exit::TRAP)
         }
-        Err(Fault::CodeChanged) => HelperResult::leave(exit::RETRY),
+        Err(Fault::Again) => HelperResult::leave(exit::RETRY),
     }
 }
 
@@ -623,7 +644,9 @@ macro_rules! memory_helpers {
         ) -> HelperResult {
             // SAFETY: generated code passes its own header.
             let ($cpu, $mmu) = unsafe { parts::<G>(head) };
+            $mmu.leaves_devices = $cpu.as_ref().ticks().is_some();
             let value = $access;
+            $mmu.leaves_devices = false;
             result::<G>($cpu, value)
         }
     )*};

@@ -53,6 +53,7 @@ pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
         random_registers: None,
         process: false,
         direct: false,
+        turns: false,
         heat: false,
     };
     let mut buffer = CodeBuffer::with_features(1 << 16, HostFeatures::ALL).expect("little code memory");

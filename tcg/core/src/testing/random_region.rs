@@ -248,7 +248,8 @@ impl<G: Guest> Maker<'_, G> {
         let op = self.rng.pick(Op::ALL);
         let shape = op.shape();
         match op {
-            Op::Nop | Op::Param | Op::Tally | Op::Observe => return,
+            // There are neither turns nor observers here.
+            Op::Nop | Op::Param | Op::Tally | Op::Observe | Op::Quota => return,
             Op::Mark => return self.begin(),
             Op::Get | Op::Set => {
                 let reg = self.rng.below(G::regs().len() as u64);

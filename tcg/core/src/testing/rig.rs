@@ -209,6 +209,7 @@ impl<G: Guest> Rig<G> {
             random_registers: random,
             process: false,
             direct: false,
+            turns: false,
             heat: false,
         };
         self.buffer.reset();
@@ -232,6 +233,7 @@ impl<G: Guest> Rig<G> {
             random_registers: random,
             process: false,
             direct: false,
+            turns: false,
             heat: false,
         };
         self.buffer.reset();

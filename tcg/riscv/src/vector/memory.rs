@@ -33,7 +33,7 @@ impl Unit<'_> {
             match value {
                 Some(Ok(value)) => self.set(reg, i, eew, value),
                 Some(Err(Fault::Trap(trap))) => return Err(trap),
-                Some(Err(Fault::CodeChanged)) | None => {}
+                Some(Err(Fault::Again)) | None => {}
             }
             return Ok(());
         }
@@ -42,7 +42,7 @@ impl Unit<'_> {
             match with_mmu::<Riscv, _>(self.hart, |hart, mmu| mmu.store::<Riscv>(hart, addr, value, op)) {
                 Some(Err(Fault::Trap(trap))) => return Err(trap),
                 // What was translated from there is gone: once more.
-                Some(Err(Fault::CodeChanged)) => {}
+                Some(Err(Fault::Again)) => {}
                 Some(Ok(())) | None => return Ok(()),
             }
         }

@@ -7,13 +7,14 @@
 
 use super::{Clock, Ns, QueueTimer, Shared, Timer};
 use parking_lot::{Condvar, Mutex};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The count of instructions of a machine, and where the turn of the vCPU that runs ends. Only that vCPU's thread changes
 /// the count; anybody may read it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub struct Ticks {
     count: AtomicU64,
@@ -141,6 +142,12 @@ impl InstructionClock {
                 None => return,
             }
         }
+    }
+}
+
+impl fmt::Debug for InstructionClock {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "InstructionClock(shift {}, {:?})", self.shift(), self.core.ticks)
     }
 }
 

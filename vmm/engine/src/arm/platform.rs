@@ -42,7 +42,7 @@ impl Platform for Calling<'_> {
 
     fn suspend(&mut self) {
         if self.vcpu.handle().lines().levels() == 0 {
-            self.vcpu.handle().sleep(None);
+            self.vcpu.sleep(None);
         }
     }
 

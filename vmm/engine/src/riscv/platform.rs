@@ -82,8 +82,8 @@ impl Platform for Calling<'_> {
                 left.fetch_sub(1, Ordering::SeqCst);
             });
         }
-        // The others may be waiting for this hart in the same way.
-        while left.load(Ordering::SeqCst) != 0 && !self.vcpu.stopping() {
+        // Where harts run by turns, the others do it before anything else. Else they may be waiting for this hart in the same way.
+        while !self.vcpu.takes_turns() && left.load(Ordering::SeqCst) != 0 && !self.vcpu.stopping() {
             self.vcpu.do_posted_work();
             std::thread::yield_now();
         }
@@ -110,7 +110,7 @@ impl Platform for Calling<'_> {
     fn wait(&mut self) {
         let cpu = self.vcpu.cpu();
         if cpu.csr.mip() & cpu.csr.mie == 0 {
-            self.vcpu.handle().lines().wait(None);
+            self.vcpu.sleep(None);
         }
     }
 

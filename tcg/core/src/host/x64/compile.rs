@@ -354,6 +354,7 @@ impl<'a> Emit<'a> {
             Op::Call => self.call(v, &inst),
             Op::Observe => self.observe(v, &inst),
             Op::Poll => self.poll(v),
+            Op::Quota => self.quota(v, inst.imm),
             op if op.effect() == crate::ir::Effect::Flags => self.float(v, &inst),
             _ => self.integer(v, &inst),
         }

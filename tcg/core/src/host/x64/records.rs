@@ -237,7 +237,7 @@ unsafe fn put_in_order(head: *mut CpuHeader, mut reader: Reader, frame: *mut u8)
                 register.cast::<u64>().write(value as u64);
             }
         }
-        (*head).insns += u64::from(retired);
+        (*head).count(retired.into());
         (*head).pc = if flags & RELATIVE == 0 { pc } else { (*head).page.wrapping_add(pc) };
     }
 }

@@ -2,7 +2,7 @@
 
 use super::compile::{Emit, Frame};
 use super::moves::{RAX, RCX, RDX};
-use crate::cpu::{CpuHeader, exit};
+use crate::cpu::CpuHeader;
 use crate::host::helpers::{CORE_HELPERS, CoreHelper, pack_soft};
 use crate::ir::{Inst, Op, SnapId, Value};
 use crate::regalloc::RegSet;
@@ -17,8 +17,8 @@ pub enum Slow {
     Memory(CoreHelper),
     /// The operation in software.
     Soft,
-    /// Leaves because somebody wants attention.
-    Request,
+    /// Leaves with this code.
+    Leave(u32),
     /// The canonical NaN is the result.
     Nan,
     /// The result in xmm0 is near the smallest normal number or not finite: in software if it is the former or NaN, and
@@ -62,8 +62,8 @@ impl Emit<'_> {
                     self.look_closer(&inst, fine);
                     self.soft(stub.value, &inst);
                 }
-                Slow::Request => {
-                    self.leave_by(inst.snap, exit::REQUEST);
+                Slow::Leave(code) => {
+                    self.leave_by(inst.snap, code);
                     continue;
                 }
                 Slow::Nan => {

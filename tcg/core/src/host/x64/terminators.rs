@@ -9,7 +9,7 @@ use crate::cpu::{CpuHeader, JUMP_ENTRIES, JumpEntry, exit};
 use crate::host::Site;
 use crate::ir::{BlockId, Edge, Term, Value};
 use crate::sem::Hint;
-use base::PAGE_SHIFT;
+use base::{PAGE_SHIFT, Ticks};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::{offset_of, size_of};
 
@@ -52,11 +52,12 @@ impl Emit<'_> {
 
     /// Counts guest instructions that were carried out; touches the host's flags.
     pub fn count(&mut self, insns: u64) {
-        let at = offset_of!(CpuHeader, insns) as i32;
+        let (at, ticks) = (offset_of!(CpuHeader, insns) as i32, offset_of!(CpuHeader, ticks) as i32);
+        let insns = i32::try_from(insns).expect("the verifier's limit");
         let ops = &mut self.ops;
-        match i32::try_from(insns).expect("the verifier's limit") {
-            0 => {}
-            insns => dynasm!(ops ; .arch x64 ; add QWORD [rbx + at], insns),
+        dynasm!(ops ; .arch x64 ; add QWORD [rbx + at], insns);
+        if self.env.turns {
+            dynasm!(ops ; .arch x64 ; mov rcx, [rbx + ticks] ; add QWORD [rcx], insns);
         }
     }
 
@@ -66,6 +67,23 @@ impl Emit<'_> {
         let amount = i32::try_from(imm >> 32).expect("the verifier's limit");
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; mov rcx, [rbx + table] ; add QWORD [rcx + at], amount);
+    }
+
+    /// Leaves if the turn has fewer than `insns` instructions left.
+    pub fn quota(&mut self, v: Value, insns: u64) {
+        let stub = self.stub(v, Slow::Leave(exit::TURN));
+        let insns = i32::try_from(insns).expect("the verifier's limit");
+        let (ticks, limit) = (offset_of!(CpuHeader, ticks) as i32, Ticks::LIMIT as i32);
+        let ops = &mut self.ops;
+        dynasm!(ops
+            ; .arch x64
+            ; mov rcx, [rbx + ticks]
+            ; mov rdx, [rcx]
+            ; add rdx, insns
+            ; cmp rdx, [rcx + limit]
+            ; ja =>stub.entry
+            ; =>stub.resume
+        );
     }
 
     /// Goes to one of two blocks. A side without moves needs no code of its own.
@@ -91,7 +109,7 @@ impl Emit<'_> {
 
     /// Leaves if somebody wants attention.
     pub fn poll(&mut self, v: Value) {
-        let stub = self.stub(v, Slow::Request);
+        let stub = self.stub(v, Slow::Leave(exit::REQUEST));
         self.test_request();
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; jne =>stub.entry ; =>stub.resume);

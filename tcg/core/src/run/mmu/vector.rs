@@ -31,6 +31,7 @@ impl Mmu {
             let part = match self.place::<G>(cpu, at, Access::Read)? {
                 // SAFETY: `place` gives an address with the whole aligned part inside one page of guest memory.
                 Place::Host { host, .. } => unsafe { read_host(host, size) },
+                Place::Bus { .. } if self.leaves_devices => return Err(Fault::Again),
                 Place::Bus { phys } if size == 3 => {
                     let read = float::with_host_mode(cpu.as_ref(), || self.space.read(phys, Width::B8));
                     read.ok_or_else(|| G::bus_fault(at, Access::Read))?
@@ -65,6 +66,7 @@ impl Mmu {
             let place = self.place::<G>(cpu, addr.wrapping_add(offset), Access::Write)?;
             match place {
                 Place::Host { phys, watched, .. } => self.check_code(phys, 1 << size, watched)?,
+                Place::Bus { .. } if self.leaves_devices => return Err(Fault::Again),
                 Place::Bus { .. } if size == 3 => {}
                 Place::Bus { .. } => return Err(G::bus_fault(addr, Access::Write).into()),
             }

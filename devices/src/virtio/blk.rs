@@ -1,11 +1,11 @@
 //! virtio block device (virtio 1.2, section 5.2): a disk on a [`BlockBackend`].
 //!
-//! Each queue has a worker thread of its own, so that no vCPU waits for the host's disk. Left out: zoned storage,
+//! Each queue has a worker of its own, usually a thread, so that no vCPU waits for the host's disk. Left out: zoned storage,
 //! secure erase, SCSI commands and the disk geometry.
 
 use super::core::{Activation, VirtioDevice, copy_config};
 use super::queue::{Chain, ChainReader, ChainWriter, Served, VirtQueue};
-use super::worker::Worker;
+use super::worker::{Service, Worker};
 use crate::host::block::BlockBackend;
 use base::{State, StateError};
 use serde::{Deserialize, Serialize};
@@ -35,11 +35,13 @@ pub struct BlkOptions {
     pub queues: u16,
     /// Report a volatile write cache (`write-cache=on`, every `cache=` but `writethrough` and `directsync`).
     pub write_cache: bool,
+    /// When requests are served.
+    pub service: Service,
 }
 
 impl Default for BlkOptions {
     fn default() -> Self {
-        Self { serial: String::new(), queues: 1, write_cache: true }
+        Self { serial: String::new(), queues: 1, write_cache: true, service: Service::Thread }
     }
 }
 
@@ -150,16 +152,18 @@ impl VirtioDevice for Blk {
                 let disk = self.disk.clone();
                 let mut buffer = Vec::new();
                 let link = activation.link.clone();
-                Worker::spawn("virtio-blk", move |stop| serve(&disk, &queue, &mut buffer, stop))
-                    .map_err(|error| link.fail(&format!("no worker thread: {error}")))
-                    .ok()
+                Worker::start(self.options.service, "virtio-blk", move |stop| {
+                    serve(&disk, &queue, &mut buffer, stop)
+                })
+                .map_err(|error| link.fail(&format!("no worker thread: {error}")))
+                .ok()
             });
             self.workers.push(worker);
         }
     }
 
     fn notify(&mut self, index: u16) {
-        if let Some(Some(worker)) = self.workers.get(usize::from(index)) {
+        if let Some(Some(worker)) = self.workers.get_mut(usize::from(index)) {
             worker.kick();
         }
     }

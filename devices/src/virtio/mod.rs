@@ -26,4 +26,4 @@ pub use net::Net;
 pub use pci::VirtioPci;
 pub use queue::{Chain, ChainReader, ChainWriter, Interrupt, Link, Served, VirtQueue};
 pub use rng::{EntropySource, HostEntropy, Rng};
-pub use worker::Worker;
+pub use worker::{Service, Worker};

@@ -1,12 +1,12 @@
 //! virtio network device (virtio 1.2, section 5.1) on a [`NetBackend`]: one pair of queues, mergeable receive
 //! buffers, and the offloads that the back end takes.
 //!
-//! A worker thread empties the transmit queue; the back end's thread fills receive buffers. Left out: the control
+//! A worker empties the transmit queue; the back end's thread fills receive buffers. Left out: the control
 //! queue (receive filters, offload control), several queue pairs, hash reports.
 
 use super::core::{Activation, VirtioDevice, copy_config};
 use super::queue::{Chain, Served, VirtQueue};
-use super::worker::Worker;
+use super::worker::{Service, Worker};
 use crate::host::net::{FrameSink, MAX_LARGE_FRAME, NetBackend};
 use base::{State, StateError};
 use parking_lot::Mutex;
@@ -123,15 +123,17 @@ pub struct Net {
     backend: Arc<dyn NetBackend>,
     mac: [u8; 6],
     sink: Arc<Sink>,
+    service: Service,
     worker: Option<Worker>,
 }
 
 impl Net {
     /// A device with address `mac` on `backend`.
-    pub fn new(backend: Arc<dyn NetBackend>, mac: [u8; 6]) -> Self {
+    /// What it sends it sends as `service` says.
+    pub fn new(backend: Arc<dyn NetBackend>, mac: [u8; 6], service: Service) -> Self {
         let sink = Arc::new(Sink::default());
         backend.attach(sink.clone());
-        Self { backend, mac, sink, worker: None }
+        Self { backend, mac, sink, service, worker: None }
     }
 }
 
@@ -184,14 +186,14 @@ impl VirtioDevice for Net {
         let work = move |stop: &dyn Fn() -> bool| {
             queue.serve(stop, |chain| transmit(chain, &mut frame, &*backend));
         };
-        match Worker::spawn("virtio-net", work) {
+        match Worker::start(self.service, "virtio-net", work) {
             Ok(worker) => self.worker = Some(worker),
             Err(error) => activation.link.fail(&format!("no worker thread: {error}")),
         }
     }
 
     fn notify(&mut self, index: u16) {
-        match (index, &self.worker) {
+        match (index, &mut self.worker) {
             (RECEIVE, _) => self.backend.resume(),
             (TRANSMIT, Some(worker)) => worker.kick(),
             _ => {}

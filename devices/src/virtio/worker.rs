@@ -1,4 +1,5 @@
-//! A thread that serves queues, so that a vCPU which notifies a device does not wait for the host.
+//! Who serves queues: a thread, so that a vCPU which notifies a device does not wait for the host, or whoever notifies,
+//! where machine time is counted in instructions and no moment of the host's may be seen.
 
 use parking_lot::{Condvar, Mutex};
 use std::io;
@@ -23,16 +24,64 @@ struct Shared {
     stop: AtomicBool,
 }
 
+/// When requests are served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Service {
+    /// By a thread, beside the vCPUs.
+    #[default]
+    Thread,
+    /// Before the vCPU that made them goes on.
+    AtOnce,
+}
+
+/// Work of a device: it is given a question to ask now and then, whether to stop early.
+type Work = Box<dyn FnMut(&dyn Fn() -> bool) + Send>;
+
+/// The same piece of work, done whenever it is kicked. Dropping it waits for its end.
+pub enum Worker {
+    /// By a thread.
+    Thread(WorkerThread),
+    /// By whoever kicks.
+    AtOnce(Work),
+}
+
+impl Worker {
+    /// Has `work` be done as `service` says after each [`Worker::kick`], by a thread called `name` if there is one.
+    pub fn start(
+        service: Service,
+        name: &str,
+        work: impl FnMut(&dyn Fn() -> bool) + Send + 'static,
+    ) -> io::Result<Self> {
+        match service {
+            Service::Thread => WorkerThread::spawn(name, work).map(Self::Thread),
+            Service::AtOnce => Ok(Self::AtOnce(Box::new(work))),
+        }
+    }
+
+    /// Asks for the work to be done (again).
+    pub fn kick(&mut self) {
+        match self {
+            Self::Thread(thread) => thread.kick(),
+            Self::AtOnce(work) => work(&|| false),
+        }
+    }
+
+    /// Waits until all work asked for is done.
+    pub fn wait_idle(&self) {
+        if let Self::Thread(thread) = self {
+            thread.wait_idle();
+        }
+    }
+}
+
 /// A thread that runs the same piece of work whenever it is kicked. Dropping it waits for its end.
-pub struct Worker {
+pub struct WorkerThread {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Worker {
-    /// Starts a thread called `name`. `work` runs after each [`Worker::kick`]; it is given a question to ask now
-    /// and then: whether to stop early.
-    pub fn spawn(name: &str, mut work: impl FnMut(&dyn Fn() -> bool) + Send + 'static) -> io::Result<Self> {
+impl WorkerThread {
+    fn spawn(name: &str, mut work: impl FnMut(&dyn Fn() -> bool) + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let for_thread = shared.clone();
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
@@ -44,14 +93,12 @@ impl Worker {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Asks for the work to be done (again).
-    pub fn kick(&self) {
+    fn kick(&self) {
         self.shared.progress.lock().kicked = true;
         self.shared.changed.notify_all();
     }
 
-    /// Waits until all work asked for is done.
-    pub fn wait_idle(&self) {
+    fn wait_idle(&self) {
         let mut progress = self.shared.progress.lock();
         while !progress.ended && (progress.kicked || progress.busy) {
             self.shared.changed.wait(&mut progress);
@@ -84,7 +131,7 @@ impl Drop for Ended<'_> {
     }
 }
 
-impl Drop for Worker {
+impl Drop for WorkerThread {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         // The lock closes the window between the thread's last look at `stop` and its sleep.

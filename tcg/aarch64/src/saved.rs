@@ -50,6 +50,8 @@ struct SystemState {
     uao: bool,
     ss: bool,
     il: bool,
+    /// Of a machine whose random numbers come from a seed.
+    random: Option<u64>,
     timers: TimerState,
     pmu: PmuState,
     debug: DebugUnit,
@@ -87,6 +89,7 @@ impl SystemState {
             domain: _,
             untold: _,
             outstanding: _,
+            random,
             timers,
             pmu,
             debug,
@@ -107,6 +110,7 @@ impl SystemState {
             uao: *uao,
             ss: *ss,
             il: *il,
+            random: *random,
             timers: timers.save(),
             pmu: pmu.save(),
             debug: debug.clone(),
@@ -128,6 +132,9 @@ impl SystemState {
         // Those who still were to do something have forgotten everything.
         system.outstanding = Arc::default();
         system.timers.load(self.timers);
+        if system.random.is_some() {
+            system.random = self.random.or(system.random);
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use arbitrary::Unstructured;
 use base::{AddressSpace, IrqLine, LineRecorder, Mmio, Shared, Slot, shared};
 use devices::pci::{PciHost, PciWindow, PciWindows};
 use devices::virtio::{
-    Blk, BlkOptions, Console, ConsolePort, Net, Rng, VIRTIO_MMIO_SIZE, VirtioDevice, VirtioMmio, VirtioPci,
+    Blk, BlkOptions, Console, ConsolePort, Net, Rng, Service, VIRTIO_MMIO_SIZE, VirtioDevice, VirtioMmio,
+    VirtioPci,
 };
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ impl Host {
     /// A device of kind `kind` on this host.
     fn device(&self, kind: u8) -> Box<dyn VirtioDevice> {
         let disk = |read_only, queues| {
-            let options = BlkOptions { serial: "serial".into(), queues, write_cache: true };
+            let options = BlkOptions { serial: "serial".into(), queues, ..BlkOptions::default() };
             Box::new(Blk::new(Arc::new(Memory::new(read_only)), options))
         };
         let port = |number, console| ConsolePort {
@@ -48,7 +49,7 @@ impl Host {
         match kind % 5 {
             0 => disk(false, 1),
             1 => disk(true, 2),
-            2 => Box::new(Net::new(self.cable.clone(), [2, 0, 0, 0, 0, 1])),
+            2 => Box::new(Net::new(self.cable.clone(), [2, 0, 0, 0, 0, 1], Service::Thread)),
             3 => Box::new(Console::new(vec![port(0, true), port(1, false), port(30, false)])),
             _ => Box::new(Rng::new(Box::new(Numbers))),
         }

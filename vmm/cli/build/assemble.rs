@@ -56,7 +56,7 @@ const REGISTERS: [&str; 32] = [
 ];
 
 /// CSRs by name.
-const CSRS: &[(&str, u32)] = &[("sie", 0x104), ("mtvec", 0x305)];
+const CSRS: &[(&str, u32)] = &[("sie", 0x104), ("mie", 0x304), ("mtvec", 0x305)];
 
 type Result<T> = std::result::Result<T, String>;
 

@@ -27,8 +27,8 @@ pub use event::{Cause, Event, Listener};
 pub use inputs::{Deliver, Inputs, SourceId};
 pub use machine::{Machine, Policy, Reload};
 
-pub use parking::ParkedState;
 pub use pace::Pace;
+pub use parking::ParkedState;
 pub use power::{End, Power, RunState};
 pub use semihost::{Console as SemihostConsole, Input as SemihostInput, Semihost};
 pub use tcg_core::debug::{Feature, Register, Stop, WatchKind};

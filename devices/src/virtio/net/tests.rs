@@ -42,7 +42,7 @@ const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 
 fn start(without: u64) -> (Arc<Wire>, MmioDriver) {
     let wire = Arc::new(Wire::default());
-    let driver = MmioDriver::start_with(Net::new(wire.clone(), MAC), without);
+    let driver = MmioDriver::start_with(Net::new(wire.clone(), MAC, Service::Thread), without);
     (wire, driver)
 }
 
@@ -134,7 +134,7 @@ fn malformed_frames_need_a_reset() {
 #[test]
 fn laws_hold() {
     check_laws(|| {
-        let device = Box::new(Net::new(Arc::new(Wire::default()), MAC));
+        let device = Box::new(Net::new(Arc::new(Wire::default()), MAC, Service::Thread));
         VirtioMmio::new(device, ram(), IrqLine::unconnected())
     });
 }

@@ -41,8 +41,7 @@ fn random_regions_are_legal_and_use_every_operation() {
         region.blocks.iter().flat_map(|b| &b.insts).for_each(|v| seen[region.inst(*v).op as usize] += 1);
     }
     // What watches a run or cuts it into turns is no part of what guests mean.
-    let others =
-        |op: &&Op| !matches!(op, Op::Nop | Op::Param | Op::Tally | Op::Observe | Op::Quota);
+    let others = |op: &&Op| !matches!(op, Op::Nop | Op::Param | Op::Tally | Op::Observe | Op::Quota);
     for op in Op::ALL.iter().filter(others) {
         assert!(seen[*op as usize] > 0, "{} never came up", op.name());
     }

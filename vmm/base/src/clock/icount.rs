@@ -5,7 +5,7 @@
 //! it: the count, which translations add to, and where the present turn ends. A timer that is armed for a moment before
 //! that brings the end forward. Whoever gives the turns calls [`InstructionClock::fire_due`] between them.
 
-use super::{Clock, Ns, QueueTimer, Shared, Timer};
+use super::{Clock, LATEST, Ns, QueueTimer, Shared, Timer};
 use parking_lot::{Condvar, Mutex};
 use std::fmt;
 use std::sync::Arc;
@@ -158,6 +158,12 @@ impl Clock for InstructionClock {
 
     fn wall(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
+    }
+
+    fn set(&self, now: Ns, _wall: u64) {
+        let count = self.core.ticks.count();
+        let mut rate = self.core.rate.lock();
+        *rate = Rate { count, ns: now.min(LATEST), ..*rate };
     }
 
     fn timer(&self, callback: Box<dyn Fn() + Send + Sync>) -> Box<dyn Timer> {

@@ -7,6 +7,7 @@ use super::chardev::Chardev;
 use super::defaults::{Placement, Terminal};
 use super::device::{DeviceArg, device_type};
 use super::error::{Fault, UsageError};
+use super::icount::{self, Icount};
 use super::log;
 use super::machine::{self, Accel, CpuModel, Machine, Memory, Smp};
 use super::net::{Netdev, NicDevice};
@@ -69,6 +70,8 @@ struct Walk {
     watch: super::plugin::WatchOptions,
     seed: Option<u64>,
     tb_cache: Option<String>,
+    icount: Option<Icount>,
+    deterministic: bool,
     pidfile: Option<String>,
     paused: bool,
     timeout: Option<settings::Timeout>,
@@ -263,6 +266,14 @@ impl Walk {
                 }
                 self.rtc.add(settings, origin);
             }
+            Opt::Icount => {
+                let settings = parse("shift");
+                if settings.wants_help {
+                    return text(help::properties("-icount", &[icount::ICOUNT]));
+                }
+                self.icount = Some(Icount::read(settings)?);
+            }
+            Opt::Deterministic => self.deterministic = true,
             Opt::Msg => self.msg.add(parse("timestamp"), origin),
             Opt::Object => {
                 let settings = OptString::parse_or_json(argument, Some("qom-type"))?;
@@ -377,13 +388,17 @@ impl Walk {
             semihosting: self.semihosting,
             objects: self.objects,
             boot: self.boot.read(BootOrder::read)?,
-            rtc: self.rtc.read(Rtc::read)?,
+            rtc: match self.deterministic && self.rtc.origin.is_empty() {
+                true => icount::RTC,
+                false => self.rtc.read(Rtc::read)?,
+            },
+            icount: self.icount.or(self.deterministic.then(Icount::deterministic)),
             actions: self.actions,
             log: self.log,
             name: self.name.read(GuestName::read)?,
             uuid: self.uuid,
             watch: self.watch,
-            seed: self.seed,
+            seed: self.seed.or(self.deterministic.then_some(icount::SEED)),
             tb_cache: self.tb_cache,
             loadvm: self.loadvm,
             snapshot_dir: self.snapshot_dir,

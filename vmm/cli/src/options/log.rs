@@ -25,6 +25,7 @@ pub enum LogItem {
     InvalidMem,
     Plugin,
     TbStats,
+    Icount,
 }
 
 /// The items, in the order of `-d help`: name, item, what is logged.
@@ -45,6 +46,7 @@ pub static ITEMS: &[(&str, LogItem, &str)] = &[
     ("invalid_mem", LogItem::InvalidMem, "accesses to memory that is not there"),
     ("plugin", LogItem::Plugin, "output of plugins"),
     ("tb_stats", LogItem::TbStats, "where translated code spends its time, at the end of the run"),
+    ("icount", LogItem::Icount, "with -icount: input, and count and trace hash at the end"),
 ];
 
 /// Items that QEMU has and Mimic does not.

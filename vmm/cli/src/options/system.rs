@@ -3,6 +3,7 @@
 use super::block::{BlockNode, Drive};
 use super::chardev::Chardev;
 use super::device::DeviceArg;
+use super::icount::Icount;
 use super::log::LogOptions;
 use super::machine::{Accel, CpuModel, Machine, Memory, Smp};
 use super::net::Netdev;
@@ -89,6 +90,8 @@ pub struct SystemOptions {
     pub boot: BootOrder,
     /// `-rtc`.
     pub rtc: Rtc,
+    /// `-icount`; `None` where time is the host's.
+    pub icount: Option<Icount>,
     /// `-action`, `-no-reboot`, `-no-shutdown`.
     pub actions: Actions,
     /// `-d`, `-D`, `-dfilter`.

@@ -67,6 +67,8 @@ pub enum Opt {
     WatchdogAction,
     Nodefaults,
     Rtc,
+    Icount,
+    Deterministic,
     NoUserConfig,
     Msg,
     Object,
@@ -292,7 +294,18 @@ pub static GROUPS: &[Group] = &[
             ),
             later("daemonize", ""),
             later("option-rom", "rom"),
-            later("icount", "shift"),
+            row(
+                "icount",
+                "[shift=]n|auto[,align=on|off][,sleep=on|off]",
+                Opt::Icount,
+                "count time in instructions of 2^n ns",
+            ),
+            row(
+                "deterministic",
+                "",
+                Opt::Deterministic,
+                "the same run each time: -icount 3,sleep=off -seed 1 -rtc base=2025-01-01,clock=vm",
+            ),
             row(
                 "watchdog-action",
                 "reset|shutdown|poweroff|inject-nmi|pause|debug|none",

@@ -11,6 +11,7 @@ use devices::host::chardev::{CharConfig, CharKind, CharLog, ESCAPE, Mux};
 use engine::{Cause, Power};
 use parking_lot::Mutex;
 
+use super::by_turns::ByTurns;
 use super::error::SystemError;
 use super::test_line::TestLine;
 use crate::options::{CharBackend, Chardev, SocketAddress, SocketRole, SystemOptions};
@@ -69,6 +70,8 @@ impl host::CharBackend for Gate {
 /// The open character devices.
 pub struct Chardevs {
     open: HashMap<String, (Place, Arc<Gate>)>,
+    /// What devices get from them waits for the end of a turn.
+    turns: Option<Arc<ByTurns>>,
 }
 
 impl Chardevs {
@@ -78,6 +81,7 @@ impl Chardevs {
         program: &str,
         power: &Arc<Power>,
         clock: &Arc<dyn Clock>,
+        turns: Option<&Arc<ByTurns>>,
     ) -> Result<Self, SystemError> {
         let chardevs = &options.chardevs;
         let mut open = HashMap::new();
@@ -103,10 +107,24 @@ impl Chardevs {
             };
             open.insert(chardev.id.clone(), (place, gate));
         }
-        Ok(Self { open })
+        Ok(Self { open, turns: turns.cloned() })
     }
 
-    /// A device's share of the one called `id`, which the command line's check has found to be there.
+    /// What gives turns to vCPUs, if they take turns.
+    pub fn turns(&self) -> Option<&Arc<ByTurns>> {
+        self.turns.as_ref()
+    }
+
+    /// A device's share of the one called `id`: as [`Self::front_end`], but that input comes between turns if there are turns.
+    pub fn for_device(&self, id: &str) -> Result<Arc<dyn host::CharBackend>, SystemError> {
+        let shared = self.front_end(id)?;
+        Ok(match &self.turns {
+            Some(turns) => turns.chardev(id, shared),
+            None => shared,
+        })
+    }
+
+    /// A share of the one called `id`, which the command line's check has found to be there.
     pub fn front_end(&self, id: &str) -> Result<Arc<dyn host::CharBackend>, SystemError> {
         match self.open.get(id) {
             Some((Place::Alone, gate)) => Ok(gate.clone()),

@@ -1,19 +1,19 @@
-//! Machine time, and what `-rtc` makes of the wall clock.
+//! Machine time, which is the host's or counted in instructions, and what `-rtc` makes of the wall clock.
 
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base::{Clock, HostClock, Ns, Timer};
+use base::{Clock, HostClock, InstructionClock, Ns, Timer};
 
 use super::error::SystemError;
 use crate::options::{Rtc, RtcBase, RtcClock};
 
 const NS: i64 = 1_000_000_000;
 
-/// The host's clock with a wall clock of its own.
+/// Machine time with a wall clock of its own.
 struct MachineClock {
-    host: Arc<HostClock>,
+    time: Arc<dyn Clock>,
     /// Wall time at machine time zero, for a wall clock that runs with machine time.
     start: AtomicU64,
     /// Whether it runs with machine time rather than with the host's wall clock.
@@ -24,49 +24,55 @@ struct MachineClock {
 
 impl Clock for MachineClock {
     fn now(&self) -> Ns {
-        self.host.now()
+        self.time.now()
     }
 
     fn wall(&self) -> u64 {
         let base = if self.own {
-            self.start.load(Ordering::Relaxed).wrapping_add(self.host.now())
+            self.start.load(Ordering::Relaxed).wrapping_add(self.time.now())
         } else {
-            self.host.wall()
+            self.time.wall()
         };
         base.saturating_add_signed(self.offset)
     }
 
     fn set_running(&self, running: bool) {
-        self.host.set_running(running);
+        self.time.set_running(running);
     }
 
     fn is_running(&self) -> bool {
-        self.host.is_running()
+        self.time.is_running()
     }
 
     fn set(&self, now: Ns, wall: u64) {
-        self.host.set(now, wall);
+        self.time.set(now, wall);
         // So that the wall clock, if it is the machine's own, shows `wall`.
         let base = wall.wrapping_sub(self.offset as u64);
-        self.start.store(base.wrapping_sub(self.host.now()), Ordering::Relaxed);
+        self.start.store(base.wrapping_sub(self.time.now()), Ordering::Relaxed);
     }
 
     fn timer(&self, callback: Box<dyn Fn() + Send + Sync>) -> Box<dyn Timer> {
-        self.host.timer(callback)
+        self.time.timer(callback)
     }
 }
 
-/// The clock of a machine.
-pub fn machine_clock(rtc: &Rtc) -> Result<Arc<dyn Clock>, SystemError> {
-    let host = HostClock::new().map_err(SystemError::host("cannot start the machine's clock"))?;
-    let wall = host.wall();
+/// The clock of a machine, whose time is `counted` if it is.
+pub fn machine_clock(
+    rtc: &Rtc,
+    counted: Option<&Arc<InstructionClock>>,
+) -> Result<Arc<dyn Clock>, SystemError> {
+    let time: Arc<dyn Clock> = match counted {
+        Some(counted) => counted.clone(),
+        None => HostClock::new().map_err(SystemError::host("cannot start the machine's clock"))?,
+    };
+    let wall = time.wall();
     let offset = match rtc.base {
         RtcBase::Utc => 0,
         RtcBase::LocalTime => local_offset((wall / NS as u64) as i64) * NS,
         RtcBase::Date(seconds) => seconds.saturating_mul(NS).saturating_sub(wall as i64),
     };
     let own = matches!(rtc.clock, RtcClock::Vm | RtcClock::Rt);
-    Ok(Arc::new(MachineClock { host, start: wall.into(), own, offset }))
+    Ok(Arc::new(MachineClock { time, start: wall.into(), own, offset }))
 }
 
 /// Seconds that local time is ahead of UTC at `time`.
@@ -86,7 +92,7 @@ mod tests {
     #[test]
     fn a_date_is_where_the_wall_clock_starts() {
         let rtc = Rtc { base: RtcBase::Date(1_150_560_081), clock: RtcClock::Vm };
-        let wall = machine_clock(&rtc).expect("a thread").wall();
+        let wall = machine_clock(&rtc, None).expect("a thread").wall();
         assert!((1_150_560_081..1_150_560_141).contains(&(wall / NS as u64)), "{wall}");
     }
 }

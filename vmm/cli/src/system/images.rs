@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use devices::virtio::{EntropySource, HostEntropy};
 use firmware::find;
 use firmware::image::{Image, Segment};
 
 use super::error::SystemError;
+use super::seeded::Seeded;
 use crate::options::{DriveInterface, SystemOptions};
 
 /// Bytes of entropy that the kernel gets.
@@ -46,23 +48,12 @@ pub fn overlap(images: &[(String, Image)]) -> Result<(), SystemError> {
 /// Entropy for the kernel, and for where it stands; with `-seed` the same in each run. Nothing where the host has none.
 pub fn seed(options: &SystemOptions) -> (Vec<u8>, Option<u64>) {
     let mut bytes = vec![0; SEED_BYTES + 8];
-    match options.seed {
-        Some(seed) => {
-            // SplitMix64.
-            let mut state = seed;
-            for chunk in bytes.chunks_mut(8) {
-                state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-                chunk.copy_from_slice(&(mixed ^ mixed >> 31).to_le_bytes());
-            }
-        }
-        None => {
-            use devices::virtio::{EntropySource, HostEntropy};
-            if HostEntropy.fill(&mut bytes).is_err() {
-                return (Vec::new(), None);
-            }
-        }
+    let filled = match options.seed {
+        Some(seed) => Seeded::new(seed).fill(&mut bytes),
+        None => HostEntropy.fill(&mut bytes),
+    };
+    if filled.is_err() {
+        return (Vec::new(), None);
     }
     let last = bytes.split_off(SEED_BYTES);
     (bytes, last.try_into().ok().map(u64::from_le_bytes))

@@ -4,6 +4,7 @@
 
 mod attach;
 mod board;
+mod by_turns;
 pub mod chaos;
 mod chardevs;
 mod clock;
@@ -16,6 +17,7 @@ mod nets;
 mod panic_watch;
 mod plugins;
 mod plugs;
+mod seeded;
 mod signals;
 mod snapshots;
 mod test_line;
@@ -33,6 +35,7 @@ use attach::Attached;
 
 use base::{CpuLines, allocate_ram};
 use board::{Around, Board};
+use by_turns::ByTurns;
 use devices::host::block::BlockBackend;
 use devices::host::chardev::CharBackend;
 use engine::snapshot::{Identity, Saver};
@@ -144,17 +147,21 @@ impl System {
         power: Arc<Power>,
     ) -> Result<Self, SystemError> {
         let model = B::model(options)?;
-        let clock = clock::machine_clock(&options.rtc)?;
+        let turns = options.icount.as_ref().map(ByTurns::new);
+        let clock = clock::machine_clock(&options.rtc, turns.as_deref().map(ByTurns::clock))?;
         let ram = allocate_ram(&[(B::RAM_BASE, options.memory_size())])?;
         let mut disks = Disks::new(options);
         let flash = disks.flash(B::FLASH_SIZE)?;
-        let chardevs = Chardevs::open(options, program, &power, &clock)?;
+        let chardevs = Chardevs::open(options, program, &power, &clock, turns.as_ref())?;
         let serial = PanicWatch::new(match options.serials.first() {
-            Some(SerialTarget::Chardev(id)) => chardevs.front_end(id)?,
+            Some(SerialTarget::Chardev(id)) => chardevs.for_device(id)?,
             Some(SerialTarget::None) | None => chardevs::nowhere("serial0")?,
         });
         let plugs = plugs::make(options, &chardevs, &mut disks, (&ram, &clock, &power))?;
         let lines: Vec<Arc<CpuLines>> = (0..options.smp.cpus).map(|_| Arc::default()).collect();
+        if let (Some(turns), Some(first)) = (&turns, lines.first()) {
+            turns.inputs().wake(first);
+        }
         let parts = Parts {
             ram: ram.clone(),
             cpus: lines.clone(),
@@ -184,6 +191,7 @@ impl System {
                 &mut code_settings,
             )?;
         }
+        code_settings.turns = turns.as_deref().map(|turns| turns.clock().clone());
         let code = CodeCache::new(board.chassis().space.clone(), code_settings)
             .map_err(SystemError::host("cannot allocate memory for translated code"))?;
         plugins::images(options).iter().for_each(|image| code.add_image(image));
@@ -227,7 +235,10 @@ impl System {
         };
         let actions = power.clone();
         let kept = code.clone();
-        let machine = Machine::new(vcpus, devices, clock, power, Box::new(reload), policy);
+        let mut machine = Machine::new(vcpus, devices, clock, power, Box::new(reload), policy);
+        if let Some(turns) = turns {
+            machine = machine.by_turns(turns.turns());
+        }
         Ok(Self {
             run: Box::new(move || {
                 let end = machine.run();

@@ -11,7 +11,7 @@ use devices::chips::pvpanic::{self, PvPanic};
 use devices::host::net::NetBackend;
 use devices::pci::{Identity, OneBar};
 use devices::virtio::{
-    Blk, BlkOptions, Console, ConsolePort, EntropySource, HostEntropy, MAX_CONSOLE_PORTS, Net, Rng,
+    Blk, BlkOptions, Console, ConsolePort, EntropySource, HostEntropy, MAX_CONSOLE_PORTS, Net, Rng, Service,
     VirtioDevice, VirtioPci,
 };
 use engine::Power;
@@ -21,6 +21,7 @@ use super::chardevs::{self, Chardevs};
 use super::disks::Disks;
 use super::error::SystemError;
 use super::nets;
+use super::seeded::Seeded;
 use crate::options::{BusKind, DeviceArg, DeviceKind, ObjectKind, SystemOptions};
 
 /// Devices by the bus they are plugged into.
@@ -47,7 +48,14 @@ pub fn make(
     for (nth, arg) in options.devices.iter().enumerate() {
         let device: Box<dyn VirtioDevice> = match arg.kind.kind {
             DeviceKind::Block => Box::new(disk(options, arg, disks)?),
-            DeviceKind::Net => Box::new(Net::new(net_backend(options, arg)?, mac(options, nth))),
+            DeviceKind::Net => {
+                let backend = net_backend(options, arg)?;
+                let backend = match chardevs.turns() {
+                    Some(turns) => turns.net(arg.props.text("netdev").unwrap_or_default(), backend),
+                    None => backend,
+                };
+                Box::new(Net::new(backend, mac(options, nth), service(options)))
+            }
             DeviceKind::Rng => Box::new(Rng::new(entropy(options, arg)?)),
             DeviceKind::Serial => {
                 buses += 1;
@@ -80,6 +88,11 @@ pub fn make(
         plugs.mmio[slot] = Some(device);
     }
     Ok(plugs)
+}
+
+/// When queues are served: by the turns of vCPUs a request is done when it is made.
+fn service(options: &SystemOptions) -> Service {
+    if options.icount.is_some() { Service::AtOnce } else { Service::Thread }
 }
 
 /// The virtio-mmio slot that a device asks for.
@@ -136,6 +149,7 @@ fn disk(options: &SystemOptions, arg: &DeviceArg, disks: &mut Disks<'_>) -> Resu
         serial: serial.into(),
         queues: queues.clamp(1, 64) as u16,
         write_cache: arg.props.flag("write-cache").unwrap_or(disk.write_cache),
+        service: service(options),
     };
     Ok(Blk::new(disk.backend, blk))
 }
@@ -196,7 +210,10 @@ fn entropy(options: &SystemOptions, arg: &DeviceArg) -> Result<Box<dyn EntropySo
                 Err(SystemError::refused(&object.origin, format!("cannot open {filename}: {error}")))
             }
         },
-        _ => Ok(Box::new(HostEntropy)),
+        _ => Ok(match options.seed {
+            Some(seed) => Box::new(Seeded::new(seed)),
+            None => Box::new(HostEntropy),
+        }),
     }
 }
 
@@ -227,7 +244,7 @@ fn ports(
             return Err(SystemError::refused(&arg.origin, what));
         }
         let backend = match arg.props.text("chardev") {
-            Some(id) => chardevs.front_end(id)?,
+            Some(id) => chardevs.for_device(id)?,
             None => chardevs::nowhere("port")?,
         };
         let name = arg.props.text("name").unwrap_or_default().to_string();

@@ -9,6 +9,7 @@ mod coverage;
 mod debian;
 mod gdb;
 mod hello;
+mod icount;
 mod log;
 mod rsp;
 mod snapshots;

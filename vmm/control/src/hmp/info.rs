@@ -28,6 +28,18 @@ pub fn uuid(call: &mut Call) -> String {
     format!("{}\n", answer["UUID"].as_str().unwrap_or_default())
 }
 
+pub fn icount(call: &mut Call) -> String {
+    // The vCPUs stand still for a moment, and what they have done is known.
+    call.context.power.settle();
+    match call.context.power.trace() {
+        Some(trace) => format!(
+            "instructions: {}\nvirtual time: {} ns\ntrace hash: {:016x}\n",
+            trace.count, trace.now, trace.hash
+        ),
+        None => "instructions are not counted (-icount)\n".into(),
+    }
+}
+
 pub fn kvm(_: &mut Call) -> String {
     "kvm support: not compiled\n".into()
 }

@@ -153,6 +153,7 @@ static INFOS: &[Command] = &[
     row("chardev", "", "", "show the character devices", info::chardev),
     row("cpus", "", "", "show infos for each CPU", info::cpus),
     row("jit", "", "", "show dynamic compiler info", info::jit),
+    row("icount", "", "", "show the count of instructions, and a hash of what was done", info::icount),
     row("kvm", "", "", "show KVM information", info::kvm),
     row("mem", "", "", "show the active virtual memory mappings", info::mem),
     row("mtree", "", "", "show memory tree", info::mtree),

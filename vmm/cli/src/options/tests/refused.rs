@@ -34,7 +34,13 @@ fn each_fault_is_one_sentence() {
         ("-append x", "-append x: needs -kernel beside it"),
         ("-timeout soon", "-timeout soon: 'soon' is no number of seconds"),
         ("-timeout -1", "-timeout -1: '-1' is no number of seconds"),
-        ("-icount 7", "-icount 7: not available in this version of Mimic"),
+        ("-icount align=on", "-icount align=on: needs shift=, 0 to 10 or auto"),
+        ("-icount 11", "-icount 11: shift=11: is neither a number from 0 to 10 nor auto"),
+        ("-icount auto,align=on", "-icount auto,align=on: shift=auto and align=on are incompatible"),
+        (
+            "-icount 3,align=on,sleep=off",
+            "-icount 3,align=on,sleep=off: align=on and sleep=off are incompatible",
+        ),
         (
             "-semihosting-config target=gdb",
             "-semihosting-config target=gdb: target=gdb: not available in this version of Mimic",

@@ -36,6 +36,8 @@ pub struct ArmVirt {
     boot: Boot,
     model: Model,
     gic: Option<Arc<dyn GicCpuInterface>>,
+    /// `-seed`.
+    seed: Option<u64>,
     psci: Option<Arc<Psci>>,
     has_el2: bool,
 }
@@ -101,7 +103,8 @@ impl Board for ArmVirt {
         }
         let gic =
             board.interfaces.clone().map(|cpus| Arc::new(gic::Joined(cpus)) as Arc<dyn GicCpuInterface>);
-        Ok(Self { board, boot, model, gic, psci: None, has_el2: has_el2(options) })
+        let (seed, has_el2) = (options.seed, has_el2(options));
+        Ok(Self { board, boot, model, gic, seed, psci: None, has_el2 })
     }
 
     fn chassis(&self) -> &Chassis {
@@ -125,6 +128,8 @@ impl Board for ArmVirt {
             cntfrq: self.model.counter(),
         };
         let mut cpu = Cpu::for_board(self.model.features, cpu);
+        // Each its own, and none that the kernel gets as it starts.
+        cpu.system.random = self.seed.map(|seed| seed.wrapping_add((number as u64 + 1) << 32));
         let inputs = self.board.private_inputs(number);
         let signals = self.board.signals.clone();
         cpu.wire(Wiring {

@@ -1,0 +1,66 @@
+//! `-icount` and `--deterministic`: time counted in instructions.
+
+use super::error::Fault;
+use super::optstring::OptString;
+use super::props::{Kind, Prop, Props, prop};
+use super::settings::{Rtc, RtcBase, RtcClock};
+
+/// `-icount`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Icount {
+    /// An instruction takes `1 << shift` nanoseconds; `None`: so that time goes about as the host's does.
+    pub shift: Option<u32>,
+    /// The machine waits where its time is ahead of the host's, and says where it is late.
+    pub align: bool,
+    /// While all CPUs sleep, time goes as the host's does.
+    pub sleep: bool,
+}
+
+/// The largest shift, as QEMU has it.
+const MAX_SHIFT: u32 = 10;
+
+/// Parameters of `-icount`.
+pub static ICOUNT: &[Prop] = &[
+    prop("shift", Kind::Text, "", "an instruction takes 2^shift ns, 0 to 10, or auto"),
+    prop("align", Kind::Bool, "off", "wait where the guest is ahead of the host, warn where it is late"),
+    prop(
+        "sleep",
+        Kind::Bool,
+        "on",
+        "time of sleeping CPUs goes as the host's; off: to the next timer at once",
+    ),
+];
+
+impl Icount {
+    /// Reads one `-icount`.
+    pub fn read(settings: OptString) -> Result<Self, Fault> {
+        let props = Props::read(settings, &[ICOUNT], "-icount")?;
+        let text = props.text("shift").ok_or_else(|| Fault::new("needs shift=, 0 to 10 or auto"))?;
+        let number = text.parse().ok().filter(|shift| *shift <= MAX_SHIFT);
+        if number.is_none() && text != "auto" {
+            return Err(Fault::new(format!(
+                "shift={text}: is neither a number from 0 to {MAX_SHIFT} nor auto"
+            )));
+        }
+        let align = props.flag("align").unwrap_or(false);
+        let sleep = props.flag("sleep").unwrap_or(true);
+        if align && number.is_none() {
+            return Err(Fault::new("shift=auto and align=on are incompatible"));
+        }
+        if align && !sleep {
+            return Err(Fault::new("align=on and sleep=off are incompatible"));
+        }
+        Ok(Self { shift: number, align, sleep })
+    }
+
+    /// That of `--deterministic`: an instruction takes 8 ns, and time never waits for the host.
+    pub fn deterministic() -> Self {
+        Self { shift: Some(3), align: false, sleep: false }
+    }
+}
+
+/// `-seed` of `--deterministic`.
+pub const SEED: u64 = 1;
+
+/// `-rtc` of `--deterministic`: the beginning of 2025, and the guest's own time from then on.
+pub const RTC: Rtc = Rtc { base: RtcBase::Date(1_735_689_600), clock: RtcClock::Vm };

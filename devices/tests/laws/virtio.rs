@@ -58,7 +58,7 @@ fn blk() -> Box<dyn VirtioDevice> {
 }
 
 fn net() -> Box<dyn VirtioDevice> {
-    Box::new(Net::new(Arc::new(NoNetwork), [0x52, 0x54, 0, 0x12, 0x34, 0x56]))
+    Box::new(Net::new(Arc::new(NoNetwork), [0x52, 0x54, 0, 0x12, 0x34, 0x56], Default::default()))
 }
 
 fn console() -> Box<dyn VirtioDevice> {

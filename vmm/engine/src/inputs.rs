@@ -73,7 +73,8 @@ mod tests {
         let inputs = Inputs::default();
         let lines = Arc::new(CpuLines::default());
         inputs.wake(&lines);
-        let got: Arc<Mutex<Vec<(u8, Vec<u8>)>>> = Arc::default();
+        type Got = Vec<(u8, Vec<u8>)>;
+        let got: Arc<Mutex<Got>> = Arc::default();
         let source = |n: u8| {
             let got = got.clone();
             inputs.source("x", Box::new(move |bytes| got.lock().push((n, bytes.to_vec()))))

@@ -86,8 +86,10 @@ struct Core {
 impl Core {
     fn start(&self, registers: &mut Registers, stage: Stage) {
         let shift = if registers.config & CONFIG_FAST != 0 { FAST_SHIFT } else { SLOW_SHIFT };
-        let time = (registers.preload[stage as usize] << shift) * BUS_CLOCK;
-        registers.running = Some((stage, self.clock.now() + time));
+        // Zero would never let the timer rest: it counts as one more than all that fit.
+        let ticks = (registers.preload[stage as usize].wrapping_sub(1) & TICKS) + 1;
+        let time = (ticks << shift) * BUS_CLOCK;
+        registers.running = Some((stage, self.clock.now().saturating_add(time)));
         self.follow(registers);
     }
 

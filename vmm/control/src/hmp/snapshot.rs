@@ -66,7 +66,7 @@ fn line(id: &str, info: &SnapshotInfo) -> String {
     let (size, date) = (size(info.state_size), local_time(info.date / NS, c"%Y-%m-%d %H:%M:%S"));
     let (seconds, ms) = (info.clock / NS, info.clock % NS / 1_000_000);
     let clock = format!("{:04}:{:02}:{:02}.{ms:03}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{id:<7} {:<16} {size:>8} {date:>20} {clock:>15} {:>10}\n", info.tag, "--")
+    format!("{id:<7} {:<16} {size:>8} {date:>19} {clock:>15} {:>10}\n", info.tag, "--")
 }
 
 /// Three digits and a unit.

@@ -70,7 +70,6 @@ fn images(dir: &TempDir) -> Vec<std::path::PathBuf> {
         "cluster_size=512",
         "cluster_size=2M",
         "compat=0.10",
-        "extended_l2=on",
         "refcount_bits=64",
         "refcount_bits=8,cluster_size=4k",
         "refcount_bits=4",

@@ -7,11 +7,11 @@
 //! Lock order: gate, then state. Neither is held while a device or a clock is called.
 
 use super::heat::Heat;
-use super::listener::{Listener, Made};
+use super::listener::Made;
 use super::lock::{Mutex, RwLock};
 use super::log;
 use super::mmu::{CodeWatch, Mmu, VcpuFetch};
-use super::store::{New, Store};
+use super::store::New;
 use super::tlb::Tables;
 use super::user_space::UserSpace;
 use crate::build::{self, GuestBlock, GuestRegion, Limits, Links, Tallies};
@@ -28,96 +28,16 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, RwLockReadGuard, Weak};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
+mod config;
 mod stored;
 
+pub use config::{Chaining, CodeConfig, CodeStats};
 use stored::{At, Memo};
-
-/// How translations reach each other without the run loop.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Chaining {
-    /// In every way there is.
-    #[default]
-    All,
-    /// Within a page only: computed jumps and jumps to other pages come back to the run loop.
-    Links,
-    /// Not at all: the run loop sees every block.
-    None,
-}
-
-/// How translations are made and kept.
-#[derive(Clone, Debug)]
-pub struct CodeConfig {
-    /// Size of the code memory in bytes.
-    pub code_bytes: usize,
-    /// Longest run of guest instructions in one translation.
-    pub max_insns: usize,
-    /// Choose registers at random but legally, from this seed (tests).
-    pub random_registers: Option<u64>,
-    /// How translations reach each other.
-    pub chaining: Chaining,
-    /// How often a way back is taken before the loop becomes a region of its own; `u32::MAX`: it never does.
-    pub hot_after: u32,
-    /// Who watches what is executed.
-    pub record: Option<Arc<Record>>,
-    /// Who wants to know of each translation.
-    pub listener: Listener,
-    /// Where translations are taken from, and remembered.
-    pub store: Option<Arc<Store>>,
-    /// The vCPUs run by turns, on one thread, and this clock counts their instructions ([`super::Vcpu::take_turn`]).
-    pub turns: Option<Arc<InstructionClock>>,
-}
-
-impl CodeConfig {
-    /// Whether hot loops may become regions.
-    fn has_regions(&self) -> bool {
-        let blocks = self.record.as_ref().is_some_and(|record| record.wants().blocks);
-        self.hot_after != u32::MAX && !blocks
-    }
-}
-
-impl Default for CodeConfig {
-    fn default() -> Self {
-        Self {
-            code_bytes: 64 << 20,
-            max_insns: build::MAX_INSNS,
-            random_registers: None,
-            chaining: Chaining::All,
-            hot_after: 2000,
-            record: None,
-            listener: Listener::default(),
-            store: None,
-            turns: None,
-        }
-    }
-}
 
 /// Gives the [`crate::ir::Op::Tally`] `tally` its counter.
 fn give_counter(region: &mut Region, tally: Value, counter: u32) {
     let imm = &mut region.insts[tally.0 as usize].imm;
     *imm = *imm >> 32 << 32 | u64::from(counter);
-}
-
-/// Counters for people who tune.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CodeStats {
-    /// Translations made.
-    pub translations: u64,
-    /// Those of them that are hot regions.
-    pub regions: u64,
-    /// Guest instructions in them.
-    pub guest_insns: u64,
-    /// Bytes of host code made.
-    pub host_bytes: u64,
-    /// Translations dropped because guest code changed.
-    pub dropped: u64,
-    /// Times the cache was emptied because it was full.
-    pub emptied: u64,
-    /// Translations that there are now.
-    pub live: u64,
-    /// Bytes of code memory in use.
-    pub used_bytes: u64,
-    /// Bytes of code memory.
-    pub room_bytes: u64,
 }
 
 /// Most bytes of code that are copied for a new process, which often soon becomes another program.

@@ -37,11 +37,11 @@ fn read(fetch: &mut impl Fetch, pc: u64, parts: &[(i64, u64)]) -> Option<Vec<u8>
 impl CodeCache {
     /// The store, if what is translated now is as translations in it are: nobody watches, steps, or takes turns.
     fn store(&self) -> Option<&Store> {
-        let plain = self.chaining() == Chaining::All && !self.one_insn();
-        let watched = self.config.record.is_some() || self.config.listener.0.is_some();
-        let plain = plain && self.config.turns.is_none();
-        let usable = plain && !watched && !self.data_points.load(Ordering::Relaxed);
-        self.config.store.as_deref().filter(|_| usable)
+        let config = &self.config;
+        let stepped = self.chaining() != Chaining::All || self.one_insn() || config.turns.is_some();
+        let watched = config.record.is_some() || config.listener.0.is_some();
+        let usable = !stepped && !watched && !self.data_points.load(Ordering::Relaxed);
+        config.store.as_deref().filter(|_| usable)
     }
 
     fn store_key(&self, fetch: &mut impl Fetch, At { pc, mode, .. }: At) -> Result<store::Key, Trap> {

@@ -80,30 +80,21 @@ impl Mmio for PvPanic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use parking_lot::Mutex;
-
-    #[derive(Default)]
-    struct Log(Mutex<Vec<PowerEvent>>);
-
-    impl PowerSink for Log {
-        fn power(&self, event: PowerEvent) {
-            self.0.lock().push(event);
-        }
-    }
+    use base::PowerRecorder;
 
     #[test]
     fn what_the_guest_says_is_passed_on_as_far_as_it_is_understood() {
-        let log = Arc::new(Log::default());
+        let log = Arc::new(PowerRecorder::default());
         let mut device = PvPanic::new(EVENTS, log.clone());
         assert_eq!(device.read(0, Width::B1), 7);
         for value in [1, 2, 4, 3, 8, 0] {
             device.write(0, Width::B1, value);
         }
         use PowerEvent::{CrashLoaded, Panicked, PvShutdown};
-        assert_eq!(*log.0.lock(), [Panicked, CrashLoaded, PvShutdown, Panicked]);
+        assert_eq!(log.events(), [Panicked, CrashLoaded, PvShutdown, Panicked]);
         let mut device = PvPanic::new(PANICKED, log.clone());
         assert_eq!(device.read(0, Width::B1), 1);
         device.write(0, Width::B1, 4);
-        assert_eq!(log.0.lock().len(), 4);
+        assert_eq!(log.events().len(), 4);
     }
 }

@@ -78,20 +78,11 @@ impl Mmio for SifiveTest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use parking_lot::Mutex;
-
-    #[derive(Default)]
-    struct Log(Mutex<Vec<PowerEvent>>);
-
-    impl PowerSink for Log {
-        fn power(&self, event: PowerEvent) {
-            self.0.lock().push(event);
-        }
-    }
+    use base::PowerRecorder;
 
     #[test]
     fn commands_become_power_events() {
-        let log = Arc::new(Log::default());
+        let log = Arc::new(PowerRecorder::default());
         let mut test = SifiveTest::new(log.clone());
         test.write(0, Width::B4, 0x5555);
         test.write(0, Width::B4, 0x0003_3333);
@@ -99,6 +90,6 @@ mod tests {
         test.write(0, Width::B4, 0x1234);
         test.write(4, Width::B4, 0x5555);
         let expected = [PowerEvent::Off { code: 0 }, PowerEvent::Off { code: 3 }, PowerEvent::Reset];
-        assert_eq!(*log.0.lock(), expected);
+        assert_eq!(log.events(), expected);
     }
 }

@@ -1,6 +1,7 @@
 //! PCI functions that are no virtio devices.
 
-use base::{Device, ManualClock, Mmio, PowerEvent, PowerSink, State, StateError, Width, Widths};
+use crate::chips::Nowhere;
+use base::{Device, ManualClock, Mmio, State, StateError, Width, Widths};
 use devices::chips::i6300esb::I6300Esb;
 use devices::chips::pvpanic::{EVENTS, PvPanic};
 use devices::pci::{Identity, OneBar, PciFunction};
@@ -55,13 +56,6 @@ impl<F: PciFunction> Mmio for Laid<F> {
             None => self.0.write_config(offset as usize, width, value as u32),
         }
     }
-}
-
-/// A machine that stays on.
-struct Nowhere;
-
-impl PowerSink for Nowhere {
-    fn power(&self, _event: PowerEvent) {}
 }
 
 const IDENTITY: Identity =

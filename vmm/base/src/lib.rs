@@ -25,7 +25,7 @@ pub use memory::{
     GuestRam, MemoryError, PAGE_SHIFT, PAGE_SIZE, RamRegion, RomRegion, WriteWatch, WriteWatcher,
     allocate_ram, anonymous_file,
 };
-pub use power::{PowerEvent, PowerSink};
+pub use power::{PowerEvent, PowerRecorder, PowerSink};
 pub use ram_image::{CHUNK, RamImage, RamLayers};
 pub use requester::{requester, set_requester};
 pub use state::{State, StateError};

@@ -44,7 +44,6 @@ pub struct Header {
     pub snapshot_count: u32,
     pub snapshots: u64,
     pub snapshots_bytes: u64,
-    extended: bool,
 }
 
 /// What an L2 entry leads to.
@@ -79,6 +78,9 @@ impl Header {
         if features & EXTERNAL_DATA != 0 {
             return refused("an image with an external data file has no snapshots; convert it with qemu-img");
         }
+        if features & EXTENDED_L2 != 0 {
+            return refused("an image with extended L2 entries has no snapshots; convert it with qemu-img");
+        }
         let cluster_bits = be32(&bytes, 20);
         if !(9..=21).contains(&cluster_bits) || count_order > 6 {
             return Err(damaged("its header is impossible"));
@@ -94,7 +96,6 @@ impl Header {
             snapshot_count: be32(&bytes, SNAPSHOT_COUNT as usize),
             snapshots: be64(&bytes, SNAPSHOT_COUNT as usize + 4),
             snapshots_bytes: 0,
-            extended: features & EXTENDED_L2 != 0,
         };
         if header.disk_entries() * 8 > MAX_TABLE {
             return Err(damaged("its disk is impossibly large"));
@@ -102,14 +103,9 @@ impl Header {
         Ok(header)
     }
 
-    /// Words of 64 bits that an L2 entry takes.
-    pub fn words_per_entry(&self) -> usize {
-        if self.extended { 2 } else { 1 }
-    }
-
     /// Clusters that one L2 table describes.
     pub fn l2_entries(&self) -> u64 {
-        (1 << self.cluster_bits) / 8 / self.words_per_entry() as u64
+        (1 << self.cluster_bits) / 8
     }
 
     /// L1 entries that describe the disk; those behind it are the machine's state.

@@ -6,7 +6,7 @@
 //! the end of the disk ([`state`]).
 //!
 //! What is written first may be lost space if the host dies in the middle, and nothing worse. Left out: images with an external data
-//! file, and ones whose disk has had another size when the snapshot was made.
+//! file or extended L2 entries, and ones whose disk has had another size when the snapshot was made.
 
 mod counts;
 mod layout;
@@ -139,9 +139,8 @@ impl Snapshots {
 
     /// Counts all clusters that `l1` leads to `by` times more.
     fn count(&mut self, l1: &[u64], by: i64) -> io::Result<()> {
-        let step = self.header.words_per_entry();
         for &entry in l1.iter().filter(|entry| **entry & OFFSET != 0) {
-            for word in self.l2(entry)?.into_iter().step_by(step) {
+            for word in self.l2(entry)? {
                 if let Some(Mapping { at, bytes, .. }) = self.header.mapping(word) {
                     self.count_range(at, bytes, by)?;
                 }
@@ -164,12 +163,11 @@ impl Snapshots {
 
     /// Has each COPIED flag of the active tables be set where its cluster is counted once.
     fn set_copied(&mut self) -> io::Result<()> {
-        let step = self.header.words_per_entry();
         let mut l1 = self.table(self.header.l1, self.header.l1_entries)?;
         for entry in l1.iter_mut().filter(|entry| **entry & OFFSET != 0) {
             let mut l2 = self.l2(*entry)?;
             let before = l2.clone();
-            for word in l2.iter_mut().step_by(step) {
+            for word in &mut l2 {
                 // Compressed clusters are never written to.
                 if let Some(Mapping { at, compressed: false, .. }) = self.header.mapping(*word) {
                     *word = self.copied(*word, at)?;

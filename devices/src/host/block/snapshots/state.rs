@@ -59,12 +59,11 @@ impl<'a> StateWriter<'a> {
     /// Makes the snapshot `name` of the disk as it is now, with the state.
     pub fn finish(self, name: &str, date: u64, vm_clock: u64) -> io::Result<()> {
         let per_table = self.of.header.l2_entries();
-        let step = self.of.header.words_per_entry();
         let mut l1 = vec![0; self.size.div_ceil(per_table << self.of.header.cluster_bits) as usize];
         for (n, entry) in (0u64..).zip(&mut l1) {
             let mut table = vec![0; self.of.cluster() as usize / 8];
             for (cluster, at) in self.clusters.range(n * per_table..(n + 1) * per_table) {
-                table[(cluster % per_table) as usize * step] = *at;
+                table[(cluster % per_table) as usize] = *at;
             }
             if table.iter().any(|word| *word != 0) {
                 *entry = self.of.allocate(1)?;
@@ -117,7 +116,7 @@ impl<'a> StateReader<'a> {
             self.l2 = Some((table, self.of.l2(entry)?));
         }
         let words = self.l2.as_ref().map_or(&[][..], |(_, words)| words);
-        let word = words.get(index as usize * header.words_per_entry()).copied().unwrap_or(0);
+        let word = words.get(index as usize).copied().unwrap_or(0);
         match header.mapping(word & !COPIED) {
             Some(mapping) if mapping.compressed => Err(damaged("the state of a snapshot is compressed")),
             // Bit 0: it reads as zero, whatever is there.

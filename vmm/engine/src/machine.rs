@@ -144,14 +144,11 @@ impl<G: Debuggable + Saved> Machine<G> {
                     self.power.tell(Event::GuestCrashLoaded);
                     continue;
                 }
-                Request::Guest(PowerEvent::Watchdog) => {
-                    self.power.tell(Event::Watchdog(actions.watchdog));
-                    match self.bitten(life, actions) {
-                        Bitten::Ends(cause) => (End::Watchdog, cause),
-                        Bitten::Resets => return self.reset(Cause::GuestReset),
-                        Bitten::GoesOn => continue,
-                    }
-                }
+                Request::Guest(PowerEvent::Watchdog) => match self.bitten(life, actions) {
+                    Bitten::Ends(cause) => (End::Watchdog, cause),
+                    Bitten::Resets => return self.reset(Cause::GuestReset),
+                    Bitten::GoesOn => continue,
+                },
                 Request::Idle if actions.hang != HangAction::None && self.sleeps_for_ever() => {
                     (End::Hung, Cause::HostError)
                 }
@@ -188,11 +185,24 @@ impl<G: Debuggable + Saved> Machine<G> {
 
     /// The vCPUs stand still from now on.
     fn stand(&self, life: &mut Life, state: RunState, debug: Option<(usize, Stop)>) {
+        self.stand_for(life, state, None, debug);
+    }
+
+    /// The same where an event names the `reason`: whoever hears of it finds the machine standing.
+    fn stand_for(
+        &self,
+        life: &mut Life,
+        state: RunState,
+        reason: Option<Event>,
+        debug: Option<(usize, Stop)>,
+    ) {
         self.clock.set_running(false);
         self.power.forget_debug();
         (life.state, life.plan) = (state, Plan::default());
-        // Before it is told, so that whoever hears it finds it so.
         self.power.set_state(state);
+        if let Some(reason) = reason {
+            self.power.tell(reason);
+        }
         self.power.tell(Event::Stopped { state, debug });
     }
 
@@ -216,17 +226,23 @@ impl<G: Debuggable + Saved> Machine<G> {
             PanicAction::Shutdown | PanicAction::ExitFailure => "poweroff",
             PanicAction::None => "run",
         };
-        self.power.tell(Event::GuestPanicked { action });
-        match action {
-            "pause" => self.stand(life, RunState::GuestPanicked, None),
-            "poweroff" => return Some(End::Panicked),
-            _ => {}
+        let panicked = Event::GuestPanicked { action };
+        if action == "pause" {
+            self.stand_for(life, RunState::GuestPanicked, Some(panicked), None);
+            return None;
         }
-        None
+        self.power.tell(panicked);
+        (action == "poweroff").then_some(End::Panicked)
     }
 
     /// The watchdog has bitten.
     fn bitten(&self, life: &mut Life, actions: Actions) -> Bitten {
+        let bitten = Event::Watchdog(actions.watchdog);
+        if actions.watchdog == WatchdogAction::Pause {
+            self.stand_for(life, RunState::Watchdog, Some(bitten), None);
+            return Bitten::GoesOn;
+        }
+        self.power.tell(bitten);
         match actions.watchdog {
             WatchdogAction::Reset if actions.reboot_ends => Bitten::Ends(Cause::GuestReset),
             WatchdogAction::Reset => Bitten::Resets,
@@ -235,16 +251,12 @@ impl<G: Debuggable + Saved> Machine<G> {
                 self.power.powerdown();
                 Bitten::GoesOn
             }
-            WatchdogAction::Pause => {
-                self.stand(life, RunState::Watchdog, None);
-                Bitten::GoesOn
-            }
             WatchdogAction::Debug => {
                 tracing::warn!("watchdog: timer fired");
                 Bitten::GoesOn
             }
             // No board here has a line for it.
-            WatchdogAction::InjectNmi | WatchdogAction::None => Bitten::GoesOn,
+            WatchdogAction::InjectNmi | WatchdogAction::None | WatchdogAction::Pause => Bitten::GoesOn,
         }
     }
 

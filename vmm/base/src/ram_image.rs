@@ -1,8 +1,8 @@
 //! What RAM held at one moment, kept and put back by copying on write: [`RamLayers::freeze`] and [`RamLayers::put_back`] change
 //! mappings and copy only pages that were written since, so both take about as long with 16 GiB as with 16 MiB.
 //!
-//! Each region is a mapping of a file: first of its `memfd`, shared; once something was kept, private over the file that holds it. A
-//! private mapping's own pages are those that were written, which the host tells (`/proc/self/pagemap`).
+//! Each region is a private mapping: first of nothing, which is zeros; once much was kept, over the file that holds it. Its own pages
+//! are those that were written, which the host tells (`/proc/self/pagemap`).
 
 use crate::{GuestRam, MemoryError, PAGE_SHIFT, PAGE_SIZE, RamRegion, anonymous_file};
 use std::fs::File;
@@ -48,12 +48,8 @@ impl RamImage {
     }
 }
 
-/// How a region is mapped now.
-struct Layer {
-    base: Base,
-    /// Writes go to pages of the mapping's own, not to the file.
-    private: bool,
-}
+/// What a region is mapped over now; nothing is zeros.
+type Layer = Option<Base>;
 
 /// The RAM of a machine, and what its contents are written over. No vCPU and no device touches RAM during a call.
 pub struct RamLayers {
@@ -150,11 +146,7 @@ fn is_zero(bytes: &[u8]) -> bool {
 impl RamLayers {
     /// For `ram`, nothing of which was kept yet.
     pub fn new(ram: GuestRam) -> Self {
-        let layer = |region: &RamRegion| {
-            let file = region.file_offset().expect("RAM is allocated in files");
-            Layer { base: Base { file: file.arc().clone(), offset: file.start() }, private: false }
-        };
-        let layers = ram.iter().map(layer).collect();
+        let layers = ram.iter().map(|_| None).collect();
         Self { ram, layers }
     }
 
@@ -168,25 +160,22 @@ impl RamLayers {
         let mut regions = Vec::new();
         for (region, layer) in self.ram.iter().zip(&mut self.layers) {
             let failed = failed(region);
-            if !layer.private {
-                // From here on its file is what is kept.
-                map(region, &layer.base).map_err(failed)?;
-                layer.private = true;
-                regions.push(RegionImage { base: layer.base.clone(), pages: Vec::new() });
-                continue;
-            }
             let mut written = Vec::new();
             own_pages(region, |page| written.push(page)).map_err(&failed)?;
             if written.len() as u64 > (region.len() >> PAGE_SHIFT) / MANY {
                 let base = copy(region, layer, &written)?;
                 map(region, &base).map_err(failed)?;
-                layer.base = base.clone();
+                *layer = Some(base.clone());
                 regions.push(RegionImage { base, pages: Vec::new() });
                 continue;
             }
+            let base = match layer {
+                Some(base) => base.clone(),
+                None => Base { file: Arc::new(anonymous_file(region.len())?), offset: 0 },
+            };
             let keep = |number: u64| Ok((number, page_at(region, number << PAGE_SHIFT)?));
             let pages = written.into_iter().map(keep).collect::<io::Result<_>>().map_err(failed)?;
-            regions.push(RegionImage { base: layer.base.clone(), pages });
+            regions.push(RegionImage { base, pages });
         }
         Ok(RamImage { regions })
     }
@@ -203,7 +192,7 @@ impl RamLayers {
             let watched = watch.watched().into_iter().map(|offset| Ok((offset, page_at(region, offset)?)));
             let watched = watched.collect::<io::Result<Vec<_>>>().map_err(&failed)?;
             map(region, &kept.base).map_err(&failed)?;
-            (layer.base, layer.private) = (kept.base.clone(), true);
+            *layer = Some(kept.base.clone());
             for (number, page) in &kept.pages {
                 let at = MemoryRegionAddress(number << PAGE_SHIFT);
                 region.write_slice(&**page, at).map_err(|fault| failed(io::Error::other(fault)))?;
@@ -225,9 +214,7 @@ impl RamLayers {
     ) -> io::Result<()> {
         for (number, (region, layer)) in self.ram.iter().zip(&self.layers).enumerate() {
             let mut written = Vec::new();
-            if layer.private {
-                own_pages(region, |page| written.push(page))?;
-            }
+            own_pages(region, |page| written.push(page))?;
             chunks_of(region, layer, &written, |offset, bytes| chunk(number, offset, bytes))?;
         }
         Ok(())
@@ -244,9 +231,11 @@ fn chunks_of(
     let len = region.len();
     // Others are not looked at: that would have the host find memory for them.
     let mut maybe = vec![false; len.div_ceil(CHUNK as u64) as usize];
-    data_of(&layer.base, len, |from, to| {
-        maybe[(from / CHUNK as u64) as usize..to.div_ceil(CHUNK as u64) as usize].fill(true);
-    })?;
+    if let Some(base) = layer {
+        data_of(base, len, |from, to| {
+            maybe[(from / CHUNK as u64) as usize..to.div_ceil(CHUNK as u64) as usize].fill(true);
+        })?;
+    }
     written.iter().for_each(|page| maybe[((page << PAGE_SHIFT) / CHUNK as u64) as usize] = true);
     let mut bytes = vec![0; CHUNK];
     for (n, _) in maybe.iter().enumerate().filter(|(_, maybe)| **maybe) {

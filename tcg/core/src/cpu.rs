@@ -198,34 +198,35 @@ pub struct CpuHeader {
     pub fp_control: u32,
     /// After [`exit::LOOKUP`]: which exit asks to be linked, 0 for none.
     pub link_site: u32,
-    /// Not zero while somebody wants this vCPU's attention ([`base::CpuLines::request_word`]).
-    pub request: *const AtomicU32,
-    /// Counts of ways back, [`crate::run::HEAT_SLOTS`] of them.
-    pub heat: *const AtomicU32,
     /// First word of the records of the code that runs, which say what its rare ways out need.
     pub records: *const u32,
     /// Table of helper functions, indexed by [`HelperId`].
     pub helpers: *const HelperFn,
+    /// The vCPU's view of memory, for helpers.
+    pub mmu: *mut Mmu,
+    /// Counters of what is executed, [`crate::observe::SLOTS`] of them; null while nobody counts.
+    pub counters: *mut u64,
+    /// Not zero while the host's float unit is in the guest's mode and holds flags of the guest.
+    pub fp_live: u32,
+    /// Vectors on their way to helpers and back; no state.
+    pub vectors: [u128; 3],
+    /// Count of the machine and end of the turn, where vCPUs run by turns; else null.
+    pub ticks: *const Ticks,
+    /// Guest instructions carried out, those that trapped left out. Exact while translations count them
+    /// ([`crate::guest::Guest::counts`]); else only those interpreted are in it.
+    pub insns: u64,
+    /// Counts of ways back, [`crate::run::HEAT_SLOTS`] of them.
+    pub heat: *const AtomicU32,
+    // What generated code needs most often stands at the end, near the registers that follow.
+    /// Not zero while somebody wants this vCPU's attention ([`base::CpuLines::request_word`]).
+    pub request: *const AtomicU32,
+    /// First entry of the jump cache ([`JUMP_ENTRIES`] long).
+    pub jumps: *const JumpEntry,
+    /// Guest-virtual address of the page that the running translation is in: what it knows of code addresses is
+    /// relative to it.
+    pub page: u64,
     /// First entry of the TLB in use.
     pub tlb: *const TlbEntry,
     /// `(entries - 1) << TLB_ENTRY_SHIFT` of the TLB in use.
     pub tlb_mask: u64,
-    /// First entry of the jump cache ([`JUMP_ENTRIES`] long).
-    pub jumps: *const JumpEntry,
-    /// The vCPU's view of memory, for helpers.
-    pub mmu: *mut Mmu,
-    /// Guest-virtual address of the page that the running translation is in: what it knows of code addresses is
-    /// relative to it.
-    pub page: u64,
-    /// Not zero while the host's float unit is in the guest's mode and holds flags of the guest.
-    pub fp_live: u32,
-    /// Guest instructions carried out, those that trapped left out. Exact while translations count them
-    /// ([`crate::guest::Guest::counts`]); else only those interpreted are in it.
-    pub insns: u64,
-    /// Counters of what is executed, [`crate::observe::SLOTS`] of them; null while nobody counts.
-    pub counters: *mut u64,
-    /// Count of the machine and end of the turn, where vCPUs run by turns; else null.
-    pub ticks: *const Ticks,
-    /// Vectors on their way to helpers and back; no state.
-    pub vectors: [u128; 3],
 }

@@ -5,6 +5,7 @@ use super::faults::FaultTable;
 use super::features::HostFeatures;
 use super::piece::{Piece, Place};
 use super::records::RecordTable;
+use super::short::{BIAS, head};
 use crate::cpu::{CpuHeader, exit};
 use crate::host::helpers::CoreHelper;
 use crate::host::memory::CodeMemory;
@@ -14,7 +15,6 @@ use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use std::fs::File;
 use std::io;
-use std::mem::offset_of;
 
 /// Code memory with the common entry and exit at its start.
 pub struct CodeBuffer {
@@ -208,22 +208,21 @@ fn restore_all(ops: &mut VecAssembler<X64Relocation>, above: i32) {
 /// The code that all regions share, with the way in at its start.
 fn shared_code() -> (Vec<u8>, Shared) {
     let mut ops: VecAssembler<X64Relocation> = VecAssembler::new(0);
-    let control = offset_of!(CpuHeader, fp_control) as i32;
-    let helpers = offset_of!(CpuHeader, helpers) as i32;
+    let control = head!(fp_control);
+    let helpers = head!(helpers);
     let helper = |helper: CoreHelper| helper as i32 * size_of::<usize>() as i32;
-    let pc = offset_of!(CpuHeader, pc) as i32;
+    let pc = head!(pc);
     let frame = Frame::BYTES;
     dynasm!(ops
         ; .arch x64
         ; push rbx ; push rbp ; push r12 ; push r13 ; push r14 ; push r15
         ; sub rsp, frame
-        ; mov rbx, rdi
+        ; lea rbx, [rdi + BIAS]
         ; ldmxcsr [rbx + control]
         ; jmp rsi
     );
     let exit_at = |ops: &mut VecAssembler<X64Relocation>, near: bool| {
-        let (records, link_site) = (offset_of!(CpuHeader, records), offset_of!(CpuHeader, link_site));
-        let (records, link_site) = (records as i32, link_site as i32);
+        let (records, link_site) = (head!(records), head!(link_site));
         let at = ops.offset().0 as u32;
         dynasm!(ops
             ; .arch x64
@@ -234,7 +233,7 @@ fn shared_code() -> (Vec<u8>, Shared) {
             ; mov rax, [rcx + 4]
         );
         if near {
-            let page = offset_of!(CpuHeader, page) as i32;
+            let page = head!(page);
             dynasm!(ops ; .arch x64 ; add rax, [rbx + page]);
         }
         dynasm!(ops ; .arch x64 ; mov [rbx + pc], rax ; movzx eax, dl ; jmp ->epilogue);
@@ -253,7 +252,7 @@ fn shared_code() -> (Vec<u8>, Shared) {
     save_all(&mut ops, 0);
     dynasm!(ops
         ; .arch x64
-        ; mov rdi, rbx
+        ; lea rdi, [rbx - BIAS]
         ; mov rsi, rsp
         ; mov rax, [rbx + helpers]
         ; call QWORD [rax + helper(CoreHelper::Leave)]
@@ -275,7 +274,7 @@ fn shared_code() -> (Vec<u8>, Shared) {
     save_all(&mut ops, above);
     dynasm!(ops
         ; .arch x64
-        ; mov rdi, rbx
+        ; lea rdi, [rbx - BIAS]
         ; lea rsi, [rsp + above]
         ; mov edx, ecx
         ; mov rcx, rax

@@ -21,17 +21,17 @@ impl Frame {
     /// Room to save caller-saved registers around calls: sixteen general, sixteen float.
     const SAVE: i32 = 16 * 8 + 16 * 16;
     /// Size; with six pushes and the return address it keeps the stack 16-aligned.
-    pub const BYTES: i32 = Self::SAVE + Self::SLOTS as i32 * 8 + 8;
+    pub const BYTES: i32 = Self::SLOTS as i32 * 8 + Self::SAVE + 8;
 
     /// Where register `n` (float registers from 16, 16-aligned) is saved.
     pub fn save(n: u8) -> i32 {
         let n = i32::from(n);
-        if n < 16 { n * 8 } else { 16 * 8 + (n - 16) * 16 }
+        Self::SLOTS as i32 * 8 + if n < 16 { n * 8 } else { 16 * 8 + (n - 16) * 16 }
     }
 
     /// Where slot `n` is.
     pub fn slot(n: u16) -> i32 {
-        Self::SAVE + i32::from(n) * 8
+        i32::from(n) * 8
     }
 }
 

@@ -7,6 +7,7 @@
 use super::compile::Emit;
 use super::faults::Fault;
 use super::moves::{RAX, RCX};
+use super::short::short;
 use super::stubs::Stub;
 use crate::ir::{Inst, SnapId, Value};
 use crate::regalloc::Loc;
@@ -57,28 +58,28 @@ impl Emit<'_> {
         if let Loc::Xmm(n) = self.loc(v) {
             let ops = &mut self.ops;
             return match op.size {
-                2 => dynasm!(ops ; .arch x64 ; movss Rx(n), [Rq(base) + at]),
-                4 => dynasm!(ops ; .arch x64 ; movups Rx(n), [Rq(base) + at]),
-                _ => dynasm!(ops ; .arch x64 ; movsd Rx(n), [Rq(base) + at]),
+                2 => short!(ops, at, (movss Rx(n),) [Rq(base)] ()),
+                4 => short!(ops, at, (movups Rx(n),) [Rq(base)] ()),
+                _ => short!(ops, at, (movsd Rx(n),) [Rq(base)] ()),
             };
         }
         if op.size == 4 {
             let ops = &mut self.ops;
-            dynasm!(ops ; .arch x64 ; movups xmm0, [Rq(base) + at]);
+            short!(ops, at, (movups xmm0,) [Rq(base)] ());
             return self.write_xmm(0, v);
         }
         let to = self.target(v, RAX);
         let ops = &mut self.ops;
         match (op.size, op.signed, inst.ty == Ty::I64) {
-            (0, false, _) => dynasm!(ops ; .arch x64 ; movzx Rd(to), BYTE [Rq(base) + at]),
-            (1, false, _) => dynasm!(ops ; .arch x64 ; movzx Rd(to), WORD [Rq(base) + at]),
-            (0, true, true) => dynasm!(ops ; .arch x64 ; movsx Rq(to), BYTE [Rq(base) + at]),
-            (1, true, true) => dynasm!(ops ; .arch x64 ; movsx Rq(to), WORD [Rq(base) + at]),
-            (0, true, false) => dynasm!(ops ; .arch x64 ; movsx Rd(to), BYTE [Rq(base) + at]),
-            (1, true, false) => dynasm!(ops ; .arch x64 ; movsx Rd(to), WORD [Rq(base) + at]),
-            (2, true, true) => dynasm!(ops ; .arch x64 ; movsxd Rq(to), DWORD [Rq(base) + at]),
-            (2, ..) => dynasm!(ops ; .arch x64 ; mov Rd(to), [Rq(base) + at]),
-            _ => dynasm!(ops ; .arch x64 ; mov Rq(to), [Rq(base) + at]),
+            (0, false, _) => short!(ops, at, (movzx Rd(to), BYTE) [Rq(base)] ()),
+            (1, false, _) => short!(ops, at, (movzx Rd(to), WORD) [Rq(base)] ()),
+            (0, true, true) => short!(ops, at, (movsx Rq(to), BYTE) [Rq(base)] ()),
+            (1, true, true) => short!(ops, at, (movsx Rq(to), WORD) [Rq(base)] ()),
+            (0, true, false) => short!(ops, at, (movsx Rd(to), BYTE) [Rq(base)] ()),
+            (1, true, false) => short!(ops, at, (movsx Rd(to), WORD) [Rq(base)] ()),
+            (2, true, true) => short!(ops, at, (movsxd Rq(to), DWORD) [Rq(base)] ()),
+            (2, ..) => short!(ops, at, (mov Rd(to),) [Rq(base)] ()),
+            _ => short!(ops, at, (mov Rq(to),) [Rq(base)] ()),
         }
         self.write_gpr(to, v);
     }
@@ -91,22 +92,22 @@ impl Emit<'_> {
         if let (Loc::Xmm(n), 2 | 3) = (self.loc(value), op.size) {
             let ops = &mut self.ops;
             return match op.size {
-                2 => dynasm!(ops ; .arch x64 ; movss [Rq(base) + at], Rx(n)),
-                _ => dynasm!(ops ; .arch x64 ; movsd [Rq(base) + at], Rx(n)),
+                2 => short!(ops, at, (movss) [Rq(base)] (, Rx(n))),
+                _ => short!(ops, at, (movsd) [Rq(base)] (, Rx(n))),
             };
         }
         if op.size == 4 {
             let from = self.xmm(value, 0);
             let ops = &mut self.ops;
-            return dynasm!(ops ; .arch x64 ; movups [Rq(base) + at], Rx(from));
+            return short!(ops, at, (movups) [Rq(base)] (, Rx(from)));
         }
         let from = self.gpr(value, RCX);
         let ops = &mut self.ops;
         match op.size {
-            0 => dynasm!(ops ; .arch x64 ; mov [Rq(base) + at], Rb(from)),
-            1 => dynasm!(ops ; .arch x64 ; mov [Rq(base) + at], Rw(from)),
-            2 => dynasm!(ops ; .arch x64 ; mov [Rq(base) + at], Rd(from)),
-            _ => dynasm!(ops ; .arch x64 ; mov [Rq(base) + at], Rq(from)),
+            0 => short!(ops, at, (mov) [Rq(base)] (, Rb(from))),
+            1 => short!(ops, at, (mov) [Rq(base)] (, Rw(from))),
+            2 => short!(ops, at, (mov) [Rq(base)] (, Rd(from))),
+            _ => short!(ops, at, (mov) [Rq(base)] (, Rq(from))),
         }
     }
 

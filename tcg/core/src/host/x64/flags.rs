@@ -18,12 +18,7 @@ impl Emit<'_> {
             Op::FlagsSub => {
                 let left = self.gpr(a, RAX);
                 if let Some(k) = self.immediate(b, inst.ty) {
-                    let ops = &mut self.ops;
-                    if wide {
-                        dynasm!(ops ; .arch x64 ; cmp Rq(left), k);
-                    } else {
-                        dynasm!(ops ; .arch x64 ; cmp Rd(left), k);
-                    }
+                    self.compare_with(left, k, wide);
                 } else {
                     let right = self.gpr(b, RCX);
                     let ops = &mut self.ops;

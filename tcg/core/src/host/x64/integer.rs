@@ -2,6 +2,7 @@
 
 use super::compile::Emit;
 use super::moves::{RAX, RCX, RDX};
+use super::short::{short, with};
 use crate::ir::{Inst, Op, Value};
 use crate::sem::Cc;
 use crate::ty::Ty;
@@ -187,10 +188,10 @@ impl Emit<'_> {
             let a = self.gpr(inst.args[0], RAX);
             let ops = &mut self.ops;
             match (wide, a == to) {
-                (true, true) => dynasm!(ops ; .arch x64 ; add Rq(to), k),
-                (true, false) => dynasm!(ops ; .arch x64 ; lea Rq(to), [Rq(a) + k]),
-                (false, true) => dynasm!(ops ; .arch x64 ; add Rd(to), k),
-                (false, false) => dynasm!(ops ; .arch x64 ; lea Rd(to), [Rq(a) + k]),
+                (true, true) => with!(ops, k, add Rq(to)),
+                (true, false) => short!(ops, k, (lea Rq(to),) [Rq(a)] ()),
+                (false, true) => with!(ops, k, add Rd(to)),
+                (false, false) => short!(ops, k, (lea Rd(to),) [Rq(a)] ()),
             }
         } else {
             let a = self.gpr(inst.args[0], RAX);
@@ -214,16 +215,16 @@ impl Emit<'_> {
             self.read_gpr(a, own);
             let ops = &mut self.ops;
             match (inst.op, wide) {
-                (Op::Sub, true) => dynasm!(ops ; .arch x64 ; sub Rq(own), k),
-                (Op::Sub, false) => dynasm!(ops ; .arch x64 ; sub Rd(own), k),
-                (Op::And, true) => dynasm!(ops ; .arch x64 ; and Rq(own), k),
-                (Op::And, false) => dynasm!(ops ; .arch x64 ; and Rd(own), k),
-                (Op::Or, true) => dynasm!(ops ; .arch x64 ; or Rq(own), k),
-                (Op::Or, false) => dynasm!(ops ; .arch x64 ; or Rd(own), k),
-                (Op::Xor, true) => dynasm!(ops ; .arch x64 ; xor Rq(own), k),
-                (Op::Xor, false) => dynasm!(ops ; .arch x64 ; xor Rd(own), k),
-                (_, true) => dynasm!(ops ; .arch x64 ; imul Rq(own), Rq(own), k),
-                (_, false) => dynasm!(ops ; .arch x64 ; imul Rd(own), Rd(own), k),
+                (Op::Sub, true) => with!(ops, k, sub Rq(own)),
+                (Op::Sub, false) => with!(ops, k, sub Rd(own)),
+                (Op::And, true) => with!(ops, k, and Rq(own)),
+                (Op::And, false) => with!(ops, k, and Rd(own)),
+                (Op::Or, true) => with!(ops, k, or Rq(own)),
+                (Op::Or, false) => with!(ops, k, or Rd(own)),
+                (Op::Xor, true) => with!(ops, k, xor Rq(own)),
+                (Op::Xor, false) => with!(ops, k, xor Rd(own)),
+                (_, true) => with!(ops, k, imul Rq(own), Rq(own)),
+                (_, false) => with!(ops, k, imul Rd(own), Rd(own)),
             }
             return self.write_gpr(own, v);
         }
@@ -426,18 +427,30 @@ impl Emit<'_> {
         }
         let left = self.gpr(a, RAX);
         if let Some(k) = self.immediate(b, inst.ty) {
-            let ops = &mut self.ops;
-            match (k, wide) {
-                (0, _) => sized!(ops, wide, test left, left),
-                (_, true) => dynasm!(ops ; .arch x64 ; cmp Rq(left), k),
-                (_, false) => dynasm!(ops ; .arch x64 ; cmp Rd(left), k),
-            }
+            self.compare_with(left, k, wide);
             return cond;
         }
         let right = self.gpr(b, RCX);
         let ops = &mut self.ops;
         sized!(ops, wide, cmp left, right);
         cond
+    }
+
+    /// Sets the flags by a comparison of a register with a constant.
+    pub fn compare_with(&mut self, left: u8, k: i32, wide: bool) {
+        let ops = &mut self.ops;
+        if k == 0 {
+            return sized!(ops, wide, test left, left);
+        }
+        if let Ok(k) = i8::try_from(k) {
+            // CMP with an immediate byte, which the assembler has no name for.
+            return ops.extend([0x40 | u8::from(wide) << 3 | left >> 3, 0x83, 0xf8 | left & 7, k as u8]);
+        }
+        if wide {
+            dynasm!(ops ; .arch x64 ; cmp Rq(left), k);
+        } else {
+            dynasm!(ops ; .arch x64 ; cmp Rd(left), k);
+        }
     }
 
     /// Makes a Bool of the flags.

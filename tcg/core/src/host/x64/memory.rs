@@ -3,8 +3,9 @@
 use super::compile::Emit;
 use super::integer::Cond;
 use super::moves::{RAX, RCX};
+use super::short::{head, short};
 use super::stubs::{Slow, Stub};
-use crate::cpu::{CpuHeader, TLB_ENTRY_SHIFT, TlbEntry};
+use crate::cpu::{TLB_ENTRY_SHIFT, TlbEntry};
 use crate::host::helpers::CoreHelper;
 use crate::ir::{Inst, Op, Value};
 use crate::regalloc::Loc;
@@ -24,7 +25,7 @@ impl Emit<'_> {
         let offset = self.immediate(inst.args[1], Ty::I64).expect("only small offsets are fused");
         let base = self.gpr(inst.args[0], RAX);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; lea rax, [Rq(base) + offset]);
+        short!(ops, offset, (lea rax,) [Rq(base)] ());
     }
 
     /// Looks the address in rax up; on a hit rax is the host address, otherwise the stub is entered with the guest's.
@@ -32,27 +33,25 @@ impl Emit<'_> {
         if self.env.direct {
             return self.direct_probe(op, stub);
         }
-        let (tlb, mask) = (offset_of!(CpuHeader, tlb) as i32, offset_of!(CpuHeader, tlb_mask) as i32);
+        let (tlb, mask) = (head!(tlb), head!(tlb_mask));
         let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) } as i32;
         let addend = offset_of!(TlbEntry, addend) as i32;
         let index_shift = (PAGE_SHIFT - TLB_ENTRY_SHIFT) as i8;
         let last = op.bytes() as i32 - 1;
         let page = -(1i32 << PAGE_SHIFT);
         let (miss, ops) = (stub.entry, &mut self.ops);
-        dynasm!(ops
-            ; .arch x64
-            ; mov rcx, rax
-            ; shr rcx, index_shift
-            ; and rcx, [rbx + mask]
-            ; add rcx, [rbx + tlb]
-        );
+        dynasm!(ops ; .arch x64 ; mov rcx, rax ; shr rcx, index_shift);
+        short!(ops, mask, (and rcx,) [rbx] ());
+        short!(ops, tlb, (add rcx,) [rbx] ());
         match (op.aligned, last) {
             // The low bits stay in the comparison, so that a misaligned address misses.
             (true, _) | (_, 0) => dynasm!(ops ; .arch x64 ; mov rdx, rax ; and rdx, page | last),
             // The page of the last byte: an access that crosses a page misses.
-            (false, _) => dynasm!(ops ; .arch x64 ; lea rdx, [rax + last] ; and rdx, page),
+            (false, _) => dynasm!(ops ; .arch x64 ; lea rdx, [BYTE rax + last as i8] ; and rdx, page),
         }
-        dynasm!(ops ; .arch x64 ; cmp rdx, [rcx + tag] ; jne =>miss ; add rax, [rcx + addend]);
+        short!(ops, tag, (cmp rdx,) [rcx] ());
+        dynasm!(ops ; .arch x64 ; jne =>miss);
+        short!(ops, addend, (add rax,) [rcx] ());
     }
 
     /// A load.

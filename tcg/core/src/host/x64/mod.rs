@@ -1,7 +1,7 @@
 //! The x86-64 host: System V calling convention, SSE2; SSE4, BMI, LZCNT, POPCNT, PCLMULQDQ, AES-NI, FMA3 and AVX2 where
 //! the CPU has them.
 //!
-//! In generated code rbx is the CPU header; rax, rcx, rdx and xmm0 to xmm2 belong to the emitter of the current
+//! In generated code rbx is near the CPU header ([`short::BIAS`]); rax, rcx, rdx and xmm0 to xmm2 belong to the emitter of the current
 //! operation, so that shifts, multiplications, TLB probes and helper results need no register allocation; the other
 //! eleven general and thirteen float registers hold values, vectors in the latter. I32 and Bool values keep the upper
 //! half of their register zero. What is rarely needed stands behind the region's code, in stubs; vector constants follow. What
@@ -23,6 +23,7 @@ mod memory;
 mod moves;
 mod piece;
 mod records;
+mod short;
 mod stubs;
 mod terminators;
 mod vector;

@@ -1,13 +1,13 @@
 //! Moving values between registers, slots, constants and guest state.
 
 use super::compile::{Emit, Frame};
-use crate::cpu::{CpuHeader, RegId};
+use super::short::{head, in_cpu, short};
+use crate::cpu::RegId;
 use crate::ir::{Edge, Inst, Value};
 use crate::regalloc::Loc;
 use crate::ty::Ty;
 use base::PAGE_SIZE;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use std::mem::offset_of;
 
 /// rax, rcx, rdx.
 pub const RAX: u8 = 0;
@@ -39,9 +39,9 @@ impl Emit<'_> {
             Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movq Rq(to), Rx(n)),
             // What lies above a single in its slot is no part of it.
             Loc::Slot(n) if self.region.inst(v).result() == Ty::F32 => {
-                dynasm!(ops ; .arch x64 ; mov Rd(to), [rsp + Frame::slot(n)]);
+                short!(ops, Frame::slot(n), (mov Rd(to),) [rsp] ());
             }
-            Loc::Slot(n) => dynasm!(ops ; .arch x64 ; mov Rq(to), [rsp + Frame::slot(n)]),
+            Loc::Slot(n) => short!(ops, Frame::slot(n), (mov Rq(to),) [rsp] ()),
             Loc::None => unreachable!("a value that is used has a place"),
         }
     }
@@ -65,7 +65,7 @@ impl Emit<'_> {
             Loc::Gpr(n) if n == from => {}
             Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; mov Rq(n), Rq(from)),
             Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movq Rx(n), Rq(from)),
-            Loc::Slot(n) => dynasm!(ops ; .arch x64 ; mov [rsp + Frame::slot(n)], Rq(from)),
+            Loc::Slot(n) => short!(ops, Frame::slot(n), (mov) [rsp] (, Rq(from))),
             Loc::None => {}
         }
     }
@@ -103,9 +103,9 @@ impl Emit<'_> {
             Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movaps Rx(to), Rx(n)),
             Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; movq Rx(to), Rq(n)),
             Loc::Slot(n) if self.region.inst(v).result() == Ty::V128 => {
-                dynasm!(ops ; .arch x64 ; movaps Rx(to), [rsp + Frame::slot(n)]);
+                short!(ops, Frame::slot(n), (movaps Rx(to),) [rsp] ());
             }
-            Loc::Slot(n) => dynasm!(ops ; .arch x64 ; movsd Rx(to), [rsp + Frame::slot(n)]),
+            Loc::Slot(n) => short!(ops, Frame::slot(n), (movsd Rx(to),) [rsp] ()),
             Loc::None => unreachable!("a value that is used has a place"),
         }
     }
@@ -141,9 +141,9 @@ impl Emit<'_> {
             Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movaps Rx(n), Rx(from)),
             Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; movq Rq(n), Rx(from)),
             Loc::Slot(n) if self.region.inst(v).result() == Ty::V128 => {
-                dynasm!(ops ; .arch x64 ; movaps [rsp + Frame::slot(n)], Rx(from));
+                short!(ops, Frame::slot(n), (movaps) [rsp] (, Rx(from)));
             }
-            Loc::Slot(n) => dynasm!(ops ; .arch x64 ; movsd [rsp + Frame::slot(n)], Rx(from)),
+            Loc::Slot(n) => short!(ops, Frame::slot(n), (movsd) [rsp] (, Rx(from))),
             Loc::None => {}
         }
     }
@@ -154,15 +154,18 @@ impl Emit<'_> {
             // Code of a process stays where it is.
             return self.constant_to_gpr(addr, to);
         }
-        let at = offset_of!(CpuHeader, page) as i32;
+        let at = head!(page);
         let distance = addr.wrapping_sub(self.region.pc & !(PAGE_SIZE - 1));
         let ops = &mut self.ops;
         match i32::try_from(distance as i64) {
-            Ok(near) => dynasm!(ops ; .arch x64 ; mov Rq(to), [rbx + at] ; lea Rq(to), [Rq(to) + near]),
+            Ok(near) => {
+                short!(ops, at, (mov Rq(to),) [rbx] ());
+                short!(ops, near, (lea Rq(to),) [Rq(to)] ());
+            }
             Err(_) => {
                 self.constant_to_gpr(distance, to);
                 let ops = &mut self.ops;
-                dynasm!(ops ; .arch x64 ; add Rq(to), [rbx + at]);
+                short!(ops, at, (add Rq(to),) [rbx] ());
             }
         }
     }
@@ -176,23 +179,23 @@ impl Emit<'_> {
 
     /// Reads a guest register.
     pub fn get(&mut self, v: Value, inst: &Inst) {
-        let at = self.env.regs[inst.imm as usize].offset as i32;
+        let at = in_cpu(self.env.regs[inst.imm as usize].offset as usize);
         let ops = &mut self.ops;
         match (self.allocation.loc[v.0 as usize], inst.ty) {
             (_, Ty::V128) => {
                 let to = self.target_xmm(v, 0);
                 let ops = &mut self.ops;
-                dynasm!(ops ; .arch x64 ; movups Rx(to), [rbx + at]);
+                short!(ops, at, (movups Rx(to),) [rbx] ());
                 self.write_xmm(to, v);
             }
-            (Loc::Xmm(n), Ty::F32) => dynasm!(ops ; .arch x64 ; movss Rx(n), [rbx + at]),
-            (Loc::Xmm(n), _) => dynasm!(ops ; .arch x64 ; movsd Rx(n), [rbx + at]),
+            (Loc::Xmm(n), Ty::F32) => short!(ops, at, (movss Rx(n),) [rbx] ()),
+            (Loc::Xmm(n), _) => short!(ops, at, (movsd Rx(n),) [rbx] ()),
             (_, ty) => {
                 let to = self.target(v, RAX);
                 let ops = &mut self.ops;
                 match ty.bits() {
-                    64 => dynasm!(ops ; .arch x64 ; mov Rq(to), [rbx + at]),
-                    _ => dynasm!(ops ; .arch x64 ; mov Rd(to), [rbx + at]),
+                    64 => short!(ops, at, (mov Rq(to),) [rbx] ()),
+                    _ => short!(ops, at, (mov Rd(to),) [rbx] ()),
                 }
                 self.write_gpr(to, v);
             }
@@ -206,24 +209,24 @@ impl Emit<'_> {
 
     /// Writes the bits of `v`, with zeros above them, to a guest register. Uses rax and xmm0.
     pub fn store_reg(&mut self, reg: RegId, v: Value) {
-        let at = self.env.regs[reg.0 as usize].offset as i32;
+        let at = in_cpu(self.env.regs[reg.0 as usize].offset as usize);
         let ty = self.ty(v);
         if ty == Ty::V128 {
             let from = self.xmm(v, 0);
             let ops = &mut self.ops;
-            return dynasm!(ops ; .arch x64 ; movups [rbx + at], Rx(from));
+            return short!(ops, at, (movups) [rbx] (, Rx(from)));
         }
         if let Some(k) = self.constant(v).and_then(|k| i32::try_from(k as i64).ok()) {
             let ops = &mut self.ops;
-            return dynasm!(ops ; .arch x64 ; mov QWORD [rbx + at], k);
+            return short!(ops, at, (mov QWORD) [rbx] (, k));
         }
         if let (Loc::Xmm(n), Ty::F64) = (self.loc(v), ty) {
             let ops = &mut self.ops;
-            return dynasm!(ops ; .arch x64 ; movsd [rbx + at], Rx(n));
+            return short!(ops, at, (movsd) [rbx] (, Rx(n)));
         }
         let from = self.gpr(v, RAX);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov [rbx + at], Rq(from));
+        short!(ops, at, (mov) [rbx] (, Rq(from)));
     }
 
     /// What an edge has to move.
@@ -296,28 +299,26 @@ impl Emit<'_> {
         match (from, to) {
             (Loc::Gpr(a), Loc::Gpr(b)) => dynasm!(ops ; .arch x64 ; mov Rq(b), Rq(a)),
             (Loc::Gpr(a), Loc::Xmm(b)) => dynasm!(ops ; .arch x64 ; movq Rx(b), Rq(a)),
-            (Loc::Gpr(a), Loc::Slot(b)) => dynasm!(ops ; .arch x64 ; mov [rsp + Frame::slot(b)], Rq(a)),
+            (Loc::Gpr(a), Loc::Slot(b)) => short!(ops, Frame::slot(b), (mov) [rsp] (, Rq(a))),
             (Loc::Xmm(a), Loc::Gpr(b)) => dynasm!(ops ; .arch x64 ; movq Rq(b), Rx(a)),
             (Loc::Xmm(a), Loc::Xmm(b)) => dynasm!(ops ; .arch x64 ; movaps Rx(b), Rx(a)),
             (Loc::Xmm(a), Loc::Slot(b)) if wide => {
-                dynasm!(ops ; .arch x64 ; movaps [rsp + Frame::slot(b)], Rx(a));
+                short!(ops, Frame::slot(b), (movaps) [rsp] (, Rx(a)));
             }
-            (Loc::Xmm(a), Loc::Slot(b)) => dynasm!(ops ; .arch x64 ; movsd [rsp + Frame::slot(b)], Rx(a)),
-            (Loc::Slot(a), Loc::Gpr(b)) => dynasm!(ops ; .arch x64 ; mov Rq(b), [rsp + Frame::slot(a)]),
+            (Loc::Xmm(a), Loc::Slot(b)) => short!(ops, Frame::slot(b), (movsd) [rsp] (, Rx(a))),
+            (Loc::Slot(a), Loc::Gpr(b)) => short!(ops, Frame::slot(a), (mov Rq(b),) [rsp] ()),
             (Loc::Slot(a), Loc::Xmm(b)) if wide => {
-                dynasm!(ops ; .arch x64 ; movaps Rx(b), [rsp + Frame::slot(a)]);
+                short!(ops, Frame::slot(a), (movaps Rx(b),) [rsp] ());
             }
-            (Loc::Slot(a), Loc::Xmm(b)) => dynasm!(ops ; .arch x64 ; movsd Rx(b), [rsp + Frame::slot(a)]),
-            (Loc::Slot(a), Loc::Slot(b)) if wide => dynasm!(ops
-                ; .arch x64
-                ; movaps xmm0, [rsp + Frame::slot(a)]
-                ; movaps [rsp + Frame::slot(b)], xmm0
-            ),
-            (Loc::Slot(a), Loc::Slot(b)) => dynasm!(ops
-                ; .arch x64
-                ; mov rax, [rsp + Frame::slot(a)]
-                ; mov [rsp + Frame::slot(b)], rax
-            ),
+            (Loc::Slot(a), Loc::Xmm(b)) => short!(ops, Frame::slot(a), (movsd Rx(b),) [rsp] ()),
+            (Loc::Slot(a), Loc::Slot(b)) if wide => {
+                short!(ops, Frame::slot(a), (movaps xmm0,) [rsp] ());
+                short!(ops, Frame::slot(b), (movaps) [rsp] (, xmm0));
+            }
+            (Loc::Slot(a), Loc::Slot(b)) => {
+                short!(ops, Frame::slot(a), (mov rax,) [rsp] ());
+                short!(ops, Frame::slot(b), (mov) [rsp] (, rax));
+            }
             (Loc::None, _) | (_, Loc::None) => {}
         }
     }

@@ -2,13 +2,13 @@
 
 use super::compile::{Emit, Frame};
 use super::moves::{RAX, RCX, RDX};
-use crate::cpu::CpuHeader;
+use super::short::{BIAS, head, short};
 use crate::host::helpers::{CORE_HELPERS, CoreHelper, pack_soft};
 use crate::ir::{Inst, Op, SnapId, Value};
 use crate::regalloc::RegSet;
 use crate::ty::Ty;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use std::mem::{offset_of, size_of};
+use std::mem::size_of;
 
 /// What a stub calls. rax holds the address of memory accesses when it is entered.
 #[derive(Clone, Copy)]
@@ -97,7 +97,7 @@ impl Emit<'_> {
     }
 
     fn passed(n: usize) -> i32 {
-        (offset_of!(CpuHeader, vectors) + 16 * n) as i32
+        head!(vectors) + 16 * n as i32
     }
 
     /// Puts the first of [`CpuHeader::vectors`] where `v` lives.
@@ -193,10 +193,11 @@ impl Emit<'_> {
 
     /// Calls helper `n` with the header as first argument; result in rax, status in rdx.
     fn call_helper(&mut self, n: u16) {
-        let table = offset_of!(CpuHeader, helpers) as i32;
+        let table = head!(helpers);
         let at = i32::from(n) * size_of::<usize>() as i32;
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov rdi, rbx ; mov rax, [rbx + table] ; call QWORD [rax + at]);
+        dynasm!(ops ; .arch x64 ; lea rdi, [rbx - BIAS] ; mov rax, [rbx + table]);
+        short!(ops, at, (call QWORD) [rax] ());
     }
 
     fn save(&mut self, set: RegSet) {

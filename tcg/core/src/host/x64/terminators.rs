@@ -4,8 +4,9 @@ use super::compile::Emit;
 use super::integer::Cond;
 use super::moves::RAX;
 use super::piece::Fixup;
+use super::short::{head, short};
 use super::stubs::Slow;
-use crate::cpu::{CpuHeader, JUMP_ENTRIES, JumpEntry, exit};
+use crate::cpu::{JUMP_ENTRIES, JumpEntry, exit};
 use crate::host::Site;
 use crate::ir::{BlockId, Edge, Term, Value};
 use crate::sem::Hint;
@@ -37,11 +38,11 @@ impl Emit<'_> {
                 }
             }
             Term::Trap { pc, code, value } => {
-                let at = offset_of!(CpuHeader, trap_code) as i32;
+                let at = head!(trap_code);
                 let ops = &mut self.ops;
                 dynasm!(ops ; .arch x64 ; mov DWORD [rbx + at], *code as i32);
                 self.constant_to_gpr(*value, RAX);
-                let at = offset_of!(CpuHeader, trap_value) as i32;
+                let at = head!(trap_value);
                 let ops = &mut self.ops;
                 dynasm!(ops ; .arch x64 ; mov [rbx + at], rax);
                 self.leave(*pc, exit::TRAP);
@@ -52,10 +53,10 @@ impl Emit<'_> {
 
     /// Counts guest instructions that were carried out; touches the host's flags.
     pub fn count(&mut self, insns: u64) {
-        let (at, ticks) = (offset_of!(CpuHeader, insns) as i32, offset_of!(CpuHeader, ticks) as i32);
+        let (at, ticks) = (head!(insns), head!(ticks));
         let insns = i32::try_from(insns).expect("the verifier's limit");
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; add QWORD [rbx + at], insns);
+        short!(ops, at, (add QWORD) [rbx] (, insns));
         if self.env.turns {
             dynasm!(ops ; .arch x64 ; mov rcx, [rbx + ticks] ; add QWORD [rcx], insns);
         }
@@ -63,7 +64,7 @@ impl Emit<'_> {
 
     /// Adds to a counter of the vCPU; touches the host's flags.
     pub fn tally(&mut self, imm: u64) {
-        let (table, at) = (offset_of!(CpuHeader, counters) as i32, imm as u32 as i32 * 8);
+        let (table, at) = (head!(counters), imm as u32 as i32 * 8);
         let amount = i32::try_from(imm >> 32).expect("the verifier's limit");
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; mov rcx, [rbx + table] ; add QWORD [rcx + at], amount);
@@ -73,7 +74,7 @@ impl Emit<'_> {
     pub fn quota(&mut self, v: Value, insns: u64) {
         let stub = self.stub(v, Slow::Leave(exit::TURN));
         let insns = i32::try_from(insns).expect("the verifier's limit");
-        let (ticks, limit) = (offset_of!(CpuHeader, ticks) as i32, Ticks::LIMIT as i32);
+        let (ticks, limit) = (head!(ticks), Ticks::LIMIT as i32);
         let ops = &mut self.ops;
         dynasm!(ops
             ; .arch x64
@@ -154,9 +155,11 @@ impl Emit<'_> {
 
     /// Compares the attention request with zero.
     fn test_request(&mut self) {
-        let at = offset_of!(CpuHeader, request) as i32;
+        let at = head!(request);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov rcx, [rbx + at] ; cmp DWORD [rcx], 0);
+        short!(ops, at, (mov rcx,) [rbx] ());
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; cmp DWORD [rcx], BYTE 0);
     }
 
     fn goto(&mut self, pc: u64, check: bool) {
@@ -169,9 +172,9 @@ impl Emit<'_> {
             dynasm!(ops ; .arch x64 ; jne =>requested);
         }
         if let Some(hot) = hot {
-            let heat = offset_of!(CpuHeader, heat) as i32;
+            let heat = head!(heat);
             let ops = &mut self.ops;
-            dynasm!(ops ; .arch x64 ; mov rcx, [rbx + heat]);
+            short!(ops, heat, (mov rcx,) [rbx] ());
             // sub DWORD [rcx + count], 1: with a displacement that can be adjusted.
             self.ops.extend(&[0x83, 0xa9]);
             self.piece.fixups.push(Fixup::heat(self.here()));
@@ -212,12 +215,12 @@ impl Emit<'_> {
     fn indirect(&mut self, target: Value) {
         self.read_gpr(target, RAX);
         self.test_request();
-        let jumps = offset_of!(CpuHeader, jumps) as i32;
+        let jumps = head!(jumps);
         let (key, code) = (offset_of!(JumpEntry, key) as i32, offset_of!(JumpEntry, code) as i32);
         // Entry (pc >> 1) of the table, times its size.
         let shift = (size_of::<JumpEntry>() / 2).trailing_zeros() as i8;
         let mask = ((JUMP_ENTRIES - 1) * size_of::<JumpEntry>()) as i32;
-        let (page, in_page) = (offset_of!(CpuHeader, page) as i32, -(1i32 << PAGE_SHIFT));
+        let (page, in_page) = (head!(page), -(1i32 << PAGE_SHIFT));
         self.jump_if_not_equal_to(self.shared.request);
         let ops = &mut self.ops;
         dynasm!(ops
@@ -225,14 +228,15 @@ impl Emit<'_> {
             ; mov rcx, rax
             ; shl rcx, shift
             ; and ecx, mask
-            ; add rcx, [rbx + jumps]
-            ; cmp rax, [rcx + key]
         );
+        short!(ops, jumps, (add rcx,) [rbx] ());
+        short!(ops, key, (cmp rax,) [rcx] ());
         self.jump_if_not_equal_to(self.shared.lookup);
         let ops = &mut self.ops;
         if !self.env.process {
-            dynasm!(ops ; .arch x64 ; and rax, in_page ; mov [rbx + page], rax);
+            dynasm!(ops ; .arch x64 ; and rax, in_page);
+            short!(ops, page, (mov) [rbx] (, rax));
         }
-        dynasm!(ops ; .arch x64 ; jmp QWORD [rcx + code]);
+        short!(ops, code, (jmp QWORD) [rcx] ());
     }
 }

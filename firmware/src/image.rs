@@ -89,7 +89,9 @@ impl Image {
 pub fn read_file(path: &Path) -> Result<Vec<u8>, ImageError> {
     let failed = |source| ImageError::Read { path: path.into(), source };
     let file = std::fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
+    // Room for all of it at once; something that is no file does not say how much that is.
+    let len = file.metadata().map_or(0, |known| known.len().min(MAX_IMAGE));
+    let mut bytes = Vec::with_capacity(len as usize + 1);
     file.take(MAX_IMAGE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_IMAGE {
         return Err(ImageError::Format { path: path.into(), what: "larger than 1 GiB".into() });

@@ -30,24 +30,34 @@ pub fn fw_cfg<C>(t: &mut Tree, slot: &Slot<C>) -> Result<(), FdtError> {
 /// Both flash chips.
 pub fn flash<C>(t: &mut Tree, first: &Slot<C>, second: &Slot<C>) -> Result<(), FdtError> {
     t.node(&first.node_name(), |t| {
-        t.cells("bank-width", &[4])?;
-        t.wide("reg", &[first.base, first.size, second.base, second.size])?;
-        t.text("compatible", "cfi-flash")
+        cfi_flash(t)?;
+        t.wide("reg", &[first.base, first.size, second.base, second.size])
     })
+}
+
+/// Both flash chips, the first one the secure world's.
+pub fn split_flash<C>(t: &mut Tree, first: &Slot<C>, second: &Slot<C>) -> Result<(), FdtError> {
+    t.node(&format!("secflash@{:x}", first.base), |t| {
+        cfi_flash(t)?;
+        reg(t, first)?;
+        secure_only(t)
+    })?;
+    t.node(&second.node_name(), |t| {
+        cfi_flash(t)?;
+        reg(t, second)
+    })
+}
+
+fn cfi_flash(t: &mut Tree) -> Result<(), FdtError> {
+    t.cells("bank-width", &[4])?;
+    t.text("compatible", "cfi-flash")
 }
 
 /// `chosen`; `console` is the path of the UART.
 pub fn chosen(t: &mut Tree, console: &str, text: &BootText) -> Result<(), FdtError> {
     t.node("chosen", |t| {
         t.text("stdout-path", console)?;
-        if !text.rng_seed.is_empty() {
-            let words = text.rng_seed.chunks_exact(4);
-            let words: Vec<u32> = words.map(|w| u32::from_be_bytes([w[0], w[1], w[2], w[3]])).collect();
-            t.cells("rng-seed", &words)?;
-        }
-        if let Some(seed) = text.kaslr_seed {
-            t.wide("kaslr-seed", &[seed])?;
-        }
+        seeds(t, &text.rng_seed, text.kaslr_seed)?;
         if let Some(append) = &text.append {
             t.text("bootargs", append)?;
         }
@@ -57,6 +67,29 @@ pub fn chosen(t: &mut Tree, console: &str, text: &BootText) -> Result<(), FdtErr
         }
         Ok(())
     })
+}
+
+/// `secure-chosen`, the same for the software of a secure world.
+pub fn secure_chosen(t: &mut Tree, console: &str, text: &BootText) -> Result<(), FdtError> {
+    t.node("secure-chosen", |t| {
+        t.text("stdout-path", console)?;
+        seeds(t, &text.secure_seeds.0, text.secure_seeds.1)
+    })
+}
+
+fn seeds(t: &mut Tree, rng: &[u8], kaslr: Option<u64>) -> Result<(), FdtError> {
+    if !rng.is_empty() {
+        let words = rng.chunks_exact(4);
+        let words: Vec<u32> = words.map(|w| u32::from_be_bytes([w[0], w[1], w[2], w[3]])).collect();
+        t.cells("rng-seed", &words)?;
+    }
+    kaslr.map_or(Ok(()), |seed| t.wide("kaslr-seed", &[seed]))
+}
+
+/// Says that a node is the secure world's alone.
+pub fn secure_only(t: &mut Tree) -> Result<(), FdtError> {
+    t.text("secure-status", "okay")?;
+    t.text("status", "disabled")
 }
 
 /// The PCI host. `line` gives the interrupt specifier of each of its four lines, parent first; `body` adds what is the

@@ -67,6 +67,8 @@ pub struct Parts {
     pub power: Arc<dyn PowerSink>,
     /// Where the UART goes.
     pub serial: Arc<dyn CharBackend>,
+    /// Where the second one goes, on a board that has it.
+    pub second_serial: Arc<dyn CharBackend>,
     /// Devices in the virtio-mmio slots, as far as there are any.
     pub virtio_mmio: Vec<Option<Box<dyn VirtioDevice>>>,
     /// Devices for the PCI bus.
@@ -86,6 +88,8 @@ pub struct BootText {
     pub rng_seed: Vec<u8>,
     /// Entropy for where the kernel stands, if the board's kernels take it.
     pub kaslr_seed: Option<u64>,
+    /// The same of both for the software of a secure world.
+    pub secure_seeds: (Vec<u8>, Option<u64>),
 }
 
 /// What every finished board has.
@@ -111,8 +115,13 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub fn new(ram: GuestRam) -> Self {
+        Self::with_hidden(ram.clone(), ram)
+    }
+
+    /// With memory in `all` that devices do not reach.
+    pub fn with_hidden(ram: GuestRam, all: GuestRam) -> Self {
         Self {
-            space: Arc::new(AddressSpace::new(ram.clone())),
+            space: Arc::new(AddressSpace::new(all)),
             ram,
             devices: Vec::new(),
             fw_cfg: None,
@@ -135,6 +144,12 @@ impl Builder {
         self.space.map(name, base, size, Mapping::Device(device.clone()))?;
         self.devices.push((format!("{name}@{base:x}"), device.clone()));
         Ok(device)
+    }
+
+    /// Another view of a device that is there already.
+    pub fn add_view<T: Mmio + 'static, C>(&mut self, slot: &Slot<C>, view: T) -> Result<(), BoardError> {
+        self.space.map(slot.name, slot.base, slot.size, Mapping::Device(shared(view)))?;
+        Ok(())
     }
 
     /// A virtio-mmio slot, which may be empty.

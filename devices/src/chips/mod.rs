@@ -5,6 +5,7 @@ pub mod acpi_ged;
 pub mod fw_cfg;
 pub mod gic;
 pub mod goldfish_rtc;
+pub mod gpio_pwr;
 pub mod i6300esb;
 pub mod ns16550a;
 pub mod pflash_cfi01;

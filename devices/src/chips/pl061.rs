@@ -39,7 +39,7 @@ registers! {
 const DATA: std::ops::Range<u64> = 0..0x400;
 /// PeriphID0 to PeriphID3.
 const PERIPHERAL: [u8; 4] = [0x61, 0x10, 0x04, 0x00];
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Registers {
@@ -54,6 +54,8 @@ struct Registers {
     afsel: u8,
     /// Edges seen.
     edges: u8,
+    /// Levels that outputs were driven to last.
+    driven: u8,
 }
 
 impl Registers {
@@ -82,6 +84,8 @@ impl Registers {
 
 struct Core {
     irq: IrqLine,
+    /// Where pins lead that are outputs.
+    outputs: [IrqLine; 8],
     registers: Mutex<Registers>,
 }
 
@@ -90,6 +94,10 @@ impl Core {
         let mut registers = self.registers.lock();
         let result = act(&mut registers);
         self.irq.set(registers.raw() & registers.enabled != 0);
+        let driven = registers.outputs & registers.direction;
+        let changed = driven ^ std::mem::replace(&mut registers.driven, driven);
+        let pins = self.outputs.iter().enumerate().filter(|(n, _)| changed >> n & 1 != 0);
+        pins.for_each(|(n, pin)| pin.set(driven >> n & 1 != 0));
         result
     }
 }
@@ -100,15 +108,20 @@ impl IrqSink for Core {
     }
 }
 
-/// The chip. Its outputs lead nowhere.
+/// The chip.
 pub struct Pl061 {
     core: Arc<Core>,
 }
 
 impl Pl061 {
-    /// A chip whose inputs are low.
+    /// A chip whose inputs are low and whose outputs lead nowhere.
     pub fn new(irq: IrqLine) -> Self {
-        Self { core: Arc::new(Core { irq, registers: Mutex::default() }) }
+        Self::with_outputs(irq, std::array::from_fn(|_| IrqLine::unconnected()))
+    }
+
+    /// A chip whose pins drive these lines where they are outputs.
+    pub fn with_outputs(irq: IrqLine, outputs: [IrqLine; 8]) -> Self {
+        Self { core: Arc::new(Core { irq, outputs, registers: Mutex::default() }) }
     }
 
     /// The pins, as inputs: line `n` is pin `n`.
@@ -124,8 +137,10 @@ impl Device for Pl061 {
 
     /// The levels of the inputs are others' business and stay.
     fn reset(&mut self) {
-        self.core
-            .with(|registers| *registers = Registers { inputs: registers.inputs, ..Registers::default() });
+        self.core.with(|registers| {
+            *registers =
+                Registers { inputs: registers.inputs, driven: registers.driven, ..Registers::default() }
+        });
     }
 
     fn save(&self) -> State {

@@ -8,7 +8,7 @@ use devices::chips::fw_cfg::FwCfg;
 use devices::chips::gic::v2::{self, GicV2};
 use devices::chips::gic::v2m::{self, GicV2m};
 use devices::chips::gic::v3::{self, Config, GicV3, its};
-use devices::chips::gic::{CpuPins, ppi_input};
+use devices::chips::gic::{CpuPins, Security, ppi_input};
 use devices::chips::goldfish_rtc::GoldfishRtc;
 use devices::chips::ns16550a::Ns16550a;
 use devices::chips::pflash_cfi01::{Backing, PflashCfi01};
@@ -128,31 +128,50 @@ device_laws!(
 
 fn pins(cpus: usize) -> Vec<CpuPins> {
     let none = IrqLine::unconnected;
-    vec![CpuPins { irq: none(), fiq: none(), virq: none(), vfiq: none() }; cpus]
+    vec![CpuPins { irq: none(), fiq: none(), virq: none(), vfiq: none(), groups_1: [none(), none()] }; cpus]
 }
 
 /// Some of whose inputs are high.
-fn gic_v2() -> GicV2 {
-    let gic = GicV2::new(64, pins(4), Some(25));
+fn gic_v2(security: Security) -> GicV2 {
+    let gic = GicV2::new(64, pins(4), Some(25), security);
     [1, 7, 33, ppi_input(0, 27), ppi_input(3, 30)].into_iter().for_each(|line| gic.inputs().set(line, true));
     gic
 }
 
 /// The same, with memory from address 0 for the tables of LPIs, which holds random bits.
-fn gic_v3() -> GicV3 {
+fn gic_v3(security: Security) -> GicV3 {
     let ram = allocate_ram(&[(0, 0x10_0000)]).expect("memory");
     let bytes: Vec<u8> = (0..0x10_0000u32).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 21) as u8).collect();
     ram.write_slice(&bytes, GuestAddress(0)).expect("RAM");
-    let gic = GicV3::new(Config { spis: 64, lpis: true, maintenance: Some(25) }, pins(4), ram);
+    let gic = GicV3::new(Config { spis: 64, lpis: true, maintenance: Some(25), security }, pins(4), ram);
     [1, 7, 33, ppi_input(0, 27), ppi_input(3, 30)].into_iter().for_each(|line| gic.inputs().set(line, true));
     gic
 }
 
-device_laws!(gic_v2_distributor, v2::DISTRIBUTOR_SIZE, |_| Box::new(gic_v2().distributor()));
-device_laws!(gic_v2_interface, v2::INTERFACE_SIZE, |_| Box::new(gic_v2().interface()));
-device_laws!(gic_v2_hypervisor, v2::HYPERVISOR_SIZE, |_| Box::new(gic_v2().hypervisor()));
-device_laws!(gic_v2_guest, v2::INTERFACE_SIZE, |_| Box::new(gic_v2().guest()));
-device_laws!(gic_v2m, v2m::SIZE, |_| Box::new(GicV2m::new(gic_v2().inputs(), 16, 32)), v2m::Register::ROWS);
-device_laws!(gic_v3_distributor, v3::DISTRIBUTOR_SIZE, |_| Box::new(gic_v3().distributor()));
-device_laws!(gic_v3_redistributors, 4 * v3::REDISTRIBUTOR_SIZE, |_| Box::new(gic_v3().redistributors()));
-device_laws!(gic_v3_its, its::SIZE, |_| Box::new(gic_v3().its()), its::Register::ROWS);
+device_laws!(gic_v2_distributor, v2::DISTRIBUTOR_SIZE, |_| Box::new(gic_v2(Security::One).distributor()));
+device_laws!(gic_v2_interface, v2::INTERFACE_SIZE, |_| Box::new(gic_v2(Security::One).interface()));
+device_laws!(gic_v2_hypervisor, v2::HYPERVISOR_SIZE, |_| Box::new(gic_v2(Security::One).hypervisor()));
+device_laws!(gic_v2_guest, v2::INTERFACE_SIZE, |_| Box::new(gic_v2(Security::One).guest()));
+/// Both states, interrupts in the power-on groups.
+const TWO: Security = Security::Two { for_kernel: false };
+
+device_laws!(gic_v2_of_two, v2::DISTRIBUTOR_SIZE, |_| Box::new(gic_v2(TWO).distributor()));
+device_laws!(gic_v2_secure, v2::DISTRIBUTOR_SIZE, |_| Box::new(gic_v2(TWO).secure_distributor()));
+device_laws!(gic_v2_interface_of_two, v2::INTERFACE_SIZE, |_| Box::new(gic_v2(TWO).interface()));
+device_laws!(gic_v2_secure_interface, v2::INTERFACE_SIZE, |_| Box::new(gic_v2(TWO).secure_interface()));
+device_laws!(gic_v3_of_two, v3::DISTRIBUTOR_SIZE, |_| Box::new(gic_v3(TWO).distributor()));
+device_laws!(gic_v3_secure, v3::DISTRIBUTOR_SIZE, |_| Box::new(gic_v3(TWO).secure_distributor()));
+device_laws!(gic_v3_secure_redistributors, 4 * v3::REDISTRIBUTOR_SIZE, |_| {
+    Box::new(gic_v3(TWO).secure_redistributors())
+});
+device_laws!(
+    gic_v2m,
+    v2m::SIZE,
+    |_| Box::new(GicV2m::new(gic_v2(Security::One).inputs(), 16, 32)),
+    v2m::Register::ROWS
+);
+device_laws!(gic_v3_distributor, v3::DISTRIBUTOR_SIZE, |_| Box::new(gic_v3(Security::One).distributor()));
+device_laws!(gic_v3_redistributors, 4 * v3::REDISTRIBUTOR_SIZE, |_| Box::new(
+    gic_v3(Security::One).redistributors()
+));
+device_laws!(gic_v3_its, its::SIZE, |_| Box::new(gic_v3(Security::One).its()), its::Register::ROWS);

@@ -5,6 +5,7 @@ use super::{Conduit, GicVersion, Virt};
 use crate::Slot;
 use crate::fdt::{FdtError, Tree};
 use crate::nodes::{self, reg};
+use devices::chips::gpio_pwr;
 
 /// Numbers of nodes that others refer to.
 struct Handles {
@@ -13,6 +14,7 @@ struct Handles {
     gic: u32,
     messages: u32,
     gpio: u32,
+    secure_gpio: u32,
 }
 
 /// First cell of an interrupt of the GIC: shared or private.
@@ -41,6 +43,7 @@ impl Virt {
             gic: t.new_phandle(),
             messages: t.new_phandle(),
             gpio: t.new_phandle(),
+            secure_gpio: t.new_phandle(),
         };
         t.node("", |t| {
             t.cells("interrupt-parent", &[handles.gic])?;
@@ -69,7 +72,13 @@ impl Virt {
             primecell(t, &uart, &handles, "arm,pl011", |_| Ok(()))?;
             self.private(t)?;
             self.gic(t, &handles)?;
-            nodes::flash(t, &find(Chip::Flash(0)), &find(Chip::Flash(1)))?;
+            let (first, second) = (find(Chip::Flash(0)), find(Chip::Flash(1)));
+            if self.config.security.has_two() {
+                nodes::split_flash(t, &first, &second)?;
+                self.secure_world(t, &handles)?;
+            } else {
+                nodes::flash(t, &first, &second)?;
+            }
             self.cpus(t, &handles)?;
             t.node("apb-pclk", |t| {
                 t.phandle(handles.clock)?;
@@ -79,7 +88,12 @@ impl Virt {
                 t.text("compatible", "fixed-clock")
             })?;
             let console = format!("/{}", uart.node_name());
-            t.node("aliases", |t| t.text("serial0", &console))?;
+            t.node("aliases", |t| {
+                if self.config.security.has_two() {
+                    t.text("serial1", &secure_console())?;
+                }
+                t.text("serial0", &console)
+            })?;
             nodes::chosen(t, &console, &self.boot_text)
         })?;
         t.finish()
@@ -98,6 +112,29 @@ impl Virt {
         })
     }
 
+    /// What the secure world has for itself.
+    fn secure_world(&self, t: &mut Tree, handles: &Handles) -> Result<(), FdtError> {
+        let ram = find(Chip::SecureRam);
+        t.node(&ram.node_name(), |t| {
+            t.text("device_type", "memory")?;
+            reg(t, &ram)?;
+            nodes::secure_only(t)
+        })?;
+        primecell(t, &find(Chip::SecureUart), handles, "arm,pl011", nodes::secure_only)?;
+        primecell(t, &find(Chip::SecureGpio), handles, "arm,pl061", |t| {
+            gpio_controller(t, handles.secure_gpio)?;
+            nodes::secure_only(t)
+        })?;
+        for (name, pin) in [("gpio-poweroff", gpio_pwr::POWER_OFF), ("gpio-restart", gpio_pwr::RESTART)] {
+            t.node(name, |t| {
+                t.text("compatible", name)?;
+                t.cells("gpios", &[handles.secure_gpio, pin, 0])?;
+                nodes::secure_only(t)
+            })?;
+        }
+        nodes::secure_chosen(t, &secure_console(), &self.boot_text)
+    }
+
     fn gpio(&self, t: &mut Tree, handles: &Handles) -> Result<(), FdtError> {
         t.node("gpio-keys", |t| {
             t.text("compatible", "gpio-keys")?;
@@ -107,11 +144,7 @@ impl Virt {
                 t.text("label", "GPIO Key Poweroff")
             })
         })?;
-        primecell(t, &find(Chip::Gpio), handles, "arm,pl061", |t| {
-            t.phandle(handles.gpio)?;
-            t.flag("gpio-controller")?;
-            t.cells("#gpio-cells", &[2])
-        })
+        primecell(t, &find(Chip::Gpio), handles, "arm,pl061", |t| gpio_controller(t, handles.gpio))
     }
 
     /// The node is named after the memory window.
@@ -247,6 +280,17 @@ impl Virt {
     }
 }
 
+/// The path of the secure world's UART.
+fn secure_console() -> String {
+    format!("/{}", find(Chip::SecureUart).node_name())
+}
+
+fn gpio_controller(t: &mut Tree, phandle: u32) -> Result<(), FdtError> {
+    t.phandle(phandle)?;
+    t.flag("gpio-controller")?;
+    t.cells("#gpio-cells", &[2])
+}
+
 /// What the interrupt controller's node says to those that refer to it, and to those inside.
 fn node_cells(t: &mut Tree) -> Result<(), FdtError> {
     t.flag("ranges")?;
@@ -265,7 +309,7 @@ fn primecell(
     body: impl FnOnce(&mut Tree) -> Result<(), FdtError>,
 ) -> Result<(), FdtError> {
     t.node(&slot.node_name(), |t| {
-        if slot.chip == Chip::Uart {
+        if matches!(slot.chip, Chip::Uart | Chip::SecureUart) {
             t.texts("clock-names", &["uartclk", "apb_pclk"])?;
             t.cells("clocks", &[handles.clock, handles.clock])?;
         } else {

@@ -39,6 +39,12 @@ pub enum Chip {
     PciIo,
     /// PCI configuration space; with `highmem-ecam=on` it stands elsewhere.
     PciEcam,
+    /// Memory of the Secure world.
+    SecureRam,
+    /// PL011 of the Secure world.
+    SecureUart,
+    /// PL061 of the Secure world, with pins that turn the machine off.
+    SecureGpio,
 }
 
 /// Slots for virtio-mmio devices.
@@ -111,7 +117,34 @@ static FIXED: &[Slot<Chip>] = &[
     Slot::new("pci", 0x3f00_0000, 0x100_0000, 0, Chip::PciEcam),
 ];
 
-/// The board.
+/// What only the Secure world has, at its Secure physical addresses.
+static SECURE: &[Slot<Chip>] = &[
+    Slot::new("secram", 0xe00_0000, 0x100_0000, 0, Chip::SecureRam),
+    Slot::new("pl011", 0x904_0000, 0x1000, 8, Chip::SecureUart),
+    Slot::new("pl061", 0x90b_0000, 0x1000, 0, Chip::SecureGpio),
+];
+
+/// Where the Secure world's things stand on the bus: above their addresses by this.
+pub const SECURE_BASE: u64 = 1 << 60;
+
+/// The addresses, each with a size, at which Secure accesses lead there: its own chips, the first flash chip, and its views of the
+/// interrupt controller.
+pub static SECURE_RANGES: &[(u64, u64)] = &[
+    (0, 0x400_0000),
+    (0x800_0000, 0x1_0000),
+    (0x801_0000, 0x1_0000),
+    (0x80a_0000, 0xf6_0000),
+    (0x904_0000, 0x1000),
+    (0x90b_0000, 0x1000),
+    (0xe00_0000, 0x100_0000),
+];
+
+/// `slot` in the Secure world.
+pub fn secure(slot: Slot<Chip>) -> Slot<Chip> {
+    Slot { base: SECURE_BASE + slot.base, ..slot }
+}
+
+/// The board, without what is the Secure world's alone.
 pub fn slots() -> impl Iterator<Item = Slot<Chip>> {
     FIXED.iter().copied().chain((0..MMIO_SLOTS as u8).map(virtio_mmio))
 }
@@ -124,5 +157,6 @@ pub fn virtio_mmio(n: u8) -> Slot<Chip> {
 
 /// The row of `chip`.
 pub fn find(chip: Chip) -> Slot<Chip> {
-    slots().find(|slot| slot.chip == chip).expect("every chip of the board has a row")
+    let all = slots().chain(SECURE.iter().copied());
+    all.into_iter().find(|slot| slot.chip == chip).expect("every chip of the board has a row")
 }

@@ -1,20 +1,21 @@
 //! The aarch64 `virt` board, as QEMU 10 has it: map, interrupt numbers, device tree.
 //!
-//! Left out: the secure world's own devices, the SMMU, the platform bus, NUMA, memory hot-plug, a second UART.
+//! Left out: the SMMU, the platform bus, NUMA, memory hot-plug, a second UART of the Non-secure world.
 
 mod acpi;
 mod describe;
 pub mod map;
+mod secure;
 
 use crate::Slot;
 use crate::parts::{BoardError, BootText, Builder, Chassis, Parts, ram_size};
-use base::{CpuLines, IrqLine, IrqSink, TimeBase};
+use base::{CpuLines, GuestRam, IrqLine, IrqSink, TimeBase, allocate_region};
 use devices::chips::acpi_ged::{AcpiGed, POWER_BUTTON};
 use devices::chips::gic::v2::GicV2;
 use devices::chips::gic::v2m::GicV2m;
 use devices::chips::gic::v3::its::{TRANSLATER, Translator};
 use devices::chips::gic::v3::{self, CpuInterfaces, GicV3, REDISTRIBUTOR_SIZE};
-use devices::chips::gic::{CpuPins, Signals, ppi_input, spi_input};
+use devices::chips::gic::{CpuPins, Security, Signals, ppi_input, spi_input};
 use devices::chips::pl011::Pl011;
 use devices::chips::pl031::Pl031;
 use devices::chips::pl061::Pl061;
@@ -78,6 +79,8 @@ pub struct Config {
     pub topology: Topology,
     /// How PSCI is called; `None` if there is none.
     pub psci: Option<Conduit>,
+    /// The Security states: two, where CPUs have EL3.
+    pub security: Security,
 }
 
 /// The interrupt inputs of a CPU, by their numbers among its lines.
@@ -91,6 +94,8 @@ pub struct PinNumbers {
     pub virq: u32,
     /// Virtual FIQ.
     pub vfiq: u32,
+    /// Groups 1 of the Secure and of the Non-secure world, of a GICv3 that has both.
+    pub groups_1: [u32; 2],
 }
 
 /// Inputs for what a CPU has by itself, by private interrupt.
@@ -140,21 +145,22 @@ impl Virt {
         let time = TimeBase::new(parts.clock.clone(), config.counter);
         let pins_of = |cpu: &Arc<CpuLines>| {
             let line = |n| IrqLine::new(cpu.clone(), n);
-            let PinNumbers { irq, fiq, virq, vfiq } = numbers;
-            CpuPins { irq: line(irq), fiq: line(fiq), virq: line(virq), vfiq: line(vfiq) }
+            let PinNumbers { irq, fiq, virq, vfiq, groups_1 } = numbers;
+            let groups_1 = groups_1.map(line);
+            CpuPins { irq: line(irq), fiq: line(fiq), virq: line(virq), vfiq: line(vfiq), groups_1 }
         };
         let pins = parts.cpus.iter().map(pins_of).collect();
         let maintenance = config.virtualization.then_some(ppi::interrupt(ppi::GIC_MAINTENANCE));
         let mut interfaces = None;
         let (gic, inputs, signals): (_, _, Arc<dyn Signals>) = match config.gic {
             GicVersion::V2 => {
-                let gic = GicV2::new(SPIS, pins, maintenance);
+                let gic = GicV2::new(SPIS, pins, maintenance, config.security);
                 let inputs = gic.inputs();
                 let signals = gic.signals();
                 (Gic::V2(gic), inputs, signals)
             }
             GicVersion::V3 { its } => {
-                let has = v3::Config { spis: SPIS, lpis: its, maintenance };
+                let has = v3::Config { spis: SPIS, lpis: its, maintenance, security: config.security };
                 let gic = GicV3::new(has, pins, parts.ram.clone());
                 interfaces = Some(Arc::new(gic.interfaces()));
                 let inputs = gic.inputs();
@@ -164,7 +170,13 @@ impl Virt {
         };
         let irq = |n: u32| IrqLine::new(inputs.clone(), spi_input(n));
         let windows = pci_windows(ram_size, config.high_ecam, config.high_pci);
-        let mut b = Builder::new(parts.ram);
+        let secure = config.security.has_two();
+        let mut b = if secure {
+            let all = with_secure_ram(&parts.ram)?;
+            Builder::with_hidden(parts.ram, all)
+        } else {
+            Builder::new(parts.ram)
+        };
         let mut gic = gic;
         let mut power_keys = [IrqLine::unconnected(), IrqLine::unconnected()];
         let mut flash = parts.flash;
@@ -173,7 +185,10 @@ impl Virt {
 
         for slot in &map::slots().collect::<Vec<_>>() {
             match (slot.chip, &mut gic) {
-                (Chip::Flash(n), _) => b.flash(slot, flash[usize::from(n)].take())?,
+                (Chip::Flash(n), _) => {
+                    let slot = if secure && n == 0 { map::secure(*slot) } else { *slot };
+                    b.flash(&slot, flash[usize::from(n)].take())?;
+                }
                 (Chip::GicDistributor, Gic::V2(gic)) => b.add(slot, gic.distributor()).map(drop)?,
                 (Chip::GicDistributor, Gic::V3(gic, _)) => b.add(slot, gic.distributor()).map(drop)?,
                 (Chip::GicInterface, Gic::V2(gic)) => b.add(slot, gic.interface()).map(drop)?,
@@ -232,7 +247,11 @@ impl Virt {
                 }
                 // Mapped by the host bridge as BARs are.
                 (Chip::PciIo | Chip::PciMemory, _) => {}
+                (Chip::SecureRam | Chip::SecureUart | Chip::SecureGpio, _) => {}
             }
+        }
+        if secure {
+            secure::add(&mut b, &gic, (parts.second_serial, parts.power), parts.cpus.len(), irq)?;
         }
         Ok(Self {
             chassis: b.finish(),
@@ -263,6 +282,14 @@ impl Virt {
     pub fn private_inputs(&self, cpu: usize) -> PrivateInputs {
         PrivateInputs { gic: self.gic.clone(), cpu: cpu as u32 }
     }
+}
+
+/// `ram` with that of the Secure world, which only CPUs reach.
+fn with_secure_ram(ram: &GuestRam) -> Result<GuestRam, BoardError> {
+    let slot = map::secure(find(Chip::SecureRam));
+    let region = allocate_region(slot.base, slot.size)?;
+    let all = ram.insert_region(Arc::new(region));
+    Ok(all.expect("RAM ends below the Secure world's addresses"))
 }
 
 /// Where functions' messages go: to the translation service, which wants to know who sends them.

@@ -4,6 +4,7 @@ use crate::Aarch64;
 use crate::cpu::Cpu;
 use crate::features::{Ext, Features};
 use crate::gic::GicCpuInterface;
+use crate::mmu::SecureSpace;
 use crate::pstate::daif;
 use crate::sysreg::{Stored, System, hcr, scr};
 use base::{CpuLines, IrqLine, TimeBase};
@@ -21,6 +22,8 @@ pub struct Board {
     pub has_el2: bool,
     /// EL3 is there.
     pub has_el3: bool,
+    /// Where Secure accesses find something else than Non-secure ones; only with EL3.
+    pub secure_space: SecureSpace,
     /// What CNTFRQ_EL0 says after a reset, in Hz; the rate of the counter is that of its [`TimeBase`].
     pub cntfrq: u64,
 }

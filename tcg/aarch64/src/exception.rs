@@ -225,6 +225,7 @@ pub fn exception_return(cpu: &mut Cpu, elr: u64) -> u64 {
 fn deliverable(cpu: &Cpu, levels: u64) -> Option<(u64, u8)> {
     let system = &cpu.system;
     let (hcr, el) = (system.hcr(), system.el);
+    let levels = irq::as_signalled(system, levels);
     let on = |line: u32| levels >> line & 1 != 0;
     let scr = if system.board.has_el3 { system.get(Stored::ScrEl3) } else { 0 };
     let physical = |to_el3: u64, to_el2: u64, mask: u64| {
@@ -235,7 +236,6 @@ fn deliverable(cpu: &Cpu, levels: u64) -> Option<(u64, u8)> {
         } else {
             1
         };
-        let to = if to == 1 && el > 1 && !system.board.has_el3 && el == 2 { 1 } else { to };
         let open = cpu.daif & mask == 0;
         // A host's programs have the masks that it gives them.
         let unmasked = to > el && to > 1 && !(to == 2 && system.in_host()) || open;
@@ -288,6 +288,7 @@ pub fn interrupt(cpu: &mut Cpu, levels: u64) -> bool {
 /// Whether a PE that waits for an interrupt goes on: something is pending, masked or not.
 pub fn wakes(cpu: &Cpu, levels: u64) -> bool {
     let hcr = cpu.system.hcr();
+    let levels = irq::as_signalled(&cpu.system, levels);
     let guest = cpu.system.el < 2 && hcr & hcr::TGE == 0;
     let is_virtual = |line: u32, enable: u64, pending: u64| {
         guest && hcr & enable != 0 && (levels >> line & 1 != 0 || hcr & pending != 0)
@@ -309,10 +310,18 @@ mod tests {
     use super::*;
     use crate::board::Board;
     use crate::features::Features;
+    use crate::mmu::SecureSpace;
 
     /// A PE with every level, at `el`; interrupts open.
     fn pe(el: u8, sp_sel: bool) -> Cpu {
-        let board = Board { number: 0, mpidr: 0, has_el2: true, has_el3: true, cntfrq: 1_000_000_000 };
+        let board = Board {
+            number: 0,
+            mpidr: 0,
+            has_el2: true,
+            has_el3: true,
+            secure_space: SecureSpace::NONE,
+            cntfrq: 1_000_000_000,
+        };
         let mut cpu = Cpu::for_board(Features::max(), board);
         cpu.enter(el.max(1), 0x1000, 0);
         cpu.set_level(el, sp_sel);

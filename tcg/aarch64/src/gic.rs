@@ -6,8 +6,12 @@
 pub struct Level {
     /// Exception level, 1 to 3.
     pub el: u8,
-    /// In Secure state.
+    /// The levels below EL3 are in Secure state; at EL3 this chooses the bank of a banked register.
     pub secure: bool,
+    /// EL3 takes FIQs, SCR_EL3.FIQ.
+    pub fiq_to_el3: bool,
+    /// EL3 takes IRQs, SCR_EL3.IRQ.
+    pub irq_to_el3: bool,
 }
 
 /// A register of the CPU interface. Names without `ICC_` and `_EL1`.

@@ -344,13 +344,21 @@ fn changed(bits: u64, set: u64, on: bool) -> u64 {
 mod tests {
     use super::*;
     use crate::board::{Board, TimerLines};
+    use crate::mmu::SecureSpace;
     use base::{Clock, CpuLines, IrqSink, LineRecorder, ManualClock, TimeBase};
 
     #[test]
     fn an_overflow_is_an_interrupt() {
         let clock = ManualClock::new();
         let features = Features::parse("cortex-a57").expect("a model");
-        let board = Board { number: 0, mpidr: 0, has_el2: false, has_el3: false, cntfrq: 62_500_000 };
+        let board = Board {
+            number: 0,
+            mpidr: 0,
+            has_el2: false,
+            has_el3: false,
+            secure_space: SecureSpace::NONE,
+            cntfrq: 62_500_000,
+        };
         let mut cpu = Cpu::for_board(features, board);
         let recorder = Arc::new(LineRecorder::default());
         cpu.wire(Wiring {

@@ -8,7 +8,7 @@ use crate::cpu::Cpu;
 use crate::esr::{self, class, status};
 use crate::exception::debug_target;
 use crate::pstate::{daif, spsr};
-use crate::sysreg::mdscr;
+use crate::sysreg::{Stored, mdcr, mdscr};
 use serde::{Deserialize, Serialize};
 use tcg_core::guest::{Access, Point, Trap};
 use tcg_core::run::with_mmu;
@@ -125,9 +125,17 @@ fn enabled_at(cpu: &Cpu, el: u8, masked: bool) -> bool {
     if unit.locked || cpu.system.user_ids {
         return false;
     }
-    let to = debug_target(cpu).max(1);
-    let to = if to < el { return false } else { to };
+    let to = debug_target(cpu);
+    if to < el || el == 3 || forbidden(cpu, el) {
+        return false;
+    }
     el < to || unit.mdscr & mdscr::KDE != 0 && !masked
+}
+
+/// Whether EL3 wants no debug exceptions from level `el`, which is Secure.
+fn forbidden(cpu: &Cpu, el: u8) -> bool {
+    let system = &cpu.system;
+    system.is_secure(el) && system.get(Stored::MdcrEl3) & mdcr::SDD != 0
 }
 
 /// PSTATE.SS after a return to level `to` with SPSR `saved`: DebugExceptionReturnSS.
@@ -136,6 +144,7 @@ pub fn steps_after_return(cpu: &Cpu, to: u8, saved: u64) -> bool {
     let here = enabled(cpu);
     let target = debug_target(cpu);
     let there = !cpu.system.debug.locked
+        && !forbidden(cpu, to)
         && (to < target || to == target && cpu.system.debug.mdscr & mdscr::KDE != 0 && saved & daif::D == 0);
     stepping && !here && there && saved & spsr::SS != 0
 }

@@ -232,11 +232,19 @@ mod tests {
     use super::*;
     use crate::board::{Board, TimerLines};
     use crate::features::Features;
+    use crate::mmu::SecureSpace;
     use base::{Clock, CpuLines, IrqSink, LineRecorder, ManualClock};
 
     fn pe(clock: &Arc<ManualClock>) -> (Cpu, Arc<LineRecorder>) {
         let features = Features::parse("cortex-a57").expect("a model");
-        let board = Board { number: 0, mpidr: 0, has_el2: true, has_el3: false, cntfrq: 62_500_000 };
+        let board = Board {
+            number: 0,
+            mpidr: 0,
+            has_el2: true,
+            has_el3: false,
+            secure_space: SecureSpace::NONE,
+            cntfrq: 62_500_000,
+        };
         let mut cpu = Cpu::for_board(features, board);
         let recorder = Arc::new(LineRecorder::default());
         let line = |n: u32| IrqLine::new(recorder.clone() as Arc<dyn IrqSink>, n);

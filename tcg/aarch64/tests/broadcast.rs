@@ -13,6 +13,7 @@ use tcg_aarch64::board::{Board, TimerLines, Wiring};
 use tcg_aarch64::cpu::Cpu;
 use tcg_aarch64::esr::{class, class_of};
 use tcg_aarch64::features::Features;
+use tcg_aarch64::mmu::SecureSpace;
 use tcg_aarch64::tlbi::Domain;
 use tcg_core::run::{CodeCache, CodeConfig, Tiers, Vcpu, VcpuConfig};
 use vm_memory::{Bytes, GuestAddress};
@@ -100,8 +101,14 @@ fn mistakes(tlbi: &str, tiers: Tiers) -> u64 {
     let time = base::TimeBase::new(clock, 1_000_000_000);
     let mut vcpus: Vec<Vcpu<Aarch64>> = (0..2)
         .map(|number| {
-            let board =
-                Board { number, mpidr: number as u64, has_el2: false, has_el3: false, cntfrq: 1_000_000_000 };
+            let board = Board {
+                number,
+                mpidr: number as u64,
+                has_el2: false,
+                has_el3: false,
+                secure_space: SecureSpace::NONE,
+                cntfrq: 1_000_000_000,
+            };
             let mut cpu = Cpu::for_board(Features::max(), board);
             cpu.enter(1, BASE, number as u64);
             let lines = Arc::new(base::CpuLines::default());

@@ -165,7 +165,12 @@ fn case(rng: &mut Rng, max: bool, insns: &[&str]) -> Vec<u64> {
     let insn = rng.below(insns.len() as u64);
     let text = insns[insn as usize];
     let few = rng.pick(&[5, 15, 40]);
-    let mut scr = 1 | 3 << 4 | 1 << 10 | random_bits(rng, 50, &[8, 11]) | random_bits(rng, few, &[3, 12, 13]);
+    let secure = rng.chance(25);
+    let mut scr = u64::from(!secure)
+        | 3 << 4
+        | 1 << 10
+        | random_bits(rng, 50, &[8, 11])
+        | random_bits(rng, few, &[3, 12, 13]);
     let mut hcr = 1 << 31
         | random_bits(rng, few, &[3, 4, 5, 13, 14, 16, 17, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 30]);
     hcr |= random_bits(rng, 4, &[6, 7]);
@@ -187,9 +192,8 @@ fn case(rng: &mut Rng, max: bool, insns: &[&str]) -> Vec<u64> {
     let cnthctl = random_bits(rng, 60, &[0, 1, 8, 9, 10, 11]);
     let user = rng.below(16);
     let saved = rng.pick(&[0, 0, 5, 4, 9, 1, 13, 2]) | rng.bits() & 0xf000_03c0;
-    let state = rng.pick(&[0, 0, 4, 5, 5, 8, 9, 9])
-        | rng.bits() & 0xf000_03c0
-        | if max { rng.bits() & 3 << 22 } else { 0 };
+    let levels: &[u64] = if secure { &[0, 0, 4, 5, 5] } else { &[0, 0, 4, 5, 5, 8, 9, 9] };
+    let state = rng.pick(levels) | rng.bits() & 0xf000_03c0 | if max { rng.bits() & 3 << 22 } else { 0 };
     // What the manual says and QEMU does not do: monitors that PMUSERENR opens a part of are trapped by MDCR, external aborts go
     // to EL3.
     let part = ["pmswinc", "pmselr", "pmxevcntr", "pmccntr"].iter().any(|name| text.contains(name));

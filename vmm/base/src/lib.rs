@@ -23,7 +23,7 @@ pub use device::{Device, Mmio, Shared, Width, Widths, shared};
 pub use irq::{IrqLine, IrqSink, LineRecorder};
 pub use memory::{
     GuestRam, MemoryError, PAGE_SHIFT, PAGE_SIZE, RamRegion, RomRegion, WriteWatch, WriteWatcher,
-    allocate_ram, anonymous_file,
+    allocate_ram, allocate_region, anonymous_file,
 };
 pub use power::{PowerEvent, PowerRecorder, PowerSink};
 pub use ram_image::{CHUNK, RamImage, RamLayers};

@@ -199,24 +199,25 @@ pub fn anonymous_file(bytes: u64) -> Result<File, MemoryError> {
 
 /// Allocates RAM: `(base, bytes)` a region, bases page-aligned and not overlapping.
 pub fn allocate_ram(ranges: &[(u64, u64)]) -> Result<GuestRam, MemoryError> {
-    let mut regions = Vec::new();
-    for &(base, bytes) in ranges {
-        let mapping =
-            MmapRegionBuilder::new_with_bitmap(bytes as usize, WriteWatch::with_len(bytes as usize))
-                .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
-                .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE)
-                .build()
-                .map_err(|source| MemoryError::Map { bytes, source })?;
-        // A host without large pages does without.
-        // SAFETY: the range is that of the new mapping, whose contents stay.
-        unsafe { libc::madvise(mapping.as_ptr().cast(), mapping.size(), libc::MADV_HUGEPAGE) };
-        let region = RamRegion::new(mapping, GuestAddress(base)).ok_or(MemoryError::Range { base, bytes })?;
-        regions.push(region);
-    }
+    let regions =
+        ranges.iter().map(|&(base, bytes)| allocate_region(base, bytes)).collect::<Result<_, _>>()?;
     GuestRam::from_regions(regions).map_err(|_| MemoryError::Range {
         base: ranges.first().map_or(0, |r| r.0),
         bytes: ranges.iter().map(|r| r.1).sum(),
     })
+}
+
+/// Allocates one piece of RAM, at a page-aligned base.
+pub fn allocate_region(base: u64, bytes: u64) -> Result<RamRegion, MemoryError> {
+    let mapping = MmapRegionBuilder::new_with_bitmap(bytes as usize, WriteWatch::with_len(bytes as usize))
+        .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
+        .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE)
+        .build()
+        .map_err(|source| MemoryError::Map { bytes, source })?;
+    // A host without large pages does without.
+    // SAFETY: the range is that of the new mapping, whose contents stay.
+    unsafe { libc::madvise(mapping.as_ptr().cast(), mapping.size(), libc::MADV_HUGEPAGE) };
+    RamRegion::new(mapping, GuestAddress(base)).ok_or(MemoryError::Range { base, bytes })
 }
 
 /// Memory that the guest reads and executes directly but does not write: a mask ROM, or the array of a flash chip.

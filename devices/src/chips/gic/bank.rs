@@ -1,7 +1,8 @@
 //! The state of a run of interrupts, and the distributor's registers that hold it: one bit, two bits or a byte an
 //! interrupt. Both versions have them at the same offsets.
 
-use super::{Candidate, Group};
+use super::priority::{given_by_non_secure, seen_by_non_secure};
+use super::{Candidate, GROUPS, Group};
 use serde::{Deserialize, Serialize};
 
 /// A group of registers.
@@ -25,6 +26,19 @@ pub(super) enum Field {
     Priority,
     /// ICFGR.
     Config,
+    /// IGRPMODR, of version 3.
+    Modifier,
+    /// NSACR, of version 3.
+    Access,
+}
+
+/// Whose view of the registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// Of the only Security state, or of the Secure one.
+    All,
+    /// Of the Non-secure one: interrupts of other groups read as zero and are not changed, and priorities are halved.
+    NonSecure,
 }
 
 impl Field {
@@ -40,6 +54,8 @@ impl Field {
             0x380..0x400 => (Self::ClearActive, 0x380),
             0x400..0x800 => (Self::Priority, 0x400),
             0xc00..0xd00 => (Self::Config, 0xc00),
+            0xd00..0xd80 => (Self::Modifier, 0xd00),
+            0xe00..0xf00 => (Self::Access, 0xe00),
             _ => return None,
         };
         Some((field, ((offset - first) / 4) as usize))
@@ -49,8 +65,23 @@ impl Field {
     pub fn words_for_32(self) -> usize {
         match self {
             Self::Priority => 8,
-            Self::Config => 2,
+            Self::Config | Self::Access => 2,
             _ => 1,
+        }
+    }
+
+    /// Whether only a GIC with two Security states and a third group has it.
+    pub fn is_of_third_group(self) -> bool {
+        matches!(self, Self::Modifier | Self::Access)
+    }
+
+    /// From which value of an interrupt's NSACR on the Non-secure state has it, though the interrupt is not of its group.
+    fn least_access(self, write: bool) -> Option<u32> {
+        match self {
+            Self::SetPending => Some(1),
+            Self::ClearPending => Some(2),
+            Self::SetActive | Self::ClearActive if !write => Some(2),
+            _ => None,
         }
     }
 }
@@ -71,6 +102,10 @@ pub(super) struct Bank {
     level: Vec<u32>,
     /// Edge-triggered.
     edge: Vec<u32>,
+    /// Of those that are not in group 1: in group 1 of the Secure state, rather than in group 0.
+    modifier: Vec<u32>,
+    /// What the Non-secure state may do with an interrupt that is not of its group: two bits each.
+    access: Vec<u32>,
     priority: Vec<u8>,
 }
 
@@ -84,7 +119,9 @@ impl Bank {
             latch: none.clone(),
             active: none.clone(),
             level: none.clone(),
-            edge: none,
+            edge: none.clone(),
+            modifier: none,
+            access: vec![0; 2 * words],
             priority: vec![0; 32 * words],
         }
     }
@@ -103,9 +140,17 @@ impl Bank {
     /// Whether a loaded state has as many interrupts, and only what they can be.
     pub fn fits(&self, loaded: &Self) -> bool {
         let words = self.enable.len();
-        let vectors =
-            [&loaded.group, &loaded.enable, &loaded.latch, &loaded.active, &loaded.level, &loaded.edge];
+        let vectors = [
+            &loaded.group,
+            &loaded.enable,
+            &loaded.latch,
+            &loaded.active,
+            &loaded.level,
+            &loaded.edge,
+            &loaded.modifier,
+        ];
         vectors.iter().all(|v| v.len() == words)
+            && loaded.access.len() == 2 * words
             && loaded.priority.len() == self.priority.len()
             && loaded.priority.iter().all(|p| p & !PRIORITY_MASK == 0)
     }
@@ -161,21 +206,46 @@ impl Bank {
 
     /// The group that interrupt `n` is in.
     pub fn group(&self, n: usize) -> Group {
-        if self.group[n / 32] >> (n % 32) & 1 != 0 { Group::One } else { Group::Zero }
+        let has = |bits: &[u32]| bits[n / 32] >> (n % 32) & 1 != 0;
+        match (has(&self.group), has(&self.modifier)) {
+            (true, _) => Group::One,
+            (false, true) => Group::SecureOne,
+            (false, false) => Group::Zero,
+        }
+    }
+
+    /// Puts every interrupt into group 1, at `priority`.
+    pub fn group_all(&mut self, priority: u8) {
+        self.group.fill(u32::MAX);
+        self.priority.fill(priority & PRIORITY_MASK);
+    }
+
+    /// There is one Security state from now on.
+    pub fn join_groups(&mut self) {
+        self.modifier.fill(0);
+        self.access.fill(0);
+    }
+
+    /// What the Non-secure state may do with interrupt `n`, if it is not of its group: NSACR.
+    pub fn access(&self, n: usize) -> u32 {
+        self.access[n / 16] >> (2 * (n % 16)) & 3
     }
 
     /// The most urgent interrupt that waits: of the least priority value, and of the least number among equals. `first` is the
     /// number of the bank's first interrupt; groups that are not in `groups` do not count, nor those that are not
     /// `allowed`.
-    pub fn best(&self, first: u32, groups: [bool; 2], allowed: impl Fn(usize) -> bool) -> Option<Candidate> {
+    pub fn best(
+        &self,
+        first: u32,
+        groups: [bool; GROUPS],
+        allowed: impl Fn(usize) -> bool,
+    ) -> Option<Candidate> {
         let mut best: Option<Candidate> = None;
         for word in 0..self.enable.len() {
-            let of_groups = match groups {
-                [true, true] => u32::MAX,
-                [true, false] => !self.group[word],
-                [false, true] => self.group[word],
-                [false, false] => 0,
-            };
+            let (one, modifier) = (self.group[word], self.modifier[word]);
+            let of_groups = [!one & !modifier, one, !one & modifier];
+            let of_groups =
+                (0..GROUPS).filter(|group| groups[*group]).fold(0, |all, group| all | of_groups[group]);
             let mut bits = self.pending(word) & self.enable[word] & !self.active[word] & of_groups;
             while bits != 0 {
                 let n = word * 32 + bits.trailing_zeros() as usize;
@@ -189,14 +259,50 @@ impl Bank {
         best
     }
 
+    /// The bits of `word` of `field` that a view has.
+    fn visible(&self, view: View, field: Field, word: usize, write: bool) -> u32 {
+        if view == View::All {
+            return u32::MAX;
+        }
+        let one = |n: usize| n < self.len() && self.group(n) == Group::One;
+        let spread = |count: usize, bits: u32| {
+            let first = word * count;
+            (0..count).filter(|n| one(first + n)).fold(0, |all, n| all | bits << (n * (32 / count)))
+        };
+        match field {
+            Field::Group | Field::Modifier | Field::Access => 0,
+            Field::Priority => spread(4, 0xff),
+            Field::Config => spread(16, 3),
+            field => {
+                let first = 32 * word;
+                let least = field.least_access(write).unwrap_or(u32::MAX);
+                let open = |n: &usize| first + n < self.len() && self.access(first + n) >= least;
+                spread(32, 1) | (0..32).filter(open).fold(0, |all, n| all | 1 << n)
+            }
+        }
+    }
+
     /// What `word` of `field` reads; 0 beyond the last interrupt.
-    pub fn read(&self, field: Field, word: usize) -> u32 {
+    pub fn read(&self, view: View, field: Field, word: usize) -> u32 {
+        let visible = self.visible(view, field, word, false);
+        let value = self.read_all(field, word) & visible;
+        match (view, field) {
+            (View::NonSecure, Field::Priority) => {
+                u32::from_le_bytes(value.to_le_bytes().map(seen_by_non_secure)) & visible
+            }
+            _ => value,
+        }
+    }
+
+    fn read_all(&self, field: Field, word: usize) -> u32 {
         let bits = |bits: &[u32]| bits.get(word).copied().unwrap_or(0);
         match field {
             Field::Group => bits(&self.group),
             Field::SetEnable | Field::ClearEnable => bits(&self.enable),
             Field::SetPending | Field::ClearPending if word < self.latch.len() => self.pending(word),
             Field::SetPending | Field::ClearPending => 0,
+            Field::Modifier => bits(&self.modifier),
+            Field::Access => bits(&self.access),
             Field::SetActive | Field::ClearActive => bits(&self.active),
             Field::Priority => match self.priority.get(4 * word..4 * word + 4) {
                 Some(bytes) => u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
@@ -210,16 +316,26 @@ impl Bank {
     }
 
     /// Writes `word` of `field`, only the bits in `mask`.
-    pub fn write(&mut self, field: Field, word: usize, value: u32, mask: u32) {
+    pub fn write(&mut self, view: View, field: Field, word: usize, (value, mask): (u32, u32)) {
+        let mask = mask & self.visible(view, field, word, true);
+        let value = match (view, field) {
+            (View::NonSecure, Field::Priority) => {
+                u32::from_le_bytes(value.to_le_bytes().map(given_by_non_secure))
+            }
+            _ => value,
+        };
+        self.write_all(field, word, value, mask);
+    }
+
+    fn write_all(&mut self, field: Field, word: usize, value: u32, mask: u32) {
         let given = value & mask;
         let set = |bits: &mut [u32]| bits.get_mut(word).map_or((), |word| *word |= given);
         let clear = |bits: &mut [u32]| bits.get_mut(word).map_or((), |word| *word &= !given);
+        let replace = |bits: &mut [u32]| bits.get_mut(word).map_or((), |word| *word = *word & !mask | given);
         match field {
-            Field::Group => {
-                if let Some(group) = self.group.get_mut(word) {
-                    *group = *group & !mask | given;
-                }
-            }
+            Field::Group => replace(&mut self.group),
+            Field::Modifier => replace(&mut self.modifier),
+            Field::Access => replace(&mut self.access),
             Field::SetEnable => set(&mut self.enable),
             Field::ClearEnable => clear(&mut self.enable),
             Field::SetPending => set(&mut self.latch),
@@ -227,7 +343,7 @@ impl Bank {
             Field::SetActive => set(&mut self.active),
             Field::ClearActive => clear(&mut self.active),
             Field::Priority => {
-                let [old, given] = [self.read(field, word) & !mask, given];
+                let [old, given] = [self.read_all(field, word) & !mask, given];
                 if let Some(bytes) = self.priority.get_mut(4 * word..4 * word + 4) {
                     bytes.copy_from_slice(&(old | given).to_le_bytes());
                     bytes.iter_mut().for_each(|byte| *byte &= PRIORITY_MASK);

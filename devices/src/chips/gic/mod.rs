@@ -2,7 +2,7 @@
 //!
 //! From the Arm GIC Architecture Specification, version 2.0 (IHI 0048B) and versions 3 and 4 (IHI 0069). Interrupts 0 to
 //! 15 are software-generated (SGI) and 16 to 31 private to a CPU (PPI); from 32 on they are shared (SPI), and from 8192
-//! on messages (LPI). Left out: the Security extensions: there is one security state, as in a system without EL3.
+//! on messages (LPI). With EL3 there are two Security states ([`Security`]), and each has its own view of the registers.
 
 mod bank;
 mod priority;
@@ -13,7 +13,9 @@ pub mod v2m;
 pub mod v3;
 mod virtualization;
 
+use priority::GROUPS;
 pub use priority::Group;
+use serde::{Deserialize, Serialize};
 
 /// Interrupts that each CPU has for itself: SGIs and PPIs.
 pub const PRIVATE: u32 = 32;
@@ -35,6 +37,32 @@ pub struct CpuPins {
     pub virq: base::IrqLine,
     /// Virtual FIQ.
     pub vfiq: base::IrqLine,
+    /// Groups 1 of the Secure and of the Non-secure state, of a version 3 with both: IRQ or FIQ, as the CPU's state has it.
+    pub groups_1: [base::IrqLine; 2],
+}
+
+/// The Security states of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Security {
+    /// One, as without EL3.
+    One,
+    /// Two: frames without `secure` in their name are the Non-secure state's.
+    Two {
+        /// All interrupts are the Non-secure state's after a reset, as firmware leaves them for a kernel.
+        for_kernel: bool,
+    },
+}
+
+impl Security {
+    /// Whether there are two.
+    pub fn has_two(self) -> bool {
+        self != Self::One
+    }
+
+    /// Whether interrupts are all in group 1 after a reset.
+    fn is_for_kernel(self) -> bool {
+        self == Self::Two { for_kernel: true }
+    }
 }
 
 /// What is asked of a controller beside its registers.

@@ -1,14 +1,15 @@
 //! GICv2, as a GIC-400: a distributor and one CPU interface for each of up to eight CPUs (IHI 0048B chapter 4).
 //!
 //! The frames are banked: what a CPU sees of private interrupts and of the CPU interfaces is its own
-//! ([`base::requester`]). Where CPUs have EL2 there are the two frames of the virtual CPU interface as well.
+//! ([`base::requester`]). With two Security states the Secure one has frames of its own, which show everything. Where CPUs have EL2 there are the two frames of the virtual CPU interface as well.
 
 mod distributor;
 mod guest;
 mod interface;
 
+use super::bank::View;
 use super::virtualization::VirtualInterface;
-use super::{CpuPins, Group, Input, PRIVATE, Signals};
+use super::{CpuPins, Group, Input, PRIVATE, Security, Signals};
 use base::{Device, IrqSink, Mmio, State, StateError, Width, Widths, requester};
 use distributor::Distributor;
 use interface::Interface;
@@ -25,7 +26,7 @@ pub const HYPERVISOR_SIZE: u64 = 0x1000;
 pub const MAX_CPUS: usize = 8;
 
 const NAME: &str = "arm_gic";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 struct Registers {
     distributor: Distributor,
@@ -38,12 +39,18 @@ struct Core {
     pins: Vec<CpuPins>,
     /// The private interrupt that calls a hypervisor to its list registers.
     maintenance: Option<usize>,
+    security: Security,
 }
 
 impl Core {
     /// The CPU whose access is under way.
     fn cpu(&self) -> usize {
         (requester() as usize).min(self.pins.len() - 1)
+    }
+
+    /// The view of a frame.
+    fn view(&self, secure_frame: bool) -> View {
+        if secure_frame || !self.security.has_two() { View::All } else { View::NonSecure }
     }
 
     /// Runs `act`, and drives what follows from it.
@@ -63,21 +70,6 @@ impl Core {
             pins.fiq.set(fiq);
         }
         result
-    }
-}
-
-impl Core {
-    fn save_guests(&self) -> State {
-        State::of(VERSION, &self.registers.lock().guests)
-    }
-
-    fn load_guests(&self, state: &State) -> Result<(), StateError> {
-        let loaded: Vec<VirtualInterface> = state.get(VERSION)?;
-        if loaded.len() != self.pins.len() || !loaded.iter().all(VirtualInterface::fits) {
-            return Err(StateError::Value("number of CPUs, or a priority"));
-        }
-        self.with(|registers| registers.guests = loaded);
-        Ok(())
     }
 }
 
@@ -106,15 +98,15 @@ impl GicV2 {
     ///
     /// # Panics
     /// When there can not be as many: the numbers are a board's.
-    pub fn new(spis: u32, pins: Vec<CpuPins>, maintenance: Option<u32>) -> Self {
+    pub fn new(spis: u32, pins: Vec<CpuPins>, maintenance: Option<u32>, security: Security) -> Self {
         assert!(spis.is_multiple_of(32) && spis <= 960, "a GICv2 has up to 960 SPIs, in groups of 32");
         assert!((1..=MAX_CPUS).contains(&pins.len()), "a GICv2 has one to eight CPUs");
-        let distributor = Distributor::new(spis, pins.len());
-        let interfaces = vec![Interface::default(); pins.len()];
+        let distributor = Distributor::new(spis, pins.len(), security);
+        let interfaces = vec![Interface::new(security); pins.len()];
         let guests = vec![VirtualInterface::default(); pins.len()];
         let registers = Mutex::new(Registers { distributor, interfaces, guests });
         let maintenance = maintenance.map(|n| n as usize);
-        Self { core: Arc::new(Core { registers, pins, maintenance }) }
+        Self { core: Arc::new(Core { registers, pins, maintenance, security }) }
     }
 
     /// The inputs ([`super::spi_input`], [`super::ppi_input`]).
@@ -129,27 +121,40 @@ impl GicV2 {
 
     /// The distributor's frame.
     pub fn distributor(&self) -> DistributorFrame {
-        DistributorFrame(self.core.clone())
+        DistributorFrame { core: self.core.clone(), secure: false }
+    }
+
+    /// The same as the Secure state sees it.
+    pub fn secure_distributor(&self) -> DistributorFrame {
+        DistributorFrame { core: self.core.clone(), secure: true }
     }
 
     /// The CPU interface's frame.
     pub fn interface(&self) -> InterfaceFrame {
-        InterfaceFrame(self.core.clone())
+        InterfaceFrame { core: self.core.clone(), secure: false }
+    }
+
+    /// The same as the Secure state sees it.
+    pub fn secure_interface(&self) -> InterfaceFrame {
+        InterfaceFrame { core: self.core.clone(), secure: true }
     }
 
     /// The hypervisor's view of the virtual CPU interface.
-    pub fn hypervisor(&self) -> HypervisorFrame {
-        HypervisorFrame(self.core.clone())
+    pub fn hypervisor(&self) -> VirtualFrame {
+        VirtualFrame { core: self.core.clone(), viewer: Viewer::Hypervisor }
     }
 
     /// The guest's view of it.
-    pub fn guest(&self) -> GuestFrame {
-        GuestFrame(self.core.clone())
+    pub fn guest(&self) -> VirtualFrame {
+        VirtualFrame { core: self.core.clone(), viewer: Viewer::Guest }
     }
 }
 
 /// The distributor on the bus.
-pub struct DistributorFrame(Arc<Core>);
+pub struct DistributorFrame {
+    core: Arc<Core>,
+    secure: bool,
+}
 
 impl Device for DistributorFrame {
     fn name(&self) -> &'static str {
@@ -157,16 +162,16 @@ impl Device for DistributorFrame {
     }
 
     fn reset(&mut self) {
-        self.0.with(|registers| registers.distributor.reset());
+        self.core.with(|registers| registers.distributor.reset());
     }
 
     fn save(&self) -> State {
-        State::of(VERSION, &self.0.registers.lock().distributor)
+        State::of(VERSION, &self.core.registers.lock().distributor)
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
         let loaded: Distributor = state.get(VERSION)?;
-        self.0.with(|registers| {
+        self.core.with(|registers| {
             if !registers.distributor.fits(&loaded) {
                 return Err(StateError::Value("interrupts or CPUs that do not exist"));
             }
@@ -182,20 +187,25 @@ impl Mmio for DistributorFrame {
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {
-        let cpu = self.0.cpu();
-        let word = self.0.registers.lock().distributor.read(cpu, offset & !3);
+        let cpu = self.core.cpu();
+        let word =
+            self.core.registers.lock().distributor.read((cpu, self.core.view(self.secure)), offset & !3);
         u64::from(word) >> (8 * (offset & 3)) & width.mask()
     }
 
     fn write(&mut self, offset: u64, width: Width, value: u64) {
-        let (cpu, shift) = (self.0.cpu(), 8 * (offset & 3));
+        let (cpu, shift) = (self.core.cpu(), 8 * (offset & 3));
         let (value, mask) = ((value << shift) as u32, (width.mask() << shift) as u32);
-        self.0.with(|registers| registers.distributor.write(cpu, offset & !3, value, mask));
+        let by = (cpu, self.core.view(self.secure));
+        self.core.with(|registers| registers.distributor.write(by, offset & !3, (value, mask)));
     }
 }
 
 /// The CPU interface on the bus.
-pub struct InterfaceFrame(Arc<Core>);
+pub struct InterfaceFrame {
+    core: Arc<Core>,
+    secure: bool,
+}
 
 impl Device for InterfaceFrame {
     fn name(&self) -> &'static str {
@@ -203,19 +213,20 @@ impl Device for InterfaceFrame {
     }
 
     fn reset(&mut self) {
-        self.0.with(|registers| registers.interfaces.fill(Interface::default()));
+        let fresh = Interface::new(self.core.security);
+        self.core.with(|registers| registers.interfaces.fill(fresh));
     }
 
     fn save(&self) -> State {
-        State::of(VERSION, &self.0.registers.lock().interfaces)
+        State::of(VERSION, &self.core.registers.lock().interfaces)
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
         let loaded: Vec<Interface> = state.get(VERSION)?;
-        if loaded.len() != self.0.pins.len() || !loaded.iter().all(Interface::fits) {
+        if loaded.len() != self.core.pins.len() || !loaded.iter().all(Interface::fits) {
             return Err(StateError::Value("number of CPUs, or a priority"));
         }
-        self.0.with(|registers| registers.interfaces = loaded);
+        self.core.with(|registers| registers.interfaces = loaded);
         Ok(())
     }
 }
@@ -226,95 +237,82 @@ impl Mmio for InterfaceFrame {
     }
 
     fn read(&mut self, offset: u64, _width: Width) -> u64 {
-        let cpu = self.0.cpu();
-        self.0.with(|registers| {
+        let by = (self.core.cpu(), self.core.view(self.secure));
+        self.core.with(|registers| {
             let Registers { distributor, interfaces, .. } = registers;
-            interfaces[cpu].read(cpu, offset, distributor).into()
+            interfaces[by.0].read(by, offset, distributor).into()
         })
     }
 
     fn write(&mut self, offset: u64, _width: Width, value: u64) {
-        let cpu = self.0.cpu();
-        self.0.with(|registers| {
+        let by = (self.core.cpu(), self.core.view(self.secure));
+        self.core.with(|registers| {
             let Registers { distributor, interfaces, .. } = registers;
-            interfaces[cpu].write(cpu, offset, value as u32, distributor);
+            interfaces[by.0].write(by, offset, value as u32, distributor);
         });
     }
 }
 
-/// The hypervisor's view of the virtual CPU interface on the bus.
-pub struct HypervisorFrame(Arc<Core>);
+/// Who looks at the virtual CPU interface.
+#[derive(Clone, Copy)]
+enum Viewer {
+    Hypervisor,
+    Guest,
+}
 
-impl Device for HypervisorFrame {
+/// A view of the virtual CPU interface on the bus. Both save the one state that they show.
+pub struct VirtualFrame {
+    core: Arc<Core>,
+    viewer: Viewer,
+}
+
+impl Device for VirtualFrame {
     fn name(&self) -> &'static str {
-        "arm_gic-hypervisor"
+        match self.viewer {
+            Viewer::Hypervisor => "arm_gic-hypervisor",
+            Viewer::Guest => "arm_gic-guest",
+        }
     }
 
     fn reset(&mut self) {
-        self.0.with(|registers| registers.guests.fill(VirtualInterface::default()));
+        self.core.with(|registers| registers.guests.fill(VirtualInterface::default()));
     }
 
     fn save(&self) -> State {
-        self.0.save_guests()
+        State::of(VERSION, &self.core.registers.lock().guests)
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
-        self.0.load_guests(state)
+        let loaded: Vec<VirtualInterface> = state.get(VERSION)?;
+        if loaded.len() != self.core.pins.len() || !loaded.iter().all(VirtualInterface::fits) {
+            return Err(StateError::Value("number of CPUs, or a priority"));
+        }
+        self.core.with(|registers| registers.guests = loaded);
+        Ok(())
     }
 }
 
-impl Mmio for HypervisorFrame {
+impl Mmio for VirtualFrame {
     fn widths(&self) -> Widths {
         Widths::WORD
     }
 
     fn read(&mut self, offset: u64, _width: Width) -> u64 {
-        let cpu = self.0.cpu();
-        self.0.registers.lock().guests[cpu].read_hypervisor_v2(offset).into()
+        let cpu = self.core.cpu();
+        match self.viewer {
+            Viewer::Hypervisor => self.core.registers.lock().guests[cpu].read_hypervisor_v2(offset).into(),
+            Viewer::Guest => self.core.with(|registers| registers.guests[cpu].read_guest_v2(offset).into()),
+        }
     }
 
     fn write(&mut self, offset: u64, _width: Width, value: u64) {
-        let cpu = self.0.cpu();
-        self.0.with(|registers| registers.guests[cpu].write_hypervisor_v2(offset, value as u32));
-    }
-}
-
-/// The guest's view of it on the bus. Both views save the one state that they show.
-pub struct GuestFrame(Arc<Core>);
-
-impl Device for GuestFrame {
-    fn name(&self) -> &'static str {
-        "arm_gic-guest"
-    }
-
-    fn reset(&mut self) {
-        self.0.with(|registers| registers.guests.fill(VirtualInterface::default()));
-    }
-
-    fn save(&self) -> State {
-        self.0.save_guests()
-    }
-
-    fn load(&mut self, state: &State) -> Result<(), StateError> {
-        self.0.load_guests(state)
-    }
-}
-
-impl Mmio for GuestFrame {
-    fn widths(&self) -> Widths {
-        Widths::WORD
-    }
-
-    fn read(&mut self, offset: u64, _width: Width) -> u64 {
-        let cpu = self.0.cpu();
-        self.0.with(|registers| registers.guests[cpu].read_guest_v2(offset).into())
-    }
-
-    fn write(&mut self, offset: u64, _width: Width, value: u64) {
-        let cpu = self.0.cpu();
-        self.0.with(|registers| {
-            if let Some(interrupt) = registers.guests[cpu].write_guest_v2(offset, value as u32) {
-                registers.distributor.deactivate(cpu, interrupt);
+        let (cpu, value) = (self.core.cpu(), value as u32);
+        self.core.with(|registers| match self.viewer {
+            Viewer::Hypervisor => registers.guests[cpu].write_hypervisor_v2(offset, value),
+            Viewer::Guest => {
+                if let Some(interrupt) = registers.guests[cpu].write_guest_v2(offset, value) {
+                    registers.distributor.deactivate(cpu, interrupt);
+                }
             }
         });
     }

@@ -150,16 +150,16 @@ impl VirtualInterface {
     /// The guest's controls in one register.
     pub fn vmcr(&self) -> u32 {
         let bit = |on: bool, bit: u32| if on { bit } else { 0 };
-        let points = self.priorities.points();
-        let point = |group: usize| u32::from(points[group]) << vmcr::POINT_SHIFTS[group];
+        let point =
+            |group: Group| u32::from(self.priorities.kept_point(group)) << vmcr::POINT_SHIFTS[group as usize];
         bit(self.enables[0], vmcr::ENABLES[0])
             | bit(self.enables[1], vmcr::ENABLES[1])
             | bit(self.ack_ctl, vmcr::ACK_CTL)
             | bit(self.fiq_en, vmcr::FIQ_EN)
             | bit(self.priorities.common_point, vmcr::CBPR)
             | bit(self.eoi_mode, vmcr::EOI_MODE)
-            | point(0)
-            | point(1)
+            | point(Group::Zero)
+            | point(Group::One)
             | u32::from(self.priorities.mask()) << vmcr::MASK_SHIFT
     }
 
@@ -168,7 +168,9 @@ impl VirtualInterface {
         self.enables = vmcr::ENABLES.map(|bit| value & bit != 0);
         self.eoi_mode = value & vmcr::EOI_MODE != 0;
         self.priorities.common_point = value & vmcr::CBPR != 0;
-        self.priorities.set_points(vmcr::POINT_SHIFTS.map(|shift| (value >> shift) as u8 & 7));
+        for group in [Group::Zero, Group::One] {
+            self.priorities.set_kept_point(group, (value >> vmcr::POINT_SHIFTS[group as usize]) as u8);
+        }
         self.priorities.set_mask((value >> vmcr::MASK_SHIFT) as u8);
     }
 

@@ -82,7 +82,8 @@ fn success(walk: Walk) -> u64 {
     // Those are Outer Shareable, whatever the descriptor says.
     let shareability = if device_or_uncached { 2 } else { u64::from(walk.shareability) };
     let page = walk.phys & ((1 << 52) - 1) & !0xfff;
-    u64::from(walk.attributes) << 56 | page | ONE | NS | shareability << 7
+    let ns = if walk.secure { 0 } else { NS };
+    u64::from(walk.attributes) << 56 | page | ONE | ns | shareability << 7
 }
 
 fn failure(fault: Fault) -> u64 {

@@ -17,11 +17,11 @@ impl PhysMem for Untouched<'_> {
     }
 }
 
-/// The physical address of `addr`, whatever access is allowed there.
+/// The bus address of `addr`, whatever access is allowed there.
 pub fn translate(system: &System, mem: &dyn PhysMem, addr: u64) -> Option<u64> {
     let who = Who { user: false, pan: false, ..Who::fetch(system) };
     let request = Request { addr, access: Access::Read, who };
-    find(system, &Untouched(mem), request).ok().map(|walk| walk.phys)
+    find(system, &Untouched(mem), request).ok().map(|walk| walk.place(system).0)
 }
 
 /// The list of mappings that a monitor shows. QEMU has none for this architecture.

@@ -1,21 +1,25 @@
 //! The memory system: D8 of the manual (the VMSAv8-64 translation system). [`stage1`] and [`stage2`] walk tables, [`attributes`]
 //! says what descriptors allow, [`at`] are the address translation instructions.
 //!
+//! With EL3 there are two physical address [`space`]s.
+//!
 //! A translation regime is a kind of address space with its own registers. Contexts of the translator are keyed by regime, ASID
 //! and VMID, so that neither entering the kernel nor switching address spaces flushes anything; as in hardware, entries live until
 //! the guest invalidates them. Global pages are cached once for each ASID.
 //!
-//! Left out: the difference between Secure and Non-secure physical addresses, memory types but for Device, and big-endian tables.
+//! Left out: memory types but for Device, and big-endian tables.
 
 pub mod at;
 pub mod attributes;
 mod fault;
 pub mod look;
+mod space;
 mod stage1;
 mod stage2;
 
 pub use fault::{Fault, Stage2Fault};
 pub use look::{mappings, translate};
+pub use space::SecureSpace;
 
 use crate::cpu::Cpu;
 use crate::sysreg::{Stored, System, hcr, sctlr, tcr};
@@ -215,12 +219,19 @@ pub struct Walk {
     pub attributes: u8,
     /// Shareability field.
     pub shareability: u8,
+    /// The address is one of the Secure physical address space.
+    pub secure: bool,
 }
 
 impl Walk {
     /// Device memory: the upper half of the attributes is zero.
     pub fn is_device(&self) -> bool {
         self.attributes & 0xf0 == 0
+    }
+
+    /// Where it is on the bus, and log2 of the size of the range there.
+    fn place(&self, system: &System) -> (u64, u32) {
+        system.board.secure_space.place(self.phys, self.secure, self.size_log2)
     }
 }
 
@@ -249,6 +260,7 @@ pub fn find(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
         rights: first.rights.and(second.rights),
         attributes: attributes::combined(first.attributes, second.attributes),
         shareability: first.shareability.max(second.shareability),
+        secure: second.secure,
     })
 }
 
@@ -265,9 +277,10 @@ pub fn walk(cpu: &mut Cpu, mem: &dyn PhysMem, addr: u64, access: Access) -> Resu
         Ok(walk) => {
             tracing::trace!(target: "mmu", "walk {addr:#x} {access:?} {who:?}: {walk:x?}");
             let rights = walk.rights;
+            let (phys, size_log2) = walk.place(&cpu.system);
             Ok(Page {
-                phys: walk.phys,
-                size_log2: walk.size_log2,
+                phys,
+                size_log2,
                 read: rights.read,
                 write: rights.write,
                 fetch: rights.fetch,

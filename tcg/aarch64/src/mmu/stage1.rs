@@ -4,7 +4,7 @@ use super::attributes::{DEVICE, Rights, WRITE_BACK};
 use super::fault::{Fault, Kind};
 use super::{Regime, Request, Walk, Who, stage1_on, stage2};
 use crate::features::IdReg;
-use crate::sysreg::{Stored, System, hcr, sctlr};
+use crate::sysreg::{Stored, System, hcr, scr, sctlr};
 use tcg_core::guest::{Access, PhysMem};
 
 /// Fields of TCR that concern one half of the addresses.
@@ -176,6 +176,10 @@ pub mod descriptor {
     pub const VALID: u64 = 1;
     /// It leads to another table, or is a page.
     pub const TABLE: u64 = 2;
+    /// Of Secure regimes: Non-secure memory.
+    pub const NS: u64 = 1 << 5;
+    /// Of Secure regimes: the tables below are Non-secure memory, and all that they lead to.
+    pub const NS_TABLE: u64 = 1 << 63;
     /// Access flag.
     pub const AF: u64 = 1 << 10;
     /// Read-only.
@@ -241,11 +245,13 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
     let index_bits = control.va_bits - shift(first);
     let mut table = table_base(&control, index_bits)?;
     let mut index_mask = (1u64 << index_bits) - 1;
+    let in_secure = system.is_secure(who.regime.el());
     let mut above = Hierarchy::default();
+    let mut secure = in_secure;
     let mut level = first;
     loop {
         let at = table | (addr >> shift(level) & index_mask) << 3;
-        let (phys, old) = read_descriptor(system, mem, at, level, who)?;
+        let (phys, old) = read_descriptor(system, mem, at, (level, secure), who)?;
         let fault = |kind| Err(Fault::new(kind, level));
         if old & d::VALID == 0 {
             return fault(Kind::Translation);
@@ -265,6 +271,7 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
             return fault(Kind::AddressSize);
         }
         if is_table {
+            secure &= old & d::NS_TABLE == 0;
             if !control.hpd {
                 above.no_user |= old >> 61 & 1 != 0;
                 above.read_only |= old >> 62 & 1 != 0;
@@ -275,7 +282,8 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
             level += 1;
             continue;
         }
-        let leaf = Leaf { at: phys, old, level, above };
+        secure &= old & d::NS == 0;
+        let leaf = Leaf { at: phys, old, level, above, leaves_secure: in_secure && !secure };
         let (descriptor, rights) = leaf.settle(system, mem, &control, request)?;
         let size = 1u64 << low;
         let mair = system.banked(Stored::MairEl1, who.regime.el());
@@ -286,6 +294,7 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
             attributes: (mair >> (8 * (descriptor >> 2 & 7))) as u8,
             // With DS the field is that of TCR.
             shareability: (descriptor >> 8 & 3) as u8,
+            secure,
         });
     }
 }
@@ -305,7 +314,8 @@ fn flat(system: &System, request: Request) -> Result<Walk, Fault> {
     let attributes = if cacheable { WRITE_BACK } else { DEVICE };
     let size_log2 = if addr_size == 64 { 30 } else { base::PAGE_SHIFT };
     let shareability = if cacheable { 0 } else { 2 };
-    Ok(Walk { phys, size_log2, rights: Rights::ALL, attributes, shareability })
+    let secure = system.is_secure(who.regime.el());
+    Ok(Walk { phys, size_log2, rights: Rights::ALL, attributes, shareability, secure })
 }
 
 /// Whether the address is one that the half has.
@@ -340,16 +350,22 @@ fn table_base(control: &Control, index_bits: u32) -> Result<u64, Fault> {
     Ok(base)
 }
 
-/// The descriptor at `at`, which stage 2 may translate, and where it really is.
+/// The descriptor at `at`, which stage 2 may translate, and where it really is; of a table of `level`, in Secure memory or not.
 fn read_descriptor(
     system: &System,
     mem: &dyn PhysMem,
     at: u64,
-    level: i8,
+    (level, secure): (i8, bool),
     who: Who,
 ) -> Result<(u64, u64), Fault> {
     let below = who.regime == Regime::El10 && system.hcr() & hcr::VM != 0;
-    let phys = if below { stage2::walk(system, mem, stage2::Request::of_table(at))?.phys } else { at };
+    let (phys, secure) = if below {
+        let walk = stage2::walk(system, mem, stage2::Request::of_table(at))?;
+        (walk.phys, walk.secure)
+    } else {
+        (at, secure)
+    };
+    let (phys, _) = system.board.secure_space.place(phys, secure, base::PAGE_SHIFT);
     let value = mem.read_u64(phys).ok_or(Fault::new(Kind::External, level))?;
     Ok((phys, value))
 }
@@ -360,6 +376,8 @@ struct Leaf {
     old: u64,
     level: i8,
     above: Hierarchy,
+    /// Non-secure memory, for Secure code.
+    leaves_secure: bool,
 }
 
 impl Leaf {
@@ -412,6 +430,12 @@ impl Leaf {
     }
 
     fn rights(&self, system: &System, descriptor: u64, who: Who) -> Rights {
+        let rights = self.rights_of_pages(system, descriptor, who);
+        let sif = self.leaves_secure && system.get(Stored::ScrEl3) & scr::SIF != 0;
+        Rights { fetch: rights.fetch && !sif, ..rights }
+    }
+
+    fn rights_of_pages(&self, system: &System, descriptor: u64, who: Who) -> Rights {
         let sctlr = system.banked(Stored::SctlrEl1, who.regime.el());
         let wxn = sctlr & sctlr::WXN != 0;
         let writable = descriptor & d::READ_ONLY == 0 && !self.above.read_only;

@@ -163,6 +163,7 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
                 rights,
                 attributes: attributes_of(system, new),
                 shareability: (new >> 8 & 3) as u8,
+                secure: false,
             });
         }
     }

@@ -4,6 +4,7 @@ use super::fault::Kind;
 use super::*;
 use crate::board::Board;
 use crate::features::Features;
+use crate::mmu::SecureSpace;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -43,7 +44,14 @@ const PXN: u64 = 1 << 53;
 const UXN: u64 = 1 << 54;
 
 fn pe(el: u8, tcr: u64) -> Cpu {
-    let board = Board { number: 0, mpidr: 0, has_el2: true, has_el3: true, cntfrq: 1_000_000_000 };
+    let board = Board {
+        number: 0,
+        mpidr: 0,
+        has_el2: true,
+        has_el3: true,
+        secure_space: SecureSpace::NONE,
+        cntfrq: 1_000_000_000,
+    };
     let mut cpu = Cpu::for_board(Features::max(), board);
     cpu.enter(el.max(1), 0, 0);
     cpu.set_level(el, false);

@@ -1,13 +1,21 @@
 use super::*;
 use crate::board::{Board, TimerLines, Wiring};
 use crate::features::Features;
+use crate::mmu::SecureSpace;
 use crate::sysreg::{Place, rows};
 use base::{Clock, CpuLines, ManualClock, TimeBase};
 use tcg_core::testing::Rng;
 use tcg_core::testing::saved::Subject;
 
 fn make(lines: &Arc<CpuLines>) -> Cpu {
-    let board = Board { number: 0, mpidr: 0, has_el2: true, has_el3: true, cntfrq: 62_500_000 };
+    let board = Board {
+        number: 0,
+        mpidr: 0,
+        has_el2: true,
+        has_el3: true,
+        secure_space: SecureSpace::NONE,
+        cntfrq: 62_500_000,
+    };
     let mut cpu = Cpu::for_board(Features::parse("max").expect("a model"), board);
     let clock: Arc<dyn Clock> = ManualClock::new();
     let time = TimeBase::new(clock, 62_500_000);

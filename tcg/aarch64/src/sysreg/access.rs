@@ -354,10 +354,18 @@ mod tests {
     use super::*;
     use crate::board::Board;
     use crate::features::Features;
+    use crate::mmu::SecureSpace;
     use crate::sysreg::encode;
 
     fn pe(el: u8) -> Cpu {
-        let board = Board { number: 0, mpidr: 0x100, has_el2: true, has_el3: false, cntfrq: 1_000_000_000 };
+        let board = Board {
+            number: 0,
+            mpidr: 0x100,
+            has_el2: true,
+            has_el3: false,
+            secure_space: SecureSpace::NONE,
+            cntfrq: 1_000_000_000,
+        };
         let mut cpu = Cpu::for_board(Features::max(), board);
         cpu.enter(2, 0, 0);
         cpu.set_level(el, el != 0);

@@ -130,6 +130,8 @@ pub mod scr {
     pub const FIQ: u64 = 1 << 2;
     /// External aborts go to EL3.
     pub const EA: u64 = 1 << 3;
+    /// Secure code is not fetched from Non-secure memory.
+    pub const SIF: u64 = 1 << 9;
     /// SMC is undefined.
     pub const SMD: u64 = 1 << 7;
     /// HVC is there.
@@ -194,6 +196,8 @@ pub mod mdcr {
     pub const TDOSA: u64 = 1 << 10;
     /// Traps debug ROM registers.
     pub const TDRA: u64 = 1 << 11;
+    /// MDCR_EL3: there are no debug exceptions in Secure state.
+    pub const SDD: u64 = 1 << 16;
 }
 
 /// MDSCR_EL1.

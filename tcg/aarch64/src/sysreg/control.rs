@@ -121,7 +121,7 @@ pub static ROWS: &[Row] = &[
 fn pending(cpu: &mut Cpu) -> u64 {
     use super::hcr;
     use crate::irq;
-    let (levels, hcr) = (cpu.levels(), cpu.system.hcr());
+    let (levels, hcr) = (irq::as_signalled(&cpu.system, cpu.levels()), cpu.system.hcr());
     let on = |line: u32| levels >> line & 1 != 0;
     let guest = cpu.system.el == 1;
     let irq = if guest && hcr & hcr::IMO != 0 { on(irq::VIRQ) || hcr & hcr::VI != 0 } else { on(irq::IRQ) };

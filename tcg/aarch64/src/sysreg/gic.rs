@@ -86,7 +86,9 @@ fn found(cpu: &Cpu, register: IccRegister, access: Access) -> GicRegister {
     if access.is_virtual(system) {
         return GicRegister::Virtual(register);
     }
-    GicRegister::Physical(register, Level { el, secure: system.is_secure(el) })
+    let routed = |bit: u64| system.board.has_el3 && system.get(Stored::ScrEl3) & bit != 0;
+    let (fiq_to_el3, irq_to_el3) = (routed(scr::FIQ), routed(scr::IRQ));
+    GicRegister::Physical(register, Level { el, secure: system.is_secure(1), fiq_to_el3, irq_to_el3 })
 }
 
 macro_rules! icc {

@@ -4,7 +4,7 @@ use super::bits::{cpacr, hcr, scr, sctlr, tcr};
 use super::{COUNTER_HZ, Key};
 use crate::board::{Board, Wiring};
 use crate::features::Features;
-use crate::mmu::Stage2Fault;
+use crate::mmu::{SecureSpace, Stage2Fault};
 use crate::pmu::Pmu;
 use crate::selfhosted::DebugUnit;
 use crate::timer::Timers;
@@ -149,7 +149,14 @@ impl System {
             ss: false,
             il: false,
             clock: None,
-            board: Board { number: 0, mpidr: 0, has_el2: false, has_el3: false, cntfrq: COUNTER_HZ },
+            board: Board {
+                number: 0,
+                mpidr: 0,
+                has_el2: false,
+                has_el3: false,
+                secure_space: SecureSpace::NONE,
+                cntfrq: COUNTER_HZ,
+            },
             wiring: None,
             domain: None,
             untold: Vec::new(),

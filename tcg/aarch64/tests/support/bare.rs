@@ -10,6 +10,7 @@ use tcg_aarch64::board::{Board, TimerLines, Wiring};
 use tcg_aarch64::cpu::Cpu;
 use tcg_aarch64::esr::{class, class_of};
 use tcg_aarch64::features::Features;
+use tcg_aarch64::mmu::SecureSpace;
 use tcg_core::run::{CodeCache, CodeConfig, Tiers, Vcpu, VcpuConfig};
 use vm_memory::{Bytes, GuestAddress};
 
@@ -19,6 +20,9 @@ pub const BASE: u64 = 0x4008_0000;
 pub const RESULTS: u64 = 0x4400_0000;
 /// RAM here: as much of `virt`'s as programs use.
 const RAM: (u64, u64) = (0x4000_0000, 0x0800_0000);
+/// That of the Secure world: its place on the bus, and what it is to that world.
+const SECURE_RAM: (u64, u64) = (SECURE.base + 0x0e00_0000, 0x100_0000);
+const SECURE: SecureSpace = SecureSpace { base: 1 << 60, ranges: &[(0x0e00_0000, 0x100_0000)] };
 
 /// The machine that a program is for.
 #[derive(Clone, Copy)]
@@ -136,12 +140,19 @@ impl Program {
 
     /// The results as they are here.
     pub fn here(&self, machine: Machine, tiers: Tiers) -> Vec<u64> {
-        let ram = base::allocate_ram(&[RAM]).expect("memory");
+        let ram = base::allocate_ram(&[RAM, SECURE_RAM]).expect("memory");
         let space = Arc::new(base::AddressSpace::new(ram));
         space.ram().write_slice(&self.image, GuestAddress(BASE)).expect("it fits");
         let features = Features::parse(machine.cpu).expect("a model");
         let cntfrq = if machine.cpu == "max" { 1_000_000_000 } else { 62_500_000 };
-        let board = Board { number: 0, mpidr: 0, has_el2: machine.el2, has_el3: machine.el3, cntfrq };
+        let board = Board {
+            number: 0,
+            mpidr: 0,
+            has_el2: machine.el2,
+            has_el3: machine.el3,
+            secure_space: SECURE,
+            cntfrq,
+        };
         let mut cpu = Cpu::for_board(features, board);
         let lines = Arc::new(base::CpuLines::default());
         let clock = base::HostClock::new().expect("a clock");

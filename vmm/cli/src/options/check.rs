@@ -29,7 +29,9 @@ pub fn check(options: &SystemOptions, machine_origin: &str) -> Result<(), UsageE
     let mut users = Users::default();
     for (port, serial) in options.serials.iter().enumerate() {
         // Ports that the board does not have are connected to nothing.
-        if let (0, SerialTarget::Chardev(id)) = (port, serial) {
+        if let SerialTarget::Chardev(id) = serial
+            && port < options.serial_ports()
+        {
             users.take(options, id, "-serial")?;
         }
     }

@@ -88,7 +88,12 @@ static RISCV_VIRT: &[Prop] = &[
 static ARM_VIRT: &[Prop] = &[
     prop("compact-highmem", Kind::Bool, "on", "accepted: high windows that are off take no place anyway"),
     prop("dtb-randomness", Kind::Bool, "on", "off: no random numbers in the device tree"),
-    prop("gic-version", Kind::Choice(&["2", "3", "max"]), "2", "version of the interrupt controller"),
+    prop(
+        "gic-version",
+        Kind::Choice(&["2", "3", "max"]),
+        "2",
+        "version of the interrupt controller; max is 3",
+    ),
     prop("highmem", Kind::Bool, "on", "off: nothing stands above 4 GiB"),
     prop("highmem-ecam", Kind::Bool, "on", "off: PCI configuration space stands below 4 GiB"),
     prop("highmem-mmio", Kind::Bool, "on", "off: no PCI memory above 4 GiB"),
@@ -97,6 +102,6 @@ static ARM_VIRT: &[Prop] = &[
     prop("its", Kind::Bool, "on", "off: a GICv3 without a translation service for messages"),
     fixed("mte", Kind::Bool, "off"),
     fixed("ras", Kind::Bool, "off"),
-    fixed("secure", Kind::Bool, "off"),
+    prop("secure", Kind::Bool, "off", "CPUs with EL3, and a Secure world with memory and chips of its own"),
     prop("virtualization", Kind::Bool, "off", "CPUs with EL2, for hypervisors"),
 ];

@@ -121,6 +121,11 @@ pub struct SystemOptions {
 }
 
 impl SystemOptions {
+    /// Serial ports that the machine has; further ones are connected to nothing.
+    pub fn serial_ports(&self) -> usize {
+        if self.machine.props.flag("secure") == Some(true) { 2 } else { 1 }
+    }
+
     /// Guest memory in bytes: as `-m` says, else as the memory back end has, else the machine's default.
     pub fn memory_size(&self) -> u64 {
         let backend = self.memory_backend().map(|(_, size)| size);

@@ -45,11 +45,11 @@ pub fn overlap(images: &[(String, Image)]) -> Result<(), SystemError> {
     Ok(())
 }
 
-/// Entropy for the kernel, and for where it stands; with `-seed` the same in each run. Nothing where the host has none.
-pub fn seed(options: &SystemOptions) -> (Vec<u8>, Option<u64>) {
+/// Entropy for the kernel of `world`, and for where it stands; with `-seed` the same in each run. Nothing where the host has none.
+pub fn seed(options: &SystemOptions, world: u64) -> (Vec<u8>, Option<u64>) {
     let mut bytes = vec![0; SEED_BYTES + 8];
     let filled = match options.seed {
-        Some(seed) => Seeded::new(seed).fill(&mut bytes),
+        Some(seed) => Seeded::new(seed.wrapping_add(world << 48)).fill(&mut bytes),
         None => HostEntropy.fill(&mut bytes),
     };
     if filled.is_err() {

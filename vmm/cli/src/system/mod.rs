@@ -153,10 +153,11 @@ impl System {
         let mut disks = Disks::new(options);
         let flash = disks.flash(B::FLASH_SIZE)?;
         let chardevs = Chardevs::open(options, program, &power, &clock, turns.as_ref())?;
-        let serial = PanicWatch::new(match options.serials.first() {
-            Some(SerialTarget::Chardev(id)) => chardevs.for_device(id)?,
-            Some(SerialTarget::None) | None => chardevs::nowhere("serial0")?,
-        });
+        let port = |n: usize| match options.serials.get(n) {
+            Some(SerialTarget::Chardev(id)) if n < options.serial_ports() => chardevs.for_device(id),
+            _ => chardevs::nowhere(&format!("serial{n}")),
+        };
+        let serial = PanicWatch::new(port(0)?);
         let plugs = plugs::make(options, &chardevs, &mut disks, (&ram, &clock, &power))?;
         let lines: Vec<Arc<CpuLines>> = (0..options.smp.cpus).map(|_| Arc::default()).collect();
         if let (Some(turns), Some(first)) = (&turns, lines.first()) {
@@ -168,6 +169,7 @@ impl System {
             clock: clock.clone(),
             power: power.clone(),
             serial: serial.clone(),
+            second_serial: port(1)?,
             virtio_mmio: plugs.mmio,
             pci: plugs.pci,
             flash,
@@ -209,7 +211,7 @@ impl System {
         };
         let mut saved = board.chassis().devices.clone();
         saved.extend(board.firmware());
-        let saver = Saver::new(identity, saved, clock.clone(), ram.clone());
+        let saver = Saver::new(identity, saved, clock.clone(), board.chassis().space.ram().clone());
         let snapshots = Snapshots::new(options, saver, power.clone(), &disks);
         if let Some(tag) = &options.loadvm {
             snapshots.load_first(tag);

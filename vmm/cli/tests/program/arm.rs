@@ -19,7 +19,6 @@ fn what_the_machine_lacks_is_a_sentence() {
         ("-M virt -cpu cortex-a15 -kernel x", "cortex-a15"),
         ("-M virt -cpu max", "nothing to run"),
         ("-M virt -cpu max -smp 9 -kernel x", "gic-version=3"),
-        ("-M virt,secure=on -cpu max", "secure=on"),
         ("-M virt -cpu max -bios nowhere.fd", "-bios nowhere.fd"),
     ] {
         let end = run(&mut qemu.command(&format!("{words} -nographic")));

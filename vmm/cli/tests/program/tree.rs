@@ -92,11 +92,21 @@ fn arms_is_qemus() {
         "virt,virtualization=on,gic-version=2 -cpu max -smp 2",
         "virt,virtualization=on,gic-version=3 -cpu cortex-a57 -smp 4",
         "virt,virtualization=on,gic-version=3,its=off -cpu neoverse-n1",
+        "virt,secure=on,acpi=off,gic-version=2 -cpu cortex-a57 -smp 2",
+        "virt,secure=on,acpi=off,virtualization=on,gic-version=3 -cpu max -smp 2",
     ];
     for machine in machines {
         let (name, rest) = machine.split_once(' ').expect("a machine and its options");
         let ours = Qemu::aarch64();
-        let dump = |file: &std::path::Path| format!("-M {name},dumpdtb={} {rest} -nographic", file.display());
+        // What starts in EL3 is firmware.
+        let firmware = if name.contains("secure=on") {
+            format!("-bios {}", ours.file("firmware", &[0; 64]))
+        } else {
+            String::new()
+        };
+        let dump = |file: &std::path::Path| {
+            format!("-M {name},dumpdtb={} {rest} {firmware} -nographic", file.display())
+        };
         let file = ours.path("ours.dtb");
         let mine = dumped(ours.command(&dump(&file)), &file);
         let file = ours.path("qemus.dtb");

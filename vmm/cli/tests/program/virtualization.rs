@@ -1,43 +1,13 @@
 //! The virtual interrupt controller, beside QEMU's: the same random accesses of a hypervisor and its guest on both, and
 //! everything that can be read after each.
 
-use std::path::Path;
-use std::process::Command;
-
-use crate::support::{Qemu, run};
+use crate::peer::{Program, Random, compare, constant, peers};
 
 /// Accesses in one run.
 const ACCESSES: usize = 300;
 
 /// What of ICH_VMCR_EL2 is written: QEMU keeps bits of the priority mask that its priorities do not have.
 const VMCR: u64 = 0xf8ff_ffff;
-
-/// Numbers that look random, from a seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 33) % n
-    }
-
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-}
-
-/// Puts `value` into `register`.
-fn constant(register: &str, value: u64) -> String {
-    let part = |n: u64| value >> (16 * n) & 0xffff;
-    let more = (1..4).map(|n| format!("movk {register}, #{}, lsl #{}\n", part(n), 16 * n));
-    format!("movz {register}, #{}\n{}", part(0), more.collect::<String>())
-}
 
 /// Starts at EL2 with the results' address in x20; `hvc` comes back to EL2 and goes on behind itself.
 const START: &str = "
@@ -53,30 +23,8 @@ _start:
     isb
 ";
 
-/// Writes the results into the file and ends.
-const END: &str = "
-    ldr x0, =0x44000000
-    sub x19, x20, x0
-    adr x1, 1f
-    mov x0, #1
-    hlt #0xf000
-    adr x1, 2f
-    str x0, [x1]
-    str x19, [x1, #16]
-    mov x0, #5
-    hlt #0xf000
-    adr x1, 3f
-    mov x0, #0x18
-    hlt #0xf000
-    b .
-    .balign 8
-1:  .quad name, 5, LENGTH
-2:  .quad 0, 0x44000000, 0
-3:  .quad 0x20026, 0
-name: .asciz \"FILE\"
-    .balign 2048
-vectors:
-    .skip 0x400
+/// `hvc` comes back to EL2.
+const CALLED: &str = "
     mov x18, #0x3c9
     msr spsr_el2, x18
     eret
@@ -92,61 +40,10 @@ const DOWN: &str = "
 9:
 ";
 
-/// The results of a program on QEMU, or here.
-fn results(mut command: Command, file: &Path) -> Vec<u64> {
-    let end = run(&mut command);
-    assert_eq!(end.status, Some(0), "{command:?}: {}", end.err);
-    let bytes = std::fs::read(file).expect("the program wrote it");
-    std::fs::remove_file(file).expect("it is ours");
-    bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes"))).collect()
-}
-
-/// Runs the program here and by QEMU; `names` says what each access did and what is read after each.
-fn compare(gic: &str, body: &str, (accesses, after): (&[String], &[&str])) {
-    let qemu = Qemu::aarch64();
-    let file = qemu.path("results");
-    let name = file.to_str().expect("text");
-    let end = END.replace("LENGTH", &name.len().to_string()).replace("FILE", name);
-    let (source, object, image) = (qemu.path("a.s"), qemu.path("a.o"), qemu.path("a.elf"));
-    std::fs::write(&source, format!("{START}{body}{end}")).expect("a scratch file");
-    let tool = |name: &str, words: &[&std::ffi::OsStr]| {
-        let output = Command::new(name).args(words).output().expect("binutils are there");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    tool("aarch64-linux-gnu-as", &["-o".as_ref(), object.as_ref(), source.as_ref()]);
-    tool(
-        "aarch64-linux-gnu-ld",
-        &["-Ttext=0x40080000".as_ref(), "-o".as_ref(), image.as_ref(), object.as_ref()],
-    );
-    let words = format!(
-        "-M virt,virtualization=on,gic-version={gic} -cpu max -m 256 -nodefaults -display none -semihosting-config \
-         enable=on,target=native -kernel {}",
-        image.display()
-    );
-    let mut theirs = Command::new("qemu-system-aarch64");
-    theirs.args(words.split_whitespace());
-    let there = results(theirs, &file);
-    let here = results(qemu.command(&words), &file);
-    assert_eq!(here.len(), there.len());
-    if let Some(n) = (0..here.len()).find(|n| here[*n] != there[*n]) {
-        let (access, register) = (n / after.len(), after[n % after.len()]);
-        let before = &accesses[access.saturating_sub(8)..=access];
-        let at = |values: &[u64]| {
-            let record = &values[access * after.len()..][..after.len()];
-            after.iter().zip(record).map(|(name, value)| format!("{name}={value:x} ")).collect::<String>()
-        };
-        panic!("after {before:#?} {register} differs\nhere {}\nthere {}", at(&here), at(&there));
-    }
-}
-
-fn peers() -> bool {
-    let there = |tool: &str| Command::new(tool).arg("--version").output().is_ok();
-    let all = there("aarch64-linux-gnu-as") && there("qemu-system-aarch64");
-    assert!(all || std::env::var_os("MIMIC_PEERS").is_none(), "MIMIC_PEERS is set, and they are missing");
-    if !all {
-        eprintln!("skipped: qemu-system-aarch64 or binutils for aarch64 are not installed");
-    }
-    all
+/// Runs the accesses with a GIC of version `gic`.
+fn agree(gic: &str, body: &str, names: (&[String], &[&str])) {
+    let machine = format!("virtualization=on,gic-version={gic}");
+    compare(&Program { machine: &machine, start: START, body, called: CALLED }, names);
 }
 
 /// The interrupts that list register `n` may have: none is in two at a time.
@@ -264,7 +161,7 @@ fn gicv3s_is_qemus() {
                 body.push_str("b 8f\n .ltorg\n8:\n");
             }
         }
-        compare("3", &body, (&accesses, &AFTER));
+        agree("3", &body, (&accesses, &AFTER));
     }
 }
 
@@ -369,6 +266,6 @@ fn gicv2s_is_qemus() {
                 body.push_str("b 8f\n .ltorg\n8:\n");
             }
         }
-        compare("2", &body, (&accesses, &AFTER));
+        agree("2", &body, (&accesses, &AFTER));
     }
 }

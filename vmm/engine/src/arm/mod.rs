@@ -99,7 +99,10 @@ pub fn install(vcpus: &mut [Vcpu<Aarch64>], psci: Option<&Arc<Psci>>, semihost: 
     }
 }
 
-/// Puts all CPUs into their state at a reset without PSCI: at address 0.
-pub fn reset(vcpus: &mut [Vcpu<Aarch64>]) {
-    vcpus.iter_mut().for_each(|vcpu| vcpu.cpu_mut().reset());
+/// Puts all CPUs into their state at a reset without PSCI: all of them run, at `entry` in the highest exception level.
+pub fn reset(vcpus: &mut [Vcpu<Aarch64>], entry: u64) {
+    for vcpu in vcpus {
+        vcpu.cpu_mut().reset();
+        vcpu.cpu_mut().head.pc = entry;
+    }
 }

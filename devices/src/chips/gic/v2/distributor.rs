@@ -1,8 +1,9 @@
 //! The distributor: which interrupts wait, and for which CPUs (IHI 0048B chapter 4.3).
 
 use super::{Group, Input, PRIVATE};
-use crate::chips::gic::bank::{Bank, Field};
-use crate::chips::gic::{Candidate, SGIS, identification, more_urgent};
+use crate::chips::gic::bank::{Bank, Field, View};
+use crate::chips::gic::priority::NON_SECURE;
+use crate::chips::gic::{Candidate, SGIS, Security, identification, more_urgent};
 use crate::chips::guest_error;
 use crate::chips::registers::registers;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,12 @@ const IDENTIFICATION: std::ops::Range<u64> = 0xfd0..0x1000;
 
 /// GICD_CTLR: a bit a group.
 const ENABLES: u32 = 3;
+/// That of group 1, which the Non-secure state has in the place of group 0.
+const ENABLE_GROUP_1: u32 = 2;
+/// GICD_TYPER: two Security states.
+const SECURITY_EXTN: u32 = 1 << 10;
+/// GICD_SGIR: for CPUs that have it in group 1 (NSATT).
+const FOR_GROUP_1: u32 = 1 << 15;
 
 /// What a CPU has for itself.
 #[derive(Clone, Serialize, Deserialize)]
@@ -41,10 +48,13 @@ struct Own {
 }
 
 impl Own {
-    fn new() -> Self {
+    fn new(security: Security) -> Self {
         let mut bank = Bank::private();
+        if security.is_for_kernel() {
+            bank.group_all(NON_SECURE);
+        }
         // SGIs are always enabled.
-        bank.write(Field::SetEnable, 0, 0xffff, u32::MAX);
+        bank.write(View::All, Field::SetEnable, 0, (0xffff, u32::MAX));
         Self { bank, senders: [0; SGIS as usize] }
     }
 
@@ -62,21 +72,22 @@ pub(super) struct Distributor {
     shared: Bank,
     /// Of each SPI, the CPUs that it goes to.
     targets: Vec<u8>,
+    security: Security,
 }
 
 impl Distributor {
-    pub fn new(spis: u32, cpus: usize) -> Self {
-        Self {
-            ctlr: 0,
-            own: vec![Own::new(); cpus],
-            shared: Bank::new(spis as usize / 32),
-            targets: vec![0; spis as usize],
+    pub fn new(spis: u32, cpus: usize, security: Security) -> Self {
+        let mut shared = Bank::new(spis as usize / 32);
+        if security.is_for_kernel() {
+            shared.group_all(NON_SECURE);
         }
+        let targets = vec![0; spis as usize];
+        Self { ctlr: 0, own: vec![Own::new(security); cpus], shared, targets, security }
     }
 
     /// Back to the power-on state.
     pub fn reset(&mut self) {
-        let Self { own, shared, .. } = Self::new(self.targets.len() as u32, self.own.len());
+        let Self { own, shared, .. } = Self::new(self.targets.len() as u32, self.own.len(), self.security);
         self.ctlr = 0;
         self.shared.reset(shared);
         self.targets.fill(0);
@@ -92,6 +103,12 @@ impl Distributor {
             && self.own.iter().zip(&loaded.own).all(|(now, loaded)| now.bank.fits(&loaded.bank))
             && self.shared.fits(&loaded.shared)
             && loaded.targets.len() == self.targets.len()
+            && loaded.security == self.security
+    }
+
+    /// Whether there are two Security states.
+    pub fn has_two_states(&self) -> bool {
+        self.security.has_two()
     }
 
     /// A device drives an input.
@@ -116,7 +133,7 @@ impl Distributor {
 
     /// The most urgent interrupt that waits for `cpu`.
     pub fn best(&self, cpu: usize) -> Option<Candidate> {
-        let groups = [self.ctlr & 1 != 0, self.ctlr & 2 != 0];
+        let groups = [self.ctlr & 1 != 0, self.ctlr & ENABLE_GROUP_1 != 0, false];
         let own = self.own[cpu].bank.best(0, groups, |_| true);
         // With one CPU nothing can be chosen.
         let here = |n: usize| self.own.len() == 1 || self.targets[n] >> cpu & 1 != 0;
@@ -161,18 +178,23 @@ impl Distributor {
         }
     }
 
+    /// Whether a view has `interrupt`, as CPU `cpu` sees it.
+    fn is_visible(&self, view: View, cpu: usize, interrupt: usize) -> bool {
+        view == View::All || self.group(cpu, interrupt as u32) == Some(Group::One)
+    }
+
     /// Reads the word at `offset`.
-    pub fn read(&self, cpu: usize, offset: u64) -> u32 {
-        if let Some((field, word)) = Field::at(offset) {
-            let private = field.words_for_32();
-            return match word.checked_sub(private) {
-                None => self.own[cpu].bank.read(field, word),
-                Some(word) => self.shared.read(field, word),
+    pub fn read(&self, (cpu, view): (usize, View), offset: u64) -> u32 {
+        if let Some((field, word)) = Self::field_at(offset) {
+            return match word.checked_sub(field.words_for_32()) {
+                None => self.own[cpu].bank.read(view, field, word),
+                Some(word) => self.shared.read(view, field, word),
             };
         }
         let bytes = |byte: &dyn Fn(usize) -> u8, first: u64| {
             let n = (offset - first) as usize;
-            u32::from_le_bytes(std::array::from_fn(|i| byte(n + i)))
+            let seen = |n: usize| if self.is_visible(view, cpu, n) { byte(n) } else { 0 };
+            u32::from_le_bytes(std::array::from_fn(|i| seen(n + i)))
         };
         match offset {
             _ if ITARGETSR.contains(&offset) => bytes(&|n| self.target(cpu, n), ITARGETSR.start),
@@ -180,10 +202,12 @@ impl Distributor {
             _ if SPENDSGIR.contains(&offset) => bytes(&|n| self.own[cpu].senders[n], SPENDSGIR.start),
             _ if IDENTIFICATION.contains(&offset) => identification(offset - IDENTIFICATION.start, 0x90, 2),
             _ => match Register::read_at(offset) {
+                Some(Register::GICD_CTLR) if view == View::NonSecure => self.ctlr >> 1,
                 Some(Register::GICD_CTLR) => self.ctlr,
                 Some(Register::GICD_TYPER) => {
                     let lines = self.shared.len() as u32 / 32;
-                    lines | (self.own.len() as u32 - 1) << 5
+                    let security = if self.security.has_two() { SECURITY_EXTN } else { 0 };
+                    lines | (self.own.len() as u32 - 1) << 5 | security
                 }
                 Some(Register::GICD_IIDR) => 0x0200_043b,
                 _ => 0,
@@ -201,9 +225,9 @@ impl Distributor {
     }
 
     /// Writes those bits of the word at `offset` that are in `mask`.
-    pub fn write(&mut self, cpu: usize, offset: u64, value: u32, mask: u32) {
-        if let Some((field, word)) = Field::at(offset) {
-            return self.write_field(cpu, field, word, (value, mask));
+    pub fn write(&mut self, (cpu, view): (usize, View), offset: u64, (value, mask): (u32, u32)) {
+        if let Some((field, word)) = Self::field_at(offset) {
+            return self.write_field((cpu, view), field, word, (value, mask));
         }
         let given = |byte: u64| (value >> (8 * byte)) as u8;
         let written = (0..4).filter(|byte| mask >> (8 * byte) & 0xff != 0);
@@ -211,7 +235,11 @@ impl Distributor {
             _ if ITARGETSR.contains(&offset) => {
                 let all = (0xff_u32 >> (8 - self.own.len())) as u8;
                 for byte in written {
-                    let n = (offset - ITARGETSR.start + byte).checked_sub(PRIVATE.into());
+                    let n = offset - ITARGETSR.start + byte;
+                    if !self.is_visible(view, cpu, n as usize) {
+                        continue;
+                    }
+                    let n = n.checked_sub(PRIVATE.into());
                     if let Some(target) = n.and_then(|n| self.targets.get_mut(n as usize)) {
                         *target = given(byte) & all;
                     }
@@ -220,26 +248,45 @@ impl Distributor {
             _ if CPENDSGIR.contains(&offset) => {
                 for byte in written {
                     let sgi = (offset - CPENDSGIR.start + byte) as usize;
-                    let senders = self.own[cpu].senders[sgi] & !given(byte);
-                    self.own[cpu].set_senders(sgi, senders);
+                    if self.is_visible(view, cpu, sgi) {
+                        let senders = self.own[cpu].senders[sgi] & !given(byte);
+                        self.own[cpu].set_senders(sgi, senders);
+                    }
                 }
             }
             _ if SPENDSGIR.contains(&offset) => {
                 for byte in written {
                     let sgi = (offset - SPENDSGIR.start + byte) as usize;
-                    let senders = self.own[cpu].senders[sgi] | given(byte);
-                    self.own[cpu].set_senders(sgi, senders);
+                    if self.is_visible(view, cpu, sgi) {
+                        let senders = self.own[cpu].senders[sgi] | given(byte);
+                        self.own[cpu].set_senders(sgi, senders);
+                    }
                 }
             }
             _ => match Register::write_at(offset) {
+                Some(Register::GICD_CTLR) if view == View::NonSecure => {
+                    let mask = mask << 1 & ENABLE_GROUP_1;
+                    self.ctlr = self.ctlr & !mask | value << 1 & mask;
+                }
                 Some(Register::GICD_CTLR) => self.ctlr = (self.ctlr & !mask | value & mask) & ENABLES,
-                Some(Register::GICD_SGIR) => self.generate(cpu, value),
+                Some(Register::GICD_SGIR) => self.generate((cpu, view), value),
                 _ => guest_error(super::NAME, format_args!("write of {value:#x} at {offset:#x}")),
             },
         }
     }
 
-    fn write_field(&mut self, cpu: usize, field: Field, word: usize, (value, mask): (u32, u32)) {
+    /// The register group at `offset`, as far as this version has it.
+    fn field_at(offset: u64) -> Option<(Field, usize)> {
+        Field::at(offset).filter(|(field, _)| !field.is_of_third_group())
+    }
+
+    fn write_field(
+        &mut self,
+        (cpu, view): (usize, View),
+        field: Field,
+        word: usize,
+        (value, mask): (u32, u32),
+    ) {
         let private = field.words_for_32();
         let Some(word) = word.checked_sub(private) else {
             // SGIs are edges, always enabled, and become pending by registers of their own.
@@ -248,13 +295,13 @@ impl Distributor {
                 Field::Config if word == 0 => u32::MAX,
                 _ => 0,
             };
-            return self.own[cpu].bank.write(field, word, value, mask & !fixed);
+            return self.own[cpu].bank.write(view, field, word, (value, mask & !fixed));
         };
-        self.shared.write(field, word, value, mask);
+        self.shared.write(view, field, word, (value, mask));
     }
 
     /// GICD_SGIR.
-    fn generate(&mut self, from: usize, value: u32) {
+    fn generate(&mut self, (from, view): (usize, View), value: u32) {
         let all = 0xff_u32 >> (8 - self.own.len());
         let targets = match value >> 24 & 3 {
             0 => value >> 16 & all,
@@ -265,6 +312,16 @@ impl Distributor {
         let sgi = (value & 15) as usize;
         for (cpu, own) in self.own.iter_mut().enumerate().filter(|(cpu, _)| targets >> cpu & 1 != 0) {
             debug_assert!(cpu < super::MAX_CPUS, "CPUs are counted in new");
+            // The Secure state says for which group; the other one has its own only.
+            let wanted = match (view, self.security.has_two()) {
+                (View::NonSecure, _) => Some(Group::One),
+                (View::All, true) if value & FOR_GROUP_1 != 0 => Some(Group::One),
+                (View::All, true) => Some(Group::Zero),
+                (View::All, false) => None,
+            };
+            if wanted.is_some_and(|group| group != own.bank.group(sgi)) {
+                continue;
+            }
             let senders = own.senders[sgi] | 1 << from;
             own.set_senders(sgi, senders);
         }

@@ -140,7 +140,7 @@ impl VirtualInterface {
         match HypervisorRegister::write_at(offset) {
             Some(HypervisorRegister::GICH_HCR) => self.set_hcr(value, hcr::COMMON),
             Some(HypervisorRegister::GICH_VMCR) => self.set_vmcr_v2(value),
-            Some(HypervisorRegister::GICH_APR) => self.priorities.active = [value, 0],
+            Some(HypervisorRegister::GICH_APR) => self.priorities.active = [value, 0, 0],
             _ => guest_error(super::NAME, format_args!("write of {value:#x} at {offset:#x} of GICH")),
         }
     }
@@ -206,7 +206,7 @@ impl VirtualInterface {
                 // Where ending and deactivating are two, what is not listed is counted when it is deactivated.
                 return self.end(None, existing(value)?, !self.eoi_mode);
             }
-            Some(GuestRegister::GICV_APR0) => self.priorities.active = [value, 0],
+            Some(GuestRegister::GICV_APR0) => self.priorities.active = [value, 0, 0],
             Some(GuestRegister::GICV_DIR) if self.eoi_mode => return self.deactivate(existing(value)?),
             _ => guest_error(super::NAME, format_args!("a guest's write of {value:#x} at {offset:#x}")),
         }

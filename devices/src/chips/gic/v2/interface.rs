@@ -2,8 +2,9 @@
 
 use super::Group;
 use super::distributor::Distributor;
-use crate::chips::gic::priority::Priorities;
-use crate::chips::gic::{Candidate, SPURIOUS};
+use crate::chips::gic::bank::View;
+use crate::chips::gic::priority::{NON_SECURE, Priorities, seen_by_non_secure};
+use crate::chips::gic::{Candidate, SPURIOUS, Security};
 use crate::chips::guest_error;
 use crate::chips::registers::registers;
 use serde::{Deserialize, Serialize};
@@ -54,13 +55,21 @@ mod ctlr {
     pub const CBPR: u32 = 1 << 4;
     /// Ending an interrupt does not deactivate it.
     pub const EOI_MODE: u32 = 1 << 9;
-    pub const ALL: u32 = 0x7ff & !(1 << 10);
+    /// The same of the Non-secure state, which has it in the place of EOI_MODE, and its enable in that of group 0.
+    pub const EOI_MODE_NS: u32 = 1 << 10;
+    /// What the Non-secure state has; to it all is one place lower.
+    pub const NON_SECURE: u32 = ENABLE[1] | EOI_MODE_NS;
+    pub const ALL: u32 = 0x7ff;
+    /// Without the Security extensions.
+    pub const ALL_OF_ONE: u32 = ALL & !EOI_MODE_NS;
 }
 
 /// What an acknowledge gives for group 1 when only group 0 may be taken.
 pub(super) const OTHER_GROUP: u32 = 1022;
 /// Bits of an interrupt's number; those above name the sender of an SGI.
 pub(super) const NUMBER: u32 = 0x3ff;
+/// The Non-secure state has the less urgent half of the levels.
+const NON_SECURE_LEVELS: u32 = 16;
 /// GICC_IIDR.
 pub(super) const IIDR: u32 = 0x0202_043b;
 
@@ -72,6 +81,16 @@ pub(super) struct Interface {
 }
 
 impl Interface {
+    /// The state after a reset.
+    pub fn new(security: Security) -> Self {
+        let mut fresh = Self::default();
+        if security.is_for_kernel() {
+            // Else the Non-secure state could not set the mask.
+            fresh.priorities.set_mask(NON_SECURE);
+        }
+        fresh
+    }
+
     /// Whether a loaded state is a possible one.
     pub fn fits(&self) -> bool {
         self.ctlr & !ctlr::ALL == 0 && self.priorities.fits()
@@ -104,6 +123,12 @@ impl Interface {
         }
     }
 
+    /// Whether ending an interrupt leaves it active.
+    fn splits_end(&self, view: View) -> bool {
+        let bit = if view == View::NonSecure { ctlr::EOI_MODE_NS } else { ctlr::EOI_MODE };
+        self.ctlr & bit != 0
+    }
+
     fn acknowledge(&mut self, cpu: usize, by: Group, distributor: &mut Distributor) -> u32 {
         let best = distributor.best(cpu).filter(|best| self.priorities.lets_in(best.priority, best.group));
         match self.visible(best, by) {
@@ -115,63 +140,99 @@ impl Interface {
         }
     }
 
-    fn end(&mut self, cpu: usize, by: Group, value: u32, distributor: &mut Distributor) {
+    fn end(&mut self, (cpu, view): (usize, View), by: Group, value: u32, distributor: &mut Distributor) {
         let interrupt = value & NUMBER;
         let Some(group) = distributor.group(cpu, interrupt) else { return };
-        let may = match (by, group) {
-            (Group::Zero, Group::One) => self.ctlr & ctlr::ACK_CTL != 0,
-            (by, group) => by == group,
-        };
-        if !may {
+        if self.priorities.running_group().is_none() {
+            return;
+        }
+        // By way of group 0 both are ended, though without AckCtl it is not said what comes of it.
+        if (by, group) == (Group::One, Group::Zero) {
             return guest_error(super::NAME, format_args!("end of interrupt {interrupt} of the other group"));
         }
-        if self.priorities.running_group() == Some(group) {
-            self.priorities.drop(group);
-        }
-        if self.ctlr & ctlr::EOI_MODE == 0 {
+        self.priorities.drop(group);
+        if !self.splits_end(view) {
             distributor.deactivate(cpu, interrupt);
         }
     }
 
     /// Reads the register at `offset`.
-    pub fn read(&mut self, cpu: usize, offset: u64, distributor: &mut Distributor) -> u32 {
+    pub fn read(&mut self, (cpu, view): (usize, View), offset: u64, distributor: &mut Distributor) -> u32 {
         let number = |found: Result<Candidate, u32>| found.map_or_else(|number| number, |c| c.interrupt);
-        match Register::read_at(offset) {
-            Some(Register::GICC_CTLR) => self.ctlr,
-            Some(Register::GICC_PMR) => self.priorities.mask().into(),
-            Some(Register::GICC_BPR) => self.priorities.point(Group::Zero).into(),
-            Some(Register::GICC_IAR) => self.acknowledge(cpu, Group::Zero, distributor),
-            Some(Register::GICC_RPR) => self.priorities.running().into(),
-            Some(Register::GICC_HPPIR) => number(self.visible(distributor.best(cpu), Group::Zero)),
-            Some(Register::GICC_ABPR) => self.priorities.point(Group::One).into(),
-            Some(Register::GICC_AIAR) => self.acknowledge(cpu, Group::One, distributor),
-            Some(Register::GICC_AHPPIR) => number(self.visible(distributor.best(cpu), Group::One)),
-            Some(Register::GICC_APR0) => self.priorities.active[0],
-            Some(Register::GICC_NSAPR0) => self.priorities.active[1],
-            Some(Register::GICC_IIDR) => IIDR,
-            Some(Register::GICC_EOIR | Register::GICC_AEOIR | Register::GICC_DIR) | None => 0,
+        let Some(register) = Register::read_at(offset) else { return 0 };
+        if view == View::NonSecure {
+            // Group 1 stands in the place of group 0.
+            return match register {
+                Register::GICC_CTLR => (self.ctlr & ctlr::NON_SECURE) >> 1,
+                Register::GICC_PMR => self.priorities.non_secure_mask().into(),
+                Register::GICC_BPR => self.priorities.point(Group::One).into(),
+                Register::GICC_IAR => self.acknowledge(cpu, Group::One, distributor),
+                Register::GICC_RPR => seen_by_non_secure(self.priorities.running()).into(),
+                Register::GICC_HPPIR => number(self.visible(distributor.best(cpu), Group::One)),
+                Register::GICC_APR0 => self.priorities.active[1] >> NON_SECURE_LEVELS,
+                Register::GICC_IIDR => IIDR,
+                _ => 0,
+            };
+        }
+        match register {
+            Register::GICC_CTLR => self.ctlr,
+            Register::GICC_PMR => self.priorities.mask().into(),
+            Register::GICC_BPR => self.priorities.point(Group::Zero).into(),
+            Register::GICC_IAR => self.acknowledge(cpu, Group::Zero, distributor),
+            Register::GICC_RPR => self.priorities.running().into(),
+            Register::GICC_HPPIR => number(self.visible(distributor.best(cpu), Group::Zero)),
+            Register::GICC_ABPR => self.priorities.point(Group::One).into(),
+            Register::GICC_AIAR => self.acknowledge(cpu, Group::One, distributor),
+            Register::GICC_AHPPIR => number(self.visible(distributor.best(cpu), Group::One)),
+            Register::GICC_APR0 => self.priorities.active[0],
+            Register::GICC_NSAPR0 => self.priorities.active[1],
+            Register::GICC_IIDR => IIDR,
+            Register::GICC_EOIR | Register::GICC_AEOIR | Register::GICC_DIR => 0,
         }
     }
 
     /// Writes the register at `offset`.
-    pub fn write(&mut self, cpu: usize, offset: u64, value: u32, distributor: &mut Distributor) {
-        match Register::write_at(offset) {
-            Some(Register::GICC_CTLR) => {
-                self.ctlr = value & ctlr::ALL;
+    pub fn write(
+        &mut self,
+        (cpu, view): (usize, View),
+        offset: u64,
+        value: u32,
+        distributor: &mut Distributor,
+    ) {
+        let register = Register::write_at(offset);
+        if let Some(Register::GICC_DIR) = register {
+            let group = distributor.group(cpu, value & NUMBER);
+            let may = if view == View::NonSecure { group == Some(Group::One) } else { group.is_some() };
+            if self.splits_end(view) && may {
+                distributor.deactivate(cpu, value & NUMBER);
+            }
+            return;
+        }
+        match (register, view) {
+            (Some(Register::GICC_CTLR), View::NonSecure) => {
+                self.ctlr = self.ctlr & !ctlr::NON_SECURE | value << 1 & ctlr::NON_SECURE;
+            }
+            (Some(Register::GICC_PMR), View::NonSecure) => self.priorities.set_non_secure_mask(value as u8),
+            (Some(Register::GICC_BPR), View::NonSecure) => self.priorities.set_point(Group::One, value as u8),
+            (Some(Register::GICC_EOIR), View::NonSecure) => {
+                self.end((cpu, view), Group::One, value, distributor);
+            }
+            (Some(Register::GICC_APR0), View::NonSecure) => {
+                self.priorities.active[1] = value << NON_SECURE_LEVELS;
+            }
+            (_, View::NonSecure) => {}
+            (Some(Register::GICC_CTLR), _) => {
+                let all = if distributor.has_two_states() { ctlr::ALL } else { ctlr::ALL_OF_ONE };
+                self.ctlr = value & all;
                 self.priorities.common_point = value & ctlr::CBPR != 0;
             }
-            Some(Register::GICC_PMR) => self.priorities.set_mask(value as u8),
-            Some(Register::GICC_BPR) => self.priorities.set_point(Group::Zero, value as u8),
-            Some(Register::GICC_ABPR) => self.priorities.set_point(Group::One, value as u8),
-            Some(Register::GICC_EOIR) => self.end(cpu, Group::Zero, value, distributor),
-            Some(Register::GICC_AEOIR) => self.end(cpu, Group::One, value, distributor),
-            Some(Register::GICC_APR0) => self.priorities.active[0] = value,
-            Some(Register::GICC_NSAPR0) => self.priorities.active[1] = value,
-            Some(Register::GICC_DIR) if self.ctlr & ctlr::EOI_MODE != 0 => {
-                if distributor.group(cpu, value & NUMBER).is_some() {
-                    distributor.deactivate(cpu, value & NUMBER);
-                }
-            }
+            (Some(Register::GICC_PMR), _) => self.priorities.set_mask(value as u8),
+            (Some(Register::GICC_BPR), _) => self.priorities.set_point(Group::Zero, value as u8),
+            (Some(Register::GICC_ABPR), _) => self.priorities.set_point(Group::One, value as u8),
+            (Some(Register::GICC_EOIR), _) => self.end((cpu, view), Group::Zero, value, distributor),
+            (Some(Register::GICC_AEOIR), _) => self.end((cpu, view), Group::One, value, distributor),
+            (Some(Register::GICC_APR0), _) => self.priorities.active[0] = value,
+            (Some(Register::GICC_NSAPR0), _) => self.priorities.active[1] = value,
             _ => guest_error(super::NAME, format_args!("write of {value:#x} at {offset:#x}")),
         }
     }

@@ -23,7 +23,7 @@ struct Bench {
 /// A controller for two CPUs that lets everything through, with SPI 0 to 31 enabled at priority 0x80 and sent to CPU 0.
 fn bench() -> Bench {
     let (recorder, pins) = testing::pins(2);
-    let gic = GicV2::new(64, pins, None);
+    let gic = GicV2::new(64, pins, None, Security::One);
     let (distributor, interface) = (gic.distributor(), gic.interface());
     let mut b = Bench { recorder, gic, distributor, interface };
     b.set(CTLR, 3);
@@ -216,7 +216,7 @@ fn messages_become_edges() {
 #[test]
 fn a_single_cpu_gets_everything() {
     let (recorder, pins) = testing::pins(1);
-    let gic = GicV2::new(32, pins, None);
+    let gic = GicV2::new(32, pins, None, Security::One);
     let (mut distributor, mut interface) = (gic.distributor(), gic.interface());
     for (offset, value) in [(CTLR, 1), (0x104, 1), (0x800 + 32, 0)] {
         distributor.write(offset, Width::B4, value);
@@ -226,4 +226,44 @@ fn a_single_cpu_gets_everything() {
     assert_eq!(distributor.read(0x800 + 32, Width::B4), 0);
     gic.inputs().set(spi_input(0), true);
     assert!(recorder.level(0));
+}
+
+#[test]
+fn two_states_have_views_of_their_own() {
+    let (recorder, pins) = testing::pins(1);
+    let gic = GicV2::new(32, pins, None, Security::Two { for_kernel: false });
+    let (mut distributor, mut open) = (gic.secure_distributor(), gic.distributor());
+    let (mut monitor, mut kernel) = (gic.secure_interface(), gic.interface());
+    // SPI 0 is group 0, SPI 1 group 1.
+    for (at, value) in [(CTLR, 3), (0x84, 2), (0x104, 3), (0x420, 0xa020)] {
+        distributor.write(at, Width::B4, value);
+    }
+    assert_eq!([CTLR, 0x84, 0x104, 0x420].map(|at| open.read(at, Width::B4)), [1, 0, 2, 0x4000]);
+    open.write(0x184, Width::B4, 3);
+    open.write(0x420, Width::B4, 0x6060);
+    assert_eq!((distributor.read(0x104, Width::B4), distributor.read(0x420, Width::B4)), (1, 0xb020));
+    distributor.write(0x104, Width::B4, 3);
+    // Group 0 by FIQ, both let in; the other state has its enable in the place of the first.
+    monitor.write(PMR, Width::B4, 0xf8);
+    monitor.write(CTLR, Width::B4, 1 | 1 << 3);
+    kernel.write(CTLR, Width::B4, 1 | 1 << 9);
+    assert_eq!((monitor.read(CTLR, Width::B4), kernel.read(CTLR, Width::B4)), (0x40b, 0x201));
+    assert_eq!(kernel.read(PMR, Width::B4), 0xf0);
+    gic.inputs().set(spi_input(0), true);
+    gic.inputs().set(spi_input(1), true);
+    assert!(recorder.level(1) && !recorder.level(0));
+    assert_eq!((kernel.read(IAR, Width::B4), kernel.read(HPPIR, Width::B4)), (1023, 1023));
+    assert_eq!(monitor.read(IAR, Width::B4), 32);
+    assert_eq!((monitor.read(RPR, Width::B4), kernel.read(RPR, Width::B4)), (0x20, 0));
+    gic.inputs().set(spi_input(0), false);
+    kernel.write(EOIR, Width::B4, 32);
+    assert_eq!(monitor.read(RPR, Width::B4), 0x20, "it is not the kernel's to end");
+    monitor.write(EOIR, Width::B4, 32);
+    assert!(recorder.level(0) && !recorder.level(1));
+    assert_eq!(monitor.read(IAR, Width::B4), 1022, "of the other group");
+    assert_eq!((kernel.read(IAR, Width::B4), kernel.read(RPR, Width::B4)), (33, 0x60));
+    kernel.write(EOIR, Width::B4, 33);
+    assert_eq!((kernel.read(RPR, Width::B4), distributor.read(0x304, Width::B4)), (0xff, 2), "still active");
+    kernel.write(DIR, Width::B4, 33);
+    assert_eq!(distributor.read(0x304, Width::B4), 0);
 }

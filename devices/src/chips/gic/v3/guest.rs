@@ -87,7 +87,10 @@ impl VirtualInterface {
             Register::APR(group, 0) => self.priorities.active[group as usize].into(),
             Register::CTLR => control(self.priorities.common_point, self.eoi_mode),
             // Write-only, or beyond the levels there are.
-            Register::EOIR(_) | Register::DIR | Register::SGI0R | Register::SGI1R | Register::APR(..) => 0,
+            Register::EOIR(_) | Register::DIR | Register::APR(..) => 0,
+            Register::SGI0R | Register::SGI1R | Register::ASGI1R => 0,
+            // No guest's.
+            Register::CTLR_EL3 | Register::IGRPEN1_EL3 => 0,
         }
     }
 

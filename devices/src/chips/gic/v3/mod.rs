@@ -1,5 +1,6 @@
 //! GICv3: a distributor, a redistributor for each CPU, and the CPU interfaces behind system registers (IHI 0069
-//! chapters 2, 4 and 12). Affinity routing is always on. An [`its`] translates messages of devices into LPIs. CPUs with EL2
+//! chapters 2, 4 and 12). Affinity routing is always on. With two Security states the Secure one has frames of its own, which show
+//! everything; it may give its state up (GICD_CTLR.DS). An [`its`] translates messages of devices into LPIs. CPUs with EL2
 //! have a virtual interface beside the physical one.
 
 mod distributor;
@@ -8,13 +9,14 @@ mod interface;
 pub mod its;
 mod redistributor;
 
+use super::bank::View;
 use super::virtualization::VirtualInterface;
-use super::{Candidate, CpuPins, Group, Input, PRIVATE, SGIS, Signals, more_urgent};
+use super::{Candidate, CpuPins, GROUPS, Group, Input, PRIVATE, SGIS, Security, Signals, more_urgent};
 use base::{Device, GuestRam, IrqSink, Mmio, State, StateError, Width, Widths};
 use distributor::Distributor;
 pub use guest::HypervisorRegister;
-pub use interface::Register as InterfaceRegister;
-use interface::{Interface, Sgi};
+use interface::{Interface, Sgi, may_deactivate};
+pub use interface::{Origin, Register as InterfaceRegister};
 use parking_lot::Mutex;
 use redistributor::Redistributor;
 use serde::{Deserialize, Serialize};
@@ -28,7 +30,7 @@ pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 pub const MAX_CPUS: usize = 16;
 
 const NAME: &str = "arm-gicv3";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The first LPI.
 const FIRST_LPI: u32 = 8192;
 /// Interrupt numbers have this many bits.
@@ -56,6 +58,7 @@ struct Core {
     ram: GuestRam,
     /// The private interrupt that calls a hypervisor to its list registers.
     maintenance: Option<usize>,
+    security: Security,
 }
 
 impl Registers {
@@ -63,12 +66,32 @@ impl Registers {
     fn best(&self, cpu: usize, ram: &GuestRam) -> Option<Candidate> {
         let Cpu { redistributor, interface, .. } = &self.cpus[cpu];
         let groups = std::array::from_fn(|g| self.distributor.enables()[g] && interface.enables()[g]);
-        if groups == [false, false] {
+        if groups == [false; GROUPS] {
             return None;
         }
         let shared = self.distributor.best(cpu, groups);
         let best = more_urgent(redistributor.bank.best(0, groups, |_| true), shared);
-        if groups[Group::One as usize] { more_urgent(best, redistributor.best_lpi(ram)) } else { best }
+        if groups[Group::One as usize] {
+            more_urgent(best, redistributor.best_lpi(ram, self.distributor.has_two_states()))
+        } else {
+            best
+        }
+    }
+
+    /// The group of `interrupt` at CPU `cpu`.
+    fn group(&self, cpu: usize, interrupt: u32) -> Group {
+        match interrupt.checked_sub(PRIVATE) {
+            None => self.cpus[cpu].redistributor.bank.group(interrupt as usize),
+            Some(n) if (n as usize) < self.distributor.shared.len() => {
+                self.distributor.shared.group(n as usize)
+            }
+            Some(_) => Group::One,
+        }
+    }
+
+    /// The view of a frame.
+    fn view(&self, secure_frame: bool) -> View {
+        if secure_frame || !self.distributor.has_two_states() { View::All } else { View::NonSecure }
     }
 
     fn drive(&mut self, input: Input, level: bool) -> bool {
@@ -101,9 +124,8 @@ impl Registers {
     /// Sends a software interrupt, to those that have it in the group that it is sent for.
     fn send(&mut self, from: usize, sgi: Sgi) {
         for (n, cpu) in self.cpus.iter_mut().enumerate() {
-            let bank = &mut cpu.redistributor.bank;
-            if sgi.reaches(from, n) && bank.group(sgi.number) == sgi.group {
-                bank.set_pending(sgi.number, true);
+            if sgi.reaches(from, n) && cpu.redistributor.takes(&sgi) {
+                cpu.redistributor.bank.set_pending(sgi.number, true);
             }
         }
     }
@@ -129,8 +151,14 @@ impl Core {
             }
             let best = registers.best(n, &self.ram);
             let signalled = best.filter(|best| registers.cpus[n].interface.lets_in(best));
-            pins.irq.set(signalled.is_some_and(|best| best.group == Group::One));
-            pins.fiq.set(signalled.is_some_and(|best| best.group == Group::Zero));
+            let is = |group| signalled.is_some_and(|best| best.group == group);
+            pins.fiq.set(is(Group::Zero));
+            if self.security.has_two() {
+                pins.groups_1[0].set(is(Group::SecureOne));
+                pins.groups_1[1].set(is(Group::One));
+            } else {
+                pins.irq.set(is(Group::One));
+            }
         }
     }
 
@@ -170,7 +198,7 @@ impl Signals for Core {
         let Some(own) = registers.cpus.get(cpu) else { return false };
         let (out, let_in) = (registers.distributor.enables(), own.interface.enables());
         let bank = &own.redistributor.bank;
-        (0..2).any(|group| out[group] && let_in[group])
+        (0..GROUPS).any(|group| out[group] && let_in[group])
             && own.interface.mask() != 0
             && (bank.any_enabled(SGIS as usize)
                 || registers.distributor.shared.any_enabled(0)
@@ -187,6 +215,8 @@ pub struct Config {
     pub lpis: bool,
     /// The private interrupt that calls a hypervisor to its list registers, where CPUs have EL2.
     pub maintenance: Option<u32>,
+    /// The Security states.
+    pub security: Security,
 }
 
 /// The controller; distributor and redistributors are devices of their own.
@@ -200,19 +230,19 @@ impl GicV3 {
     /// # Panics
     /// When there can not be as many interrupts or CPUs: the numbers are a board's.
     pub fn new(config: Config, pins: Vec<CpuPins>, ram: GuestRam) -> Self {
-        let Config { spis, lpis, maintenance } = config;
+        let Config { spis, lpis, maintenance, security } = config;
         assert!(spis.is_multiple_of(32) && spis <= 960, "this GICv3 has up to 960 SPIs, in groups of 32");
         assert!((1..=MAX_CPUS).contains(&pins.len()), "this GICv3 has one to sixteen CPUs");
         let last = pins.len() - 1;
         let cpu = |n| Cpu {
-            redistributor: Redistributor::new(n as u32, n == last, lpis),
+            redistributor: Redistributor::new(n as u32, n == last, (lpis, security)),
             interface: Interface::default(),
             guest: VirtualInterface::v3(),
         };
         let cpus = (0..pins.len()).map(cpu).collect();
-        let registers = Registers { distributor: Distributor::new(spis, lpis), cpus };
+        let registers = Registers { distributor: Distributor::new(spis, lpis, security), cpus };
         let maintenance = maintenance.map(|n| n as usize);
-        Self { core: Arc::new(Core { registers: Mutex::new(registers), pins, ram, maintenance }) }
+        Self { core: Arc::new(Core { registers: Mutex::new(registers), pins, ram, maintenance, security }) }
     }
 
     /// The inputs ([`super::spi_input`], [`super::ppi_input`]).
@@ -227,12 +257,22 @@ impl GicV3 {
 
     /// The distributor's frame.
     pub fn distributor(&self) -> DistributorFrame {
-        DistributorFrame(self.core.clone())
+        DistributorFrame { core: self.core.clone(), secure: false }
+    }
+
+    /// The same as the Secure state sees it.
+    pub fn secure_distributor(&self) -> DistributorFrame {
+        DistributorFrame { core: self.core.clone(), secure: true }
     }
 
     /// The frames of all redistributors, one behind the other.
     pub fn redistributors(&self) -> RedistributorFrames {
-        RedistributorFrames(self.core.clone())
+        RedistributorFrames { core: self.core.clone(), secure: false }
+    }
+
+    /// The same as the Secure state sees them.
+    pub fn secure_redistributors(&self) -> RedistributorFrames {
+        RedistributorFrames { core: self.core.clone(), secure: true }
     }
 
     /// The CPU interfaces.
@@ -250,12 +290,13 @@ impl GicV3 {
 pub struct CpuInterfaces(Arc<Core>);
 
 impl CpuInterfaces {
-    /// CPU `cpu` reads `register`.
-    pub fn read(&self, cpu: usize, register: InterfaceRegister) -> u64 {
+    /// CPU `cpu` reads `register`, from `origin`.
+    pub fn read(&self, cpu: usize, register: InterfaceRegister, origin: Origin) -> u64 {
         self.0.with(|registers| {
             let best = registers.best(cpu, &self.0.ram);
+            let from = (origin, registers.distributor.has_two_states());
             let interface = &mut registers.cpus[cpu].interface;
-            let (value, taken) = interface.read(register, best);
+            let (value, taken) = interface.read(register, from, best);
             if let Some(interrupt) = taken {
                 registers.acknowledge(cpu, interrupt);
             }
@@ -263,19 +304,22 @@ impl CpuInterfaces {
         })
     }
 
-    /// CPU `cpu` writes `register`.
-    pub fn write(&self, cpu: usize, register: InterfaceRegister, value: u64) {
-        self.0.with(|registers| match register {
-            InterfaceRegister::SGI0R | InterfaceRegister::SGI1R => {
-                if let Some(sgi) = Sgi::read(register, value) {
+    /// CPU `cpu` writes `register`, from `origin`.
+    pub fn write(&self, cpu: usize, register: InterfaceRegister, origin: Origin, value: u64) {
+        use InterfaceRegister as R;
+        self.0.with(|registers| {
+            let from = (origin, registers.distributor.has_two_states());
+            if matches!(register, R::SGI0R | R::SGI1R | R::ASGI1R) {
+                if let Some(sgi) = Sgi::read(register, value, from) {
                     registers.send(cpu, sgi);
                 }
+                return;
             }
-            _ => {
-                let ended = registers.cpus[cpu].interface.write(register, value);
-                if let Some(interrupt) = ended {
-                    registers.deactivate(cpu, interrupt);
-                }
+            let ended = registers.cpus[cpu].interface.write(register, from, value);
+            if let Some(interrupt) = ended
+                && (register != R::DIR || may_deactivate(registers.group(cpu, interrupt), from))
+            {
+                registers.deactivate(cpu, interrupt);
             }
         });
     }
@@ -308,7 +352,10 @@ impl CpuInterfaces {
 }
 
 /// The distributor on the bus.
-pub struct DistributorFrame(Arc<Core>);
+pub struct DistributorFrame {
+    core: Arc<Core>,
+    secure: bool,
+}
 
 impl Device for DistributorFrame {
     fn name(&self) -> &'static str {
@@ -316,16 +363,16 @@ impl Device for DistributorFrame {
     }
 
     fn reset(&mut self) {
-        self.0.with(|registers| registers.distributor.reset());
+        self.core.with(|registers| registers.distributor.reset());
     }
 
     fn save(&self) -> State {
-        State::of(VERSION, &self.0.registers.lock().distributor)
+        State::of(VERSION, &self.core.registers.lock().distributor)
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
         let loaded: Distributor = state.get(VERSION)?;
-        self.0.with(|registers| {
+        self.core.with(|registers| {
             if !registers.distributor.fits(&loaded) {
                 return Err(StateError::Value("number of interrupts"));
             }
@@ -364,17 +411,27 @@ impl Mmio for DistributorFrame {
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {
-        seen(self.0.registers.lock().distributor.read(offset & !3), offset, width)
+        let registers = self.core.registers.lock();
+        seen(registers.distributor.read(registers.view(self.secure), offset & !3), offset, width)
     }
 
     fn write(&mut self, offset: u64, width: Width, value: u64) {
         let part = placed(value, offset, width);
-        self.0.with(|registers| registers.distributor.write(offset & !3, part));
+        self.core.with(|registers| {
+            let (view, had_two) = (registers.view(self.secure), registers.distributor.has_two_states());
+            registers.distributor.write(view, offset & !3, part);
+            if had_two && !registers.distributor.has_two_states() {
+                registers.cpus.iter_mut().for_each(|cpu| cpu.redistributor.join_groups());
+            }
+        });
     }
 }
 
 /// The redistributors on the bus.
-pub struct RedistributorFrames(Arc<Core>);
+pub struct RedistributorFrames {
+    core: Arc<Core>,
+    secure: bool,
+}
 
 impl Device for RedistributorFrames {
     fn name(&self) -> &'static str {
@@ -382,7 +439,7 @@ impl Device for RedistributorFrames {
     }
 
     fn reset(&mut self) {
-        self.0.with(|registers| {
+        self.core.with(|registers| {
             for cpu in &mut registers.cpus {
                 cpu.redistributor.reset();
                 cpu.interface = Interface::default();
@@ -393,12 +450,12 @@ impl Device for RedistributorFrames {
 
     /// With the CPU interfaces, which are on no bus.
     fn save(&self) -> State {
-        State::of(VERSION, &self.0.registers.lock().cpus)
+        State::of(VERSION, &self.core.registers.lock().cpus)
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
         let loaded: Vec<Cpu> = state.get(VERSION)?;
-        self.0.with(|registers| {
+        self.core.with(|registers| {
             let fits = |(now, loaded): (&Cpu, &Cpu)| {
                 now.redistributor.fits(&loaded.redistributor)
                     && loaded.interface.fits()
@@ -426,15 +483,18 @@ impl Mmio for RedistributorFrames {
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {
         let (cpu, at) = Self::decode(offset);
-        let registers = self.0.registers.lock();
-        registers.cpus.get(cpu).map_or(0, |cpu| seen(cpu.redistributor.read(at), offset, width))
+        let registers = self.core.registers.lock();
+        let view = registers.view(self.secure);
+        registers.cpus.get(cpu).map_or(0, |cpu| seen(cpu.redistributor.read(view, at), offset, width))
     }
 
     fn write(&mut self, offset: u64, width: Width, value: u64) {
         let (cpu, at) = Self::decode(offset);
-        self.0.with(|registers| {
+        self.core.with(|registers| {
+            let view = registers.view(self.secure);
+            let third = registers.distributor.has_two_states();
             if let Some(cpu) = registers.cpus.get_mut(cpu) {
-                cpu.redistributor.write(at, placed(value, offset, width), &self.0.ram);
+                cpu.redistributor.write((view, third), at, placed(value, offset, width), &self.core.ram);
             }
         });
     }

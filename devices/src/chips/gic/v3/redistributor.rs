@@ -1,9 +1,11 @@
 //! A redistributor: a CPU's private interrupts, and its LPIs with their tables in memory (IHI 0069 chapters 5.1, 12.10 and
 //! 12.11). Pending LPIs are kept here, and written to the pending table while they are disabled.
 
+use super::interface::Sgi;
 use super::{FIRST_LPI, NAME, NUMBER_BITS, REVISION, half, with_half};
-use crate::chips::gic::bank::{Bank, Field};
-use crate::chips::gic::{Candidate, Group, identification};
+use crate::chips::gic::bank::{Bank, Field, View};
+use crate::chips::gic::priority::given_by_non_secure;
+use crate::chips::gic::{Candidate, Group, Security, identification};
 use crate::chips::guest_error;
 use crate::chips::registers::registers;
 use base::GuestRam;
@@ -60,35 +62,49 @@ pub(super) struct Redistributor {
     number: u32,
     last: bool,
     has_lpis: bool,
+    security: Security,
     ctlr: u32,
     asleep: bool,
     propbaser: u64,
     pendbaser: u64,
     pub bank: Bank,
+    /// GICR_NSACR: which SGIs of other groups the Non-secure state may send here, two bits each.
+    nsacr: u32,
     lpis: BTreeSet<u32>,
+}
+
+/// Private interrupts after a reset.
+fn fresh_bank(security: Security) -> Bank {
+    let mut bank = Bank::private();
+    if security.is_for_kernel() {
+        bank.group_all(0);
+    }
+    bank
 }
 
 impl Redistributor {
     /// The redistributor of CPU `number`; `last` of them.
-    pub fn new(number: u32, last: bool, has_lpis: bool) -> Self {
+    pub fn new(number: u32, last: bool, (has_lpis, security): (bool, Security)) -> Self {
         Self {
             number,
             last,
             has_lpis,
+            security,
             ctlr: 0,
             asleep: true,
             propbaser: 0,
             pendbaser: 0,
-            bank: Bank::private(),
+            bank: fresh_bank(security),
+            nsacr: 0,
             lpis: BTreeSet::new(),
         }
     }
 
     /// Back to the power-on state.
     pub fn reset(&mut self) {
-        let fresh = Self::new(self.number, self.last, self.has_lpis);
+        let fresh = Self::new(self.number, self.last, (self.has_lpis, self.security));
         let mut bank = std::mem::replace(&mut self.bank, Bank::new(0));
-        bank.reset(Bank::private());
+        bank.reset(fresh_bank(self.security));
         *self = Self { bank, ..fresh };
     }
 
@@ -96,7 +112,19 @@ impl Redistributor {
     pub fn fits(&self, loaded: &Self) -> bool {
         self.bank.fits(&loaded.bank)
             && (self.number, self.last, self.has_lpis) == (loaded.number, loaded.last, loaded.has_lpis)
+            && self.security == loaded.security
             && loaded.lpis.iter().all(|lpi| (FIRST_LPI..1 << NUMBER_BITS).contains(lpi))
+    }
+
+    /// There is one Security state from now on.
+    pub fn join_groups(&mut self) {
+        self.nsacr = 0;
+        self.bank.join_groups();
+    }
+
+    /// Whether a software interrupt that is sent here is taken.
+    pub fn takes(&self, sgi: &Sgi) -> bool {
+        sgi.is_taken(self.bank.group(sgi.number), self.nsacr >> (2 * sgi.number) & 3)
     }
 
     /// Whether LPIs are enabled.
@@ -127,16 +155,17 @@ impl Redistributor {
         }
     }
 
-    /// The most urgent pending LPI that is enabled.
-    pub fn best_lpi(&self, ram: &GuestRam) -> Option<Candidate> {
+    /// The most urgent pending LPI that is enabled. With two Security states they are the Non-secure one's.
+    pub fn best_lpi(&self, ram: &GuestRam, has_two_states: bool) -> Option<Candidate> {
         let table = self.propbaser & ADDRESS;
         let candidate = |lpi: &u32| {
             let at = GuestAddress(table + u64::from(lpi - FIRST_LPI));
             let config: u8 = ram.read_obj(at).unwrap_or(0);
             let enabled = config & LPI_ENABLE != 0;
+            let given = if has_two_states { given_by_non_secure(config) } else { config };
             enabled.then_some(Candidate {
                 interrupt: *lpi,
-                priority: config & LPI_PRIORITY,
+                priority: given & LPI_PRIORITY,
                 group: Group::One,
             })
         };
@@ -170,9 +199,15 @@ impl Redistributor {
     }
 
     /// Reads the word at `offset`.
-    pub fn read(&self, offset: u64) -> u32 {
+    pub fn read(&self, view: View, offset: u64) -> u32 {
         if let Some(offset) = offset.checked_sub(SGI_FRAME) {
-            return Field::at(offset).map_or(0, |(field, word)| self.bank.read(field, word));
+            // With one Security state what belongs to the third group is never written.
+            return match Field::at(offset) {
+                // Of SGIs only.
+                Some((Field::Access, 0)) if view == View::All => self.nsacr,
+                Some((Field::Access, _)) | None => 0,
+                Some((field, word)) => self.bank.read(view, field, word),
+            };
         }
         if IDENTIFICATION.contains(&offset) {
             return identification(offset - IDENTIFICATION.start, 0x93, REVISION);
@@ -191,14 +226,18 @@ impl Redistributor {
         }
     }
 
-    /// Writes those bits of the word at `offset` that are in the mask.
-    pub fn write(&mut self, offset: u64, part: (u32, u32), ram: &GuestRam) {
+    /// Writes those bits of the word at `offset` that are in the mask; there may be two Security states.
+    pub fn write(&mut self, (view, two_states): (View, bool), offset: u64, part: (u32, u32), ram: &GuestRam) {
         let (value, mask) = part;
         if let Some(offset) = offset.checked_sub(SGI_FRAME) {
-            if let Some((field, word)) = Field::at(offset) {
+            let there = |field: &Field| two_states || !field.is_of_third_group();
+            match Field::at(offset).filter(|(field, _)| there(field)) {
+                Some((Field::Access, 0)) if view == View::All => {
+                    self.nsacr = self.nsacr & !mask | value & mask;
+                }
                 // SGIs are edges.
-                let fixed = if field == Field::Config && word == 0 { u32::MAX } else { 0 };
-                self.bank.write(field, word, value, mask & !fixed);
+                Some((Field::Access, _) | (Field::Config, 0)) | None => {}
+                Some((field, word)) => self.bank.write(view, field, word, part),
             }
             return;
         }

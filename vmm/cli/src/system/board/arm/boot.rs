@@ -51,7 +51,8 @@ impl Boot {
     pub fn plan(options: &SystemOptions, board: &mut Virt, firmware: bool) -> Result<Self, SystemError> {
         let mut text = BootText::default();
         if options.machine.props.flag("dtb-randomness") != Some(false) {
-            (text.rng_seed, text.kaslr_seed) = seed(options);
+            (text.rng_seed, text.kaslr_seed) = seed(options, 0);
+            text.secure_seeds = seed(options, 1);
         }
         let (ram_base, ram_size) = board.ram_range();
         let mut images = Vec::new();
@@ -122,6 +123,15 @@ impl Boot {
         }
         Ok(())
     }
+}
+
+/// Whether a kernel for Linux's boot protocol is to be started without firmware; the file is looked at only to tell it from a program.
+pub fn starts_linux(options: &SystemOptions, firmware: bool) -> bool {
+    let Some(file) = options.kernel.as_ref().filter(|_| !firmware) else { return false };
+    let mut start = [0; 4];
+    let read =
+        std::fs::File::open(file).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start));
+    read.is_ok() && start != *b"\x7fELF"
 }
 
 /// Loads a kernel; whether it is an ELF file, which is entered without more ado. Others leave room for the stub.

@@ -3,37 +3,29 @@
 use std::sync::Arc;
 
 use devices::chips::gic::Group;
-use devices::chips::gic::v3::{CpuInterfaces, HypervisorRegister, InterfaceRegister};
-use tcg_aarch64::gic::{GicCpuInterface, GicRegister, IccRegister, IchRegister};
+use devices::chips::gic::v3::{CpuInterfaces, HypervisorRegister, InterfaceRegister, Origin};
+use tcg_aarch64::gic::{GicCpuInterface, GicRegister, IccRegister, IchRegister, Level};
 
-/// Joins them. There is one security state, so it does not matter where an access is made from.
+/// Joins them.
 pub struct Joined(pub Arc<CpuInterfaces>);
 
 impl GicCpuInterface for Joined {
     fn read(&self, cpu: usize, register: GicRegister) -> u64 {
         match register {
-            GicRegister::Physical(register, _) => {
-                device_register(register).map_or(0, |register| self.0.read(cpu, register))
+            GicRegister::Physical(register, level) => {
+                self.0.read(cpu, device_register(register), origin(level))
             }
-            GicRegister::Virtual(register) => {
-                device_register(register).map_or(0, |register| self.0.read_guest(cpu, register))
-            }
+            GicRegister::Virtual(register) => self.0.read_guest(cpu, device_register(register)),
             GicRegister::Hypervisor(register) => self.0.read_hypervisor(cpu, hypervisor_register(register)),
         }
     }
 
     fn write(&self, cpu: usize, register: GicRegister, value: u64) {
         match register {
-            GicRegister::Physical(register, _) => {
-                if let Some(register) = device_register(register) {
-                    self.0.write(cpu, register, value);
-                }
+            GicRegister::Physical(register, level) => {
+                self.0.write(cpu, device_register(register), origin(level), value);
             }
-            GicRegister::Virtual(register) => {
-                if let Some(register) = device_register(register) {
-                    self.0.write_guest(cpu, register, value);
-                }
-            }
+            GicRegister::Virtual(register) => self.0.write_guest(cpu, device_register(register), value),
             GicRegister::Hypervisor(register) => {
                 self.0.write_hypervisor(cpu, hypervisor_register(register), value);
             }
@@ -41,10 +33,15 @@ impl GicCpuInterface for Joined {
     }
 }
 
-/// The device's name of a register; those of other security states are not there.
-fn device_register(register: IccRegister) -> Option<InterfaceRegister> {
+fn origin(level: Level) -> Origin {
+    let Level { el, secure, fiq_to_el3, irq_to_el3 } = level;
+    Origin { el, secure, fiq_to_el3, irq_to_el3 }
+}
+
+/// The device's name of a register.
+fn device_register(register: IccRegister) -> InterfaceRegister {
     use InterfaceRegister as Device;
-    Some(match register {
+    match register {
         IccRegister::Iar0 => Device::IAR(Group::Zero),
         IccRegister::Iar1 => Device::IAR(Group::One),
         IccRegister::Eoir0 => Device::EOIR(Group::Zero),
@@ -63,8 +60,10 @@ fn device_register(register: IccRegister) -> Option<InterfaceRegister> {
         IccRegister::Sgi1r => Device::SGI1R,
         IccRegister::Ap0r(n) => Device::APR(Group::Zero, n),
         IccRegister::Ap1r(n) => Device::APR(Group::One, n),
-        IccRegister::Asgi1r | IccRegister::CtlrEl3 | IccRegister::Igrpen1El3 => return None,
-    })
+        IccRegister::Asgi1r => Device::ASGI1R,
+        IccRegister::CtlrEl3 => Device::CTLR_EL3,
+        IccRegister::Igrpen1El3 => Device::IGRPEN1_EL3,
+    }
 }
 
 fn hypervisor_register(register: IchRegister) -> HypervisorRegister {

@@ -9,14 +9,16 @@ pub use cpu::listing as cpu_listing;
 use std::sync::Arc;
 
 use base::{CpuLines, Device, GuestRam, IrqLine, Shared, shared};
+use devices::chips::gic::Security;
 use engine::Event;
 use engine::arm::{self, Psci};
-use machines::arm_virt::map::{RAM_BASE, ppi};
+use machines::arm_virt::map::{RAM_BASE, SECURE_BASE, SECURE_RANGES, ppi};
 use machines::arm_virt::{Conduit, Config, GicVersion, PinNumbers, Topology, Virt};
 use machines::{Chassis, Parts};
 use tcg_aarch64::board::{Board as PeBoard, TimerLines, Wiring};
 use tcg_aarch64::cpu::Cpu;
 use tcg_aarch64::gic::GicCpuInterface;
+use tcg_aarch64::mmu::SecureSpace;
 use tcg_aarch64::tlbi::Domain;
 use tcg_aarch64::{Aarch64, irq};
 use tcg_core::run::Vcpu;
@@ -39,10 +41,13 @@ pub struct ArmVirt {
     /// `-seed`.
     seed: Option<u64>,
     psci: Option<Arc<Psci>>,
+    conduit: Option<Conduit>,
     has_el2: bool,
+    has_el3: bool,
 }
 
-/// The interrupt controller that the options name.
+/// The interrupt controller that the options name. `max` is version 3; QEMU's is version 4 where there is EL2, which a guest can tell by
+/// its virtual LPIs alone.
 fn gic(options: &SystemOptions) -> Result<GicVersion, SystemError> {
     let props = &options.machine.props;
     match props.text("gic-version") {
@@ -60,8 +65,24 @@ fn has_el2(options: &SystemOptions) -> bool {
     options.machine.props.flag("virtualization") == Some(true)
 }
 
-fn config(model: &Model, options: &SystemOptions) -> Result<Config, SystemError> {
+/// Whether CPUs have EL3.
+fn has_el3(options: &SystemOptions) -> bool {
+    options.machine.props.flag("secure") == Some(true)
+}
+
+/// How PSCI is called. What starts in EL3 has its own.
+fn conduit(options: &SystemOptions, starts_linux: bool) -> Option<Conduit> {
+    match (has_el3(options) && !starts_linux, has_el2(options)) {
+        (true, _) => None,
+        (false, true) => Some(Conduit::Smc),
+        (false, false) => Some(Conduit::Hvc),
+    }
+}
+
+fn config(model: &Model, options: &SystemOptions, firmware: bool) -> Result<Config, SystemError> {
     let props = &options.machine.props;
+    let starts_linux = boot::starts_linux(options, firmware);
+    let security = if has_el3(options) { Security::Two { for_kernel: starts_linux } } else { Security::One };
     let on = |name| props.flag(name) != Some(false);
     Ok(Config {
         gic: gic(options)?,
@@ -73,7 +94,8 @@ fn config(model: &Model, options: &SystemOptions) -> Result<Config, SystemError>
         high_ecam: on("highmem") && on("highmem-ecam"),
         high_pci: on("highmem") && on("highmem-mmio"),
         topology: Topology { cores: options.smp.cores as usize, threads: options.smp.threads as usize },
-        psci: Some(if has_el2(options) { Conduit::Smc } else { Conduit::Hvc }),
+        psci: conduit(options, starts_linux),
+        security,
     })
 }
 
@@ -94,8 +116,15 @@ impl Board for ArmVirt {
 
     fn build(model: Model, options: &SystemOptions, mut parts: Parts) -> Result<Self, SystemError> {
         let firmware = boot::firmware(options, &mut parts, Self::FLASH_SIZE)?;
-        let config = config(&model, options)?;
-        let pins = PinNumbers { irq: irq::IRQ, fiq: irq::FIQ, virq: irq::VIRQ, vfiq: irq::VFIQ };
+        let config = config(&model, options, firmware)?;
+        let conduit = config.psci;
+        let pins = PinNumbers {
+            irq: irq::IRQ,
+            fiq: irq::FIQ,
+            virq: irq::VIRQ,
+            vfiq: irq::VFIQ,
+            groups_1: [irq::SECURE_GROUP_1, irq::NON_SECURE_GROUP_1],
+        };
         let mut board = Virt::build(parts, config, pins)?;
         let boot = Boot::plan(options, &mut board, firmware)?;
         if firmware && options.machine.acpi != Some(false) {
@@ -103,8 +132,8 @@ impl Board for ArmVirt {
         }
         let gic =
             board.interfaces.clone().map(|cpus| Arc::new(gic::Joined(cpus)) as Arc<dyn GicCpuInterface>);
-        let (seed, has_el2) = (options.seed, has_el2(options));
-        Ok(Self { board, boot, model, gic, seed, psci: None, has_el2 })
+        let (seed, has_el2, has_el3) = (options.seed, has_el2(options), has_el3(options));
+        Ok(Self { board, boot, model, gic, seed, psci: None, conduit, has_el2, has_el3 })
     }
 
     fn chassis(&self) -> &Chassis {
@@ -124,7 +153,8 @@ impl Board for ArmVirt {
             number,
             mpidr: number as u64,
             has_el2: self.has_el2,
-            has_el3: false,
+            has_el3: self.has_el3,
+            secure_space: SecureSpace { base: SECURE_BASE, ranges: SECURE_RANGES },
             cntfrq: self.model.counter(),
         };
         let mut cpu = Cpu::for_board(self.model.features, cpu);
@@ -152,11 +182,16 @@ impl Board for ArmVirt {
     fn install(&mut self, vcpus: &mut [Vcpu<Aarch64>], around: Around<'_>) -> Result<(), SystemError> {
         Domain::connect(vcpus);
         let affinities = (0..vcpus.len() as u64).collect();
-        let (el, conduit) = if self.has_el2 { (2, arm::Conduit::Smc) } else { (1, arm::Conduit::Hvc) };
-        let psci = Psci::new(affinities, el, conduit, around.power.clone());
+        let el = if self.has_el2 { 2 } else { 1 };
+        self.psci = self.conduit.map(|conduit| {
+            let conduit = match conduit {
+                Conduit::Smc => arm::Conduit::Smc,
+                Conduit::Hvc => arm::Conduit::Hvc,
+            };
+            Psci::new(affinities, el, conduit, around.power.clone())
+        });
         let semihost = semihost::start(RAM_BASE, around.options, around.chardevs, around.power)?;
-        arm::install(vcpus, Some(&psci), semihost.as_ref());
-        self.psci = Some(psci);
+        arm::install(vcpus, self.psci.as_ref(), semihost.as_ref());
         let power_keys = self.board.power_keys.clone();
         around.power.on_event(Box::new(move |event| {
             if event == Event::Powerdown {
@@ -172,8 +207,10 @@ impl Board for ArmVirt {
     }
 
     fn reset(&self, vcpus: &mut [Vcpu<Aarch64>]) {
-        if let Some(psci) = &self.psci {
-            psci.reset(vcpus, self.boot.kernel().unwrap_or(0));
+        let entry = self.boot.kernel().unwrap_or(0);
+        match &self.psci {
+            Some(psci) => psci.reset(vcpus, entry),
+            None => arm::reset(vcpus, entry),
         }
     }
 }

@@ -70,7 +70,7 @@ impl Boot {
             }
         }
 
-        let mut text = BootText { rng_seed: seed(options).0, ..BootText::default() };
+        let mut text = BootText { rng_seed: seed(options, 0).0, ..BootText::default() };
         // The next stage of the firmware.
         let mut next = None;
         let mut end = firmware_end;

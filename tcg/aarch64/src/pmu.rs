@@ -1,10 +1,11 @@
 //! The performance monitors: D13 of the manual (PMUv3). The cycle counter counts nanoseconds of machine time, as do event
-//! counters of cycles; software increments count, all other events stand still. Counters count at every level, whatever the
-//! filters say.
+//! counters of cycles; software increments count, all other events stand still. Where a counter has a filter ([`filter`]), every
+//! change of the level brings it up to the moment.
 
 use crate::board::Wiring;
 use crate::cpu::Cpu;
 use crate::features::{Features, IdReg};
+use crate::sysreg::{Stored, System, mdcr};
 use base::{IrqLine, Timer};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ mod pmcr {
     pub const E: u64 = 1;
     pub const P: u64 = 1 << 1;
     pub const C: u64 = 1 << 2;
+    /// The cycle counter stands still where counting is prohibited.
+    pub const DP: u64 = 1 << 5;
     /// The cycle counter overflows at 64 bits.
     pub const LC: u64 = 1 << 6;
     /// Event counters do.
@@ -39,6 +42,21 @@ const CPU_CYCLES: u64 = 0x11;
 /// Bits of PMEVTYPER and PMCCFILTR that are kept.
 const TYPER: u64 = 0xfe00_ffff;
 const CCFILTR: u64 = 0xfc00_0000;
+/// PMEVTYPER and PMCCFILTR: where a counter does not count.
+mod filter {
+    /// At EL1.
+    pub const P: u64 = 1 << 31;
+    /// At EL0.
+    pub const U: u64 = 1 << 30;
+    /// At Non-secure EL1, if it differs from P.
+    pub const NSK: u64 = 1 << 29;
+    /// At Non-secure EL0, if it differs from U.
+    pub const NSU: u64 = 1 << 28;
+    /// At EL2, where it does count.
+    pub const NSH: u64 = 1 << 27;
+    /// At EL3, if it differs from P.
+    pub const M: u64 = 1 << 26;
+}
 /// PMEVTYPER: the number of the event.
 const EVENT: u64 = 0xffff;
 /// Counters of 32 bits.
@@ -74,6 +92,39 @@ struct Counters {
     long: bool,
     /// The moment at which the values hold.
     at: u64,
+    /// Where the PE is.
+    place: Place,
+}
+
+/// What filters ask for.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    el: u8,
+    secure: bool,
+    /// Nothing counts but the cycle counter: Secure state without MDCR_EL3.SPME, EL2 with MDCR_EL2.HPMD.
+    prohibited: bool,
+}
+
+impl Place {
+    fn of(system: &System) -> Self {
+        let (el, secure) = (system.el, system.is_secure(system.el));
+        let prohibited = secure && system.get(Stored::MdcrEl3) & mdcr::SPME == 0
+            || el == 2 && system.get(Stored::MdcrEl2) & mdcr::HPMD != 0;
+        Self { el, secure, prohibited }
+    }
+
+    /// Whether a counter with these filters counts: the pseudocode of AArch64.CountEvents.
+    fn lets_count(self, typer: u64) -> bool {
+        let has = |bit: u64| typer & bit != 0;
+        match (self.el, self.secure) {
+            (0, true) => !has(filter::U),
+            (0, false) => has(filter::U) == has(filter::NSU),
+            (1, true) => !has(filter::P),
+            (1, false) => has(filter::P) == has(filter::NSK),
+            (2, _) => has(filter::NSH),
+            _ => has(filter::P) == has(filter::M),
+        }
+    }
 }
 
 impl Counters {
@@ -96,8 +147,39 @@ impl Counters {
         let on = if self.control & pmcr::E != 0 { self.enabled } else { 0 };
         let cycles = self.events.map(|event| event.typer & EVENT == CPU_CYCLES);
         let (cycle_mask, event_mask) = (self.cycle_mask(), self.event_mask());
+        let here = self.counting_here();
         let events = (0..COUNTERS).filter(move |n| cycles[*n]).map(move |n| (n, event_mask));
-        events.chain([(CYCLE, cycle_mask)]).filter(move |(n, _)| on >> n & 1 != 0)
+        events.chain([(CYCLE, cycle_mask)]).filter(move |(n, _)| on & here & 1 << n != 0)
+    }
+
+    /// The counters that neither a filter nor a prohibition stops.
+    fn counting_here(&self) -> u64 {
+        let place = self.place;
+        let stops_cycles = place.prohibited && self.control & pmcr::DP != 0;
+        let events = self.events.iter().enumerate();
+        let events = events.filter(|(_, event)| !place.prohibited && place.lets_count(event.typer));
+        let cycle = u64::from(!stops_cycles && place.lets_count(self.cycle.typer)) << CYCLE;
+        events.fold(cycle, |all, (n, _)| all | 1 << n)
+    }
+
+    /// Whether anything runs that stands still at another level of `system`.
+    fn depend_on_level(&self, system: &System) -> bool {
+        let on = if self.control & pmcr::E != 0 { self.enabled } else { 0 };
+        if on == 0 {
+            return false;
+        }
+        let board = system.board;
+        if board.has_el3 || system.get(Stored::MdcrEl2) & mdcr::HPMD != 0 {
+            return true;
+        }
+        let highest = if board.has_el2 { 2 } else { 1 };
+        let counts = |typer: u64, el: u8| {
+            Place { el, secure: false, prohibited: false }.lets_count(typer)
+        };
+        let differs = |typer: u64| (1..=highest).any(|el| counts(typer, el) != counts(typer, 0));
+        let events = self.events.iter().enumerate();
+        let mut running = events.chain([(CYCLE, &self.cycle)]).filter(|(n, _)| on >> n & 1 != 0);
+        running.any(|(_, counter)| differs(counter.typer))
     }
 
     fn counter(&mut self, n: usize) -> &mut Counter {
@@ -150,6 +232,8 @@ pub struct Pmu {
     pub selected: u64,
     /// PMUSERENR_EL0.
     pub user: u64,
+    /// Changes of the level have to be told ([`Cpu::pm_moved`]).
+    pub depends_on_level: bool,
 }
 
 impl Pmu {
@@ -168,7 +252,7 @@ impl Pmu {
 
     /// The state after a reset of a PE with `features`, at the moment `now`.
     pub fn reset(&mut self, features: Features, now: u64) {
-        (self.selected, self.user) = (0, 0);
+        (self.selected, self.user, self.depends_on_level) = (0, 0, false);
         let long = features.field(IdReg::Dfr0, 8) >= 6;
         *self.counters.lock() = Counters { long, at: now, ..Counters::default() };
         self.settle(now);
@@ -181,6 +265,8 @@ impl Pmu {
 
     /// Takes over what was saved, at the moment `now`.
     pub fn load(&mut self, state: PmuState, now: u64) {
+        // The first change of the level finds out.
+        self.depends_on_level = true;
         *self.counters.lock() = state.counters;
         (self.selected, self.user) = (state.selected, state.user);
         self.settle(now);
@@ -207,14 +293,22 @@ impl Cpu {
 
     /// Brings the counters up to now, makes a change, and gives its result.
     fn monitors<T>(&mut self, change: impl FnOnce(&mut Counters) -> T) -> T {
-        let now = self.cycles_now();
-        let pmu = &mut self.system.pmu;
-        let mut counters = pmu.counters.lock();
+        let (now, place) = (self.cycles_now(), Place::of(&self.system));
+        let shared = self.system.pmu.counters.clone();
+        let mut counters = shared.lock();
         counters.advance(now);
         let result = change(&mut counters);
+        counters.place = place;
+        let depends = counters.depend_on_level(&self.system);
         drop(counters);
-        pmu.settle(now);
+        self.system.pmu.depends_on_level = depends;
+        self.system.pmu.settle(now);
         result
+    }
+
+    /// The level changed, or what is prohibited where.
+    pub fn pm_moved(&mut self) {
+        self.monitors(|_| ());
     }
 
     /// The counters, brought up to now.
@@ -276,7 +370,8 @@ impl Cpu {
     /// PMSWINC_EL0.
     pub fn pm_increment(&mut self, set: u64) {
         self.monitors(|counters| {
-            let on = if counters.control & pmcr::E != 0 { counters.enabled } else { 0 };
+            let on =
+                if counters.control & pmcr::E != 0 { counters.enabled & counters.counting_here() } else { 0 };
             let mask = counters.event_mask();
             for (n, event) in counters.events.iter_mut().enumerate() {
                 if set & on & 1 << n != 0 && event.typer & EVENT == SW_INCR {
@@ -345,20 +440,15 @@ mod tests {
     use super::*;
     use crate::board::{Board, TimerLines};
     use crate::mmu::SecureSpace;
+    use crate::sysreg::scr;
     use base::{Clock, CpuLines, IrqSink, LineRecorder, ManualClock, TimeBase};
 
-    #[test]
-    fn an_overflow_is_an_interrupt() {
+    fn pe(el2: bool, el3: bool) -> (Cpu, Arc<ManualClock>, Arc<LineRecorder>) {
         let clock = ManualClock::new();
         let features = Features::parse("cortex-a57").expect("a model");
-        let board = Board {
-            number: 0,
-            mpidr: 0,
-            has_el2: false,
-            has_el3: false,
-            secure_space: SecureSpace::NONE,
-            cntfrq: 62_500_000,
-        };
+        let secure_space = SecureSpace::NONE;
+        let board =
+            Board { number: 0, mpidr: 0, has_el2: el2, has_el3: el3, secure_space, cntfrq: 62_500_000 };
         let mut cpu = Cpu::for_board(features, board);
         let recorder = Arc::new(LineRecorder::default());
         cpu.wire(Wiring {
@@ -369,6 +459,62 @@ mod tests {
             gic: None,
             may_signal: Arc::new(|| false),
         });
+        (cpu, clock, recorder)
+    }
+
+    #[test]
+    fn filters_stop_counters_where_they_say() {
+        let (mut cpu, clock, _) = pe(true, true);
+        // Levels in Secure state (SCR_EL3.NS is 0 there), then in the other one.
+        let places = [(0, true), (1, true), (0, false), (1, false), (2, false), (3, true)];
+        for typer in (0..64).map(|n| n << 26) {
+            for (el, secure) in places {
+                let scr = if secure { 0 } else { scr::NS };
+                cpu.set_level(3, true);
+                cpu.system.set(Stored::ScrEl3, scr);
+                cpu.system.set(Stored::MdcrEl3, mdcr::SPME);
+                cpu.set_pm_type(CYCLE, typer);
+                cpu.pm_enable(1 << CYCLE, true);
+                cpu.set_pm_cycles(0);
+                cpu.set_pmcr(pmcr::E | pmcr::LC);
+                // What passes at EL3 before and after is counted by EL3's rule.
+                cpu.set_level(el, el != 0);
+                clock.advance(100);
+                let stops = |at: u32| typer >> at & 1 != 0;
+                let counts = match (el, secure) {
+                    (3, _) => stops(31) == stops(26),
+                    (2, _) => stops(27),
+                    (1, true) => !stops(31),
+                    (1, false) => stops(31) == stops(29),
+                    (_, true) => !stops(30),
+                    (_, false) => stops(30) == stops(28),
+                };
+                assert_eq!(cpu.pm_cycles(), if counts { 100 } else { 0 }, "{typer:#x} at EL{el}, {secure}");
+                cpu.set_level(1, true);
+                let before = cpu.pm_cycles();
+                cpu.set_pmcr(0);
+                clock.advance(100);
+                assert_eq!(cpu.pm_cycles(), before);
+            }
+        }
+    }
+
+    #[test]
+    fn the_secure_state_may_not_be_counted() {
+        let (mut cpu, clock, _) = pe(false, true);
+        cpu.set_pm_type(0, CPU_CYCLES);
+        cpu.pm_enable(1 | 1 << CYCLE, true);
+        cpu.set_pmcr(pmcr::E | pmcr::LC);
+        clock.advance(50);
+        assert_eq!((cpu.pm_count(0), cpu.pm_cycles()), (0, 50), "the cycle counter counts anyway");
+        cpu.set_pmcr(pmcr::E | pmcr::LC | pmcr::DP);
+        clock.advance(50);
+        assert_eq!((cpu.pm_count(0), cpu.pm_cycles()), (0, 50));
+    }
+
+    #[test]
+    fn an_overflow_is_an_interrupt() {
+        let (mut cpu, clock, recorder) = pe(false, false);
         cpu.set_pmcr(pmcr::E | pmcr::LC);
         cpu.set_pm_cycles(u64::MAX - 99);
         cpu.pm_enable(1 << CYCLE, true);

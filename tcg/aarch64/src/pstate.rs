@@ -83,6 +83,9 @@ impl Cpu {
         self.system.stored[Stored::SpEl0 as usize + bank] = self.sp;
         (self.system.el, self.system.sp_sel) = (el, sp_sel && el != 0);
         self.sp = self.system.stored[Stored::SpEl0 as usize + self.sp_bank()];
+        if self.system.pmu.depends_on_level {
+            self.pm_moved();
+        }
     }
 
     /// The stack pointer of level `el`.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tcg_core::saved::{HeaderState, Saved};
 use tcg_core::sem::packed;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The condition flags.
 const FLAGS: [u64; 4] = [packed::N, packed::Z, packed::C, packed::V];
 

@@ -196,6 +196,10 @@ pub mod mdcr {
     pub const TDOSA: u64 = 1 << 10;
     /// Traps debug ROM registers.
     pub const TDRA: u64 = 1 << 11;
+    /// MDCR_EL2: event counters stand still at EL2.
+    pub const HPMD: u64 = 1 << 17;
+    /// MDCR_EL3: event counters count in Secure state.
+    pub const SPME: u64 = 1 << 17;
     /// MDCR_EL3: there are no debug exceptions in Secure state.
     pub const SDD: u64 = 1 << 16;
 }

@@ -68,7 +68,10 @@ pub static ROWS: &[Row] = &[
     stored("SCTLR_EL2", encode(3, 4, 1, 0, 0), Stored::SctlrEl2, sctlr::MASK_EL1).changed(sctlr_changed),
     zero("ACTLR_EL2", encode(3, 4, 1, 0, 1)).needs(Needs::El2),
     stored("HCR_EL2", encode(3, 4, 1, 1, 0), Stored::HcrEl2, ALL).changed(hcr_changed),
-    stored("MDCR_EL2", encode(3, 4, 1, 1, 1), Stored::MdcrEl2, ALL).changed(|cpu, _| cpu.update_points()),
+    stored("MDCR_EL2", encode(3, 4, 1, 1, 1), Stored::MdcrEl2, ALL).changed(|cpu, _| {
+        cpu.update_points();
+        cpu.pm_moved();
+    }),
     stored("CPTR_EL2", encode(3, 4, 1, 1, 2), Stored::CptrEl2, ALL).group(Group::Cptr).resync(),
     stored("HSTR_EL2", encode(3, 4, 1, 1, 3), Stored::HstrEl2, ALL),
     zero("HACR_EL2", encode(3, 4, 1, 1, 7)).needs(Needs::El2),

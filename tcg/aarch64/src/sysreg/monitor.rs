@@ -39,6 +39,7 @@ fn scr_changed(cpu: &mut Cpu, _: u64) {
     let value = cpu.system.get(Stored::ScrEl3) & mask | 0x30 | scr::RW;
     cpu.system.set(Stored::ScrEl3, value);
     cpu.update_points();
+    cpu.pm_moved();
     crate::exception::look_for_interrupts(cpu);
 }
 
@@ -49,7 +50,10 @@ pub static ROWS: &[Row] = &[
     stored("SCR_EL3", encode(3, 6, 1, 1, 0), Stored::ScrEl3, ALL).changed(scr_changed),
     stored("SDER32_EL3", encode(3, 6, 1, 1, 1), Stored::SderEl3, ALL),
     stored("CPTR_EL3", encode(3, 6, 1, 1, 2), Stored::CptrEl3, ALL).group(Group::Plain).resync(),
-    stored("MDCR_EL3", encode(3, 6, 1, 3, 1), Stored::MdcrEl3, ALL).changed(|cpu, _| cpu.update_points()),
+    stored("MDCR_EL3", encode(3, 6, 1, 3, 1), Stored::MdcrEl3, ALL).changed(|cpu, _| {
+        cpu.update_points();
+        cpu.pm_moved();
+    }),
     stored("TTBR0_EL3", encode(3, 6, 2, 0, 0), Stored::Ttbr0El3, ALL).resync(),
     stored("TCR_EL3", encode(3, 6, 2, 0, 2), Stored::TcrEl3, ALL)
         .changed(walk_changed::<{ Stored::TcrEl3 as u8 }>),

@@ -105,9 +105,19 @@ pub struct UserSpace {
     withheld: AtomicUsize,
 }
 
+/// Asks the host for `prot` in `range` of the guest's pages, which may be empty.
+fn change(range: Range<u64>, prot: i32) -> io::Result<()> {
+    let len = (range.end - range.start) as usize;
+    // SAFETY: pages of the guest's, which nothing of the emulator lies in.
+    if len != 0 && unsafe { libc::mprotect(range.start as *mut _, len, prot) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 fn protect(page: u64, prot: i32) {
-    // SAFETY: a page of the guest's, which nothing of the emulator lies in. It may be gone, which is no fault.
-    unsafe { libc::mprotect(page as *mut _, PAGE_SIZE as usize, prot) };
+    // It may be gone, which is no fault.
+    let _ = change(page..page + PAGE_SIZE, prot);
 }
 
 impl UserSpace {
@@ -194,13 +204,18 @@ impl UserSpace {
     pub fn protect(&self, range: Range<u64>, prot: i32) -> io::Result<()> {
         let mut map = self.map.write();
         let host = host_prot(prot);
-        // SAFETY: pages of the guest's, which nothing of the emulator lies in.
-        let failed =
-            unsafe { libc::mprotect(range.start as *mut _, (range.end - range.start) as usize, host) } != 0;
-        if failed {
-            return Err(io::Error::last_os_error());
+        let mut watched = map.watched_in(&range);
+        watched.sort_unstable();
+        // Not for a moment may another thread store to a watched page unseen. Of shared ones the host has to say whether they can
+        // be written to at all; and they change unseen anyway.
+        let shared = |page: &u64| map.find(*page).is_some_and(|pages| pages.shared);
+        let mut at = range.start;
+        for page in watched.iter().copied().filter(|page| !shared(page)) {
+            change(at..page, host)?;
+            change(page..page + PAGE_SIZE, host & !libc::PROT_WRITE)?;
+            at = page + PAGE_SIZE;
         }
-        let watched = map.watched_in(&range);
+        change(at..range.end, host)?;
         let old: usize = watched.iter().filter(|page| map.writable(**page)).count();
         map.split(range.start);
         map.split(range.end);

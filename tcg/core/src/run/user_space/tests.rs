@@ -1,4 +1,6 @@
 use super::*;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::AtomicBool;
 
 const BASE: u64 = 0x10_0000_0000;
 const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
@@ -102,4 +104,31 @@ fn watched_pages_cannot_be_written() {
     space.watch(page.start);
     space.replace(page.clone(), None, || Ok(())).expect("nothing is asked of the host");
     assert!(space.withheld_in(pages(&space, 0, 4)).is_empty());
+}
+
+#[test]
+fn watched_pages_stay_so_while_rights_change() {
+    let space = space(3);
+    map(&space, 0, 3, RW);
+    let page = pages(&space, 1, 2);
+    space.watch(page.start);
+    let zeros = std::fs::File::open("/dev/zero").expect("every Linux has it");
+    let done = AtomicBool::new(false);
+    let stores = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut stores = 0;
+            while !done.load(Ordering::Relaxed) {
+                // SAFETY: the kernel writes one byte to the test's own page, or says that it may not.
+                let read = unsafe { libc::read(zeros.as_raw_fd(), page.start as *mut _, 1) };
+                stores += u32::from(read > 0);
+            }
+            stores
+        });
+        for _ in 0..20_000 {
+            space.protect(pages(&space, 0, 3), RW).expect("it is mapped");
+        }
+        done.store(true, Ordering::Relaxed);
+        writer.join().expect("it does not panic")
+    });
+    assert_eq!(stores, 0);
 }

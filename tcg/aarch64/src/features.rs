@@ -57,6 +57,7 @@ extensions! {
     Fp16 "FP16" Pfr0[16] = 1;
     Crc32 "CRC32" Isar0[16] = 1;
     Lse "LSE" Isar0[20] = 2;
+    Lse2 "LSE2" Mmfr2[32] = 1;
     Lor "LOR" Mmfr1[16] = 1;
     Rcpc "LRCPC" Isar1[20] = 1;
     Rcpc2 "LRCPC2" Isar1[20] = 2;
@@ -95,7 +96,6 @@ extensions! {
     Ssbs2 "SSBS2" Pfr1[4] = 2;
     Dit "DIT" Pfr0[48] = 1;
     Dgh "DGH" Isar1[48] = 1;
-    Lse2 "LSE2" Mmfr2[32] = 1;
     Ebf16 "EBF16" Isar1[44] = 2;
     Ecv "ECV" Mmfr0[60] = 1;
     Rng "RNG" Isar0[60] = 1;

@@ -1,6 +1,7 @@
 //! The aarch64 guest as the translator sees it.
 
 use crate::cpu::{Cpu, REGS};
+use crate::features::Ext;
 use crate::mmu::{self, Who};
 use crate::{decode, esr, exception, helpers, mode, print, show};
 use std::fmt;
@@ -84,6 +85,10 @@ impl Guest for Aarch64 {
 
     fn wait(cpu: &mut Cpu, levels: u64) -> Wait {
         if exception::wakes(cpu, levels) { Wait::Run } else { Wait::Sleep(None) }
+    }
+
+    fn granule(cpu: &Cpu) -> u64 {
+        if cpu.system.features.has(Ext::Lse2) { 16 } else { 1 }
     }
 
     fn bus_fault(addr: u64, access: Access) -> Trap {

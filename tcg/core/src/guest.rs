@@ -144,6 +144,10 @@ pub trait Guest: Sized + 'static {
     fn aligned(_mode: u64) -> bool {
         false
     }
+    /// Aligned and atomic accesses may be anywhere within a block of so many bytes, a power of two; 1: they are aligned.
+    fn granule(_cpu: &Self::Cpu) -> u64 {
+        1
+    }
     /// Where the debug unit has its breakpoints and watchpoints, enabled or not in the present privilege; a change is
     /// followed by [`crate::run::Mmu::sync`].
     fn points(_cpu: &Self::Cpu) -> &[Point] {

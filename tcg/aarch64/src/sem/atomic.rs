@@ -6,6 +6,7 @@
 
 use super::{Cx, Width, fall, set_x, set_x_sp, x, x_sp};
 use crate::cpu;
+use crate::features::Ext;
 use crate::helpers;
 use crate::isa::{Cas, CasP, Ex, LdExP, LdI, StEx, StExP, StilpPre, StlrPre};
 use tcg_core::sem::{Flow, MemOp, Order, Rmw, Sem, V};
@@ -49,19 +50,31 @@ fn finish_store<S: Sem>(s: &mut S, rs: u8, reserved: V<S, Bool>, lost: V<S, Bool
     fall::<S>()
 }
 
-/// Whether the store at `addr` is to be tried: it is reserved, or misaligned for `bytes`, which faults in any case.
-fn tries<S: Sem>(s: &mut S, addr: V<S, I64>, reserved: V<S, Bool>, bytes: u64) -> V<S, Bool> {
-    let (low, zero, yes) = (s.k(bytes - 1), s.k(0), s.k::<Bool>(1));
-    let low = s.and(addr, low);
-    let misaligned = s.ne(low, zero);
-    s.select(misaligned, yes, reserved)
+/// Whether the store at `addr` is to be tried: it is reserved, or where `bytes` may not be, which faults in any case.
+fn tries<S: Sem>(s: &mut S, cx: &Cx, addr: V<S, I64>, (reserved, bytes): (V<S, Bool>, u64)) -> V<S, Bool> {
+    let yes = s.k::<Bool>(1);
+    let refused = if cx.has(Ext::Lse2) {
+        let (low, last) = (s.zext(addr, 4), s.k(16 - bytes));
+        s.ltu(last, low)
+    } else {
+        let (low, zero) = (s.k(bytes - 1), s.k(0));
+        let low = s.and(addr, low);
+        s.ne(low, zero)
+    };
+    s.select(refused, yes, reserved)
 }
 
-fn store_exclusive_value<S: Sem>(s: &mut S, (rs, rn): (u8, u8), new: V<S, I64>, op: MemOp) -> Flow<S> {
+fn store_exclusive_value<S: Sem>(
+    s: &mut S,
+    cx: &Cx,
+    (rs, rn): (u8, u8),
+    new: V<S, I64>,
+    op: MemOp,
+) -> Flow<S> {
     let addr = x_sp(s, rn);
     let (reservation, expected) = (s.get(cpu::EXCLUSIVE_ADDR), s.get::<I64>(cpu::EXCLUSIVE_LOW));
     let reserved = s.eq(addr, reservation);
-    let tries = tries(s, addr, reserved, op.bytes());
+    let tries = tries(s, cx, addr, (reserved, op.bytes()));
     s.when(tries, |s| {
         let old = s.cas(addr, expected, new, op)?;
         s.set(cpu::EXCLUSIVE_LOW, old);
@@ -73,19 +86,19 @@ fn store_exclusive_value<S: Sem>(s: &mut S, (rs, rn): (u8, u8), new: V<S, I64>, 
     finish_store(s, rs, reserved, lost)
 }
 
-fn store_exclusive<S: Sem>(s: &mut S, a: StEx) -> Flow<S> {
+fn store_exclusive<S: Sem>(s: &mut S, cx: &Cx, a: StEx) -> Flow<S> {
     let new = x(s, a.rt);
-    store_exclusive_value(s, (a.rs, a.rn), new, MemOp::new(a.size).aligned())
+    store_exclusive_value(s, cx, (a.rs, a.rn), new, MemOp::new(a.size).aligned())
 }
 
 /// Exclusive store.
-pub fn stxr<S: Sem>(s: &mut S, _: &Cx, a: StEx) -> Flow<S> {
-    store_exclusive(s, a)
+pub fn stxr<S: Sem>(s: &mut S, cx: &Cx, a: StEx) -> Flow<S> {
+    store_exclusive(s, cx, a)
 }
 
 /// Exclusive store-release.
-pub fn stlxr<S: Sem>(s: &mut S, _: &Cx, a: StEx) -> Flow<S> {
-    store_exclusive(s, a)
+pub fn stlxr<S: Sem>(s: &mut S, cx: &Cx, a: StEx) -> Flow<S> {
+    store_exclusive(s, cx, a)
 }
 
 /// Two words as one doubleword, the first low.
@@ -146,16 +159,16 @@ fn cas_128<S: Sem>(
     s.call(helpers::CAS_128, &[addr]).map(|_| ())
 }
 
-fn store_pair<S: Sem>(s: &mut S, a: StExP) -> Flow<S> {
+fn store_pair<S: Sem>(s: &mut S, cx: &Cx, a: StExP) -> Flow<S> {
     if a.sf == 0 {
         let new = joined(s, a.rt, a.rt2);
-        return store_exclusive_value(s, (a.rs, a.rn), new, MemOp::new(3).aligned());
+        return store_exclusive_value(s, cx, (a.rs, a.rn), new, MemOp::new(3).aligned());
     }
     let (addr, new) = (x_sp(s, a.rn), [x(s, a.rt), x(s, a.rt2)]);
     let reservation = s.get(cpu::EXCLUSIVE_ADDR);
     let expected = [s.get::<I64>(cpu::EXCLUSIVE_LOW), s.get::<I64>(cpu::EXCLUSIVE_HIGH)];
     let reserved = s.eq(addr, reservation);
-    let tries = tries(s, addr, reserved, 16);
+    let tries = tries(s, cx, addr, (reserved, 16));
     s.when(tries, |s| cas_128(s, addr, expected, new))?;
     let old = [s.get::<I64>(cpu::scratch(0)), s.get::<I64>(cpu::scratch(1))];
     let expected = [s.get::<I64>(cpu::EXCLUSIVE_LOW), s.get::<I64>(cpu::EXCLUSIVE_HIGH)];
@@ -166,13 +179,13 @@ fn store_pair<S: Sem>(s: &mut S, a: StExP) -> Flow<S> {
 }
 
 /// Exclusive store of a pair.
-pub fn stxp<S: Sem>(s: &mut S, _: &Cx, a: StExP) -> Flow<S> {
-    store_pair(s, a)
+pub fn stxp<S: Sem>(s: &mut S, cx: &Cx, a: StExP) -> Flow<S> {
+    store_pair(s, cx, a)
 }
 
 /// Exclusive store-release of a pair.
-pub fn stlxp<S: Sem>(s: &mut S, _: &Cx, a: StExP) -> Flow<S> {
-    store_pair(s, a)
+pub fn stlxp<S: Sem>(s: &mut S, cx: &Cx, a: StExP) -> Flow<S> {
+    store_pair(s, cx, a)
 }
 
 fn load_ordered<S: Sem>(s: &mut S, a: Ex) -> Flow<S> {

@@ -1,6 +1,6 @@
 //! Guest memory as a vCPU of a guest process sees it: accesses are made at once, and the host's faults are the guest's.
 
-use super::mmu::{CodeWatch, Fault};
+use super::mmu::{CodeWatch, Fault, is_astray};
 use super::user_space::UserSpace;
 use crate::eval;
 use crate::guest::{Access, Guest, Trap};
@@ -32,6 +32,8 @@ pub struct Direct {
     watch: Arc<dyn CodeWatch>,
     /// Page last fetched from, and [`UserSpace::changes`] when that was allowed.
     fetched: (u64, u64),
+    /// [`Guest::granule`].
+    pub granule: u64,
     /// The last failure; the trap that it made tells only the kind of the access.
     pub fault: HostFault,
 }
@@ -40,7 +42,7 @@ impl Direct {
     /// Access to `space` that tells `watch` of stores to translated code.
     pub fn new(space: Arc<UserSpace>, watch: Arc<dyn CodeWatch>) -> Self {
         let fault = HostFault { signal: 0, code: 0, addr: 0 };
-        Self { space, watch, fetched: (u64::MAX, 0), fault }
+        Self { space, watch, fetched: (u64::MAX, 0), granule: 1, fault }
     }
 
     /// The value of an access to `len` bytes at `addr`, or the trap that its fault makes.
@@ -71,7 +73,7 @@ impl Direct {
 
     /// Loads; the value is extended to `ty` as `op` says.
     pub fn load<G: Guest>(&mut self, addr: u64, op: MemOp, ty: Ty) -> Result<u64, Fault> {
-        if op.aligned && addr & (op.bytes() - 1) != 0 {
+        if op.aligned && is_astray(self.granule, addr, op.bytes()) {
             return Err(G::misaligned(addr, Access::Read).into());
         }
         self.check::<G>(addr, op.bytes(), Access::Read)?;
@@ -82,7 +84,7 @@ impl Direct {
 
     /// Stores the low bytes of `value`.
     pub fn store<G: Guest>(&mut self, addr: u64, value: u64, op: MemOp) -> Result<(), Fault> {
-        if op.aligned && addr & (op.bytes() - 1) != 0 {
+        if op.aligned && is_astray(self.granule, addr, op.bytes()) {
             return Err(G::misaligned(addr, Access::Write).into());
         }
         self.check::<G>(addr, op.bytes(), Access::Write)?;
@@ -93,7 +95,7 @@ impl Direct {
 
     /// Replaces `old` by `new`; gives what was there.
     fn swap<G: Guest>(&mut self, addr: u64, [old, new]: [u64; 2], op: MemOp) -> Result<u64, Fault> {
-        if addr & (op.bytes() - 1) != 0 {
+        if is_astray(self.granule, addr, op.bytes()) {
             return Err(G::misaligned(addr, Access::Write).into());
         }
         self.check::<G>(addr, op.bytes(), Access::Write)?;

@@ -16,6 +16,7 @@ use super::user_space::UserSpace;
 use crate::cpu::CpuHeader;
 use crate::eval;
 use crate::guest::{Access, Fetch, Guest, Page, PhysMem, Trap};
+use crate::host;
 use crate::observe::Observing;
 use crate::sem::{MemOp, Rmw};
 use crate::ty::Ty;
@@ -55,6 +56,8 @@ pub struct Mmu {
     pub contexts: Contexts,
     /// All data accesses must be aligned ([`Guest::aligned`]).
     aligned: bool,
+    /// [`Guest::granule`].
+    granule: u64,
     /// The access is generated code's, which leaves those to devices to the interpreter: where time is counted in
     /// instructions, a device may ask for it, and may end the turn behind the instruction.
     pub(super) leaves_devices: bool,
@@ -81,6 +84,7 @@ impl Mmu {
             points: Points::default(),
             contexts: Contexts::new(tables),
             aligned: false,
+            granule: 1,
             leaves_devices: false,
             direct: None,
             observing: None,
@@ -103,7 +107,10 @@ impl Mmu {
     pub fn sync<G: Guest>(&mut self, cpu: &mut G::Cpu) {
         self.sync_points::<G>(cpu);
         let context = G::context(cpu);
-        self.aligned = G::aligned(context.mode);
+        (self.aligned, self.granule) = (G::aligned(context.mode), G::granule(cpu));
+        if let Some(direct) = &mut self.direct {
+            direct.granule = self.granule;
+        }
         let (tlb, tlb_mask) = self.contexts.use_data(context.data);
         let jumps = self.contexts.use_code(context.code, context.mode);
         let head: &mut CpuHeader = cpu.as_mut();
@@ -139,7 +146,7 @@ impl Mmu {
         op: MemOp,
         access: Access,
     ) -> Result<bool, Trap> {
-        if op.aligned || self.aligned {
+        if self.aligned || op.aligned && is_astray(self.granule, addr, op.bytes()) {
             return Ok(true);
         }
         if self.contexts.lookup(addr, access == Access::Write).is_some_and(|hit| !hit.slow) {
@@ -335,9 +342,9 @@ impl Mmu {
         self.ask::<G>(cpu, addr, op.bytes(), Access::Write)
     }
 
-    /// The host address of an aligned atomic access.
+    /// The host address of an atomic access, which is in one page.
     fn atomic_place<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, op: MemOp) -> Result<*mut u8, Fault> {
-        if addr & (op.bytes() - 1) != 0 {
+        if is_astray(self.granule, addr, op.bytes()) {
             return Err(G::misaligned(addr, Access::Write).into());
         }
         match self.place::<G>(cpu, addr, Access::Write)? {
@@ -364,15 +371,16 @@ impl Mmu {
             return direct.rmw::<G>(addr, operand, imm, ty);
         }
         let host = self.atomic_place::<G>(cpu, addr, op)?;
-        // SAFETY: aligned RAM, see `atomic_place`.
-        let mut old = unsafe { read_host(host, op.size) };
+        // Whatever is there: the first exchange tells.
+        let mut old = 0;
         loop {
             let new = eval::rmw(kind, 8 << op.size, old, operand);
-            // SAFETY: aligned RAM, see `atomic_place`.
-            match unsafe { cas_host(host, old, new, op.size) } {
-                Ok(old) => return Ok(eval::extend(op, ty, old)),
-                Err(found) => old = found,
+            // SAFETY: RAM, see `atomic_place`.
+            let found = unsafe { swap_host(host, [old, new], op.size) };
+            if found == old {
+                return Ok(eval::extend(op, ty, old));
             }
+            old = found;
         }
     }
 
@@ -391,8 +399,8 @@ impl Mmu {
         }
         let host = self.atomic_place::<G>(cpu, addr, op)?;
         let mask = u64::MAX >> (64 - (8 << op.size));
-        // SAFETY: aligned RAM, see `atomic_place`.
-        let (Ok(old) | Err(old)) = unsafe { cas_host(host, expected & mask, new & mask, op.size) };
+        // SAFETY: RAM, see `atomic_place`.
+        let old = unsafe { swap_host(host, [expected & mask, new & mask], op.size) };
         Ok(eval::extend(op, ty, old))
     }
 
@@ -521,7 +529,7 @@ impl PhysMem for Phys<'_> {
     fn cas_u64(&self, phys: u64, old: u64, new: u64) -> Option<bool> {
         match self.0.lookup(phys) {
             // SAFETY: as in `read_u64`; RAM is writable.
-            Target::Ram { host, .. } => Some(unsafe { cas_host(host, old, new, 3) }.is_ok()),
+            Target::Ram { host, .. } => Some(unsafe { swap_host(host, [old, new], 3) } == old),
             _ => None,
         }
     }
@@ -555,29 +563,19 @@ unsafe fn write_host(host: *mut u8, value: u64, size: u8) {
     }
 }
 
+/// Whether an access of `bytes` bytes is not aligned, and not within a block of `granule` bytes either.
+pub(super) fn is_astray(granule: u64, addr: u64, bytes: u64) -> bool {
+    addr & (bytes - 1) != 0 && (addr & (granule - 1)) + bytes > granule
+}
+
+/// Puts `new` where `old` is, at once; gives what was there. The host does so at any address.
+///
 /// # Safety
-/// `host` is valid for reads and writes of `1 << size` bytes and aligned for them.
-unsafe fn cas_host(host: *mut u8, old: u64, new: u64, size: u8) -> Result<u64, u64> {
-    macro_rules! cas {
-        ($atomic:ty, $int:ty) => {
-            // SAFETY: the caller's promise.
-            unsafe { &*host.cast::<$atomic>() }
-                .compare_exchange(
-                    (old as $int).to_le(),
-                    (new as $int).to_le(),
-                    Ordering::SeqCst,
-                    Ordering::SeqCst,
-                )
-                .map(|v| <$int>::from_le(v).into())
-                .map_err(|v| <$int>::from_le(v).into())
-        };
-    }
-    match size {
-        0 => cas!(AtomicU8, u8),
-        1 => cas!(AtomicU16, u16),
-        2 => cas!(AtomicU32, u32),
-        _ => cas!(AtomicU64, u64),
-    }
+/// `host` is valid for reads and writes of `1 << size` bytes of RAM, which do not cross a line of its cache.
+unsafe fn swap_host(host: *mut u8, [old, new]: [u64; 2], size: u8) -> u64 {
+    let mask = u64::MAX >> (64 - (8 << size));
+    // SAFETY: the caller's promise; RAM never faults.
+    unsafe { host::cas(host as u64, old & mask, new & mask, size) }.value & mask
 }
 
 /// Gives the value that was there, which is replaced if it is `expected`.

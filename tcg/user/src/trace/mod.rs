@@ -11,8 +11,8 @@
 //! has no handler, and an interruption become a request to come there. Where nobody takes the SIGBUS it comes to its sender's
 //! handler, which so learns that there is no tracer any more.
 //!
-//! Left out: seccomp stops, `PTRACE_SYSEMU`, tracing of or by programs that run without this emulator, `waitid` for stops
-//! (`wait4` serves), hardware breakpoints; a tracee whose tracer does not wait stands still at the emulator's own stops.
+//! Left out: seccomp stops, `PTRACE_SYSEMU`, tracing of or by programs that run without this emulator, hardware breakpoints; a
+//! tracee whose tracer does not wait, or looks with `WNOWAIT`, stands still at the emulator's own stops.
 
 mod call;
 mod tracee;
@@ -22,7 +22,7 @@ mod wait;
 pub use call::ptrace;
 pub use tracee::Tracee;
 pub use tracer::{forget_all, tracee_file};
-pub use wait::wait4;
+pub use wait::{wait4, waitid};
 
 use crate::signal::Info;
 

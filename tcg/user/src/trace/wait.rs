@@ -1,4 +1,4 @@
-//! `wait4` of a tracer: the host's stops become those of a kernel of the guest's.
+//! `wait4` and `waitid` of a tracer: the host's stops become those of a kernel of the guest's.
 
 use super::call::host_options;
 use super::tracer::{self, Stands, Tracee, find, forget, host, pass, set};
@@ -26,6 +26,49 @@ pub fn wait4(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
             memory.write(at, status)?;
         }
         return Ok(done);
+    }
+}
+
+/// `waitid`.
+pub fn waitid(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
+    let [kind, id, at, options, usage, _] = args;
+    let memory = thread.process.memory.clone();
+    loop {
+        let mut info: Info = [0; 128];
+        thread.host_call(SYS_waitid, [kind, id, info.as_mut_ptr() as u64, options, usage, 0])?;
+        let child = sender(&info);
+        // What is only looked at is the host's to tell: nothing goes on by that.
+        if child != 0 && options as i32 & WNOWAIT == 0 {
+            let Some(status) = seen(child, host_status(&info)) else { continue };
+            set_stop(&mut info, status);
+        }
+        if at != 0 {
+            memory.write_bytes(at, &info)?;
+        }
+        return Ok(0);
+    }
+}
+
+/// Where the status of a child is in its `siginfo`.
+const STATUS: std::ops::Range<usize> = 24..28;
+
+/// The status that `wait4` would give of the child that `info` tells of.
+fn host_status(info: &Info) -> i32 {
+    let value = i32::from_le_bytes(info[STATUS].try_into().expect("four bytes"));
+    match info_code(info) {
+        CLD_EXITED => (value & 0xff) << 8,
+        CLD_KILLED => value,
+        CLD_DUMPED => value | 0x80,
+        CLD_CONTINUED => 0xffff,
+        // CLD_STOPPED, CLD_TRAPPED.
+        _ => value << 8 | 0x7f,
+    }
+}
+
+/// Has `info` tell of a stop as `status` does, if it is one.
+fn set_stop(info: &mut Info, status: i32) {
+    if WIFSTOPPED(status) {
+        info[STATUS].copy_from_slice(&(status >> 8).to_le_bytes());
     }
 }
 

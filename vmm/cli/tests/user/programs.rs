@@ -92,6 +92,35 @@ fn processes() {
 fn ptrace() {
     // QEMU has none.
     check("ptrace", &["", "after=0,hot=0"], Peer { args: &[], trusted: |_| false });
+    for guest in &GUESTS {
+        let Some(program) = guest.compile("ptrace", &["-static"]) else { continue };
+        let output = run(guest.mimic().arg(&program).env("WAITID", "1"));
+        let context = format!("by waitid, {}: {} {}", guest.name, output.status, stderr(&output));
+        assert_eq!(stdout(&output), expected("ptrace"), "{context}");
+    }
+}
+
+/// Atomic, ordered and exclusive accesses of aarch64 may be anywhere within sixteen bytes (FEAT_LSE2), but where a model lacks that.
+#[test]
+fn unaligned_atomics() {
+    let guest = &GUESTS[1];
+    let Some(program) = guest.compile("unaligned", &["-static", "-march=armv8.4-a"]) else { return };
+    for setting in ["", "after=never", "after=0,hot=0"] {
+        let output = run(guest.mimic().arg(&program).env("MIMIC_CHAOS", setting));
+        assert_eq!(
+            stdout(&output),
+            expected("unaligned"),
+            "{setting}: {} {}",
+            output.status,
+            stderr(&output)
+        );
+    }
+    let older = run(guest.mimic().args(["-cpu", "neoverse-n1"]).arg(&program));
+    assert_eq!(older.status.code(), Some(128 + libc::SIGBUS), "{older:?}");
+    let theirs = run(Command::new(guest.emulator()).args(["-cpu", "max"]).arg(&program));
+    if theirs.status.code() != Some(127) {
+        assert_eq!(stdout(&theirs), expected("unaligned"), "QEMU says otherwise");
+    }
 }
 
 #[test]

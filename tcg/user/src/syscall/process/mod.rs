@@ -19,7 +19,7 @@ pub const ROWS: &[Row] = &[
         Ok(0)
     }),
     own(94, "exit_group", &[Int], exit_group),
-    host(95, "waitid", &[Int, Int, Out(128), Hex, Pointer], SYS_waitid),
+    own(95, "waitid", &[Int, Int, Out(128), Hex, Pointer], crate::trace::waitid),
     host(154, "setpgid", &[Int, Int], SYS_setpgid),
     host(155, "getpgid", &[Int], SYS_getpgid),
     host(156, "getsid", &[Int], SYS_getsid),

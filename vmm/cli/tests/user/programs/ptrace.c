@@ -73,6 +73,17 @@ static int registers(pid_t pid, int request, uint64_t *regs, size_t len) {
     return ptrace(request, pid, NT_PRSTATUS, &iov) ? -1 : (int)iov.iov_len;
 }
 
+// The next child there is to tell of: by waitid if the environment wants that.
+static pid_t wait_any(int *status) {
+    siginfo_t info;
+    if (!getenv("WAITID")) return waitpid(-1, status, __WALL);
+    if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | __WALL)) return -1;
+    if (info.si_code == CLD_EXITED) *status = info.si_status << 8;
+    else if (info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED) *status = info.si_status;
+    else *status = info.si_status << 8 | 0x7f;
+    return info.si_pid;
+}
+
 int main(int argc, char **argv) {
     setvbuf(stdout, 0, _IONBF, 0);
     if (argc > 1) {
@@ -88,7 +99,7 @@ int main(int argc, char **argv) {
     const char *last = 0;
     for (;;) {
         int status;
-        pid_t pid = waitpid(-1, &status, __WALL);
+        pid_t pid = wait_any(&status);
         if (pid < 0) break;
         if (!WIFSTOPPED(status)) {
             if (pid == child) {

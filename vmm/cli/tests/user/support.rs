@@ -1,6 +1,7 @@
 //! Compiling programs, and running them by Mimic and by QEMU.
 
 use std::os::unix::fs::symlink;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -95,11 +96,25 @@ pub fn mimic() -> Command {
 
 /// Runs `command`, in at most two minutes.
 pub fn run(command: &mut Command) -> Output {
-    let mut limited = Command::new("timeout");
+    run_by(&["timeout", "120"], command)
+}
+
+/// Runs `command`, which may loop or wait for ever, in at most three seconds of CPU time and half a minute; `None` if they were
+/// not enough.
+pub fn run_briefly(command: &mut Command) -> Option<Output> {
+    let output = run_by(&["timeout", "30", "prlimit", "--core=0", "--cpu=3:4"], command);
+    let stopped = output.status.code() == Some(124)
+        || matches!(output.status.signal(), Some(libc::SIGXCPU | libc::SIGKILL));
+    (!stopped).then_some(output)
+}
+
+/// Runs `command` as the end of the words `by`.
+fn run_by(by: &[&str], command: &Command) -> Output {
+    let mut limited = Command::new(by[0]);
     if let Some(folder) = command.get_current_dir() {
         limited.current_dir(folder);
     }
-    limited.arg("120").arg(command.get_program()).args(command.get_args());
+    limited.args(&by[1..]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => limited.env(name, value),

@@ -262,6 +262,16 @@ impl Sem for Reader {
         Ok(())
     }
 
+    fn load_lanes(&mut self, addr: V<Self, I64>, (): (), _: MemOp) -> Result<(), Infallible> {
+        self.access(MemKind::Load, addr, MemOp::new(4));
+        Ok(())
+    }
+
+    fn store_lanes(&mut self, addr: V<Self, I64>, _: [(); 2], _: MemOp) -> Result<(), Infallible> {
+        self.access(MemKind::Store, addr, MemOp::new(4));
+        Ok(())
+    }
+
     fn lanes(&mut self, op: Op, _: Ty, _: u64, _: &[()]) {
         self.operation(op);
     }

@@ -297,6 +297,16 @@ impl<G: Guest> Sem for Interp<G> {
         Ok(mmu.store_vector::<G>(cpu, addr.raw, value, op)?)
     }
 
+    fn load_lanes(&mut self, addr: V<Self, I64>, mask: u128, op: MemOp) -> Result<u128, Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(mmu.load_lanes::<G>(cpu, addr.raw, mask, op)?)
+    }
+
+    fn store_lanes(&mut self, addr: V<Self, I64>, lanes: [u128; 2], op: MemOp) -> Result<(), Stop> {
+        let (cpu, mmu) = self.parts();
+        Ok(mmu.store_lanes::<G>(cpu, addr.raw, lanes, op)?)
+    }
+
     #[inline]
     fn lanes(&mut self, op: Op, ty: Ty, imm: u64, args: &[u128]) -> u128 {
         let arg = |n: usize| args.get(n).copied().unwrap_or_default();
@@ -407,6 +417,14 @@ impl<G: Guest> Machine for Interp<G> {
 
     fn store_vector(&mut self, addr: u64, value: u128, op: MemOp) -> Result<(), Stop> {
         Sem::store_vector(self, Val::new(addr), value, op)
+    }
+
+    fn load_lanes(&mut self, addr: u64, mask: u128, op: MemOp) -> Result<u128, Stop> {
+        Sem::load_lanes(self, Val::new(addr), mask, op)
+    }
+
+    fn store_lanes(&mut self, addr: u64, lanes: [u128; 2], op: MemOp) -> Result<(), Stop> {
+        Sem::store_lanes(self, Val::new(addr), lanes, op)
     }
 
     fn call_vector(&mut self, id: HelperId, param: u64, args: [u128; 3]) -> u128 {

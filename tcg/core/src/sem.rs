@@ -12,7 +12,7 @@ mod vector;
 pub use condition::{Cc, packed};
 pub use float::{FloatMode, Rm, flags};
 pub use memory::{MemOp, Order, Rmw};
-pub use vector::{Aes, Lane, Narrow, splat_bits, widen};
+pub use vector::{Aes, Lane, Narrow, Sha256, splat_bits, widen};
 
 use crate::cpu::{HelperId, RegId};
 use crate::guest::Trap;
@@ -169,6 +169,11 @@ pub trait Sem: Sized {
     fn load_vector(&mut self, addr: V<Self, I64>, op: MemOp) -> Result<Self::W, Self::Stop>;
     /// Stores 16 bytes; `op` has size 4.
     fn store_vector(&mut self, addr: V<Self, I64>, value: Self::W, op: MemOp) -> Result<(), Self::Stop>;
+    /// Loads of 16 bytes the lanes, of the size of `op`, of which `mask` has a bit, and of these the bits that it has; see
+    /// [`Op::LoadLanes`].
+    fn load_lanes(&mut self, addr: V<Self, I64>, mask: Self::W, op: MemOp) -> Result<Self::W, Self::Stop>;
+    /// Stores the lanes of the first vector whose highest bit the second has; see [`Op::StoreLanes`].
+    fn store_lanes(&mut self, addr: V<Self, I64>, lanes: [Self::W; 2], op: MemOp) -> Result<(), Self::Stop>;
     /// An operation on the lanes `ty` of up to three vectors; `imm` as the operation's row says.
     fn lanes(&mut self, op: Op, ty: Ty, imm: u64, args: &[Self::W]) -> Self::W;
     /// A vector with `value` in every lane of `ty`; see [`Op::Splat`].

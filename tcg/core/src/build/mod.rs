@@ -499,6 +499,23 @@ impl Sem for Build {
         Ok(())
     }
 
+    fn load_lanes(&mut self, addr: V<Self, I64>, mask: Value, op: MemOp) -> Result<Value, Infallible> {
+        let value = self.emit(Op::LoadLanes, Ty::V128, self.access(op).pack(), &[addr.raw, mask]);
+        self.accessed_lanes(addr, mask, op, false);
+        Ok(value)
+    }
+
+    fn store_lanes(
+        &mut self,
+        addr: V<Self, I64>,
+        [value, mask]: [Value; 2],
+        op: MemOp,
+    ) -> Result<(), Infallible> {
+        self.emit(Op::StoreLanes, Ty::V128, self.access(op).pack(), &[addr.raw, value, mask]);
+        self.accessed_lanes(addr, mask, op, true);
+        Ok(())
+    }
+
     fn lanes(&mut self, op: Op, ty: Ty, imm: u64, args: &[Value]) -> Value {
         self.emit(op, ty, imm, args)
     }

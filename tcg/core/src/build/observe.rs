@@ -7,7 +7,7 @@ use super::Build;
 use crate::guest::{Ctx, Fetch, Guest};
 use crate::ir::{Op, Value};
 use crate::observe::{Event, Insn, Marks, Record, When, code_at, slot};
-use crate::sem::{MemOp, Next, Sem};
+use crate::sem::{Lane, MemOp, Next, Sem, V};
 use crate::ty::{I64, Ty};
 use std::sync::Arc;
 
@@ -118,6 +118,22 @@ impl Build {
         }
         for (observer, calls) in calls.into_iter().filter(|(_, calls)| calls.accesses) {
             self.observe(Event { when, observer, id: calls.id }, Some(addr));
+        }
+    }
+
+    /// The same of the lanes at `addr` whose highest bits `mask` has, one after the other.
+    pub(super) fn accessed_lanes(&mut self, addr: V<Self, I64>, mask: Value, op: MemOp, store: bool) {
+        if self.watch.is_none() {
+            return;
+        }
+        for lane in 0..16 >> op.size {
+            let bits = self.extract::<I64>(Lane::new(op.size, lane).signed(), mask);
+            let zero = self.k(0);
+            let (active, at) = (self.lts(bits, zero), self.add_imm(addr, i64::from(lane) << op.size));
+            let Ok(()) = self.when(active, |s| {
+                s.accessed(at.raw, op, store);
+                Ok(())
+            });
         }
     }
 

@@ -48,17 +48,20 @@ pub fn sha1_schedule_1([d, n, _]: [u128; 3], _: u32) -> u128 {
     of_words([t0.rotate_left(1), t1.rotate_left(1), t2.rotate_left(1), t3.rotate_left(1) ^ t0.rotate_left(2)])
 }
 
+/// A round of SHA-256 on a to d and e to h.
+fn sha256_round([a, b, c, d]: [u32; 4], [e, f, g, h]: [u32; 4], w: u32) -> ([u32; 4], [u32; 4]) {
+    let s1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
+    let t1 = h.wrapping_add(s1).wrapping_add(choose(e, f, g)).wrapping_add(w);
+    let s0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
+    let t2 = s0.wrapping_add(majority(a, b, c));
+    ([t1.wrapping_add(t2), a, b, c], [d.wrapping_add(t1), e, f, g])
+}
+
 /// Four rounds of SHA-256: both halves of the state afterwards.
 fn sha256_rounds(abcd: u128, efgh: u128, wk: u128) -> (u128, u128) {
-    let ([mut a, mut b, mut c, mut d], [mut e, mut f, mut g, mut h]) = (words(abcd), words(efgh));
-    for w in words(wk) {
-        let s1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
-        let t1 = h.wrapping_add(s1).wrapping_add(choose(e, f, g)).wrapping_add(w);
-        let s0 = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
-        let t2 = s0.wrapping_add(majority(a, b, c));
-        (h, g, f, e, d, c, b, a) = (g, f, e, d.wrapping_add(t1), c, b, a, t1.wrapping_add(t2));
-    }
-    (of_words([a, b, c, d]), of_words([e, f, g, h]))
+    let start = (words(abcd), words(efgh));
+    let (abcd, efgh) = words(wk).into_iter().fold(start, |(abcd, efgh), w| sha256_round(abcd, efgh, w));
+    (of_words(abcd), of_words(efgh))
 }
 
 /// The step that A64 calls SHA256H.
@@ -92,6 +95,22 @@ pub fn sha256_schedule_1([d, n, m]: [u128; 3], _: u32) -> u128 {
     let r2 = w[2].wrapping_add(next[2]).wrapping_add(s1(r0));
     let r3 = w[3].wrapping_add(next[3]).wrapping_add(s1(r1));
     of_words([r0, r1, r2, r3])
+}
+
+/// Two rounds of SHA-256: [`crate::sem::Sha256::Rounds`].
+pub fn sha256_two_rounds([hgdc, feba, wk]: [u128; 3]) -> u128 {
+    let ([h, g, d, c], [f, e, b, a], [first, second, ..]) = (words(hgdc), words(feba), words(wk));
+    let (abcd, efgh) = sha256_round([a, b, c, d], [e, f, g, h], first);
+    let ([a, b, ..], [e, f, ..]) = sha256_round(abcd, efgh, second);
+    of_words([f, e, b, a])
+}
+
+/// To each word sigma 1 of the word two before it is added: [`crate::sem::Sha256::Schedule1`].
+pub fn sha256_schedule_2([d, last, _]: [u128; 3]) -> u128 {
+    let s1 = |x: u32| x.rotate_right(17) ^ x.rotate_right(19) ^ x >> 10;
+    let (w, last) = (words(d), words(last));
+    let (r0, r1) = (w[0].wrapping_add(s1(last[2])), w[1].wrapping_add(s1(last[3])));
+    of_words([r0, r1, w[2].wrapping_add(s1(r0)), w[3].wrapping_add(s1(r1))])
 }
 
 /// Ch of SHA-512.

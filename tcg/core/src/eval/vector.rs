@@ -3,9 +3,10 @@
 //! Lane 0 is the lowest. Scalar operands and results travel in the low bits of a `u128`.
 
 use super::{carryless, float1, float2, int1, signed};
+use crate::crypto::sha;
 use crate::fp;
 use crate::ir::{Effect, Op};
-use crate::sem::{Aes, FloatMode, Lane, Narrow, splat_bits, widen};
+use crate::sem::{Aes, FloatMode, Lane, Narrow, Sha256, splat_bits, widen};
 use crate::ty::Ty;
 
 /// The bits of lane `i` of those that are `bits` wide.
@@ -63,6 +64,11 @@ pub fn vector(op: Op, ty: Ty, imm: u64, args: [u128; 3], raised: &mut u32) -> u1
         }
         Op::ClmulWide => carryless(lane(a, 64, imm as u32 & 1), lane(b, 64, imm as u32 >> 1 & 1)),
         Op::Aes => super::aes::step(Aes::unpack(imm), a.to_le_bytes()),
+        Op::Sha256 => match Sha256::unpack(imm) {
+            Sha256::Rounds => sha::sha256_two_rounds(args),
+            Sha256::Schedule0 => sha::sha256_schedule_0(args, 0),
+            Sha256::Schedule1 => sha::sha256_schedule_2(args),
+        },
         Op::FOfHalves => from_lanes(bits, |i| {
             fp::convert((Ty::F16, Ty::F32), lane(a, 16, i), FloatMode::from_bits(imm), raised)
         }),

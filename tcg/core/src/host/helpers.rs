@@ -22,6 +22,10 @@ pub struct MemoryHelpers {
     pub load_vector: HelperFn,
     /// (address, packed operation), of the value in [`CpuHeader::vectors`].
     pub store_vector: HelperFn,
+    /// (address, packed operation), masked by the vector in [`CpuHeader::vectors`], where the value is put.
+    pub load_lanes: HelperFn,
+    /// (address, packed operation), of the first vector in [`CpuHeader::vectors`], masked by the second.
+    pub store_lanes: HelperFn,
     /// (argument, packed event): calls an observer.
     pub observe: HelperFn,
 }
@@ -36,6 +40,8 @@ pub(super) enum CoreHelper {
     Cas,
     LoadVector,
     StoreVector,
+    LoadLanes,
+    StoreLanes,
     Soft,
     SoftVector,
     Leave,
@@ -44,7 +50,7 @@ pub(super) enum CoreHelper {
 }
 
 /// Number of [`CoreHelper`]s.
-pub(super) const CORE_HELPERS: u16 = 11;
+pub(super) const CORE_HELPERS: u16 = 13;
 
 /// The first helpers of every table, in [`CoreHelper`] order.
 pub fn core_helpers(memory: MemoryHelpers) -> [HelperFn; CORE_HELPERS as usize] {
@@ -55,6 +61,8 @@ pub fn core_helpers(memory: MemoryHelpers) -> [HelperFn; CORE_HELPERS as usize] 
         memory.cas,
         memory.load_vector,
         memory.store_vector,
+        memory.load_lanes,
+        memory.store_lanes,
         soft,
         soft_vector,
         super::x64::leave,

@@ -37,6 +37,10 @@ pub trait Machine {
     fn load_vector(&mut self, addr: u64, op: MemOp) -> Result<u128, Stop>;
     /// Stores 16 bytes.
     fn store_vector(&mut self, addr: u64, value: u128, op: MemOp) -> Result<(), Stop>;
+    /// Loads the lanes of 16 bytes that `mask` has bits of, and of these those bits.
+    fn load_lanes(&mut self, addr: u64, mask: u128, op: MemOp) -> Result<u128, Stop>;
+    /// Stores the lanes of the first vector whose highest bit the second has.
+    fn store_lanes(&mut self, addr: u64, lanes: [u128; 2], op: MemOp) -> Result<(), Stop>;
     /// Calls a guest's vector helper.
     fn call_vector(&mut self, id: HelperId, param: u64, args: [u128; 3]) -> u128;
     /// Whether somebody wants attention.
@@ -204,6 +208,15 @@ impl<M: Machine> Run<'_, M> {
             Op::Store => {
                 let (addr, value) = (wide(0) as u64, wide(1));
                 self.machine.store_vector(addr, value, access)?;
+                0
+            }
+            Op::LoadLanes => {
+                let (addr, mask) = (wide(0) as u64, wide(1));
+                self.machine.load_lanes(addr, mask, access)?
+            }
+            Op::StoreLanes => {
+                let (addr, lanes) = (wide(0) as u64, [wide(1), wide(2)]);
+                self.machine.store_lanes(addr, lanes, access)?;
                 0
             }
             Op::CallVector => {

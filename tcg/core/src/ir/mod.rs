@@ -71,6 +71,7 @@ impl Inst {
             | Op::Tally
             | Op::Set
             | Op::Store
+            | Op::StoreLanes
             | Op::Fence
             | Op::Observe
             | Op::Poll
@@ -101,7 +102,7 @@ impl Inst {
                 | Op::Select
                 | Op::CallVector
         );
-        let memory = matches!(self.op, Op::Load | Op::Store);
+        let memory = matches!(self.op, Op::Load | Op::Store | Op::LoadLanes | Op::StoreLanes);
         (self.ty.is_vector() || matches!(self.op, Op::Extract | Op::ByteSigns)) && !structural && !memory
     }
 

@@ -156,6 +156,11 @@ ops! {
     Load "load" 1 Memory;
     /// Stores the second argument at the first.
     Store "store" 2 Memory;
+    /// Lanes of 16 bytes of guest memory at the first argument: the bits that the second, a vector, has; `imm` is the packed
+    /// [`crate::sem::MemOp`] of one lane. Lanes of which it has no bit are not accessed.
+    LoadLanes "loadlanes" 2 Memory;
+    /// Stores the lanes of the second argument, a vector, at the first whose highest bit the third has; lanes as above.
+    StoreLanes "storelanes" 3 Memory;
     /// Atomic read-modify-write at the first argument with the second; `imm` also packs the [`crate::sem::Rmw`].
     /// Gives the old value.
     AtomicRmw "rmw" 2 Memory;
@@ -268,6 +273,8 @@ ops! {
     ClmulWide "clmulwide" 2 Pure;
     /// The step `imm` ([`crate::sem::Aes`]) of an AES round.
     Aes "aes" 1 Pure;
+    /// The step `imm` ([`crate::sem::Sha256`]) of SHA-256.
+    Sha256 "sha256" 3 Pure;
     /// Vector helper `imm` (low 16 bits) with parameter `imm >> 16` and up to three arguments (missing ones are like the
     /// first). It may raise float flags, and touches no other state.
     CallVector "callvector" 3 Flags;

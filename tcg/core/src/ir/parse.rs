@@ -4,7 +4,7 @@
 //! for [`super::verify`] to say.
 
 use super::text::{
-    AES, CONDITIONS, EXITS, FENCE_SIDES, HALVES, HINTS, NARROW, Names, RMW, ROUNDING, SIGNS, TYPES,
+    AES, CONDITIONS, EXITS, FENCE_SIDES, HALVES, HINTS, NARROW, Names, RMW, ROUNDING, SHA256, SIGNS, TYPES,
 };
 use super::{BlockId, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::RegId;
@@ -428,7 +428,7 @@ impl Parser<'_> {
                 return if c.eat(",") { Ok(vec![self.value(c)?]) } else { Ok(Vec::new()) };
             }
             Imm::Bits => inst.imm = c.number()?,
-            Imm::Mem => {
+            Imm::Mem | Imm::LaneMem => {
                 inst.imm = c.access()?.pack();
                 return self.address_and_rest(c);
             }
@@ -464,6 +464,7 @@ impl Parser<'_> {
                 inst.imm = u64::from(a) | u64::from(b) << 1;
             }
             Imm::Aes => inst.imm = c.named(&AES, "step of AES")? as u64,
+            Imm::Sha256 => inst.imm = c.named(&SHA256, "step of SHA-256")? as u64,
             Imm::VectorHelper => inst.imm = self.helper(c)? | c.number()? << 16,
             _ => {
                 if imm == Imm::CondFloat {

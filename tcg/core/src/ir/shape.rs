@@ -101,6 +101,8 @@ pub enum Imm {
     Bits,
     /// A [`crate::sem::MemOp`].
     Mem,
+    /// A [`crate::sem::MemOp`] of a lane of integers.
+    LaneMem,
     /// A [`crate::sem::MemOp`] and a [`crate::sem::Rmw`].
     Rmw,
     /// A [`crate::sem::Order`].
@@ -143,6 +145,8 @@ pub enum Imm {
     Halves,
     /// A [`crate::sem::Aes`].
     Aes,
+    /// A [`crate::sem::Sha256`].
+    Sha256,
     /// A guest's vector helper, and above 16 bits its parameter.
     VectorHelper,
 }
@@ -246,6 +250,8 @@ impl Op {
             Op::Select => row(Class::Any, &[BOOL, Same, Same], Imm::None),
             Op::Load => row(Class::Plain, &[I64], Imm::Mem),
             Op::Store => row(Class::Plain, &[I64, Same], Imm::Mem),
+            Op::LoadLanes => row(VECTOR, &[I64, Same], Imm::LaneMem),
+            Op::StoreLanes => row(VECTOR, &[I64, Same, Same], Imm::LaneMem),
             Op::AtomicRmw => row(Class::Int, &[I64, Same], Imm::Rmw),
             Op::AtomicCas => row(Class::Int, &[I64, Same, Same], Imm::Mem),
             Op::Call => row(Class::Is(Ty::I64), &[I64, I64, I64], Imm::Helper),
@@ -280,6 +286,7 @@ impl Op {
             Op::Narrow => row(Class::OneOf(&[Ty::I8x16, Ty::I16x8, Ty::I32x4]), &[Same, Same], Imm::Narrow),
             Op::ClmulWide => row(VECTOR, &[Same, Same], Imm::Halves),
             Op::Aes => row(VECTOR, &[Same], Imm::Aes),
+            Op::Sha256 => row(VECTOR, &[Same, Same, Same], Imm::Sha256),
             Op::CallVector => row(VECTOR, &[Same, Same, Same], Imm::VectorHelper),
         }
     }
@@ -291,6 +298,8 @@ impl Op {
             Op::Mark
                 | Op::Load
                 | Op::Store
+                | Op::LoadLanes
+                | Op::StoreLanes
                 | Op::AtomicRmw
                 | Op::AtomicCas
                 | Op::Call

@@ -23,7 +23,7 @@
 
 use super::{Block, BlockId, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::{Helper, RegDesc, RegId, exit};
-use crate::sem::{Aes, Cc, FloatMode, Hint, Lane, MemOp, Narrow, Order, Rm, Rmw, widen};
+use crate::sem::{Aes, Cc, FloatMode, Hint, Lane, MemOp, Narrow, Order, Rm, Rmw, Sha256, widen};
 use crate::ty::Ty;
 use std::fmt::{self, Display, Formatter};
 
@@ -98,6 +98,10 @@ pub(super) const NARROW: [(&str, Narrow); 4] = [
 /// Names of steps of AES.
 pub(super) const AES: [(&str, Aes); 4] =
     [("sub", Aes::Sub), ("invsub", Aes::InvSub), ("mix", Aes::Mix), ("invmix", Aes::InvMix)];
+
+/// Names of steps of SHA-256.
+pub(super) const SHA256: [(&str, Sha256); 3] =
+    [("rounds", Sha256::Rounds), ("schedule0", Sha256::Schedule0), ("schedule1", Sha256::Schedule1)];
 
 /// Names of halves of a vector.
 pub(super) const HALVES: [(&str, bool); 2] = [("low", false), ("high", true)];
@@ -252,7 +256,7 @@ impl Printer<'_> {
             Imm::Order => write!(f, " {}", order(inst.imm))?,
             Imm::Insns | Imm::Counter | Imm::Event => write!(f, " {}", inst.imm)?,
             Imm::Bits => write!(f, " {} {}", inst.imm, List(args))?,
-            Imm::Mem => self.access(f, inst)?,
+            Imm::Mem | Imm::LaneMem => self.access(f, inst)?,
             Imm::Rmw => {
                 let kind = name(&RMW, Rmw::unpack(inst.imm));
                 write!(f, " {kind}")?;
@@ -280,6 +284,7 @@ impl Printer<'_> {
                 write!(f, " {a} {b} {}", List(args))?;
             }
             Imm::Aes => write!(f, " {} {}", name(&AES, Aes::unpack(inst.imm)), List(args))?,
+            Imm::Sha256 => write!(f, " {} {}", name(&SHA256, Sha256::unpack(inst.imm)), List(args))?,
             Imm::VectorHelper => {
                 let (helper, param) = (self.helper(inst.imm & 0xffff), inst.imm >> 16);
                 write!(f, " {helper} {param:#x} {}", List(args))?;

@@ -6,7 +6,7 @@
 
 use super::{Block, BlockId, Class, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::{Helper, RegDesc, RegId};
-use crate::sem::{Cc, Lane, MemOp, Rm, Rmw};
+use crate::sem::{Cc, Lane, MemOp, Rm, Rmw, Sha256};
 use crate::ty::Ty;
 
 /// A rule that a region breaks.
@@ -207,6 +207,10 @@ impl Verify<'_> {
             }
             Imm::Bits => matches!(value, 8 | 16 | 32) && value <= u64::from(inst.ty.bits()),
             Imm::Mem => value >> MemOp::PACKED_BITS == 0 && fits(inst, MemOp::unpack(value)),
+            Imm::LaneMem => {
+                let op = MemOp::unpack(value);
+                op.pack() == value && op.size <= 3 && !op.signed
+            }
             Imm::Rmw => {
                 let kind = value >> MemOp::PACKED_BITS;
                 kind < Rmw::ALL.len() as u64 && fits(inst, MemOp::unpack(value))
@@ -220,6 +224,7 @@ impl Verify<'_> {
             Imm::Lane => extracts(inst.ty, value),
             Imm::Vector => (value as usize) < self.region.vectors.len(),
             Imm::Widen | Imm::Narrow | Imm::Halves | Imm::Aes => value < 4,
+            Imm::Sha256 => (value as usize) < Sha256::ALL.len(),
             Imm::VectorHelper => self.helpers.get((value & 0xffff) as usize).is_some_and(|h| h.vectors),
             Imm::Cond => value < Cc::NAMES.len() as u64,
             _ => {

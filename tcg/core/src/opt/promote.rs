@@ -206,7 +206,13 @@ impl Promote<'_> {
                 inst = fold_store(self.region, inst);
                 inst.snap = self.snapshot(inst.snap);
             }
-            Op::Load | Op::AtomicRmw | Op::AtomicCas | Op::Poll | Op::Quota => {
+            Op::Load
+            | Op::LoadLanes
+            | Op::StoreLanes
+            | Op::AtomicRmw
+            | Op::AtomicCas
+            | Op::Poll
+            | Op::Quota => {
                 inst.snap = self.snapshot(inst.snap);
             }
             Op::Call if !self.helpers[inst.imm as usize].touches_regs => {

@@ -15,8 +15,8 @@ pub const EMPTY: u64 = 1 << 10;
 
 /// How many data and how many code contexts a vCPU of a machine keeps.
 const CONTEXTS: usize = 16;
-/// How many one of a process does: it has one address space, and a few float modes.
-const PROCESS_CONTEXTS: usize = 4;
+/// How many one of a process does: it has one address space, and as many modes as its floats and vectors are set to.
+const PROCESS_CONTEXTS: usize = 16;
 
 /// One direct-mapped table of translations.
 struct Table(Box<[[AtomicU64; 4]]>);

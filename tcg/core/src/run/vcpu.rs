@@ -616,6 +616,8 @@ fn memory_helpers<G: Guest>() -> host::MemoryHelpers {
         cas: cas::<G>,
         load_vector: load_vector::<G>,
         store_vector: store_vector::<G>,
+        load_lanes: load_lanes::<G>,
+        store_lanes: store_lanes::<G>,
         observe: super::observe::observe::<G>,
     }
 }
@@ -668,5 +670,16 @@ memory_helpers! {
     store_vector: |cpu, mmu, addr, imm, _, _| {
         let value = cpu.as_ref().vectors[0];
         mmu.store_vector_unseen::<G>(cpu, addr, value, MemOp::unpack(imm)).map(|()| 0)
+    };
+    load_lanes: |cpu, mmu, addr, imm, _, _| {
+        let mask = cpu.as_ref().vectors[0];
+        mmu.load_lanes_unseen::<G>(cpu, addr, mask, MemOp::unpack(imm)).map(|value| {
+            cpu.as_mut().vectors[0] = value;
+            0
+        })
+    };
+    store_lanes: |cpu, mmu, addr, imm, _, _| {
+        let [value, mask, _] = cpu.as_ref().vectors;
+        mmu.store_lanes_unseen::<G>(cpu, addr, [value, mask], MemOp::unpack(imm)).map(|()| 0)
     };
 }

@@ -92,6 +92,31 @@ impl Aes {
     }
 }
 
+/// Steps of SHA-256 (FIPS 180-4, 6.2.2), word 0 the lowest, as [`Op::Sha256`]'s immediate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Sha256 {
+    /// Two rounds: of (h, g, d, c) and (f, e, b, a) the new (f, e, b, a). The lower two words of the third argument are those
+    /// of the message, constants added.
+    Rounds,
+    /// To each of four words of the message schedule sigma 0 of the next is added; the last one's next is the lowest word of the
+    /// second argument.
+    Schedule0,
+    /// To each of four words sigma 1 of the word of the schedule two before it is added; the second argument has the four
+    /// words before the first.
+    Schedule1,
+}
+
+impl Sha256 {
+    /// Every step, in number order.
+    pub const ALL: [Sha256; 3] = [Sha256::Rounds, Sha256::Schedule0, Sha256::Schedule1];
+
+    /// From an immediate.
+    pub fn unpack(imm: u64) -> Self {
+        Self::ALL[imm as usize % Self::ALL.len()]
+    }
+}
+
 /// A vector whose lanes of `ty` all are the low bits of `value`.
 pub fn splat_bits(ty: Ty, value: u64) -> u128 {
     let bits = ty.lane_bits();

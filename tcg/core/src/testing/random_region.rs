@@ -261,7 +261,7 @@ impl<G: Guest> Maker<'_, G> {
             _ => {}
         }
         let ty = self.class(shape.ty);
-        let first = matches!(shape.imm, Imm::Mem | Imm::Rmw).then(|| self.address());
+        let first = matches!(shape.imm, Imm::Mem | Imm::LaneMem | Imm::Rmw).then(|| self.address());
         let rest = &shape.args[first.iter().len()..];
         let args: Vec<Value> = first.into_iter().chain(rest.iter().map(|arg| self.arg(*arg, ty))).collect();
         let imm = self.imm(op, ty, shape.imm);
@@ -289,6 +289,11 @@ impl<G: Guest> Maker<'_, G> {
             Imm::Bits => self.rng.pick(if ty == Ty::I64 { &[8, 16, 32] } else { &[8, 16] }),
             Imm::Mem if op == Op::AtomicCas => self.atomic(ty).pack(),
             Imm::Mem => self.access(op, ty).pack(),
+            Imm::LaneMem => {
+                let (size, aligned) = (self.rng.below(4) as u8, self.rng.chance(20));
+                MemOp { size, signed: false, aligned }.pack()
+            }
+            Imm::Sha256 => self.rng.below(3),
             Imm::Rmw => self.rng.pick(&Rmw::ALL).pack(self.atomic(ty)),
             Imm::Order => self.rng.below(16),
             Imm::Insns => 1 + self.rng.below(100),

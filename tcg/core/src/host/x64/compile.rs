@@ -152,7 +152,9 @@ impl Uses {
                 let inst = region.inst(v);
                 match inst.op {
                     Op::Select => self.try_compare(region, inst.args[0]),
-                    Op::Load | Op::Store => self.try_address(region, inst.args[0]),
+                    Op::Load | Op::Store | Op::LoadLanes | Op::StoreLanes => {
+                        self.try_address(region, inst.args[0]);
+                    }
                     _ => {}
                 }
             }
@@ -321,7 +323,11 @@ impl<'a> Emit<'a> {
 
     fn instruction(&mut self, v: Value) {
         let inst = *self.region.inst(v);
-        if self.env.direct && matches!(inst.op, Op::Load | Op::Store | Op::AtomicRmw | Op::AtomicCas) {
+        let accesses = matches!(
+            inst.op,
+            Op::Load | Op::Store | Op::LoadLanes | Op::StoreLanes | Op::AtomicRmw | Op::AtomicCas
+        );
+        if self.env.direct && accesses {
             return self.may_fault(inst.snap, |emit| emit.memory(v, &inst));
         }
         self.other(v, inst);
@@ -346,6 +352,8 @@ impl<'a> Emit<'a> {
             Op::Set => self.set(&inst),
             Op::Load => self.load(v, &inst),
             Op::Store => self.store(v, &inst),
+            Op::LoadLanes => self.load_lanes(v, &inst),
+            Op::StoreLanes => self.store_lanes(v, &inst),
             Op::AtomicRmw => self.rmw(v, &inst),
             Op::AtomicCas => self.cas(v, &inst),
             Op::Count => self.count(inst.imm),

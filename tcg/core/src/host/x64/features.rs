@@ -21,6 +21,8 @@ pub struct HostFeatures {
     pub avx2: bool,
     /// AES-NI.
     pub aes: bool,
+    /// SHA-256's instructions.
+    pub sha: bool,
 }
 
 impl HostFeatures {
@@ -36,6 +38,7 @@ impl HostFeatures {
         sse4: true,
         avx2: true,
         aes: true,
+        sha: true,
     };
 
     /// What this CPU has.
@@ -50,6 +53,7 @@ impl HostFeatures {
             sse4: is_x86_feature_detected!("sse4.2"),
             avx2: is_x86_feature_detected!("avx2"),
             aes: is_x86_feature_detected!("aes"),
+            sha: is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.2"),
         }
     }
 
@@ -66,6 +70,7 @@ impl HostFeatures {
             sse4: kept(self.sse4, 5),
             avx2: kept(self.avx2, 6) && kept(self.sse4, 5),
             aes: kept(self.aes, 7),
+            sha: kept(self.sha, 9) && kept(self.sse4, 5),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::mem::offset_of;
 
 impl Emit<'_> {
     /// Puts a guest address into rax.
-    fn address(&mut self, v: Value) {
+    pub fn address(&mut self, v: Value) {
         if !self.uses.is_fused(v) {
             return self.read_gpr(v, RAX);
         }
@@ -29,7 +29,7 @@ impl Emit<'_> {
     }
 
     /// Looks the address in rax up; on a hit rax is the host address, otherwise the stub is entered with the guest's.
-    fn probe(&mut self, op: MemOp, write: bool, stub: Stub) {
+    pub fn probe(&mut self, op: MemOp, write: bool, stub: Stub) {
         if self.env.direct {
             return self.direct_probe(op, stub);
         }

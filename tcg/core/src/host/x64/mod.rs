@@ -29,6 +29,7 @@ mod terminators;
 mod vector;
 mod vector_float;
 mod vector_integer;
+mod vector_memory;
 mod vector_shuffle;
 
 pub use access::{Outcome, cas, cas_128, copy, load, store, unpack_fault};

@@ -99,7 +99,7 @@ impl Emit<'_> {
         let number = self.piece.records.len() as u32;
         let helper = match (inst.ty, inst.op) {
             (Ty::V128, Op::Load) => CoreHelper::LoadVector,
-            (Ty::V128, _) => CoreHelper::StoreVector,
+            (Ty::V128, Op::Store) => CoreHelper::StoreVector,
             _ => helper,
         };
         let narrow = if inst.result() == Ty::I32 { NARROW } else { 0 };
@@ -274,11 +274,12 @@ pub unsafe extern "C" fn access(
         let result = reader.word();
         let helper: HelperFn = (*head).helpers.add((first & 0xff) as usize).read();
         let count = (first >> 8 & 0xff) as usize;
-        let mut args = [imm; 3];
+        let (mut args, mut vectors) = ([imm; 3], 0);
         for arg in args.iter_mut().take(count) {
             let (value, word) = reader.value(frame);
             if Kind::of(word).is_wide() {
-                (*head).vectors[0] = value;
+                (*head).vectors[vectors] = value;
+                vectors += 1;
             } else {
                 *arg = value as u64;
             }

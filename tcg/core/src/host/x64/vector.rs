@@ -8,7 +8,7 @@ use super::compile::Emit;
 use super::integer::Cond;
 use super::moves::{RAX, RCX};
 use crate::ir::{Inst, Op, Value};
-use crate::sem::{Aes, Lane, Narrow, widen};
+use crate::sem::{Aes, Lane, Narrow, Sha256, widen};
 use crate::ty::Ty;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
@@ -68,7 +68,10 @@ impl Emit<'_> {
                 self.write_xmm(to, v);
             }
             Op::Aes if self.features.aes => self.aes(v, inst),
-            Op::Table | Op::Widen | Op::Narrow | Op::ClmulWide | Op::Aes => self.soft_lanes(v, inst),
+            Op::Sha256 if self.features.sha => self.sha256(v, inst),
+            Op::Table | Op::Widen | Op::Narrow | Op::ClmulWide | Op::Aes | Op::Sha256 => {
+                self.soft_lanes(v, inst);
+            }
             op if op.effect() == crate::ir::Effect::Flags => self.float_lanes(v, inst),
             _ => self.integer_lanes(v, inst),
         }
@@ -350,6 +353,22 @@ impl Emit<'_> {
             Aes::InvMix => sse!(self, aesimc to, to),
         }
         self.write_xmm(to, v);
+    }
+
+    fn sha256(&mut self, v: Value, inst: &Inst) {
+        let [a, b, c] = inst.args;
+        let other = self.xmm(b, X2);
+        self.read_xmm(a, X1);
+        match Sha256::unpack(inst.imm) {
+            Sha256::Rounds => {
+                // The instruction takes the words from xmm0.
+                self.read_xmm(c, X0);
+                sse!(self, sha256rnds2 X1, other);
+            }
+            Sha256::Schedule0 => sse!(self, sha256msg1 X1, other),
+            Sha256::Schedule1 => sse!(self, sha256msg2 X1, other),
+        }
+        self.write_xmm(X1, v);
     }
 
     /// Lanes of 32 bits that are all ones or zeros in `mask`: goes to `slow` if there are ones.

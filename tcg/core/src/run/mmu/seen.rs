@@ -1,6 +1,7 @@
 //! Accesses to memory that observers see: those of the interpreter and of helpers. Generated code has its own
 //! ([`crate::build`]), and takes the slow paths unseen.
 
+use super::vector::MemoryLane;
 use super::{Fault, Mmu};
 use crate::guest::Guest;
 use crate::observe::{Place, When};
@@ -86,6 +87,36 @@ impl Mmu {
     ) -> Result<(), Fault> {
         self.store_vector_unseen::<G>(cpu, addr, value, op)?;
         self.stored::<G>(cpu, addr, op);
+        Ok(())
+    }
+
+    /// Loads the lanes of 16 bytes that `mask` has bits of, and of these those bits.
+    pub fn load_lanes<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        mask: u128,
+        op: MemOp,
+    ) -> Result<u128, Fault> {
+        let value = self.load_lanes_unseen::<G>(cpu, addr, mask, op)?;
+        for lane in MemoryLane::all(op).filter(|lane| lane.bits(mask) != 0) {
+            self.loaded::<G>(cpu, addr.wrapping_add(lane.offset), op);
+        }
+        Ok(value)
+    }
+
+    /// Stores the lanes of the first vector whose highest bit the second has. Of one that faults, those before are stored.
+    pub fn store_lanes<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        lanes: [u128; 2],
+        op: MemOp,
+    ) -> Result<(), Fault> {
+        self.store_lanes_unseen::<G>(cpu, addr, lanes, op)?;
+        for lane in MemoryLane::all(op).filter(|lane| lane.is_negative(lanes[1])) {
+            self.stored::<G>(cpu, addr.wrapping_add(lane.offset), op);
+        }
         Ok(())
     }
 

@@ -87,6 +87,36 @@ impl Mmu {
         Ok(())
     }
 
+    /// [`Self::load_lanes`], unseen.
+    pub(in crate::run) fn load_lanes_unseen<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        mask: u128,
+        op: MemOp,
+    ) -> Result<u128, Fault> {
+        let mut value = 0;
+        for lane in MemoryLane::all(op).filter(|lane| lane.bits(mask) != 0) {
+            let loaded = self.load_unseen::<G>(cpu, addr.wrapping_add(lane.offset), op, Ty::I64)?;
+            value |= u128::from(loaded & lane.bits(mask)) << (8 * lane.offset);
+        }
+        Ok(value)
+    }
+
+    /// [`Self::store_lanes`], unseen.
+    pub(in crate::run) fn store_lanes_unseen<G: Guest>(
+        &mut self,
+        cpu: &mut G::Cpu,
+        addr: u64,
+        [value, mask]: [u128; 2],
+        op: MemOp,
+    ) -> Result<(), Fault> {
+        for lane in MemoryLane::all(op).filter(|lane| lane.is_negative(mask)) {
+            self.store_unseen::<G>(cpu, addr.wrapping_add(lane.offset), lane.bits(value), op)?;
+        }
+        Ok(())
+    }
+
     /// log2 of the size of the parts that an access at `addr` is made of.
     fn part_size<G: Guest>(
         &mut self,
@@ -106,5 +136,31 @@ impl Mmu {
             return Err(G::misaligned(addr, access).into());
         }
         Ok(if addr.is_multiple_of(8) { 3 } else { 0 })
+    }
+}
+
+/// A lane of a vector in memory.
+#[derive(Clone, Copy)]
+pub(super) struct MemoryLane {
+    /// Its first byte.
+    pub offset: u64,
+    /// Its bits.
+    width: u32,
+}
+
+impl MemoryLane {
+    /// All those of the size of `op`, from the first one on.
+    pub fn all(op: MemOp) -> impl Iterator<Item = Self> {
+        (0..BYTES).step_by(1 << op.size).map(move |offset| Self { offset, width: 8 << op.size })
+    }
+
+    /// The lane's bits of `vector`.
+    pub fn bits(self, vector: u128) -> u64 {
+        (vector >> (8 * self.offset)) as u64 & u64::MAX >> (64 - self.width)
+    }
+
+    /// Whether its highest bit is set.
+    pub fn is_negative(self, vector: u128) -> bool {
+        self.bits(vector) >> (self.width - 1) != 0
     }
 }

@@ -89,11 +89,13 @@ pub const fn v(n: u16) -> RegId {
 const FIRST_V: usize = 66;
 /// How many parts the vector registers may have.
 const V_PARTS: usize = V_BYTES / 16;
-const REG_COUNT: usize = FIRST_V + V_PARTS + 2;
+const REG_COUNT: usize = FIRST_V + V_PARTS + 3;
 /// The register `vl`.
 pub const VL: RegId = RegId((FIRST_V + V_PARTS) as u16);
 /// The register `vtype`.
 pub const VTYPE: RegId = RegId((FIRST_V + V_PARTS + 1) as u16);
+/// The register `vxsat`.
+pub const VXSAT: RegId = RegId((FIRST_V + V_PARTS + 2) as u16);
 
 /// The names of the vector registers.
 pub const V_NAMES: [&str; 32] = [
@@ -171,6 +173,8 @@ const fn table() -> [RegDesc; REG_COUNT] {
     regs[VL.0 as usize] = RegDesc { name: "vl", ty: Ty::I64, offset: at };
     let at = (vector + offset_of!(VectorCsrs, vtype)) as u32;
     regs[VTYPE.0 as usize] = RegDesc { name: "vtype", ty: Ty::I64, offset: at };
+    let at = (vector + offset_of!(VectorCsrs, vxsat)) as u32;
+    regs[VXSAT.0 as usize] = RegDesc { name: "vxsat", ty: Ty::I64, offset: at };
     regs[65] =
         RegDesc { name: "reserved_value", ty: Ty::I64, offset: offset_of!(Hart, reserved_value) as u32 };
     regs

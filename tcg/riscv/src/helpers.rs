@@ -19,7 +19,7 @@ use tcg_core::run::with_mmu;
 macro_rules! helpers {
     ($($(#[$doc:meta])* $id:ident $name:literal $(touches $regs:ident)? |$hart:pat_param, $args:pat_param| $body:expr;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
-        enum Number { $($id,)* }
+        enum Number { $($id,)* COMPRESS }
         $($(#[$doc])* pub const $id: HelperId = HelperId(Number::$id as u16);)*
 
         /// The helpers, in number order.
@@ -31,7 +31,9 @@ macro_rules! helpers {
                 finish(hart, body, [a, b, c])
             }
             Helper { name: $name, func: shim, touches_regs: helpers!(@touches $($regs)?), vectors: false }
-        },)*];
+        },)*
+            Helper { name: "compress", func: compress, touches_regs: false, vectors: true },
+        ];
     };
     (@touches) => { false };
     (@touches registers) => { true };
@@ -46,6 +48,8 @@ helpers! {
     };
     /// A CSR instruction: packed access ([`pack`]), operand, bits. Gives the old value.
     CSR "csr" |hart, [access, operand, bits]| csr(hart, unpack(access), operand, bits);
+    /// One that looks at `vxsat`, which translations know.
+    CSR_VECTOR "csr_vector" touches registers |hart, [access, operand, bits]| csr(hart, unpack(access), operand, bits);
     /// `mret`: bits. Gives the address to go on at. Ends the reservation.
     MRET "mret" touches registers |hart, [bits, ..]| refuse(sys::mret(hart), bits);
     /// `sret`: bits. Gives the address to go on at. Ends the reservation.
@@ -89,6 +93,17 @@ helpers! {
     FIRST_FAULT "first_fault" |hart, [addr, bits, vl]| vector::trim(hart, addr, (bits as u32, vl));
     /// Any other instruction of V: bits.
     VECTOR "vector" touches registers |hart, [bits, ..]| vector::execute(hart, bits as u32).map(|()| 0).map_err(Stop::Trap);
+}
+
+/// `vcompress.vm` on one part: a vector helper of the elements, the mask and the destination, whose parameter is log2 of an
+/// element's bytes.
+pub const COMPRESS: HelperId = HelperId(Number::COMPRESS as u16);
+
+unsafe extern "C" fn compress(head: *mut CpuHeader, sew: u64, _: u64, _: u64, _: u64) -> HelperResult {
+    // SAFETY: the header of the running hart, which nobody else uses meanwhile.
+    let vectors = unsafe { &mut (*head).vectors };
+    vectors[0] = vector::compressed(sew as u32 & 3, *vectors);
+    HelperResult::ok(0)
 }
 
 /// The word that the substituted `byte` becomes as the lowest byte of one; the standard has that byte first.

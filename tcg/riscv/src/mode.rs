@@ -12,6 +12,7 @@
 //! | 16..=31 | the hart's features, by their number in this process ([`Features::numbered`]) |
 //! | 32 | `vl` is VLMAX |
 //! | 33 | `vstart` is not zero |
+//! | 34..=35 | `vxrm` |
 
 use crate::csr::bits::mstatus;
 use crate::csr::{Csrs, Priv};
@@ -29,6 +30,7 @@ const FEATURES_SHIFT: u32 = 16;
 const VILL: u64 = 1 << 5;
 const WHOLE: u64 = 1 << 32;
 const RESUMES: u64 = 1 << 33;
+const VXRM_SHIFT: u32 = 34;
 
 /// State of the float unit, `mstatus.FS`, or of the vector unit, `mstatus.VS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +84,7 @@ fn vector_bits(vtype: u64, whole: bool) -> u64 {
 fn vector_state(csr: &Csrs) -> u64 {
     let v = &csr.vector;
     let whole = v.vl != 0 && v.vl == vector::vlmax(v.vtype, &csr.features);
-    vector_bits(v.vtype, whole) | if v.vstart != 0 { RESUMES } else { 0 }
+    vector_bits(v.vtype, whole) | v.vxrm << VXRM_SHIFT | if v.vstart != 0 { RESUMES } else { 0 }
 }
 
 /// The mode after `vtype`, a legal one, and `vl`.
@@ -113,6 +115,39 @@ pub fn vectors(mode: u64) -> Option<Vectors> {
 /// State of the vector unit.
 pub fn vs(mode: u64) -> Fs {
     state(mode >> VS_SHIFT)
+}
+
+/// How fixed-point instructions round: the values of `vxrm`, 31.3.8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FixedRounding {
+    /// To nearest, up in the middle.
+    Up,
+    /// To nearest, to even in the middle.
+    Even,
+    /// Down.
+    Down,
+    /// To odd.
+    Odd,
+}
+
+/// The rounding of fixed-point instructions.
+pub fn fixed_rounding(mode: u64) -> FixedRounding {
+    match mode >> VXRM_SHIFT & 3 {
+        0 => FixedRounding::Up,
+        1 => FixedRounding::Even,
+        2 => FixedRounding::Down,
+        _ => FixedRounding::Odd,
+    }
+}
+
+/// Whether the vector unit's state is dirty.
+pub fn is_dirty(mode: u64) -> bool {
+    vs(mode) == Fs::Dirty
+}
+
+/// Whether the float unit's state is dirty and its dynamic rounding mode a legal one.
+pub fn float_ready(mode: u64) -> bool {
+    fs(mode) == Fs::Dirty && frm(mode).is_some()
 }
 
 /// Privilege.

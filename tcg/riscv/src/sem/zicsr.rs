@@ -11,6 +11,9 @@ use tcg_core::cpu::exit;
 use tcg_core::sem::{Flow, Next, Sem, V};
 use tcg_core::ty::I64;
 
+const VXSAT: u16 = 0x009;
+const VCSR: u16 = 0x00f;
+
 /// A register of the vector unit that translations know: `vl`, `vtype`, `vlenb`.
 fn of_vectors<S: Sem>(s: &mut S, cx: &Cx, access: Access) -> Option<V<S, I64>> {
     let readable = access.write.is_none() && cx.has(Ext::Zve32x) && mode::vs(cx.at.mode) != Fs::Off;
@@ -29,7 +32,8 @@ fn access<S: Sem>(s: &mut S, cx: &Cx, rd: u8, access: Access, operand: V<S, I64>
         return fall::<S>();
     }
     let (packed, bits) = (s.k(helpers::pack(access)), cx.bits_value(s));
-    let old = s.call(helpers::CSR, &[packed, operand, bits])?;
+    let helper = if matches!(access.number, VXSAT | VCSR) { helpers::CSR_VECTOR } else { helpers::CSR };
+    let old = s.call(helper, &[packed, operand, bits])?;
     set_x(s, rd, old);
     Ok(if access.write.is_some() { Next::Exit(exit::RESYNC) } else { Next::Fall })
 }

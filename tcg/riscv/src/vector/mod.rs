@@ -14,6 +14,7 @@ mod permute;
 mod reduce;
 
 pub use memory::trim;
+pub use permute::compressed;
 
 use crate::cpu::Hart;
 use crate::csr::bits::{cause, mstatus};

@@ -2,6 +2,16 @@
 
 use super::{Done, Group, Stop, Unit, vlmax};
 
+/// `vcompress.vm` on 128 bits: elements of `1 << sew` bytes, the mask in the low bits, the destination.
+pub fn compressed(sew: u32, [from, mask, old]: [u128; 3]) -> u128 {
+    let (size, from, mut to) = (1usize << sew, from.to_le_bytes(), old.to_le_bytes());
+    let chosen = (0..16 >> sew).filter(|i| mask >> i & 1 != 0);
+    for (place, i) in chosen.enumerate() {
+        to[place * size..][..size].copy_from_slice(&from[i * size..][..size]);
+    }
+    u128::from_le_bytes(to)
+}
+
 impl Unit<'_> {
     fn vlmax(&self) -> usize {
         vlmax(self.hart.csr.vector.vtype, &self.hart.csr.features) as usize

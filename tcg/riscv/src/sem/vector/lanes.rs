@@ -4,7 +4,7 @@ use super::by_element::by_element;
 use super::shape::{Shape, blend, change};
 use crate::features::Ext;
 use crate::isa::*;
-use crate::mode::{self, Fs};
+use crate::mode;
 use crate::sem::float::Kind;
 use crate::sem::{Cx, x};
 use tcg_core::ir::Op;
@@ -97,7 +97,7 @@ pub(super) struct Lanes<W> {
 }
 
 /// The configuration, if all registers are groups of SEW and the destination is not the mask.
-fn shape<A: Operands>(cx: &Cx, a: &A) -> Option<Shape> {
+pub(super) fn shape<A: Operands>(cx: &Cx, a: &A) -> Option<Shape> {
     let shape = Shape::of(cx)?;
     let (vd, vs2, unmasked) = a.registers();
     let all = [vd, vs2, a.vs1().unwrap_or(0)];
@@ -108,7 +108,7 @@ fn shape<A: Operands>(cx: &Cx, a: &A) -> Option<Shape> {
 /// What a float instruction works on, if the unit is ready.
 pub(super) fn float_shape(cx: &Cx) -> Option<(Shape, Ty)> {
     let shape = Shape::of(cx)?;
-    let ready = mode::fs(cx.at.mode) == Fs::Dirty && mode::frm(cx.at.mode).is_some();
+    let ready = mode::float_ready(cx.at.mode);
     let ty = match shape.sew {
         1 if cx.has(Ext::Zvfh) => Ty::F16x8,
         2 => Ty::F32x4,
@@ -129,7 +129,7 @@ pub(super) fn ones<S: Sem>(s: &mut S, ty: Ty) -> S::W {
 }
 
 /// Puts what `f` makes of each part into the destination, where lanes take part.
-fn each<S: Sem, A: Operands>(
+pub(super) fn each<S: Sem, A: Operands>(
     s: &mut S,
     cx: &Cx,
     (a, shape, scalar): (A, Shape, S::W),
@@ -149,7 +149,7 @@ fn each<S: Sem, A: Operands>(
     })
 }
 
-fn integers<S: Sem, A: Operands>(
+pub(super) fn integers<S: Sem, A: Operands>(
     s: &mut S,
     cx: &Cx,
     a: A,
@@ -238,10 +238,14 @@ with_mask! { |s, ty, e, mask|
     VVM vsbc_vvm, VXM vsbc_vxm: { let rest = s.v2(Op::Sub, ty, e.a, e.b); s.v2(Op::Add, ty, rest, mask) };
 }
 
-/// Shifts take the low bits of their count.
-fn shift<S: Sem>(s: &mut S, op: Op, ty: Ty, e: &Lanes<S::W>) -> S::W {
+/// The low bits of `by`, which shifts take as their count.
+pub(super) fn shift_count<S: Sem>(s: &mut S, ty: Ty, by: S::W) -> S::W {
     let mask = s.vector(splat_bits(ty, u64::from(ty.lane_bits()) - 1));
-    let by = s.v2(Op::And, Ty::V128, e.b, mask);
+    s.v2(Op::And, Ty::V128, by, mask)
+}
+
+fn shift<S: Sem>(s: &mut S, op: Op, ty: Ty, e: &Lanes<S::W>) -> S::W {
+    let by = shift_count(s, ty, e.b);
     s.v2(op, ty, e.a, by)
 }
 
@@ -299,6 +303,14 @@ lanes! { integers |s, ty, e|
     VV vmul_vv, VX vmul_vx: s.v2(Op::Mul, ty, e.a, e.b);
     VV vmulh_vv, VX vmulh_vx: s.v2(Op::MulHS, ty, e.a, e.b);
     VV vmulhu_vv, VX vmulhu_vx: s.v2(Op::MulHU, ty, e.a, e.b);
+    VV vmulhsu_vv, VX vmulhsu_vx: {
+        // As if unsigned, which is too much by the second where the first is negative.
+        let high = s.v2(Op::MulHU, ty, e.a, e.b);
+        let zero = s.vector(0);
+        let negative = s.v2(Op::LtS, ty, e.a, zero);
+        let excess = s.v2(Op::And, Ty::V128, negative, e.b);
+        s.v2(Op::Sub, ty, high, excess)
+    };
     VV vmacc_vv, VX vmacc_vx: { let p = s.v2(Op::Mul, ty, e.a, e.b); s.v2(Op::Add, ty, p, e.d) };
     VV vnmsac_vv, VX vnmsac_vx: { let p = s.v2(Op::Mul, ty, e.a, e.b); s.v2(Op::Sub, ty, e.d, p) };
     VV vmadd_vv, VX vmadd_vx: { let p = s.v2(Op::Mul, ty, e.d, e.b); s.v2(Op::Add, ty, p, e.a) };

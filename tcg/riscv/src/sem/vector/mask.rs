@@ -5,7 +5,7 @@ use super::by_element::by_element;
 use super::lanes::{Operands, float_shape, ones};
 use super::shape::{Shape, blend, change, numbers};
 use crate::cpu;
-use crate::isa::{V0, V1, VI, VToX, VV, VVM, VX};
+use crate::isa::{V0, V1, VI, VIM, VToX, VV, VVM, VX, VXM};
 use crate::sem::{Cx, set_x};
 use tcg_core::ir::Op;
 use tcg_core::sem::{Flow, Lane, Narrow, Sem, V};
@@ -152,6 +152,63 @@ compares! { true:
     VV vmfle_vv, VX vmfle_vf: false |s, ty, a, b| s.v2(Op::FLe, ty, a, b);
     VX vmfgt_vf: false |s, ty, a, b| s.v2(Op::FLt, ty, b, a);
     VX vmfge_vf: false |s, ty, a, b| s.v2(Op::FLe, ty, b, a);
+}
+
+/// The carries of sums, or the borrows of differences, of which `carried` has those that come in from the mask.
+fn carries<S: Sem, A: Operands>(s: &mut S, cx: &Cx, a: A, (adds, carried): (bool, bool)) -> Flow<S> {
+    let ((vd, vs2, _), vs1) = (a.registers(), a.vs1());
+    let fits = |shape: &Shape, register| {
+        shape.is_group(register, shape.sew)
+            && (vd == register || shape.apart_from_register((register, shape.sew), vd))
+    };
+    let legal =
+        |shape: &Shape| fits(shape, vs2) && vs1.is_none_or(|vs1| fits(shape, vs1)) && !(carried && vd == 0);
+    let Some(shape) = Shape::of(cx).filter(legal) else { return by_element(s, cx) };
+    let ty = Ty::int_lanes(shape.sew);
+    let scalar = a.splat(s, ty);
+    change(s, cx, |s| {
+        let mut lanes = Vec::new();
+        for n in 0..shape.parts(shape.sew) {
+            let v = s.get_vector(shape.part(vs2, n));
+            let w = vs1.map_or(scalar, |vs1| s.get_vector(shape.part(vs1, n)));
+            let result = s.v2(if adds { Op::Add } else { Op::Sub }, ty, v, w);
+            lanes.push(match (adds, carried) {
+                (true, false) => s.v2(Op::LtU, ty, result, v),
+                (false, false) => s.v2(Op::LtU, ty, v, w),
+                (_, true) => {
+                    // Ones in a lane are minus one.
+                    let mask = shape.mask(s, shape.sew, n);
+                    let result = s.v2(if adds { Op::Sub } else { Op::Add }, ty, result, mask);
+                    let (p, lost) = if adds { (v, s.vnot(result)) } else { (s.vnot(v), result) };
+                    let (both, either) = (s.v2(Op::And, Ty::V128, p, w), s.v2(Op::Or, Ty::V128, p, w));
+                    let one = s.v2(Op::And, Ty::V128, either, lost);
+                    let bits = s.v2(Op::Or, Ty::V128, both, one);
+                    s.shift_lanes(Op::ShrS, ty, bits, ty.lane_bits() - 1)
+                }
+            });
+        }
+        let words = gather(s, &lanes, shape.sew);
+        let bodies: Vec<_> = (0..words.len() as u16).map(|n| body(s, &shape, n)).collect();
+        for (n, (bits, body)) in words.into_iter().zip(bodies).enumerate() {
+            write(s, &shape, vd, (n as u16, bits, body));
+        }
+    })
+}
+
+macro_rules! carries {
+    ($($($format:ident $name:ident),*: $adds:literal $carried:literal;)*) => { $($(
+        #[doc = concat!("`", stringify!($name), "`.")]
+        pub fn $name<S: Sem>(s: &mut S, cx: &Cx, a: $format) -> Flow<S> {
+            carries(s, cx, a, ($adds, $carried))
+        }
+    )*)* };
+}
+
+carries! {
+    VVM vmadc_vvm, VXM vmadc_vxm, VIM vmadc_vim: true true;
+    VVM vmadc_vv, VXM vmadc_vx, VIM vmadc_vi: true false;
+    VVM vmsbc_vvm, VXM vmsbc_vxm: false true;
+    VVM vmsbc_vv, VXM vmsbc_vx: false false;
 }
 
 /// Logic between masks.

@@ -4,6 +4,7 @@ use super::by_element::by_element;
 use super::lanes::float_shape;
 use super::shape::{Shape, blend, change};
 use crate::cpu;
+use crate::features::Ext;
 use crate::isa::VV;
 use crate::mode;
 use crate::sem::Cx;
@@ -126,8 +127,8 @@ pub fn vwredsum_vs<S: Sem>(s: &mut S, cx: &Cx, a: VV) -> Flow<S> {
     wide_sum(s, cx, a, true)
 }
 
-/// The sum of all elements, in their order, as scalars of type `F`.
-fn float_sum<S: Sem, F: Float>(s: &mut S, cx: &Cx, a: VV, shape: &Shape) -> Flow<S> {
+/// All elements folded by `op`, in their order, as scalars of type `F`.
+fn float_fold<S: Sem, F: Float>(s: &mut S, cx: &Cx, a: VV, (shape, op): (&Shape, Op)) -> Flow<S> {
     let (rm, ty) = (mode::rounding(cx.at.mode), Ty::int_lanes(shape.sew));
     let start = s.get_vector(shape.part(a.vs1, 0));
     let mut sum = s.extract::<F>(Lane::new(shape.sew, 0), start);
@@ -135,7 +136,7 @@ fn float_sum<S: Sem, F: Float>(s: &mut S, cx: &Cx, a: VV, shape: &Shape) -> Flow
         let part = s.get_vector(shape.part(a.vs2, n));
         for lane in 0..ty.lanes().min((shape.vlmax - u64::from(n) * u64::from(ty.lanes())) as u32) {
             let value = s.extract::<F>(Lane::new(shape.sew, lane as u8), part);
-            sum = s.float2(Op::FAdd, sum, value, rm);
+            sum = s.float2(op, sum, value, rm);
         }
     }
     let bits = s.float_to_bits(sum);
@@ -143,21 +144,60 @@ fn float_sum<S: Sem, F: Float>(s: &mut S, cx: &Cx, a: VV, shape: &Shape) -> Flow
     set_first(s, cx, shape, (a.vd, shape.sew), value)
 }
 
-fn ordered<S: Sem>(s: &mut S, cx: &Cx, a: VV) -> Flow<S> {
+fn ordered<S: Sem>(s: &mut S, cx: &Cx, a: VV, op: Op) -> Flow<S> {
     let all = |shape: &Shape| shape.whole && a.vm != 0 && shape.is_group(a.vs2, shape.sew);
     match float_shape(cx).filter(|(shape, _)| all(shape)) {
-        Some((shape, Ty::F32x4)) => float_sum::<S, F32>(s, cx, a, &shape),
-        Some((shape, Ty::F64x2)) => float_sum::<S, F64>(s, cx, a, &shape),
+        Some((shape, Ty::F32x4)) => float_fold::<S, F32>(s, cx, a, (&shape, op)),
+        Some((shape, Ty::F64x2)) => float_fold::<S, F64>(s, cx, a, (&shape, op)),
         _ => by_element(s, cx),
     }
 }
 
-/// The sum, in any order.
-pub fn vfredusum_vs<S: Sem>(s: &mut S, cx: &Cx, a: VV) -> Flow<S> {
-    ordered(s, cx, a)
+macro_rules! ordered {
+    ($($name:ident $op:ident;)*) => { $(
+        #[doc = concat!("`", stringify!($name), "`.")]
+        pub fn $name<S: Sem>(s: &mut S, cx: &Cx, a: VV) -> Flow<S> {
+            ordered(s, cx, a, Op::$op)
+        }
+    )* };
 }
 
-/// The sum, in order.
-pub fn vfredosum_vs<S: Sem>(s: &mut S, cx: &Cx, a: VV) -> Flow<S> {
-    ordered(s, cx, a)
+ordered! {
+    vfredusum_vs FAdd;
+    vfredosum_vs FAdd;
+    vfredmin_vs FMin;
+    vfredmax_vs FMax;
+}
+
+/// The sum of all singles, in their order, as doubles.
+fn wide_float_sum<S: Sem>(s: &mut S, cx: &Cx, a: VV) -> Flow<S> {
+    let legal = |(shape, ty): &(Shape, Ty)| {
+        let single = shape.apart_from_register((a.vs2, shape.sew), a.vs1);
+        shape.whole && a.vm != 0 && *ty == Ty::F32x4 && shape.is_group(a.vs2, 2) && single
+    };
+    let Some((shape, _)) = float_shape(cx).filter(|known| legal(known) && cx.has(Ext::Zve64d)) else {
+        return by_element(s, cx);
+    };
+    let rm = mode::rounding(cx.at.mode);
+    let start = s.get_vector(shape.part(a.vs1, 0));
+    let mut sum = s.extract::<F64>(Lane::new(3, 0), start);
+    for i in 0..shape.vlmax {
+        let part = s.get_vector(shape.part(a.vs2, (i / 4) as u16));
+        let value = s.extract::<F32>(Lane::new(2, (i % 4) as u8), part);
+        let value = s.fwiden(value);
+        sum = s.float2(Op::FAdd, sum, value, rm);
+    }
+    let bits = s.float_to_bits(sum);
+    let value = s.splat(Ty::I64x2, bits);
+    set_first(s, cx, &shape, (a.vd, 3), value)
+}
+
+/// The sum of widened elements, in any order.
+pub fn vfwredusum_vs<S: Sem>(s: &mut S, cx: &Cx, a: VV) -> Flow<S> {
+    wide_float_sum(s, cx, a)
+}
+
+/// In order.
+pub fn vfwredosum_vs<S: Sem>(s: &mut S, cx: &Cx, a: VV) -> Flow<S> {
+    wide_float_sum(s, cx, a)
 }

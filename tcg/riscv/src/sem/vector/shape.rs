@@ -47,7 +47,7 @@ impl Shape {
     }
 
     /// How many registers a group of elements of `1 << eew` bytes has.
-    fn registers(&self, eew: u8) -> u8 {
+    pub fn registers(&self, eew: u8) -> u8 {
         1 << (self.lmul + eew as i8 - self.sew as i8).max(0)
     }
 

@@ -1,7 +1,7 @@
 //! Instructions on lanes of two widths: widening, narrowing and extending integers, 31.11.
 
 use super::by_element::by_element;
-use super::lanes::Operands;
+use super::lanes::{Operands, shift_count};
 use super::shape::{Shape, blend, change};
 use crate::isa::{V1, VU, VV, VX};
 use crate::sem::Cx;
@@ -18,7 +18,7 @@ struct Sources {
 }
 
 /// Half `n & 1` of the lanes of `a`, widened to `ty`.
-fn half<S: Sem>(s: &mut S, ty: Ty, a: S::W, n: u16, signed: bool) -> S::W {
+pub(super) fn half<S: Sem>(s: &mut S, ty: Ty, a: S::W, n: u16, signed: bool) -> S::W {
     let high = if n & 1 != 0 { widen::HIGH } else { 0 };
     s.lanes(Op::Widen, ty, high | if signed { widen::SIGNED } else { 0 }, &[a])
 }
@@ -92,10 +92,15 @@ widening! {
     VV vwmacc_vv, VX vwmacc_vx: true true false |s, ty, e| product_sum(s, ty, e);
     VV vwmaccsu_vv, VX vwmaccsu_vx: false true false |s, ty, e| product_sum(s, ty, e);
     VX vwmaccus_vx: true false false |s, ty, e| product_sum(s, ty, e);
+    VV vwsll_vv, VX vwsll_vx, VU vwsll_vi: false false false |s, ty, e| {
+        let by = shift_count(s, ty, e[1]);
+        s.v2(Op::Shl, ty, e[0], by)
+    };
 }
 
-/// Lanes of twice SEW shifted right by `op`, and their low halves.
-fn narrowing<S: Sem, A: Operands>(s: &mut S, cx: &Cx, a: A, op: Op) -> Flow<S> {
+/// The configuration, if vs2 is a group of twice SEW that stands apart from the others, of SEW, and the destination is not the
+/// mask.
+pub(super) fn narrowing_shape<A: Operands>(cx: &Cx, a: &A) -> Option<Shape> {
     let ((vd, vs2, unmasked), vs1) = (a.registers(), a.vs1());
     let legal = |shape: &Shape| {
         let (narrow, wide) = (shape.sew, shape.sew + 1);
@@ -103,7 +108,13 @@ fn narrowing<S: Sem, A: Operands>(s: &mut S, cx: &Cx, a: A, op: Op) -> Flow<S> {
         let groups = shape.is_group(vd, narrow) && shape.is_group(vs2, wide) && vs1.is_none_or(shift_fits);
         groups && shape.apart((vd, narrow), (vs2, wide)) && (unmasked || vd != 0)
     };
-    let Some(shape) = Shape::of(cx).filter(legal) else { return by_element(s, cx) };
+    Shape::of(cx).filter(legal)
+}
+
+/// Lanes of twice SEW shifted right by `op`, and their low halves.
+fn narrowing<S: Sem, A: Operands>(s: &mut S, cx: &Cx, a: A, op: Op) -> Flow<S> {
+    let ((vd, vs2, unmasked), vs1) = (a.registers(), a.vs1());
+    let Some(shape) = narrowing_shape(cx, &a) else { return by_element(s, cx) };
     let (narrow, ty) = (Ty::int_lanes(shape.sew), Ty::int_lanes(shape.sew + 1));
     let scalar = a.splat(s, narrow);
     let mask = s.vector(splat_bits(ty, u64::from(ty.lane_bits()) - 1));

@@ -28,6 +28,7 @@ pub static PROGRAMS: &[Program] = &[
     Program { name: "mandelbrot", class: "float" },
     Program { name: "matmul", class: "float" },
     Program { name: "vectors", class: "vector" },
+    Program { name: "stripmine", class: "vector" },
     Program { name: "strings", class: "string" },
 ];
 

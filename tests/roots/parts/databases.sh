@@ -1,0 +1,3 @@
+# SQLite: recursive queries, indices, JSON, write-ahead logging.
+sqlite3 :memory: "create table t(a integer primary key,b text); with recursive c(x) as (select 1 union all select x+1 from c where x<20000) insert into t select x,hex(x*x) from c; select count(*),sum(a),max(b) from t; create index i on t(b); explain query plan select * from t where b='31'; select * from t where b='31'; select round(exp(1.0),6), json_extract('{\"a\":[1,2]}','\$.a[1]');"
+sqlite3 x.db "pragma journal_mode=wal; create table a(b); insert into a values(1),(2); begin; update a set b=b+1; commit; select sum(b) from a; pragma integrity_check;"

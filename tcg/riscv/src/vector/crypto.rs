@@ -262,7 +262,10 @@ impl Unit<'_> {
         let (vd, vs2, vs1) = (self.f.vd(), self.f.vs2(), self.f.first());
         let groups = self.element_groups(8, 2)?;
         let compresses = self.f.funct6() == 0x2b;
-        self.apart_from(&[vs2, if compresses { vs2 } else { vs1 }])?;
+        self.apart_from(&[vs2])?;
+        if !compresses {
+            self.group(vs1, 2)?;
+        }
         for n in groups {
             let at = 8 * n;
             let words = |reg| self.elements_from::<8>(reg, at).map(|word| word as u32);

@@ -277,14 +277,15 @@ impl Unit<'_> {
 
     /// A group of registers of elements of `1 << eew` bytes, EMUL following from EEW (31.5.2). It may not hold the mask.
     fn group(&self, reg: usize, eew: u32) -> Result<Group, Stop> {
-        let emul = self.lmul + eew as i32 - self.sew as i32;
-        self.group_of(reg, eew, emul)
+        let is_mask = self.f.masked() && reg == 0;
+        if is_mask { Err(Stop::Illegal) } else { self.any_group(reg, eew) }
     }
 
-    fn group_of(&self, reg: usize, eew: u32, emul: i32) -> Result<Group, Stop> {
+    /// The same of what stores, reductions and instructions that give masks read, which may hold the mask, as in QEMU.
+    fn any_group(&self, reg: usize, eew: u32) -> Result<Group, Stop> {
+        let emul = self.lmul + eew as i32 - self.sew as i32;
         let group = Group { reg, eew, emul };
-        let is_mask = self.f.masked() && reg == 0;
-        let legal = eew <= 3 && (-3..=3).contains(&emul) && !is_mask && reg.is_multiple_of(group.registers());
+        let legal = eew <= 3 && (-3..=3).contains(&emul) && reg.is_multiple_of(group.registers());
         if legal { Ok(group) } else { Err(Stop::Illegal) }
     }
 
@@ -321,7 +322,7 @@ impl Unit<'_> {
     /// A mask register as destination of what reads groups of SEW: it may overlap their lowest register alone.
     fn mask_destination(&self, sources: &[usize]) -> Done {
         for reg in sources {
-            let source = self.group(*reg, self.sew)?;
+            let source = self.any_group(*reg, self.sew)?;
             let to = Group { reg: self.f.vd(), eew: 0, emul: 0 };
             if to.overlaps(source) && to.reg != source.reg {
                 return Err(Stop::Illegal);

@@ -11,10 +11,8 @@ impl Unit<'_> {
         mut step: impl FnMut(&mut Self, u64, u64) -> u64,
     ) -> Done {
         let (vd, vs1, vs2) = (self.f.vd(), self.f.first(), self.f.vs2());
-        let elements = self.group(vs2, from)?;
-        let start = self.group_of(vs1, to, 0)?;
-        self.check_widths(elements, start)?;
-        if self.vstart != 0 {
+        self.any_group(vs2, from)?;
+        if to > 3 || self.vstart != 0 {
             return Err(Stop::Illegal);
         }
         if self.vl == 0 {

@@ -22,7 +22,7 @@ fn shape(cx: &Cx, (vd, vs2, unmasked): (u8, u8, bool), same: bool) -> Option<Sha
     let shape = Shape::of(cx)?;
     let groups = shape.is_group(vd, shape.sew) && shape.is_group(vs2, shape.sew);
     let apart = shape.apart((vd, shape.sew), (vs2, shape.sew)) || same && vd == vs2;
-    (groups && apart && (unmasked || vd != 0)).then_some(shape)
+    (groups && apart && (unmasked || vd != 0 && vs2 != 0)).then_some(shape)
 }
 
 /// The parts of the group at `register`; what is behind VLMAX is zero.
@@ -225,6 +225,7 @@ fn gather<S: Sem>(s: &mut S, cx: &Cx, a: VV, iew: Option<u8>) -> Flow<S> {
             && (index.1 == shape.sew || apart((vs2, shape.sew)))
             // Numbers of bytes that saturate have to be those of none.
             && shape.vlmax < 256
+            && (unmasked || a.vs1 != 0)
     };
     let Some(shape) = small(shape(cx, (vd, vs2, unmasked), false)).filter(legal) else {
         return by_element(s, cx);

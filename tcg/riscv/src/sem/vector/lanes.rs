@@ -96,13 +96,19 @@ pub(super) struct Lanes<W> {
     pub rm: Rm,
 }
 
-/// The configuration, if all registers are groups of SEW and the destination is not the mask.
+/// The configuration, if all registers are groups of SEW and none is the mask.
 pub(super) fn shape<A: Operands>(cx: &Cx, a: &A) -> Option<Shape> {
     let shape = Shape::of(cx)?;
-    let (vd, vs2, unmasked) = a.registers();
-    let all = [vd, vs2, a.vs1().unwrap_or(0)];
+    let (vd, vs2, _) = a.registers();
+    let all = [vd, vs2, a.vs1().unwrap_or(vd)];
     let groups = all.iter().all(|register| shape.is_group(*register, shape.sew));
-    (groups && (unmasked || vd != 0)).then_some(shape)
+    (groups && leaves_mask(a)).then_some(shape)
+}
+
+/// Whether no operand is the mask, where there is one (31.5.3).
+pub(super) fn leaves_mask<A: Operands>(a: &A) -> bool {
+    let (vd, vs2, unmasked) = a.registers();
+    unmasked || vd != 0 && vs2 != 0 && a.vs1() != Some(0)
 }
 
 /// What a float instruction works on, if the unit is ready.
@@ -188,7 +194,9 @@ fn with_mask<S: Sem, A: Operands>(
     a: A,
     f: impl Fn(&mut S, Ty, Lanes<S::W>, S::W) -> S::W,
 ) -> Flow<S> {
-    let Some(shape) = shape(cx, &a).filter(|_| a.registers().0 != 0) else { return by_element(s, cx) };
+    let (vd, vs2, _) = a.registers();
+    let apart = vd != 0 && vs2 != 0 && a.vs1() != Some(0);
+    let Some(shape) = shape(cx, &a).filter(|_| apart) else { return by_element(s, cx) };
     let ty = Ty::int_lanes(shape.sew);
     let scalar = a.splat(s, ty);
     selected(s, cx, (a, shape, scalar), |s, e, mask| f(s, ty, e, mask))
@@ -215,7 +223,8 @@ fn selected<S: Sem, A: Operands>(
 
 /// Elements of the other source where the mask is set, else of vs2; floats.
 pub fn vfmerge_vfm<S: Sem>(s: &mut S, cx: &Cx, a: VXM) -> Flow<S> {
-    let (Some(shape), Some((_, ty))) = (shape(cx, &a).filter(|_| a.vd != 0), float_shape(cx)) else {
+    let (Some(shape), Some((_, ty))) = (shape(cx, &a).filter(|_| a.vd != 0 && a.vs2 != 0), float_shape(cx))
+    else {
         return by_element(s, cx);
     };
     let scalar = splat_f(s, a.rs1, ty);

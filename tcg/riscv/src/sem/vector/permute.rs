@@ -1,7 +1,7 @@
 //! Moves of single elements and slides by one: 31.16.
 
 use super::by_element::by_element;
-use super::lanes::{float_shape, splat_f, splat_x};
+use super::lanes::{float_shape, leaves_mask, splat_f, splat_x};
 use super::shape::{Shape, blend, change, numbers};
 use crate::cpu;
 use crate::isa::{V2ToX, V2X, VX};
@@ -72,7 +72,7 @@ pub fn vfmv_s_f<S: Sem>(s: &mut S, cx: &Cx, a: V2X) -> Flow<S> {
 fn slide<S: Sem>(s: &mut S, cx: &Cx, a: VX, (shape, up, first): (Shape, bool, S::W)) -> Flow<S> {
     let groups = shape.is_group(a.vd, shape.sew) && shape.is_group(a.vs2, shape.sew);
     let apart = shape.apart((a.vd, shape.sew), (a.vs2, shape.sew));
-    if !groups || !apart && (up || a.vd != a.vs2) || a.vm == 0 && a.vd == 0 {
+    if !groups || !apart && (up || a.vd != a.vs2) || !leaves_mask(&a) {
         return by_element(s, cx);
     }
     let (ty, size, count) = (Ty::int_lanes(shape.sew), 1u8 << shape.sew, shape.parts(shape.sew));

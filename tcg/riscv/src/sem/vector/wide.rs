@@ -1,7 +1,7 @@
 //! Instructions on lanes of two widths: widening, narrowing and extending integers, 31.11.
 
 use super::by_element::by_element;
-use super::lanes::{Operands, shift_count};
+use super::lanes::{Operands, leaves_mask, shift_count};
 use super::shape::{Shape, blend, change};
 use crate::isa::{V1, VU, VV, VX};
 use crate::sem::Cx;
@@ -40,7 +40,7 @@ fn widening<S: Sem, A: Operands>(
             shape.is_group(vs2, narrow) && shape.apart(to, (vs2, narrow))
         };
         let b_fits = |vs1| shape.is_group(vs1, narrow) && shape.apart(to, (vs1, narrow));
-        shape.is_group(vd, wide) && a_fits && vs1.is_none_or(b_fits) && (unmasked || vd != 0)
+        shape.is_group(vd, wide) && a_fits && vs1.is_none_or(b_fits) && leaves_mask(&a)
     };
     let Some(shape) = Shape::of(cx).filter(legal) else { return by_element(s, cx) };
     let (narrow, ty) = (Ty::int_lanes(shape.sew), Ty::int_lanes(shape.sew + 1));
@@ -98,15 +98,14 @@ widening! {
     };
 }
 
-/// The configuration, if vs2 is a group of twice SEW that stands apart from the others, of SEW, and the destination is not the
-/// mask.
+/// The configuration, if vs2 is a group of twice SEW that stands apart from the others, of SEW, and none is the mask.
 pub(super) fn narrowing_shape<A: Operands>(cx: &Cx, a: &A) -> Option<Shape> {
-    let ((vd, vs2, unmasked), vs1) = (a.registers(), a.vs1());
+    let ((vd, vs2, _), vs1) = (a.registers(), a.vs1());
     let legal = |shape: &Shape| {
         let (narrow, wide) = (shape.sew, shape.sew + 1);
         let shift_fits = |vs1| shape.is_group(vs1, narrow) && shape.apart((vs1, narrow), (vs2, wide));
         let groups = shape.is_group(vd, narrow) && shape.is_group(vs2, wide) && vs1.is_none_or(shift_fits);
-        groups && shape.apart((vd, narrow), (vs2, wide)) && (unmasked || vd != 0)
+        groups && shape.apart((vd, narrow), (vs2, wide)) && leaves_mask(a)
     };
     Shape::of(cx).filter(legal)
 }
@@ -162,7 +161,7 @@ fn extend<S: Sem>(s: &mut S, cx: &Cx, a: V1, steps: u8, signed: bool) -> Flow<S>
     let legal = |shape: &Shape| {
         let Some(from) = shape.sew.checked_sub(steps) else { return false };
         let groups = shape.is_group(a.vd, shape.sew) && shape.is_group(a.vs2, from);
-        groups && shape.apart((a.vd, shape.sew), (a.vs2, from)) && (a.vm != 0 || a.vd != 0)
+        groups && shape.apart((a.vd, shape.sew), (a.vs2, from)) && leaves_mask(&a)
     };
     let Some(shape) = Shape::of(cx).filter(legal) else { return by_element(s, cx) };
     change(s, cx, |s| {

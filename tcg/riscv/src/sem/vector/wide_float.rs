@@ -1,7 +1,7 @@
 //! Floats of two widths: widening arithmetic, conversions and sums: 31.13.2 and on, 31.14.4.
 
 use super::by_element::by_element;
-use super::lanes::{Operands, float_shape, ones};
+use super::lanes::{Operands, float_shape, leaves_mask, ones};
 use super::shape::{Shape, blend, change};
 use super::wide::{half, narrowing_shape};
 use crate::features::Ext;
@@ -36,7 +36,7 @@ fn narrowed<S: Sem>(s: &mut S, narrow: Ty, halves: [S::W; 2], rm: Rm) -> S::W {
 
 /// The configuration of an instruction with a destination twice as wide, and both types.
 fn widening_shape<A: Operands>(cx: &Cx, a: &A, a_wide: bool) -> Option<(Shape, Ty, Ty)> {
-    let ((vd, vs2, unmasked), vs1) = (a.registers(), a.vs1());
+    let ((vd, vs2, _), vs1) = (a.registers(), a.vs1());
     let (shape, narrow_ty) = float_shape(cx)?;
     let (narrow, wide) = (shape.sew, shape.sew + 1);
     let apart = |register| shape.is_group(register, narrow) && shape.apart((vd, wide), (register, narrow));
@@ -45,7 +45,7 @@ fn widening_shape<A: Operands>(cx: &Cx, a: &A, a_wide: bool) -> Option<(Shape, T
     } else {
         apart(vs2)
     };
-    let legal = shape.is_group(vd, wide) && a_fits && vs1.is_none_or(apart) && (unmasked || vd != 0);
+    let legal = shape.is_group(vd, wide) && a_fits && vs1.is_none_or(apart) && leaves_mask(a);
     Some((shape, narrow_ty, wider(cx, narrow_ty).filter(|_| legal)?))
 }
 
@@ -183,7 +183,7 @@ fn widening_of_integers<S: Sem>(s: &mut S, cx: &Cx, a: V1, signed: bool) -> Flow
         };
         let groups = shape.is_group(a.vd, shape.sew + 1) && shape.is_group(a.vs2, shape.sew);
         let apart = shape.apart((a.vd, shape.sew + 1), (a.vs2, shape.sew));
-        (mode::float_ready(cx.at.mode) && groups && apart && (a.vm != 0 || a.vd != 0)).then_some((shape, ty))
+        (mode::float_ready(cx.at.mode) && groups && apart && leaves_mask(&a)).then_some((shape, ty))
     };
     let Some((shape, ty)) = known() else { return by_element(s, cx) };
     let rm = mode::rounding(cx.at.mode);

@@ -9,10 +9,12 @@ mod chosen;
 mod fdt;
 mod nodes;
 mod parts;
+mod pci;
 pub mod riscv_virt;
 mod slot;
 
 pub use chosen::with_chosen;
 pub use fdt::{FdtError, Tree};
-pub use parts::{BoardError, BootText, Chassis, FLASH_CHIPS, FlashPart, Parts, PciPlug};
+pub use parts::{BoardError, BootText, Chassis, FLASH_CHIPS, FlashPart, Parts};
+pub use pci::{MakeFunction, PciBuses, PciPart, PciPlug, PciRefusal};
 pub use slot::Slot;

@@ -1,6 +1,7 @@
 //! What a board is given, what it becomes, and the chips that every board has.
 
 use crate::fdt::FdtError;
+use crate::pci::{PciBuses, PciPlug, PciRefusal};
 use crate::slot::Slot;
 use base::{
     AddressSpace, Clock, CpuLines, Device, GuestRam, IrqLine, MapError, MemoryError, Mmio, PowerSink,
@@ -9,7 +10,7 @@ use base::{
 use devices::chips::fw_cfg::{self, FwCfg, FwCfgError};
 use devices::chips::pflash_cfi01::{Backing, PflashCfi01};
 use devices::host::chardev::CharBackend;
-use devices::pci::{PciError, PciFunction, PciHost, PciWiring};
+use devices::pci::PciHost;
 use devices::virtio::{VirtioDevice, VirtioMmio};
 use std::sync::Arc;
 use thiserror::Error;
@@ -30,21 +31,13 @@ pub enum BoardError {
     Map(#[from] MapError),
     /// A PCI slot.
     #[error(transparent)]
-    Pci(#[from] PciError),
+    Pci(#[from] PciRefusal),
     /// The device tree.
     #[error(transparent)]
     Fdt(#[from] FdtError),
     /// fw_cfg.
     #[error(transparent)]
     FwCfg(#[from] FwCfgError),
-}
-
-/// A device for the PCI bus.
-pub struct PciPlug {
-    /// Slot asked for.
-    pub slot: Option<u8>,
-    /// Makes the function when its wires are known.
-    pub make: Box<dyn FnOnce(PciWiring) -> Shared<dyn PciFunction>>,
 }
 
 /// What is in a flash chip.
@@ -98,6 +91,8 @@ pub struct Chassis {
     pub space: Arc<AddressSpace>,
     /// Every device, for reset and saved states, in the order of the table.
     pub devices: Vec<(String, Shared<dyn Device>)>,
+    /// The PCI buses.
+    pub pci: Arc<PciBuses>,
     /// fw_cfg, for files that are known later.
     pub fw_cfg: Shared<FwCfg>,
     /// The flash arrays.
@@ -109,6 +104,7 @@ pub(crate) struct Builder {
     pub space: Arc<AddressSpace>,
     ram: GuestRam,
     devices: Vec<(String, Shared<dyn Device>)>,
+    pci: Option<PciBuses>,
     fw_cfg: Option<Shared<FwCfg>>,
     flash: Vec<RomRegion>,
 }
@@ -124,6 +120,7 @@ impl Builder {
             space: Arc::new(AddressSpace::new(all)),
             ram,
             devices: Vec::new(),
+            pci: None,
             fw_cfg: None,
             flash: Vec::new(),
         }
@@ -196,16 +193,10 @@ impl Builder {
     }
 
     /// The PCI host, with what is plugged into it.
-    pub fn pci<C>(
-        &mut self,
-        slot: &Slot<C>,
-        mut host: PciHost,
-        plugs: Vec<PciPlug>,
-    ) -> Result<(), BoardError> {
-        for plug in plugs {
-            host.add(plug.slot, plug.make)?;
-        }
-        self.add(slot, host).map(drop)
+    pub fn pci<C>(&mut self, slot: &Slot<C>, host: PciHost, plugs: Vec<PciPlug>) -> Result<(), BoardError> {
+        let host = self.add(slot, host)?;
+        self.pci = Some(PciBuses::new(host, plugs)?);
+        Ok(())
     }
 
     /// The board, when all rows have been walked.
@@ -214,6 +205,7 @@ impl Builder {
         Chassis {
             space: self.space,
             devices: self.devices,
+            pci: Arc::new(self.pci.expect("the table has a row for PCI")),
             fw_cfg: self.fw_cfg.expect("the table has an fw_cfg row"),
             flash: flash.ok().expect("the table has a row for each flash chip"),
         }

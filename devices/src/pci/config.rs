@@ -1,4 +1,4 @@
-//! The configuration space of one function: a type 0 header, its BARs and its capabilities.
+//! The configuration space of one function: a header of type 0, or 1 for a bridge, its BARs and its capabilities.
 //!
 //! Every byte has a mask of the bits that software can write. BAR sizing needs nothing more: the address bits below
 //! the size of a BAR are simply not writable.
@@ -12,6 +12,23 @@ const COMMAND: usize = 0x04;
 const STATUS: usize = 0x06;
 const BAR0: usize = 0x10;
 const CAPABILITIES: usize = 0x34;
+/// In a header of type 1: bus numbers, and the windows of addresses that a bridge hands on.
+const PRIMARY_BUS: usize = 0x18;
+const SECONDARY_BUS: usize = 0x19;
+const IO_BASE: usize = 0x1c;
+const IO_LIMIT: usize = 0x1d;
+const MEMORY_BASE: usize = 0x20;
+const MEMORY_LIMIT: usize = 0x22;
+const PREFETCH_BASE: usize = 0x24;
+const PREFETCH_LIMIT: usize = 0x26;
+const PREFETCH_BASE_HIGH: usize = 0x28;
+const PREFETCH_LIMIT_HIGH: usize = 0x2c;
+pub(super) const BRIDGE_CONTROL: usize = 0x3e;
+/// Bit of the bridge control register: the bus behind is reset.
+pub(super) const BRIDGE_RESET: u16 = 1 << 6;
+/// Parity and system errors, and the reset.
+const BRIDGE_CONTROL_WRITABLE: u16 = 0b11 | BRIDGE_RESET;
+const HEADER_TYPE: usize = 0x0e;
 /// Where capabilities start, after the header.
 const FIRST_CAPABILITY: usize = 0x40;
 
@@ -79,6 +96,30 @@ pub(crate) struct ConfigState(Vec<(u16, u8)>);
 impl ConfigSpace {
     /// A space without BARs and capabilities.
     pub fn new(identity: Identity) -> Self {
+        let mut space = Self::header(identity);
+        space.put(0x2c, &identity.subsystem_vendor.to_le_bytes());
+        space.put(0x2e, &identity.subsystem.to_le_bytes());
+        space
+    }
+
+    /// The same for a bridge: it has the registers of the bus behind it. The subsystem of `identity` has no place in its header.
+    pub fn bridge(identity: Identity) -> Self {
+        let mut space = Self::header(identity);
+        space.put(HEADER_TYPE, &[1]);
+        space.allow(PRIMARY_BUS, &[0xff; 3]);
+        space.allow(IO_BASE, &[0xf0; 2]);
+        for register in [MEMORY_BASE, MEMORY_LIMIT, PREFETCH_BASE, PREFETCH_LIMIT] {
+            space.allow(register, &0xfff0u16.to_le_bytes());
+        }
+        for (register, high) in [(PREFETCH_BASE, PREFETCH_BASE_HIGH), (PREFETCH_LIMIT, PREFETCH_LIMIT_HIGH)] {
+            space.put(register, &[1]); // 64 bits
+            space.allow(high, &[0xff; 4]);
+        }
+        space.allow(BRIDGE_CONTROL, &BRIDGE_CONTROL_WRITABLE.to_le_bytes());
+        space
+    }
+
+    fn header(identity: Identity) -> Self {
         let mut space = Self {
             bytes: vec![0; SIZE],
             writable: vec![0; SIZE],
@@ -89,8 +130,6 @@ impl ConfigSpace {
         space.put(0x00, &identity.vendor.to_le_bytes());
         space.put(0x02, &identity.device.to_le_bytes());
         space.put(0x08, &(identity.class << 8 | u32::from(identity.revision)).to_le_bytes());
-        space.put(0x2c, &identity.subsystem_vendor.to_le_bytes());
-        space.put(0x2e, &identity.subsystem.to_le_bytes());
         space.put(0x3d, &[identity.pin]);
         let command =
             COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_PARITY | COMMAND_SERR | COMMAND_NO_INTX;
@@ -100,7 +139,8 @@ impl ConfigSpace {
         space
     }
 
-    fn put(&mut self, offset: usize, bytes: &[u8]) {
+    /// Sets registers, whether software can write them or not.
+    pub(super) fn put(&mut self, offset: usize, bytes: &[u8]) {
         self.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 
@@ -185,6 +225,34 @@ impl ConfigSpace {
             }
         };
         (self.command() & enable != 0).then_some(address)
+    }
+
+    /// The number of the bus behind a bridge; 0 while it has none.
+    pub(super) fn secondary_bus(&self) -> u8 {
+        self.bytes[SECONDARY_BUS]
+    }
+
+    /// Whether a bridge hands on accesses to `size` bytes at `address`, which a BAR of this kind has behind it.
+    pub(super) fn forwards(&self, kind: BarKind, address: u64, size: u64) -> bool {
+        let word = |at| u64::from(self.read(at, Width::B2));
+        let long = |at| u64::from(self.read(at, Width::B4));
+        let inside = |base: u64, limit: u64| {
+            base <= address && address.checked_add(size - 1).is_some_and(|last| last <= limit)
+        };
+        let memory = || inside((word(MEMORY_BASE) & 0xfff0) << 16, word(MEMORY_LIMIT) << 16 | 0xf_ffff);
+        let prefetchable = || {
+            let base = long(PREFETCH_BASE_HIGH) << 32 | (word(PREFETCH_BASE) & 0xfff0) << 16;
+            let limit = long(PREFETCH_LIMIT_HIGH) << 32 | word(PREFETCH_LIMIT) << 16 | 0xf_ffff;
+            inside(base, limit)
+        };
+        let io = || {
+            let (base, limit) = (u64::from(self.bytes[IO_BASE]), u64::from(self.bytes[IO_LIMIT]));
+            inside(base << 8, limit << 8 | 0xfff)
+        };
+        match kind {
+            BarKind::Io => self.command() & COMMAND_IO != 0 && io(),
+            _ => self.command() & COMMAND_MEMORY != 0 && (memory() || prefetchable()),
+        }
     }
 
     /// Takes back all that software wrote.

@@ -1,28 +1,28 @@
-//! The generic PCIe host: an ECAM window onto the configuration spaces of bus 0, and the windows into which its
-//! functions' BARs are mapped.
+//! The generic PCIe host: an ECAM window onto the configuration spaces of bus 0 and of the buses behind its ports, and the
+//! windows into which functions' BARs are mapped. Functions behind ports come and go while the machine runs.
 
 use super::host_bridge::HostBridge;
-use super::interrupt::{BusMessages, Doorbell, IntxRouter, MsiSink};
-use super::{Bar, BarKind, ConfigSpace};
+use super::interrupt::{BusMessages, Doorbell, IntxRouter, MsiSink, Requester};
+use super::root_port::{RootPort, SlotRefusal};
+use super::{ConfigSpace, PciError, PciPlace, PciSocket, PciWindows, SlotOptions};
 use base::{
     AddressSpace, Device, IrqLine, MapId, Mmio, Shared, Slot, State, StateError, Width, Widths, shared,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Weak};
-use thiserror::Error;
 
-const SLOTS: u8 = 32;
-/// log2 of the bytes that one function has in the ECAM window, and that one slot and one bus have.
+/// log2 of the bytes that one function has in the ECAM window, and that one bus has.
 const FUNCTION_SHIFT: u32 = 12;
-const SLOT_SHIFT: u32 = 15;
 const BUS_SHIFT: u32 = 20;
-/// Where the slot stands in a requester's number; below it is the function.
-const REQUESTER_SLOT_SHIFT: u32 = 3;
 /// log2 of the biggest window: 256 buses.
 const WINDOW_MASK: u64 = (1 << 28) - 1;
-const STATE_VERSION: u32 = 1;
+const STATE_VERSION: u32 = 2;
+/// The header type, and its bit that says that other functions are in the slot.
+const HEADER_TYPE: usize = 0x0e;
+const MULTIFUNCTION: u32 = 1 << 7;
 
 /// A device model behind a configuration space. The calls are those of [`base::Mmio`], for several ranges.
 pub trait PciFunction: Device {
@@ -38,84 +38,14 @@ pub trait PciFunction: Device {
     fn write_bar(&mut self, bar: usize, offset: u64, width: Width, value: u64);
 }
 
-/// What connects a function to its slot.
+/// What connects a function to its place.
 pub struct PciWiring {
-    /// Its slot on bus 0.
-    pub slot: u8,
     /// Its INTA pin.
     pub intx: IrqLine,
     /// Where its messages go.
     pub messages: Arc<dyn MsiSink>,
-}
-
-/// A range of CPU addresses behind which bus addresses lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PciWindow {
-    /// First CPU address.
-    pub cpu: u64,
-    /// First bus address.
-    pub bus: u64,
-    /// Size in bytes.
-    pub size: u64,
-}
-
-impl PciWindow {
-    /// The CPU address of `len` bytes at bus address `bus`, if all of them are in the window.
-    fn cpu_address(&self, bus: u64, len: u64) -> Option<u64> {
-        let offset = bus.checked_sub(self.bus)?;
-        (offset.checked_add(len)? <= self.size).then(|| self.cpu + offset)
-    }
-
-    fn range(&self) -> Range<u64> {
-        self.cpu..self.cpu + self.size
-    }
-}
-
-/// Where the host is in the address space.
-#[derive(Clone, Copy, Debug)]
-pub struct PciWindows {
-    /// Configuration space; its bus addresses have no meaning.
-    pub ecam: PciWindow,
-    /// I/O ports.
-    pub io: PciWindow,
-    /// Memory below 4 GiB.
-    pub memory: PciWindow,
-    /// Memory above 4 GiB, if there is room for it.
-    pub high_memory: Option<PciWindow>,
-}
-
-impl PciWindows {
-    fn cpu_address(&self, bar: Bar, bus: u64) -> Option<u64> {
-        match bar.kind {
-            BarKind::Io => self.io.cpu_address(bus, bar.size),
-            _ => [Some(self.memory), self.high_memory]
-                .into_iter()
-                .flatten()
-                .find_map(|window| window.cpu_address(bus, bar.size)),
-        }
-    }
-}
-
-/// Why a function cannot have the slot it asked for.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum PciError {
-    /// There is no such slot.
-    #[error("PCI slot {slot:#x} does not exist: addr is between 0x1 and 0x1f")]
-    NoSuchSlot {
-        /// The slot asked for.
-        slot: u8,
-    },
-    /// Something is there already.
-    #[error("PCI slot {slot:#x} is taken by {name}")]
-    Taken {
-        /// The slot asked for.
-        slot: u8,
-        /// What is there.
-        name: &'static str,
-    },
-    /// Every slot is taken.
-    #[error("all {} PCI slots are taken", SLOTS)]
-    Full,
+    /// It is at the end of a link, where there are PCI Express functions only.
+    pub express: bool,
 }
 
 /// One BAR of a function, as the address space sees it.
@@ -164,18 +94,42 @@ struct Mapped {
 struct Occupant {
     function: Shared<dyn PciFunction>,
     name: &'static str,
+    multifunction: bool,
     bars: [Arc<Mutex<BarRange>>; 6],
     mapped: [Option<Mapped>; 6],
 }
 
-/// A PCIe host bridge with one bus.
+impl Occupant {
+    fn new(function: Shared<dyn PciFunction>, multifunction: bool) -> Self {
+        let name = function.lock().name();
+        let bars = std::array::from_fn(|bar| shared(BarRange { function: function.clone(), name, bar }));
+        Self { function, name, multifunction, bars, mapped: [const { None }; 6] }
+    }
+}
+
+/// Who is told that a function has gone. Called with the host locked, from a vCPU's thread or the machine's.
+type Departure = Box<dyn Fn(PciPlace) + Send>;
+
+/// What becomes of a function that is asked to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unplug {
+    /// The guest was asked; it goes when the guest has let go of it.
+    Asked,
+    /// It has gone.
+    Done,
+}
+
+/// A PCIe host bridge with bus 0, and with a bus behind each port on that.
 pub struct PciHost {
     windows: PciWindows,
     /// Weak, because the address space owns the host through its ECAM mapping.
     space: Weak<AddressSpace>,
     intx: Arc<IntxRouter>,
     doorbell: Option<Doorbell>,
-    slots: [Option<Occupant>; SLOTS as usize],
+    functions: BTreeMap<PciPlace, Occupant>,
+    /// Those functions of bus 0 that are ports, by slot and function.
+    ports: BTreeMap<u8, Shared<RootPort>>,
+    departure: Option<Departure>,
 }
 
 impl PciHost {
@@ -186,9 +140,12 @@ impl PciHost {
             space: Arc::downgrade(space),
             intx: IntxRouter::new(lines),
             doorbell: None,
-            slots: [const { None }; SLOTS as usize],
+            functions: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            departure: None,
         };
-        host.put(0, shared(HostBridge::new()));
+        let bridge = Occupant::new(shared(HostBridge::new()), false);
+        host.functions.insert(PciPlace { port: None, devfn: 0 }, bridge);
         host
     }
 
@@ -202,46 +159,131 @@ impl PciHost {
         self.doorbell = Some(doorbell);
     }
 
-    /// Where the messages of the function in `slot` go.
-    fn messages(&self, slot: u8) -> Arc<dyn MsiSink> {
-        let w = &self.windows;
-        let all = [Some(w.ecam), Some(w.io), Some(w.memory), w.high_memory];
-        Arc::new(BusMessages {
-            space: self.space.clone(),
-            refused: all.into_iter().flatten().map(|window| window.range()).collect(),
-            doorbell: self.doorbell.clone(),
-            requester: u32::from(slot) << REQUESTER_SLOT_SHIFT,
-        })
+    /// Has `departure` be told of each function that goes.
+    pub fn on_departure(&mut self, departure: impl Fn(PciPlace) + Send + 'static) {
+        self.departure = Some(Box::new(departure));
     }
 
-    /// Puts a function into slot `addr`, or the first free one; `make` gets its wires. Returns the slot.
+    /// The wires of what is at `place`.
+    fn wiring(&self, place: PciPlace) -> PciWiring {
+        let bus = match place.port.and_then(|port| self.ports.get(&port)) {
+            Some(port) => port.lock().bus().clone(),
+            None => Arc::new(AtomicU8::new(0)),
+        };
+        let messages = BusMessages {
+            space: self.space.clone(),
+            refused: self.windows.ranges(),
+            doorbell: self.doorbell.clone(),
+            requester: Requester { bus, devfn: place.devfn },
+        };
+        PciWiring { intx: self.intx.pin(place), messages: Arc::new(messages), express: place.port.is_some() }
+    }
+
+    fn find(&self, socket: PciSocket) -> Result<PciPlace, PciError> {
+        if let Some(port) = socket.port
+            && !self.ports.contains_key(&port)
+        {
+            return Err(PciError::NoSuchPort);
+        }
+        socket.find(|place| self.functions.get(&place).map(|o| (o.name, o.multifunction)))
+    }
+
+    /// Puts a function where `socket` says, before the machine runs; `make` gets its wires. Returns where it is.
     pub fn add(
         &mut self,
-        addr: Option<u8>,
+        socket: PciSocket,
         make: impl FnOnce(PciWiring) -> Shared<dyn PciFunction>,
-    ) -> Result<u8, PciError> {
-        let slot = match addr {
-            Some(slot) if slot >= SLOTS => return Err(PciError::NoSuchSlot { slot }),
-            Some(slot) => slot,
-            None => (1..SLOTS).find(|slot| self.slots[usize::from(*slot)].is_none()).ok_or(PciError::Full)?,
-        };
-        if let Some(occupant) = &self.slots[usize::from(slot)] {
-            return Err(PciError::Taken { slot, name: occupant.name });
+    ) -> Result<PciPlace, PciError> {
+        let place = self.find(socket)?;
+        let occupant = Occupant::new(make(self.wiring(place)), socket.multifunction);
+        self.functions.insert(place, occupant);
+        if let Some(port) = self.port_of_slot(place) {
+            port.lock().occupy();
         }
-        let wiring = PciWiring { slot, intx: self.intx.pin(slot), messages: self.messages(slot) };
-        self.put(slot, make(wiring));
-        Ok(slot)
+        Ok(place)
     }
 
-    fn put(&mut self, slot: u8, function: Shared<dyn PciFunction>) {
-        let name = function.lock().name();
-        let bars = std::array::from_fn(|bar| shared(BarRange { function: function.clone(), name, bar }));
-        self.slots[usize::from(slot)] = Some(Occupant { function, name, bars, mapped: [const { None }; 6] });
+    /// Puts a port where `socket` says, which has to be on bus 0. Returns where it is.
+    pub fn add_port(&mut self, socket: PciSocket, options: SlotOptions) -> Result<PciPlace, PciError> {
+        let mut made = None;
+        let place = self.add(socket, |wiring| {
+            let port = shared(RootPort::new(wiring, options));
+            made = Some(port.clone());
+            port
+        })?;
+        self.ports.extend(made.map(|port| (place.devfn, port)));
+        Ok(place)
     }
 
-    /// The occupied slots, with what is in them.
-    pub fn list(&self) -> Vec<(u8, &'static str)> {
-        (0..).zip(&self.slots).filter_map(|(slot, o)| Some((slot, o.as_ref()?.name))).collect()
+    /// Plugs a function in while the machine runs, and tells the guest of it. Returns where it is.
+    pub fn plug(
+        &mut self,
+        socket: PciSocket,
+        make: impl FnOnce(PciWiring) -> Shared<dyn PciFunction>,
+    ) -> Result<PciPlace, PciError> {
+        let Some(port) = socket.port.and_then(|port| self.ports.get(&port)).cloned() else {
+            return Err(PciError::NoHotplug("functions of bus 0 stay where they are"));
+        };
+        port.lock().accepts().map_err(refused)?;
+        let place = self.find(socket)?;
+        let occupant = Occupant::new(make(self.wiring(place)), socket.multifunction);
+        occupant.function.lock().reset();
+        self.functions.insert(place, occupant);
+        // Others of the slot come before function 0, and the guest finds them all then.
+        if place.address().1 == 0 {
+            port.lock().plug();
+        }
+        Ok(place)
+    }
+
+    /// Asks for the function at `place` to go, with all others of its slot.
+    pub fn request_unplug(&mut self, place: PciPlace) -> Result<Unplug, PciError> {
+        let Some((devfn, port)) = place.port.and_then(|port| Some((port, self.ports.get(&port)?.clone())))
+        else {
+            return Err(PciError::NoHotplug("functions of bus 0 stay where they are"));
+        };
+        let there = self.functions.contains_key(&PciPlace { port: Some(devfn), devfn: 0 });
+        let at_once = !there || port.lock().request_unplug().map_err(refused)?;
+        if !at_once {
+            return Ok(Unplug::Asked);
+        }
+        self.eject(devfn);
+        Ok(Unplug::Done)
+    }
+
+    /// The port whose slot is filled by what is at `place`: by function 0.
+    fn port_of_slot(&self, place: PciPlace) -> Option<&Shared<RootPort>> {
+        self.ports.get(&place.port?).filter(|_| place.devfn == 0)
+    }
+
+    fn behind(&self, port: u8) -> Vec<PciPlace> {
+        self.functions.keys().copied().filter(|place| place.port == Some(port)).collect()
+    }
+
+    /// Takes away what is behind a port.
+    fn eject(&mut self, port: u8) {
+        let space = self.space.upgrade();
+        for place in self.behind(port) {
+            let Some(occupant) = self.functions.remove(&place) else { continue };
+            for mapped in occupant.mapped.into_iter().flatten() {
+                if let Some(space) = &space {
+                    space.unmap(mapped.id);
+                }
+            }
+            // Its interrupt pin falls.
+            occupant.function.lock().reset();
+            if let Some(departure) = &self.departure {
+                departure(place);
+            }
+        }
+        if let Some(port) = self.ports.get(&port) {
+            port.lock().vacate();
+        }
+    }
+
+    /// What is in which place.
+    pub fn list(&self) -> Vec<(PciPlace, &'static str)> {
+        self.functions.iter().map(|(place, occupant)| (*place, occupant.name)).collect()
     }
 
     /// Maps all BARs to where they belong now. BARs of all functions, because one that moves away makes room for
@@ -249,28 +291,33 @@ impl PciHost {
     fn map_bars(&mut self) {
         let Some(space) = self.space.upgrade() else { return };
         let mut wanted = Vec::new();
-        for (slot, occupant) in self.slots.iter_mut().enumerate() {
-            let Some(occupant) = occupant else { continue };
-            let function = occupant.function.lock();
+        for (place, occupant) in &mut self.functions {
+            let port = place.port.and_then(|port| self.ports.get(&port));
             for index in 0..6 {
-                let place = function.config().bars()[index].and_then(|bar| {
-                    let bus = function.config().bar_address(index)?;
-                    Some((self.windows.cpu_address(bar, bus)?, bar.size))
+                let at = {
+                    let function = occupant.function.lock();
+                    let config = function.config();
+                    config.bars()[index].and_then(|bar| Some((bar, config.bar_address(index)?)))
+                };
+                let reached = at.filter(|(bar, bus)| {
+                    port.is_none_or(|port| port.lock().forwards(bar.kind, *bus, bar.size))
                 });
+                let seen =
+                    reached.and_then(|(bar, bus)| Some((self.windows.cpu_address(bar, bus)?, bar.size)));
                 let mapped = &mut occupant.mapped[index];
-                if mapped.as_ref().map(|m| m.base) == place.map(|p| p.0) {
+                if mapped.as_ref().map(|m| m.base) == seen.map(|p| p.0) {
                     continue;
                 }
                 if let Some(old) = mapped.take() {
                     space.unmap(old.id);
                 }
-                if let Some(place) = place {
-                    wanted.push((slot, index, place));
+                if let Some(seen) = seen {
+                    wanted.push((*place, index, seen));
                 }
             }
         }
-        for (slot, index, (base, size)) in wanted {
-            let Some(occupant) = &mut self.slots[slot] else { continue };
+        for (place, index, (base, size)) in wanted {
+            let Some(occupant) = self.functions.get_mut(&place) else { continue };
             let name = format!("{} bar {index}", occupant.name);
             match space.map(&name, base, size, Slot::Device(occupant.bars[index].clone())) {
                 Ok(id) => occupant.mapped[index] = Some(Mapped { base, id }),
@@ -280,15 +327,39 @@ impl PciHost {
     }
 
     /// The function that owns `offset` of the ECAM window, and the offset into its configuration space.
-    fn decode(&self, offset: u64) -> Option<(&Shared<dyn PciFunction>, usize)> {
+    fn decode(&self, offset: u64) -> Option<(PciPlace, usize)> {
         let offset = offset & WINDOW_MASK;
-        let (bus, slot) = (offset >> BUS_SHIFT, offset >> SLOT_SHIFT & u64::from(SLOTS - 1));
-        let function = offset >> FUNCTION_SHIFT & 7;
-        if bus != 0 || function != 0 {
-            return None;
+        let devfn = (offset >> FUNCTION_SHIFT) as u8;
+        let port = match (offset >> BUS_SHIFT) as u8 {
+            0 => None,
+            bus => Some(*self.ports.iter().find(|(_, port)| port.lock().leads_to(bus))?.0),
+        };
+        let place = PciPlace { port, devfn };
+        let within = (offset & ((1 << FUNCTION_SHIFT) - 1)) as usize;
+        self.functions.contains_key(&place).then_some((place, within))
+    }
+
+    /// Does what a write to the port at `devfn` of bus 0 leads to behind it.
+    fn follow_port(&mut self, devfn: u8) {
+        let Some(port) = self.ports.get(&devfn) else { return };
+        let effects = port.lock().take_effects();
+        if effects.resets {
+            for place in self.behind(devfn) {
+                self.functions[&place].function.lock().reset();
+            }
         }
-        let occupant = self.slots[slot as usize].as_ref()?;
-        Some((&occupant.function, (offset & ((1 << FUNCTION_SHIFT) - 1)) as usize))
+        if effects.ejects {
+            self.eject(devfn);
+        }
+        self.map_bars();
+    }
+}
+
+fn refused(why: SlotRefusal) -> PciError {
+    match why {
+        SlotRefusal::NoHotplug => PciError::NoHotplug("the port has hotplug=off"),
+        SlotRefusal::Busy => PciError::Busy,
+        SlotRefusal::Leaving => PciError::Leaving,
     }
 }
 
@@ -299,7 +370,30 @@ fn moves_bars(offset: usize) -> bool {
 
 #[derive(Serialize, Deserialize)]
 struct HostState {
-    slots: Vec<Option<State>>,
+    functions: Vec<(PciPlace, String, State)>,
+}
+
+impl HostState {
+    /// What is different from what `host` has, if anything is.
+    fn differs(&self, host: &PciHost) -> Option<String> {
+        let saved = self.functions.iter().map(|(place, name, _)| (*place, &**name));
+        let mut here = host.list().into_iter();
+        for saved in saved {
+            match here.next() {
+                Some(own) if own == saved => {}
+                own => return Some(difference(Some(saved), own)),
+            }
+        }
+        here.next().map(|own| difference(None, Some(own)))
+    }
+}
+
+fn difference(saved: Option<(PciPlace, &str)>, own: Option<(PciPlace, &str)>) -> String {
+    let text = |function: Option<(PciPlace, &str)>| match function {
+        Some((place, name)) => format!("{name} at {place}"),
+        None => "nothing more".into(),
+    };
+    format!("it has {} where there is {}; plug in, or take away, what differs", text(saved), text(own))
 }
 
 impl Device for PciHost {
@@ -307,36 +401,41 @@ impl Device for PciHost {
         "gpex-pcihost"
     }
 
-    /// Resets all functions, too.
+    /// Resets all functions, too; those that were to go are gone.
     fn reset(&mut self) {
-        self.slots.iter().flatten().for_each(|occupant| occupant.function.lock().reset());
+        let leaving: Vec<u8> =
+            self.ports.iter().filter(|(_, port)| port.lock().is_leaving()).map(|(devfn, _)| *devfn).collect();
+        leaving.into_iter().for_each(|port| self.eject(port));
+        self.functions.values().for_each(|occupant| occupant.function.lock().reset());
         self.map_bars();
     }
 
     /// The states of all functions.
     fn save(&self) -> State {
-        let slots = self.slots.iter().map(|o| o.as_ref().map(|o| o.function.lock().save())).collect();
-        State::of(STATE_VERSION, &HostState { slots })
+        let state = |(place, o): (&PciPlace, &Occupant)| (*place, o.name.into(), o.function.lock().save());
+        State::of(STATE_VERSION, &HostState { functions: self.functions.iter().map(state).collect() })
+    }
+
+    fn fits(&self, state: &State) -> Result<(), StateError> {
+        let state: HostState = state.get(STATE_VERSION)?;
+        state.differs(self).map_or(Ok(()), |what| Err(StateError::Parts(what)))
     }
 
     fn load(&mut self, state: &State) -> Result<(), StateError> {
+        self.fits(state)?;
         let state: HostState = state.get(STATE_VERSION)?;
-        if state.slots.len() != self.slots.len()
-            || self.slots.iter().zip(&state.slots).any(|(slot, saved)| slot.is_some() != saved.is_some())
-        {
-            return Err(StateError::Value("PCI functions in other slots"));
-        }
         let before = self.save();
-        let load = |slots: &[Option<State>], host: &Self| {
-            for (occupant, saved) in host.slots.iter().flatten().zip(slots.iter().flatten()) {
-                occupant.function.lock().load(saved)?;
+        let load = |state: &HostState, host: &Self| {
+            for (place, _, saved) in &state.functions {
+                if let Some(occupant) = host.functions.get(place) {
+                    occupant.function.lock().load(saved)?;
+                }
             }
             Ok(())
         };
-        let result = load(&state.slots, self);
+        let result = load(&state, self);
         if result.is_err() {
-            let before: HostState = before.get(STATE_VERSION)?;
-            load(&before.slots, self)?;
+            load(&before.get(STATE_VERSION)?, self)?;
         }
         self.map_bars();
         result
@@ -349,16 +448,22 @@ impl Mmio for PciHost {
     }
 
     fn read(&mut self, offset: u64, width: Width) -> u64 {
-        match self.decode(offset) {
-            Some((function, offset)) => function.lock().read_config(offset, width).into(),
-            None => width.mask(),
+        let Some((place, offset)) = self.decode(offset) else { return width.mask() };
+        let occupant = &self.functions[&place];
+        let mut value = occupant.function.lock().read_config(offset, width);
+        // What else is in the slot the bus knows, not the function.
+        if occupant.multifunction && (offset..offset + width.bytes() as usize).contains(&HEADER_TYPE) {
+            value |= MULTIFUNCTION << (8 * (HEADER_TYPE - offset));
         }
+        value.into()
     }
 
     fn write(&mut self, offset: u64, width: Width, value: u64) {
-        let Some((function, offset)) = self.decode(offset) else { return };
-        function.lock().write_config(offset, width, value as u32);
-        if moves_bars(offset) {
+        let Some((place, offset)) = self.decode(offset) else { return };
+        self.functions[&place].function.lock().write_config(offset, width, value as u32);
+        if place.port.is_none() && self.ports.contains_key(&place.devfn) {
+            self.follow_port(place.devfn);
+        } else if moves_bars(offset) {
             self.map_bars();
         }
     }

@@ -1,11 +1,13 @@
 //! How a function interrupts: its INTx pin, or messages through MSI-X once software enables that.
 
 use super::msix::{Message, Msix};
-use super::{Bar, BarKind, ConfigSpace};
+use super::{Bar, BarKind, ConfigSpace, PciPlace};
 use base::{AddressSpace, IrqLine, IrqSink, Width};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 
 const CAPABILITY_MSIX: u8 = 0x11;
@@ -40,13 +42,25 @@ pub(super) struct BusMessages {
     pub space: Weak<AddressSpace>,
     pub refused: Vec<Range<u64>>,
     pub doorbell: Option<Doorbell>,
-    pub requester: u32,
+    pub requester: Requester,
+}
+
+/// Who sends: the number of the bus, which software chooses, and the function on it.
+pub(super) struct Requester {
+    pub bus: Arc<AtomicU8>,
+    pub devfn: u8,
+}
+
+impl Requester {
+    fn id(&self) -> u32 {
+        u32::from(self.bus.load(Ordering::Relaxed)) << 8 | u32::from(self.devfn)
+    }
 }
 
 impl MsiSink for BusMessages {
     fn send(&self, address: u64, data: u32) {
         if let Some(doorbell) = self.doorbell.as_ref().filter(|doorbell| doorbell.address == address) {
-            return (doorbell.ring)(self.requester, data);
+            return (doorbell.ring)(self.requester.id(), data);
         }
         let Some(space) = self.space.upgrade() else { return };
         if self.refused.iter().any(|range| range.contains(&address))
@@ -57,32 +71,39 @@ impl MsiSink for BusMessages {
     }
 }
 
-/// Joins the INTx pins of all slots to four lines: pin p of slot s drives line (s + p) mod 4.
+/// Joins the INTx pins of all functions to four lines: pin p of slot s drives line (s + p) mod 4, and what is behind a bridge drives
+/// the bridge's pins by the same rule.
 pub(super) struct IntxRouter {
     outputs: [IrqLine; 4],
-    /// By output: one bit for each slot and pin that drives it.
-    levels: Mutex<[u128; 4]>,
+    /// By output: those that drive it.
+    levels: Mutex<[BTreeSet<u32>; 4]>,
 }
 
 impl IntxRouter {
     pub fn new(outputs: [IrqLine; 4]) -> Arc<Self> {
-        Arc::new(Self { outputs, levels: Mutex::new([0; 4]) })
+        Arc::new(Self { outputs, levels: Mutex::default() })
     }
 
-    /// The wire from INTA of `slot`.
-    pub fn pin(self: &Arc<Self>, slot: u8) -> IrqLine {
-        IrqLine::new(self.clone(), u32::from(slot) * 4)
+    /// The wire from INTA of the function at `place`.
+    pub fn pin(self: &Arc<Self>, place: PciPlace) -> IrqLine {
+        // Behind a port there is slot 0 alone, so its pins are the port's.
+        let slot = place.port.unwrap_or(place.devfn) >> 3;
+        let port = place.port.map_or(0, |port| u32::from(port) + 1);
+        let source = port << 8 | u32::from(place.devfn);
+        IrqLine::new(self.clone(), source << 2 | u32::from(slot % 4))
     }
 }
 
 impl IrqSink for IntxRouter {
     fn set(&self, line: u32, level: bool) {
-        let (slot, pin) = (line / 4 % 32, line % 4);
-        let output = ((slot + pin) % 4) as usize;
-        let bit = 1u128 << (slot * 4 + pin);
+        let output = (line % 4) as usize;
         let mut levels = self.levels.lock();
-        levels[output] = if level { levels[output] | bit } else { levels[output] & !bit };
-        self.outputs[output].set(levels[output] != 0);
+        if level {
+            levels[output].insert(line);
+        } else {
+            levels[output].remove(&line);
+        }
+        self.outputs[output].set(!levels[output].is_empty());
     }
 }
 

@@ -19,9 +19,9 @@ const WINDOWS: PciWindows = PciWindows {
 const RAM: u64 = 0x8000_0000;
 
 /// A function with a BAR of each kind and MSI-X; its BARs remember one value.
-struct Probe {
+pub(super) struct Probe {
     config: ConfigSpace,
-    interrupt: Arc<PciInterrupt>,
+    pub interrupt: Arc<PciInterrupt>,
     value: u64,
 }
 
@@ -31,7 +31,7 @@ const BAR_SMALL: usize = 2;
 const BAR_HIGH: usize = 4;
 
 impl Probe {
-    fn new(wiring: PciWiring) -> Self {
+    pub fn new(wiring: PciWiring) -> Self {
         let mut config = ConfigSpace::new(Identity {
             vendor: 0x1234,
             device: 0x5678,
@@ -93,28 +93,37 @@ impl PciFunction for Probe {
     }
 }
 
-struct Bench {
-    space: Arc<AddressSpace>,
-    host: Shared<PciHost>,
-    lines: Arc<LineRecorder>,
+pub(super) struct Bench {
+    pub space: Arc<AddressSpace>,
+    pub host: Shared<PciHost>,
+    pub lines: Arc<LineRecorder>,
     /// The interrupt of each probe, by order.
     probes: Vec<Arc<PciInterrupt>>,
 }
 
+/// A slot of bus 0.
+fn root(slot: u8) -> PciPlace {
+    PciPlace { port: None, devfn: slot << 3 }
+}
+
+fn slot(slot: u8) -> PciSocket {
+    PciSocket { address: Some((slot, 0)), ..PciSocket::default() }
+}
+
 /// A host with two probes, in slots 1 and 2.
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     let space = Arc::new(AddressSpace::new(allocate_ram(&[(RAM, 1 << 20)]).unwrap()));
     let lines = Arc::new(LineRecorder::default());
     let wires = std::array::from_fn(|i| IrqLine::new(lines.clone(), i as u32));
     let mut host = PciHost::new(WINDOWS, &space, wires);
     let mut probes = Vec::new();
     for expected in 1..3 {
-        let slot = host.add(None, |wiring| {
+        let place = host.add(PciSocket::default(), |wiring| {
             let probe = Probe::new(wiring);
             probes.push(probe.interrupt.clone());
             shared(probe)
         });
-        assert_eq!(slot, Ok(expected));
+        assert_eq!(place, Ok(root(expected)));
     }
     let host = shared(host);
     space.map("ecam", ECAM, 256 << 20, Slot::Device(host.clone())).unwrap();
@@ -122,15 +131,15 @@ fn bench() -> Bench {
 }
 
 impl Bench {
-    fn get(&self, slot: u64, offset: u64, width: Width) -> u64 {
+    pub fn get(&self, slot: u64, offset: u64, width: Width) -> u64 {
         self.space.read(ECAM + (slot << 15) + offset, width).unwrap()
     }
 
-    fn set(&self, slot: u64, offset: u64, width: Width, value: u64) {
+    pub fn set(&self, slot: u64, offset: u64, width: Width, value: u64) {
         assert!(self.space.write(ECAM + (slot << 15) + offset, width, value));
     }
 
-    fn mappings(&self) -> Vec<(String, u64, u64)> {
+    pub fn mappings(&self) -> Vec<(String, u64, u64)> {
         self.space.list().into_iter().filter(|m| m.0.starts_with("probe")).collect()
     }
 
@@ -165,7 +174,7 @@ fn configuration_space_is_found_where_it_should_be() {
     assert_eq!(b.get(1, 0, Width::B4), 0x5678_1234, "ids are read-only");
     b.set(1, 0x3c, Width::B1, 0x20);
     assert_eq!(b.get(1, 0x3c, Width::B2), 0x120);
-    assert_eq!(b.host.lock().list(), [(0, "gpex-root"), (1, "probe"), (2, "probe")]);
+    assert_eq!(b.host.lock().list(), [(root(0), "gpex-root"), (root(1), "probe"), (root(2), "probe")]);
 }
 
 #[test]
@@ -173,13 +182,33 @@ fn slots_are_given_once() {
     let b = bench();
     let mut host = b.host.lock();
     let make = |wiring| -> Shared<dyn PciFunction> { shared(Probe::new(wiring)) };
-    assert_eq!(host.add(Some(1), make), Err(PciError::Taken { slot: 1, name: "probe" }));
-    assert_eq!(host.add(Some(32), make), Err(PciError::NoSuchSlot { slot: 32 }));
-    assert_eq!(host.add(Some(31), make), Ok(31));
-    for slot in 3..31 {
-        assert_eq!(host.add(None, make), Ok(slot));
+    assert_eq!(host.add(slot(1), make), Err(PciError::Taken { slot: 1, function: 0, name: "probe" }));
+    assert_eq!(host.add(slot(32), make), Err(PciError::NoSuchSlot { slot: 32, function: 0 }));
+    assert_eq!(host.add(slot(31), make), Ok(root(31)));
+    for expected in 3..31 {
+        assert_eq!(host.add(PciSocket::default(), make), Ok(root(expected)));
     }
-    assert_eq!(host.add(None, make), Err(PciError::Full));
+    assert_eq!(host.add(PciSocket::default(), make), Err(PciError::Full));
+    let behind = PciSocket { port: Some(8), ..PciSocket::default() };
+    assert_eq!(host.add(behind, make), Err(PciError::NoSuchPort), "a probe is no port");
+}
+
+#[test]
+fn functions_share_a_slot_that_says_so() {
+    let b = bench();
+    let make = |wiring| -> Shared<dyn PciFunction> { shared(Probe::new(wiring)) };
+    let at = |function, multifunction| PciSocket { port: None, address: Some((5, function)), multifunction };
+    let mut host = b.host.lock();
+    assert_eq!(host.add(at(0, true), make).map(PciPlace::address), Ok((5, 0)));
+    assert_eq!(host.add(at(3, false), make).map(PciPlace::address), Ok((5, 3)));
+    let alone = PciSocket { address: Some((1, 1)), ..PciSocket::default() };
+    assert_eq!(host.add(alone, make), Err(PciError::SingleFunction { slot: 1 }));
+    drop(host);
+    assert_eq!(b.get(5, 0x0e, Width::B1), 0x80);
+    assert_eq!(b.get(5, 0x0c, Width::B4), 0x80_0000);
+    assert_eq!(b.get(5, 0x300e, Width::B1), 0, "function 3");
+    assert_eq!(b.get(1, 0x0e, Width::B1), 0);
+    assert_eq!(b.get(5, 0x3000, Width::B4), 0x5678_1234);
 }
 
 #[test]
@@ -252,7 +281,7 @@ fn pins_are_swizzled_and_shared() {
     let mut other = None;
     b.host
         .lock()
-        .add(Some(5), |wiring| {
+        .add(slot(5), |wiring| {
             let probe = Probe::new(wiring);
             other = Some(probe.interrupt.clone());
             shared(probe)

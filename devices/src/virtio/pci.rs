@@ -8,6 +8,7 @@ use super::mmio::{set_high, set_low};
 use super::queue::Interrupt;
 use crate::pci::{
     Bar, BarKind, ConfigSpace, ConfigState, Identity, InterruptState, PciFunction, PciInterrupt, PciWiring,
+    express,
 };
 use base::{Device, GuestRam, State, StateError, Width};
 use parking_lot::Mutex;
@@ -166,6 +167,9 @@ impl VirtioPci {
         let mut writable = [0xff; 18];
         (writable[0], writable[1]) = (0, 0);
         let access = config.add_capability(CAPABILITY_VENDOR, &access, &writable);
+        if wiring.express {
+            express::add_endpoint(&mut config);
+        }
         let vectors = Vectors { isr: 0, config: NO_VECTOR, queues: vec![NO_VECTOR; queues] };
         let interrupt = Arc::new(VirtioPciInterrupt { pci, vectors: Mutex::new(vectors) });
         let core = VirtioCore::new(device, ram, interrupt.clone());

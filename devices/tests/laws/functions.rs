@@ -1,10 +1,10 @@
 //! PCI functions that are no virtio devices.
 
 use crate::chips::Nowhere;
-use base::{Device, ManualClock, Mmio, State, StateError, Width, Widths};
+use base::{Device, IrqLine, ManualClock, Mmio, State, StateError, Width, Widths};
 use devices::chips::i6300esb::I6300Esb;
 use devices::chips::pvpanic::{EVENTS, PvPanic};
-use devices::pci::{Identity, OneBar, PciFunction};
+use devices::pci::{Identity, MsiSink, OneBar, PciFunction, PciWiring, RootPort, SlotOptions};
 use std::sync::Arc;
 
 /// Where BAR 0 is behind configuration space.
@@ -58,11 +58,19 @@ impl<F: PciFunction> Mmio for Laid<F> {
     }
 }
 
+impl MsiSink for Nowhere {
+    fn send(&self, _: u64, _: u32) {}
+}
+
 const IDENTITY: Identity =
     Identity { vendor: 1, device: 2, subsystem_vendor: 3, subsystem: 4, class: 5, revision: 6, pin: 0 };
 
 device_laws!(pvpanic, BAR + 0x10, |_| {
     Box::new(Laid(OneBar::new("pvpanic-pci", IDENTITY, 16, PvPanic::new(EVENTS, Arc::new(Nowhere)))))
+});
+device_laws!(pcie_root_port, BAR + 0x10, |_| {
+    let wiring = PciWiring { intx: IrqLine::unconnected(), messages: Arc::new(Nowhere), express: false };
+    Box::new(Laid(RootPort::new(wiring, SlotOptions { port: 1, slot: 2, hotplug: true })))
 });
 device_laws!(i6300esb, BAR + 0x10, |clock: &Arc<ManualClock>| {
     Box::new(Laid(I6300Esb::new(clock.clone(), Arc::new(Nowhere))))

@@ -4,7 +4,7 @@ use crate::chips::Nowhere;
 use base::{AddressSpace, GuestRam, IrqLine, ManualClock, Mmio, allocate_ram, shared};
 use devices::host::block::BlockBackend;
 use devices::host::net::{FrameSink, NetBackend};
-use devices::pci::{PciHost, PciWindow, PciWindows};
+use devices::pci::{PciHost, PciSocket, PciWindow, PciWindows};
 use devices::virtio::{
     Blk, BlkOptions, Console, ConsolePort, HostEntropy, Net, Rng, VIRTIO_MMIO_SIZE, VirtioDevice, VirtioMmio,
     VirtioPci,
@@ -98,7 +98,8 @@ fn pci(_: &Arc<ManualClock>) -> Box<dyn Mmio> {
     let lines = std::array::from_fn(|_| IrqLine::unconnected());
     let mut host = PciHost::new(windows, &space, lines);
     for device in [blk(), net(), console(), rng()] {
-        host.add(None, |wiring| shared(VirtioPci::new(device, ram(), wiring))).expect("a free slot");
+        host.add(PciSocket::default(), |wiring| shared(VirtioPci::new(device, ram(), wiring)))
+            .expect("a free slot");
     }
     Box::new(host)
 }

@@ -4,9 +4,10 @@ use base::{AddressSpace, CpuLines, HostClock};
 use control::gdb::packet::frame;
 use control::gdb::{Server, System};
 use control::hmp::Hmp;
-use control::qmp::Qmp;
+use control::qmp::{Error, Qmp};
 use control::{
-    CharInfo, Context, DiskInfo, Facts, Host, Jobs, NetInfo, Outlet, Protocol, SnapshotInfo, SnapshotRequest,
+    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskInfo, Facts, Host, Jobs, NetInfo, Outlet, Part,
+    Protocol, SnapshotInfo, SnapshotRequest,
 };
 use devices::host::chardev::{CharBackend, CharSink};
 use engine::{Event, Machine, Policy, Power};
@@ -62,6 +63,35 @@ impl Host for Around {
             size: 512,
             snapshots: vec![snapshot()],
         }]
+    }
+    fn devices(&self) -> Vec<DeviceInfo> {
+        vec![DeviceInfo {
+            id: Some("rng".into()),
+            path: "/machine/peripheral/rng".into(),
+            driver: "virtio-rng-pci",
+            bus: "rp1".into(),
+            address: Some("00.0".into()),
+            hotplugged: true,
+            properties: vec![("max-bytes", "1024".into())],
+        }]
+    }
+    fn add(&self, _: Part, words: &str) -> Result<(), Error> {
+        Err(Error::new(format!("no room for {words}")))
+    }
+    fn remove(&self, _: Part, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    fn forward(&self, _: Option<&str>, rule: &str) -> Result<(), String> {
+        Err(rule.into())
+    }
+    fn forward_no_more(&self, netdev: Option<&str>, _: &str) -> Result<bool, String> {
+        Ok(netdev.is_some())
+    }
+    fn forwards(&self) -> String {
+        "n:\n".into()
+    }
+    fn checkpoints(&self) -> Vec<CheckpointInfo> {
+        vec![CheckpointInfo { tag: "c".into(), clock: 1 }]
     }
     fn snapshots(&self) -> Vec<SnapshotInfo> {
         vec![snapshot()]

@@ -8,7 +8,7 @@ use self::host::{Cable, Memory, Numbers, Pipe};
 use super::STEPS;
 use arbitrary::Unstructured;
 use base::{AddressSpace, IrqLine, LineRecorder, Mmio, Shared, Slot, shared};
-use devices::pci::{PciHost, PciWindow, PciWindows};
+use devices::pci::{PciHost, PciSocket, PciWindow, PciWindows};
 use devices::virtio::{
     Blk, BlkOptions, Console, ConsolePort, Net, Rng, Service, VIRTIO_MMIO_SIZE, VirtioDevice, VirtioMmio,
     VirtioPci,
@@ -119,7 +119,8 @@ fn on_pci(space: &Arc<AddressSpace>, device: Box<dyn VirtioDevice>) -> Shared<dy
     };
     let mut host = PciHost::new(windows, space, wires);
     let ram = space.ram().clone();
-    host.add(None, |wiring| shared(VirtioPci::new(device, ram, wiring))).expect("slots are free");
+    host.add(PciSocket::default(), |wiring| shared(VirtioPci::new(device, ram, wiring)))
+        .expect("slots are free");
     let host = shared(host);
     space.map("ecam", ECAM, 256 << 20, Slot::Device(host.clone())).expect("nothing is there");
     host

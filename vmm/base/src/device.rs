@@ -73,6 +73,10 @@ pub trait Device: Send {
     fn unsavable(&self) -> Option<String> {
         None
     }
+    /// Whether a state is of a device with the same parts, as far as that can differ from one run to another.
+    fn fits(&self, _state: &State) -> Result<(), StateError> {
+        Ok(())
+    }
     /// Takes over a state that [`Device::save`] made; on error the device is as it was.
     fn load(&mut self, state: &State) -> Result<(), StateError>;
 }

@@ -27,6 +27,9 @@ pub enum StateError {
     /// The state is damaged.
     #[error("state does not fit the device: {0}")]
     Format(#[from] serde_json::Error),
+    /// The state is of a device that consists of other parts.
+    #[error("{0}")]
+    Parts(String),
     /// The values are well formed but impossible for this device.
     #[error("state holds an impossible value: {0}")]
     Value(&'static str),

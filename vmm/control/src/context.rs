@@ -1,6 +1,7 @@
 //! The machine as debuggers and monitors see it.
 
 use crate::jobs::Jobs;
+use crate::qmp;
 use base::{AddressSpace, Device, Shared};
 use engine::{Power, Record};
 use std::sync::Arc;
@@ -77,13 +78,34 @@ pub struct SnapshotInfo {
     pub clock: u64,
 }
 
+/// A state of the machine that is kept in this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointInfo {
+    /// Its name.
+    pub tag: String,
+    /// Machine time at that moment, in nanoseconds.
+    pub clock: u64,
+}
+
+/// Where the state of a machine is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StatePlace {
+    /// In the folder for states, or else in the first disk that can hold one.
+    #[default]
+    Usual,
+    /// In a disk, by its id or node.
+    Disk(String),
+    /// In this process: a checkpoint.
+    Memory,
+}
+
 /// Which snapshot is meant, and where it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotRequest {
     /// Its name.
     pub tag: String,
-    /// The disk that holds the machine's state, by its id or node; `None`: the usual place.
-    pub state: Option<String>,
+    /// Where the machine's state is.
+    pub state: StatePlace,
     /// The disks that are saved, put back or cleaned, by their ids or nodes; `None`: all that are written to.
     pub disks: Option<Vec<String>>,
 }
@@ -101,14 +123,64 @@ pub struct NetInfo {
     pub about: String,
 }
 
+/// A device that the user named or plugged in.
+#[derive(Clone, Debug)]
+pub struct DeviceInfo {
+    /// Its id, if it has one.
+    pub id: Option<String>,
+    /// Its place among the objects.
+    pub path: String,
+    /// Its type.
+    pub driver: &'static str,
+    /// The bus it is on.
+    pub bus: String,
+    /// Its address on a PCI bus: `02.0`.
+    pub address: Option<String>,
+    /// It came while the machine ran.
+    pub hotplugged: bool,
+    /// Its properties, as they were given.
+    pub properties: Vec<(&'static str, String)>,
+}
+
+/// What comes and goes while the machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A device.
+    Device,
+    /// A node of the block graph.
+    BlockNode,
+    /// A drive: a disk in QEMU's older way, with all that is below it.
+    Drive,
+    /// A network back end.
+    Netdev,
+    /// A character device.
+    Chardev,
+    /// An object that devices lean on.
+    Object,
+}
+
 /// What the program around the machine does for monitors.
 pub trait Host: Send + Sync {
     /// The character devices.
     fn chardevs(&self) -> Vec<CharInfo>;
     /// The disks.
     fn disks(&self) -> Vec<DiskInfo>;
+    /// The devices that the user named or plugged in.
+    fn devices(&self) -> Vec<DeviceInfo>;
+    /// Adds something that `words` describe, as the argument of its option or as JSON. Not to be called from the machine's thread.
+    fn add(&self, part: Part, words: &str) -> Result<(), qmp::Error>;
+    /// Takes the thing called `id` away. A device goes when the guest has let go of it. Not to be called from the machine's thread.
+    fn remove(&self, part: Part, id: &str) -> Result<(), qmp::Error>;
+    /// Forwards a port of the host to the guest, as `rule` of `hostfwd=` says; the user-mode network is found if it is not named.
+    fn forward(&self, netdev: Option<&str>, rule: &str) -> Result<(), String>;
+    /// Takes back a rule, of which only the host's part is given; false: it was not there.
+    fn forward_no_more(&self, netdev: Option<&str>, rule: &str) -> Result<bool, String>;
+    /// The ports that are forwarded, as lines for people.
+    fn forwards(&self) -> String;
     /// The saved states that can be loaded.
     fn snapshots(&self) -> Vec<SnapshotInfo>;
+    /// The states that are kept in this process.
+    fn checkpoints(&self) -> Vec<CheckpointInfo>;
     /// Saves the machine; one of the same name is replaced, if `replace`. Not to be called from the machine's thread, as the two
     /// that follow.
     fn save_snapshot(&self, request: SnapshotRequest, replace: bool) -> Result<(), String>;

@@ -13,6 +13,9 @@ mod jobs;
 pub mod qmp;
 mod session;
 
-pub use context::{CharInfo, Context, DiskInfo, Facts, Host, NetInfo, SnapshotInfo, SnapshotRequest};
+pub use context::{
+    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskInfo, Facts, Host, NetInfo, Part, SnapshotInfo,
+    SnapshotRequest, StatePlace,
+};
 pub use jobs::Jobs;
 pub use session::{Outlet, Protocol, Session};

@@ -86,6 +86,13 @@ pub enum Event {
         /// QEMU's name of the state.
         status: &'static str,
     },
+    /// A device that somebody wanted to go has gone, or a part of it.
+    DeviceDeleted {
+        /// Its id, if it has one.
+        device: Option<Arc<str>>,
+        /// Its place among the objects.
+        path: Arc<str>,
+    },
     /// The run has ended.
     Ended(End),
 }

@@ -32,6 +32,8 @@ pub struct Launch {
     pub symbols: Option<PathBuf>,
     /// A folder for what the guest leaves behind.
     pub folder: PathBuf,
+    /// Its state may be kept there.
+    pub keeps_state: bool,
 }
 
 /// Why something did not happen.
@@ -83,6 +85,10 @@ pub struct Guest {
 
 /// How long a process may take to begin and to end on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long saving a guest may take.
+const SAVING: Duration = Duration::from_secs(30);
+/// The name of the snapshot of a guest that has failed.
+pub const STATE: &str = "failure";
 /// How often it is looked whether a process is there.
 const LOOK: Duration = Duration::from_millis(5);
 /// Bytes that a guest may write in one test.
@@ -110,6 +116,9 @@ impl Guest {
         let path = |name: &str| sockets.path().join(name).display().to_string();
         let mut command = Command::new(&launch.program);
         command.args(["system", &launch.arch]).args(&launch.words).current_dir(&launch.dir);
+        if launch.keeps_state && !launch.words.iter().any(|word| word == "-snapshot-dir") {
+            command.arg("-snapshot-dir").arg(&launch.folder);
+        }
         let mut listeners = Vec::new();
         for (n, line) in launch.lines.iter().enumerate() {
             let socket = format!("line{n}");
@@ -120,6 +129,9 @@ impl Guest {
         command.args(["-qmp", &format!("unix:{}", path("qmp")), "-S"]);
         let file = |name: &str| File::create(launch.folder.join(name)).map_err(host("cannot write a log"));
         writeln!(file("command")?, "{}", words(&command)).map_err(host("cannot write a log"))?;
+        if launch.keeps_state {
+            writeln!(file("resume")?, "{}", resume(launch)).map_err(host("cannot write a log"))?;
+        }
         command.stdin(Stdio::null()).stdout(file("stdout")?).stderr(file("stderr")?);
         end_with_us(&mut command);
         let child = command.spawn().map_err(host("cannot start the emulator"))?;
@@ -500,6 +512,31 @@ impl Guest {
         }
     }
 
+    /// Puts the machine back to a checkpoint; what it wrote before is not waited for any more.
+    pub fn restore(&mut self, name: &str) -> Result<(), Failure> {
+        let before: Vec<usize> = self.lines.iter().map(|(line, _)| line.returns).collect();
+        self.command("checkpoint-load", &json!({"tag": name}))?;
+        while self.lines.iter().zip(&before).any(|((line, _), before)| line.returns == *before) {
+            if self.lines.iter().any(|(line, _)| line.closed) {
+                return Err(self.gone());
+            }
+            self.receive()?;
+        }
+        Ok(())
+    }
+
+    /// Saves the machine, if it still runs, in the folder for what it leaves behind: as [`STATE`].
+    pub fn keep_state(&mut self) -> Result<(), Failure> {
+        if self.ended.is_some() || self.lines.iter().all(|(line, _)| line.closed) {
+            return Ok(());
+        }
+        // The test's own patience may be at its end.
+        self.limit = Instant::now() + SAVING;
+        self.command("stop", &json!({}))?;
+        let said = self.monitor(&format!("savevm {STATE}"), 0)?;
+        if said.is_empty() { Ok(()) } else { Err(Failure::new(said)) }
+    }
+
     /// Takes up what has come, without waiting.
     pub fn gather(&mut self) {
         while let Ok(message) = self.messages.try_recv() {
@@ -592,6 +629,26 @@ fn follow(n: usize, mut stream: UnixStream, to: Sender<Message>) {
         // Nobody may be interested any more.
         let _ = to.send(Message::Closed(n));
     });
+}
+
+/// The line for a shell that starts where a saved guest stopped, with the first line and the monitor on the terminal.
+fn resume(launch: &Launch) -> String {
+    let mut command = Command::new(&launch.program);
+    command.args(["system", &launch.arch]).args(&launch.words);
+    if !launch.words.iter().any(|word| word == "-snapshot-dir") {
+        command.arg("-snapshot-dir").arg(&launch.folder);
+    }
+    for (n, line) in launch.lines.iter().enumerate() {
+        let backend = if n == 0 { "stdio,mux=on,signal=off" } else { "null" };
+        command.args(["-chardev", &format!("{backend},id={line}")]);
+        if n == 0 {
+            command.args(["-mon", &format!("chardev={line}")]);
+        }
+    }
+    command.args(["-loadvm", STATE]);
+    let folder = launch.dir.display().to_string();
+    let folder = shlex::try_quote(&folder).map_or_else(|_| folder.clone(), |quoted| quoted.into_owned());
+    format!("cd {folder} && {}", words(&command))
 }
 
 /// A command as a line for a shell.

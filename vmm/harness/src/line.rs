@@ -1,5 +1,6 @@
 //! What a guest has written to one of its serial lines, when, and how far a test has read.
 
+use crate::wire;
 use regex::bytes::Regex;
 
 /// A text that shall not appear.
@@ -49,6 +50,8 @@ pub struct Line {
     judged: usize,
     /// The other end is closed.
     pub closed: bool,
+    /// How often the machine was put back to an earlier state.
+    pub returns: usize,
 }
 
 /// The line that starts at `from`, without its end, and where the next one starts; `None` while it is not whole.
@@ -74,6 +77,12 @@ impl Line {
 
     /// Takes up what came.
     pub fn take(&mut self, time: u64, bytes: &[u8]) {
+        if time == wire::PUT_BACK {
+            // What was written before is of no interest to who waits.
+            self.cursor = self.log.len();
+            self.returns += 1;
+            return;
+        }
         self.time = self.time.max(time);
         if !bytes.is_empty() {
             self.marks.push((self.log.len(), time));

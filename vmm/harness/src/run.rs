@@ -122,7 +122,11 @@ struct Session {
 impl Session {
     fn carry_out(&mut self, program: &Path, test: &Test, folder: &Folder) -> Result<(), Failure> {
         let limit = Instant::now() + test.wall;
-        let result = self.start(program, test, folder.path(), limit).and_then(|()| self.steps(test));
+        let result = self.start(program, test, folder, limit).and_then(|()| self.steps(test));
+        if let (Err(_), Folder::Kept(_)) = (&result, folder) {
+            // A guest that can not be saved does not change the verdict.
+            self.guests.iter_mut().for_each(|guest| drop(guest.keep_state()));
+        }
         self.guests.iter_mut().for_each(Guest::gather);
         self.longest =
             self.guests.iter().map(|guest| Duration::from_nanos(guest.time())).max().unwrap_or_default();
@@ -133,7 +137,8 @@ impl Session {
         result
     }
 
-    fn start(&mut self, program: &Path, test: &Test, folder: &Path, limit: Instant) -> Result<(), Failure> {
+    fn start(&mut self, program: &Path, test: &Test, folder: &Folder, limit: Instant) -> Result<(), Failure> {
+        let (keeps, folder) = (matches!(folder, Folder::Kept(_)), folder.path());
         // Sockets between guests go there: its path has to be short.
         let tmp = folder.display().to_string();
         let variables = Variables(BTreeMap::from([("tmp".to_string(), tmp)]));
@@ -141,7 +146,8 @@ impl Session {
             let own = if test.guests.len() > 1 { folder.join(name) } else { folder.to_path_buf() };
             std::fs::create_dir_all(&own)
                 .map_err(|fault| Failure::internal(format!("cannot make a folder for logs: {fault}")))?;
-            let launch = launch(program, spec, &variables, &test.dir, own)?;
+            let mut launch = launch(program, spec, &variables, &test.dir, own)?;
+            launch.keeps_state = keeps;
             self.guests.push(Guest::start(name, &launch, test.forbidden.clone(), limit)?);
         }
         let running = test.guests.iter().zip(&mut self.guests).filter(|((_, spec), _)| !spec.paused);
@@ -192,6 +198,7 @@ fn launch(
         lines: spec.lines.clone(),
         symbols: spec.symbols.clone(),
         folder,
+        keeps_state: false,
     })
 }
 
@@ -275,6 +282,8 @@ fn step(guest: &mut Guest, step: &Step, end: u64) -> Result<(), Failure> {
             }
         }
         Verb::Reset => guest.command("system_reset", &json!({})).map(drop),
+        Verb::Checkpoint(name) => guest.command("checkpoint-save", &json!({"tag": name})).map(drop),
+        Verb::Restore(name) => guest.restore(name),
         Verb::Exit(wanted) => ended_with(guest, *wanted, deadline),
     }
 }

@@ -11,6 +11,9 @@ pub const HEAD: usize = 12;
 /// Bytes of the guest in a record, at most.
 pub const MOST: usize = 1 << 16;
 
+/// The time of a record that says: the machine was put back to another state, which writes what follows.
+pub const PUT_BACK: u64 = u64::MAX;
+
 /// The head of a record of `len` bytes.
 pub fn head(time: u64, len: usize) -> [u8; HEAD] {
     let mut head = [0; HEAD];

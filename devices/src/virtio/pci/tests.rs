@@ -1,7 +1,7 @@
 //! A virtio function driven through configuration space and BARs.
 
 use super::*;
-use crate::pci::{PciHost, PciWindow, PciWindows};
+use crate::pci::{PciHost, PciSocket, PciWindow, PciWindows};
 use crate::virtio::testing::{DriverQueue, Part, RAM_BASE, Random, ram};
 use crate::virtio::{HostEntropy, Rng};
 use base::{AddressSpace, IrqLine, LineRecorder, Shared, Slot, shared};
@@ -34,7 +34,8 @@ fn bench_with(ram: GuestRam) -> Bench {
     };
     let mut host = PciHost::new(windows, &space, wires);
     let rng = Box::new(Rng::new(Box::new(HostEntropy)));
-    host.add(None, |wiring| shared(VirtioPci::new(rng, space.ram().clone(), wiring))).unwrap();
+    host.add(PciSocket::default(), |wiring| shared(VirtioPci::new(rng, space.ram().clone(), wiring)))
+        .unwrap();
     let host = shared(host);
     space.map("ecam", ECAM, 256 << 20, Slot::Device(host.clone())).unwrap();
     Bench { space, host, lines }

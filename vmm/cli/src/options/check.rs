@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::block::DriveInterface;
 use super::chardev::{CharBackend, Chardev};
-use super::device::DeviceArg;
+use super::device::{self, DeviceArg, ROOT_BUS};
 use super::device_table::{BusKind, DeviceKind};
 use super::error::{Fault, UsageError};
 use super::machine::MachineType;
@@ -127,7 +127,8 @@ fn buses(devices: &[DeviceArg], machine: &MachineType) -> Result<(), UsageError>
     let mut mmio_slots: HashSet<String> = HashSet::new();
     let mut mmio_devices = 0;
     let mut pci_addresses = HashMap::new();
-    for device in devices {
+    let mut pci_buses = vec![ROOT_BUS.to_string()];
+    for (nth, device) in devices.iter().enumerate() {
         let at = |what: String| Fault::new(what).at(&device.origin);
         let found = |buses: &[String]| match &device.bus {
             Some(bus) if !buses.contains(bus) => {
@@ -151,14 +152,29 @@ fn buses(devices: &[DeviceArg], machine: &MachineType) -> Result<(), UsageError>
                 }
             }
             BusKind::Pci => {
-                found(&["pcie.0".to_string()])?;
-                if let Some((slot, function)) = device.props.pci_address("addr") {
-                    if (slot, function) == (0, 0) {
-                        return Err(at("addr=0: is the host bridge's slot".into()));
+                found(&pci_buses)?;
+                let (bus, port) = (device.port_bus(), device.kind.kind == DeviceKind::RootPort);
+                if let (Some(bus), true) = (bus, port) {
+                    return Err(at(format!("bus={bus}: a root port stands on {ROOT_BUS}")));
+                }
+                let asked = device.props.pci_address("addr");
+                // Behind a port there is one slot.
+                if let Some((slot, function)) = asked.or(bus.map(|_| (0, 0))) {
+                    match bus {
+                        None if (slot, function) == (0, 0) => {
+                            return Err(at("addr=0: is the host bridge's slot".into()));
+                        }
+                        Some(bus) if slot != 0 => {
+                            return Err(at(format!("addr={slot:02x}: the bus '{bus}' has slot 0 only")));
+                        }
+                        _ => {}
                     }
-                    if let Some(other) = pci_addresses.insert((slot, function), &device.origin) {
+                    if let Some(other) = pci_addresses.insert((bus, slot, function), &device.origin) {
                         return Err(at(format!("addr={slot:02x}.{function}: is the address of {other}")));
                     }
+                }
+                if port {
+                    pci_buses.push(device::bus_behind(devices, nth));
                 }
             }
             BusKind::VirtioSerial => {

@@ -1,6 +1,6 @@
 //! `-device`.
 
-use super::device_table::{DEVICES, DeviceType, OTHER_DEVICES};
+use super::device_table::{DEVICES, DeviceKind, DeviceType, OTHER_DEVICES};
 use super::error::Fault;
 use super::optstring::OptString;
 use super::props::{Kind, Prop, Props, prop};
@@ -40,7 +40,22 @@ pub fn device_type(name: &str) -> Result<&'static DeviceType, Fault> {
     Err(fault)
 }
 
+/// The board's PCI Express bus.
+pub const ROOT_BUS: &str = "pcie.0";
+
+/// The bus behind the root port that stands `nth` among `devices`: it has the port's name.
+pub fn bus_behind(devices: &[DeviceArg], nth: usize) -> String {
+    let unnamed = |device: &&DeviceArg| device.kind.kind == DeviceKind::RootPort && device.id.is_none();
+    let before = devices[..nth].iter().filter(unnamed).count();
+    devices[nth].id.clone().unwrap_or_else(|| format!("pcie.{}", before + 1))
+}
+
 impl DeviceArg {
+    /// The PCI bus behind a port, if it asks for one.
+    pub fn port_bus(&self) -> Option<&str> {
+        self.bus.as_deref().filter(|bus| *bus != ROOT_BUS)
+    }
+
     /// Reads one `-device`.
     pub fn read(mut settings: OptString, origin: &str) -> Result<Self, Fault> {
         let name = settings.take("driver").ok_or_else(|| Fault::new("names no device; 'help' lists them"))?;

@@ -43,6 +43,8 @@ pub enum DeviceKind {
     PvPanic,
     /// The 6300ESB's watchdog.
     Watchdog,
+    /// A PCI Express port with a slot.
+    RootPort,
 }
 
 /// A device that can be added.
@@ -72,6 +74,7 @@ const fn device(
     DeviceType { name, alias, kind, bus, category, props }
 }
 
+const BRIDGE: &str = "Controller/Bridge/Hub devices";
 const STORAGE: &str = "Storage devices";
 const NETWORK: &str = "Network devices";
 const INPUT: &str = "Input devices";
@@ -80,6 +83,7 @@ const WATCHDOG: &str = "Watchdog devices";
 
 /// The devices.
 pub static DEVICES: &[DeviceType] = &[
+    device(("pcie-root-port", None), DeviceKind::RootPort, BusKind::Pci, BRIDGE, &[ROOT_PORT, PCI_FUNCTION]),
     device(("virtio-blk-device", None), DeviceKind::Block, BusKind::VirtioMmio, STORAGE, &[BLK, VIRTIO]),
     device(
         ("virtio-blk-pci", Some("virtio-blk")),
@@ -212,6 +216,22 @@ static PCI: &[Prop] = &[
     fixed("aer", Kind::Bool, "off"),
     fixed("ats", Kind::Bool, "off"),
     fixed("page-per-vq", Kind::Bool, "off"),
+];
+
+static ROOT_PORT: &[Prop] = &[
+    prop("chassis", Kind::Number(255), "0", "number of the chassis that the slot is on"),
+    prop("slot", Kind::Number(8191), "0", "number of the slot on its chassis"),
+    prop("port", Kind::Number(255), "0", "number of the port"),
+    prop("hotplug", Kind::Bool, "on", "devices can come and go while the machine runs"),
+    prop("bus-reserve", U32, "4294967295", "bus numbers for firmware to keep free; accepted, without effect"),
+    prop("io-reserve", Kind::Size(1), "", "the same for ports"),
+    prop("mem-reserve", Kind::Size(1), "", "the same for memory below 4 GiB"),
+    prop("pref32-reserve", Kind::Size(1), "", "the same for prefetchable memory below 4 GiB"),
+    prop("pref64-reserve", Kind::Size(1), "", "the same for prefetchable memory"),
+    fixed("power_controller_present", Kind::Bool, "on"),
+    fixed("native-hotplug", Kind::Bool, "on"),
+    fixed("x-speed", Kind::Choice(&["2_5", "5", "8", "16", "32", "64"]), "16"),
+    fixed("x-width", Kind::Choice(&["1", "2", "4", "8", "12", "16", "32"]), "32"),
 ];
 
 static PVPANIC: &[Prop] = &[prop(

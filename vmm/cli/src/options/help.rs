@@ -102,6 +102,7 @@ pub fn device(settings: &OptString) -> Result<String, Fault> {
             DeviceKind::Rng => "virtio entropy device",
             DeviceKind::PvPanic => "panic notification device",
             DeviceKind::Watchdog => "Intel 6300ESB watchdog",
+            DeviceKind::RootPort => "PCI Express port with a slot",
         };
         line(
             &mut out,

@@ -10,6 +10,7 @@
 
 pub mod argv;
 pub mod block;
+pub mod change;
 pub mod chardev;
 mod check;
 mod collect;
@@ -38,6 +39,7 @@ use std::ffi::OsString;
 use crate::personality::Arch;
 
 pub use block::{Backing, BlockDriver, BlockNode, Drive, DriveInterface, ImageFormat, NodeRef};
+pub use change::{Described, Removal};
 pub use chardev::{CharBackend, Chardev, SocketAddress, SocketRole};
 pub use defaults::listening;
 pub use device::DeviceArg;
@@ -47,7 +49,7 @@ pub use help::{QEMU_VERSION_NUMBERS, version};
 pub use icount::Icount;
 pub use log::LogOptions;
 pub use machine::CpuModel;
-pub use net::{HostForward, NetBackend, Netdev, Protocol, TapNet, UserNet};
+pub use net::{HostEnd, HostForward, NetBackend, Netdev, Protocol, TapNet, UserNet};
 pub use object::{Object, ObjectKind};
 #[cfg(test)]
 pub use settings::Monitor;

@@ -111,14 +111,39 @@ pub struct HostForward {
 impl HostForward {
     /// Reads `[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport`.
     pub fn read(rule: &str) -> Result<Self, Fault> {
-        let bad = |what: &str| {
-            Fault::new(format!(
-                "hostfwd={rule}: {what}; a rule is [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport"
-            ))
-        };
+        let bad = |what: &str| bad_rule(rule, what);
         let (outer, inner) = rule.split_once('-').ok_or_else(|| bad("has no '-'"))?;
-        let mut outer = outer.splitn(3, ':');
-        let (Some(protocol), Some(host), Some(host_port)) = (outer.next(), outer.next(), outer.next()) else {
+        let HostEnd { protocol, host, port: host_port } = HostEnd::read_in(rule, outer)?;
+        let (guest, guest_port) = inner.split_once(':').ok_or_else(|| bad("the guest's part has no ':'"))?;
+        let guest_port = match port(rule, guest_port)? {
+            0 => return Err(bad("the guest's port is 0")),
+            port => port,
+        };
+        Ok(Self { protocol, host, host_port, guest: address(rule, guest)?, guest_port })
+    }
+}
+
+/// The host's part of such a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostEnd {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Host address to listen on; 0.0.0.0 is all.
+    pub host: Ipv4Addr,
+    /// Host port.
+    pub port: u16,
+}
+
+impl HostEnd {
+    /// Reads `[tcp|udp]:[hostaddr]:hostport`.
+    pub fn read(text: &str) -> Result<Self, Fault> {
+        Self::read_in(text, text)
+    }
+
+    fn read_in(rule: &str, outer: &str) -> Result<Self, Fault> {
+        let bad = |what: &str| bad_rule(rule, what);
+        let mut parts = outer.splitn(3, ':');
+        let (Some(protocol), Some(host), Some(host_port)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(bad("the host's part needs two ':'"));
         };
         let protocol = match protocol {
@@ -126,28 +151,28 @@ impl HostForward {
             "udp" => Protocol::Udp,
             _ => return Err(bad("the protocol is neither tcp nor udp")),
         };
-        let (guest, guest_port) = inner.split_once(':').ok_or_else(|| bad("the guest's part has no ':'"))?;
-        let address = |text: &str| match text {
-            "" => Ok(None),
-            "localhost" => Ok(Some(Ipv4Addr::LOCALHOST)),
-            _ => text.parse().map(Some).map_err(|_| bad(&format!("'{text}' is no IPv4 address"))),
-        };
-        let port = |text: &str| {
-            let number = value::unsigned(text).ok().and_then(|n| u16::try_from(n).ok());
-            number.ok_or_else(|| bad(&format!("'{text}' is no port")))
-        };
-        let guest_port = match port(guest_port)? {
-            0 => return Err(bad("the guest's port is 0")),
-            port => port,
-        };
-        Ok(Self {
-            protocol,
-            host: address(host)?.unwrap_or(Ipv4Addr::UNSPECIFIED),
-            host_port: port(host_port)?,
-            guest: address(guest)?,
-            guest_port,
-        })
+        let host = address(rule, host)?.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        Ok(Self { protocol, host, port: port(rule, host_port)? })
     }
+}
+
+fn bad_rule(rule: &str, what: &str) -> Fault {
+    Fault::new(format!(
+        "hostfwd={rule}: {what}; a rule is [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport"
+    ))
+}
+
+fn address(rule: &str, text: &str) -> Result<Option<Ipv4Addr>, Fault> {
+    match text {
+        "" => Ok(None),
+        "localhost" => Ok(Some(Ipv4Addr::LOCALHOST)),
+        _ => text.parse().map(Some).map_err(|_| bad_rule(rule, &format!("'{text}' is no IPv4 address"))),
+    }
+}
+
+fn port(rule: &str, text: &str) -> Result<u16, Fault> {
+    let number = value::unsigned(text).ok().and_then(|n| u16::try_from(n).ok());
+    number.ok_or_else(|| bad_rule(rule, &format!("'{text}' is no port")))
 }
 
 /// `user`: a network of the guest's own behind address translation.

@@ -146,6 +146,17 @@ impl SystemOptions {
         self.chardevs.iter().find(|c| c.id == id)
     }
 
+    /// Whether something is connected to the character device of this id.
+    pub fn uses_chardev(&self, id: &str) -> bool {
+        let serial = |target: &SerialTarget| matches!(target, SerialTarget::Chardev(own) if own == id);
+        let semihosting = self.semihosting.as_ref().and_then(|semihosting| semihosting.chardev.as_deref());
+        self.serials.iter().any(serial)
+            || self.monitors.iter().any(|monitor| monitor.chardev == id)
+            || self.devices.iter().any(|device| device.props.text("chardev") == Some(id))
+            || self.gdb.as_deref() == Some(id)
+            || semihosting == Some(id)
+    }
+
     /// The drive of this id.
     pub fn drive(&self, id: &str) -> Option<&Drive> {
         self.drives.iter().find(|d| d.id == id)

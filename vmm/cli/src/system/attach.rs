@@ -4,20 +4,20 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use control::gdb::{Server, System};
 use control::hmp::Hmp;
-use control::qmp::Qmp;
+use control::qmp::{Error, Qmp};
 use control::{
-    CharInfo, Context, DiskInfo, Facts, Host, Jobs, NetInfo, Session, SnapshotInfo, SnapshotRequest,
+    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskInfo, Facts, Host, Jobs, NetInfo, Part, Session,
+    SnapshotInfo, SnapshotRequest,
 };
-use devices::host::block::Image;
 use devices::host::chardev as host;
 use engine::Power;
 use machines::Chassis;
 use parking_lot::Mutex;
 use tcg_core::observe::Record;
 
-use super::chardevs::{self, Chardevs};
-use super::disks::Disks;
+use super::chardevs;
 use super::error::SystemError;
+use super::inventory::{Contents, Inventory};
 use super::log;
 use super::snapshots::{self, Snapshots};
 use crate::options::{
@@ -37,14 +37,12 @@ impl Attached {
         options: &SystemOptions,
         power: &Arc<Power>,
         cpu_type: String,
-        (board, chardevs, disks): (&Chassis, &Chardevs, &Disks<'_>),
+        (board, inventory): (&Chassis, &Arc<Inventory>),
         snapshots: &Arc<Snapshots>,
     ) -> Result<Self, SystemError> {
         let surroundings = Arc::new(Surroundings {
-            chardevs: char_infos(options),
-            disks: disk_infos(options, disks),
+            inventory: inventory.clone(),
             snapshots: snapshots.clone(),
-            networks: net_infos(options),
             context: OnceLock::new(),
             gdb: Mutex::new(None),
         });
@@ -61,7 +59,7 @@ impl Attached {
         let mut sessions = Vec::new();
         for monitor in &options.monitors {
             let id = &*monitor.chardev;
-            let line = (chardevs.front_end(id)?, chardevs.is_shared(id));
+            let line = inventory.contents().chardevs.line(id)?;
             let started = match monitor.mode {
                 MonitorMode::Readline => Session::start(id, line, power, Hmp::new(context.clone())),
                 MonitorMode::Control { pretty } => {
@@ -71,7 +69,7 @@ impl Attached {
             sessions.push(started.map_err(failed)?);
         }
         if let Some(id) = &options.gdb {
-            let line = (chardevs.front_end(id)?, chardevs.is_shared(id));
+            let line = inventory.contents().chardevs.line(id)?;
             let server = Server::new(System::new(context.clone()));
             *surroundings.gdb.lock() = Some(Session::start("gdb", line, power, server).map_err(failed)?);
         }
@@ -109,11 +107,8 @@ fn facts(program: &str, options: &SystemOptions, cpu_type: String) -> Facts {
 
 /// What is around the machine, as monitors see it.
 struct Surroundings {
-    chardevs: Vec<CharInfo>,
-    /// With their images.
-    disks: Vec<(DiskInfo, Arc<Image>)>,
+    inventory: Arc<Inventory>,
     snapshots: Arc<Snapshots>,
-    networks: Vec<NetInfo>,
     context: OnceLock<Weak<Context>>,
     gdb: Mutex<Option<Session>>,
 }
@@ -133,19 +128,43 @@ impl Surroundings {
 
 impl Host for Surroundings {
     fn chardevs(&self) -> Vec<CharInfo> {
-        self.chardevs.clone()
+        char_infos(&self.inventory.contents().options)
     }
 
     fn disks(&self) -> Vec<DiskInfo> {
-        let info = |(disk, image): &(DiskInfo, Arc<Image>)| DiskInfo {
-            snapshots: snapshots::of_image(image),
-            ..disk.clone()
-        };
-        self.disks.iter().map(info).collect()
+        disk_infos(&self.inventory.contents())
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        self.inventory.devices()
+    }
+
+    fn add(&self, part: Part, words: &str) -> Result<(), Error> {
+        self.inventory.add(part, words)
+    }
+
+    fn remove(&self, part: Part, id: &str) -> Result<(), Error> {
+        self.inventory.remove(part, id)
+    }
+
+    fn forward(&self, netdev: Option<&str>, rule: &str) -> Result<(), String> {
+        self.inventory.forward(netdev, rule)
+    }
+
+    fn forward_no_more(&self, netdev: Option<&str>, rule: &str) -> Result<bool, String> {
+        self.inventory.forward_no_more(netdev, rule)
+    }
+
+    fn forwards(&self) -> String {
+        self.inventory.forwards()
     }
 
     fn snapshots(&self) -> Vec<SnapshotInfo> {
         self.snapshots.list()
+    }
+
+    fn checkpoints(&self) -> Vec<CheckpointInfo> {
+        self.snapshots.checkpoints()
     }
 
     fn save_snapshot(&self, request: SnapshotRequest, replace: bool) -> Result<(), String> {
@@ -161,7 +180,7 @@ impl Host for Surroundings {
     }
 
     fn networks(&self) -> Vec<NetInfo> {
-        self.networks.clone()
+        net_infos(&self.inventory.contents().options)
     }
 
     fn log(&self, items: &str) -> Result<(), String> {
@@ -225,7 +244,8 @@ fn filename(chardev: &Chardev) -> String {
 fn char_infos(options: &SystemOptions) -> Vec<CharInfo> {
     let mut infos = Vec::new();
     for chardev in &options.chardevs {
-        let info = |label: String, filename: String| CharInfo { label, filename, used: true };
+        let used = options.uses_chardev(&chardev.id);
+        let info = |label: String, filename: String| CharInfo { label, filename, used };
         if chardev.mux {
             infos.push(info(chardev.id.clone(), "mux".into()));
             infos.push(info(format!("{}-base", chardev.id), filename(chardev)));
@@ -236,15 +256,16 @@ fn char_infos(options: &SystemOptions) -> Vec<CharInfo> {
     infos
 }
 
-fn disk_infos(options: &SystemOptions, disks: &Disks<'_>) -> Vec<(DiskInfo, Arc<Image>)> {
+fn disk_infos(contents: &Contents) -> Vec<DiskInfo> {
+    let options = &contents.options;
     let user = |name: &str| {
         let device = options.devices.iter().find(|device| device.props.text("drive") == Some(name))?;
         let id = device.id.clone();
         Some(id.map_or_else(|| "/machine/peripheral-anon".into(), |id| format!("/machine/peripheral/{id}")))
     };
-    let seen = disks.open().map(|(name, disk)| {
+    let seen = contents.disks.open().map(|(name, disk)| {
         let drive = options.drive(name);
-        let info = DiskInfo {
+        DiskInfo {
             device: drive.map_or(String::new(), |drive| drive.id.clone()),
             qdev: user(name),
             node: drive.map_or(name.into(), |drive| format!("#{}", drive.id)),
@@ -252,12 +273,11 @@ fn disk_infos(options: &SystemOptions, disks: &Disks<'_>) -> Vec<(DiskInfo, Arc<
             driver: disk.format.clone(),
             read_only: disk.backend.read_only(),
             size: disk.backend.capacity(),
-            snapshots: Vec::new(),
-        };
-        (info, disk.image.clone())
+            snapshots: snapshots::of_image(&disk.image),
+        }
     });
-    let mut infos: Vec<(DiskInfo, Arc<Image>)> = seen.collect();
-    infos.sort_by(|(a, _), (b, _)| (&a.device, &a.node).cmp(&(&b.device, &b.node)));
+    let mut infos: Vec<DiskInfo> = seen.collect();
+    infos.sort_by(|a, b| (&a.device, &a.node).cmp(&(&b.device, &b.node)));
     infos
 }
 

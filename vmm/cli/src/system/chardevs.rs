@@ -72,6 +72,26 @@ pub struct Chardevs {
     open: HashMap<String, (Place, Arc<Gate>)>,
     /// What devices get from them waits for the end of a turn.
     turns: Option<Arc<ByTurns>>,
+    /// Those that lead to a test.
+    tests: Vec<Arc<TestLine>>,
+    program: String,
+    power: Arc<Power>,
+    clock: Arc<dyn Clock>,
+    /// The one that gdb connects to.
+    gdb: Option<String>,
+}
+
+/// The device of a back end that has none.
+struct Nobody;
+
+impl host::CharSink for Nobody {
+    fn room(&self) -> usize {
+        0
+    }
+
+    fn receive(&self, _: &[u8]) {}
+
+    fn event(&self, _: host::CharEvent) {}
 }
 
 impl Chardevs {
@@ -84,30 +104,67 @@ impl Chardevs {
         turns: Option<&Arc<ByTurns>>,
     ) -> Result<Self, SystemError> {
         let chardevs = &options.chardevs;
-        let mut open = HashMap::new();
         // The terminal comes last: as long as something can be wrong it stays as it is.
         let (terminal, others): (Vec<_>, Vec<_>) =
             chardevs.iter().partition(|c| matches!(c.backend, CharBackend::Stdio { .. }));
+        let mut chardevs = Self {
+            open: HashMap::new(),
+            turns: turns.cloned(),
+            tests: Vec::new(),
+            program: program.into(),
+            power: power.clone(),
+            clock: clock.clone(),
+            gdb: options.gdb.clone(),
+        };
         for chardev in others.into_iter().chain(terminal) {
-            let backend = match &chardev.backend {
-                CharBackend::Test { path } => {
-                    let line = TestLine::open(path, clock).map_err(|fault| {
-                        SystemError::refused(&chardev.origin, format!("no test listens at {path}: {fault}"))
-                    })?;
-                    Arc::new(line) as Arc<dyn host::CharBackend>
-                }
-                _ => host::open(&config(chardev, options.gdb.as_deref())?, &chardev.id)?,
-            };
-            let gate = Arc::new(Gate { backend, waiting: Mutex::new(Waiting::Nobody) });
-            let place = if chardev.mux {
-                let power = power.clone();
-                Place::Shared(Mux::new(gate.clone(), ESCAPE, program, move || power.quit(Cause::Ui)))
-            } else {
-                Place::Alone
-            };
-            open.insert(chardev.id.clone(), (place, gate));
+            chardevs.add(chardev)?;
         }
-        Ok(Self { open, turns: turns.cloned() })
+        Ok(chardevs)
+    }
+
+    /// Opens one more.
+    pub fn add(&mut self, chardev: &Chardev) -> Result<(), SystemError> {
+        let backend = match &chardev.backend {
+            CharBackend::Test { path } => {
+                let line = TestLine::open(path, &self.clock).map_err(|fault| {
+                    SystemError::refused(&chardev.origin, format!("no test listens at {path}: {fault}"))
+                })?;
+                let line = Arc::new(line);
+                self.tests.push(line.clone());
+                line as Arc<dyn host::CharBackend>
+            }
+            _ => host::open(&config(chardev, self.gdb.as_deref())?, &chardev.id)?,
+        };
+        let gate = Arc::new(Gate { backend, waiting: Mutex::new(Waiting::Nobody) });
+        let place = if chardev.mux {
+            let power = self.power.clone();
+            Place::Shared(Mux::new(gate.clone(), ESCAPE, &self.program, move || power.quit(Cause::Ui)))
+        } else {
+            Place::Alone
+        };
+        self.open.insert(chardev.id.clone(), (place, gate));
+        Ok(())
+    }
+
+    /// Opens one more while the machine runs.
+    pub fn add_late(&mut self, chardev: &Chardev) -> Result<(), SystemError> {
+        self.add(chardev)?;
+        if let Some((_, gate)) = self.open.get(&chardev.id) {
+            gate.open();
+        }
+        Ok(())
+    }
+
+    /// The device that had it to itself is gone: its input waits for another one.
+    pub fn detach(&self, id: &str) {
+        if let Some((Place::Alone, gate)) = self.open.get(id) {
+            gate.backend.attach(Arc::new(Nobody));
+        }
+    }
+
+    /// Closes it, once its last user has let go of it.
+    pub fn close(&mut self, id: &str) {
+        self.open.remove(id);
     }
 
     /// What gives turns to vCPUs, if they take turns.
@@ -133,9 +190,14 @@ impl Chardevs {
         }
     }
 
-    /// Whether several devices share it.
-    pub fn is_shared(&self, id: &str) -> bool {
-        matches!(self.open.get(id), Some((Place::Shared(_), _)))
+    /// A share of it for a conversation, and whether others have theirs.
+    pub fn line(&self, id: &str) -> Result<(Arc<dyn host::CharBackend>, bool), SystemError> {
+        Ok((self.front_end(id)?, matches!(self.open.get(id), Some((Place::Shared(_), _)))))
+    }
+
+    /// The machine was put back to another state.
+    pub fn put_back(&self) {
+        self.tests.iter().for_each(|line| line.put_back());
     }
 
     /// Lets input in: every device is there.

@@ -35,25 +35,20 @@ pub struct Disk {
 }
 
 /// The disks that are open, by the name of their drive or node.
-pub struct Disks<'a> {
-    options: &'a SystemOptions,
+#[derive(Default)]
+pub struct Disks {
     open: HashMap<String, Disk>,
 }
 
-impl<'a> Disks<'a> {
-    /// Nothing open yet.
-    pub fn new(options: &'a SystemOptions) -> Self {
-        Self { options, open: HashMap::new() }
-    }
-
+impl Disks {
     /// The disk of a drive or node; its image is opened when the first device asks.
-    pub fn get(&mut self, name: &str, origin: &str) -> Result<Disk, SystemError> {
+    pub fn get(&mut self, options: &SystemOptions, name: &str, origin: &str) -> Result<Disk, SystemError> {
         if let Some(disk) = self.open.get(name) {
             return Ok(disk.clone());
         }
-        let disk = match (self.options.drive(name), self.node(name)) {
+        let disk = match (options.drive(name), node_called(options, name)) {
             (Some(drive), _) => open_drive(drive)?,
-            (None, Some(node)) => self.open_node(node)?,
+            (None, Some(node)) => open_node(options, node)?,
             (None, None) => {
                 let what = format!("there is no drive or block node '{name}'");
                 return Err(SystemError::refused(origin, what));
@@ -64,14 +59,18 @@ impl<'a> Disks<'a> {
     }
 
     /// What is in the board's flash chips, of `chip` bytes each.
-    pub fn flash(&mut self, chip: u64) -> Result<[Option<FlashPart>; FLASH_CHIPS], SystemError> {
+    pub fn flash(
+        &mut self,
+        options: &SystemOptions,
+        chip: u64,
+    ) -> Result<[Option<FlashPart>; FLASH_CHIPS], SystemError> {
         let mut parts = [const { None }; FLASH_CHIPS];
         for (unit, part) in parts.iter_mut().enumerate() {
             let is_here = |d: &&Drive| d.interface == DriveInterface::Pflash && d.unit as usize == unit;
-            let drive = self.options.drives.iter().find(is_here).map(|drive| drive.id.clone());
-            let name = drive.or_else(|| self.options.machine.pflash[unit].clone());
+            let drive = options.drives.iter().find(is_here).map(|drive| drive.id.clone());
+            let name = drive.or_else(|| options.machine.pflash[unit].clone());
             if let Some(name) = name {
-                let disk = self.get(&name, "-machine pflash")?;
+                let disk = self.get(options, &name, "-machine pflash")?;
                 self.open.entry(name).and_modify(|disk| disk.flash = true);
                 *part = Some(flash_part(&disk, chip)?);
             }
@@ -85,65 +84,73 @@ impl<'a> Disks<'a> {
     }
 
     /// Every open disk.
-    pub fn into_backends(self) -> Vec<Arc<dyn BlockBackend>> {
-        self.open.into_values().map(|disk| disk.backend).collect()
+    pub fn backends(&self) -> Vec<Arc<dyn BlockBackend>> {
+        self.open.values().map(|disk| disk.backend.clone()).collect()
     }
 
-    fn node(&self, name: &str) -> Option<&'a BlockNode> {
-        self.options.block_nodes.iter().find_map(|root| find_node(root, name))
+    /// Closes a disk, once its last user has let go of it.
+    pub fn close(&mut self, name: &str) {
+        self.open.remove(name);
     }
+}
 
-    fn below(&self, reference: &'a NodeRef, origin: &str) -> Result<&'a BlockNode, SystemError> {
-        match reference {
-            NodeRef::Inline(node) => Ok(node),
-            NodeRef::Name(name) => self.node(name).ok_or_else(|| {
-                SystemError::refused(origin, format!("'{name}' is a drive, not a block node"))
-            }),
+fn node_called<'o>(options: &'o SystemOptions, name: &str) -> Option<&'o BlockNode> {
+    options.block_nodes.iter().find_map(|root| find_node(root, name))
+}
+
+fn below<'o>(
+    options: &'o SystemOptions,
+    reference: &'o NodeRef,
+    origin: &str,
+) -> Result<&'o BlockNode, SystemError> {
+    match reference {
+        NodeRef::Inline(node) => Ok(node),
+        NodeRef::Name(name) => node_called(options, name)
+            .ok_or_else(|| SystemError::refused(origin, format!("'{name}' is a drive, not a block node"))),
+    }
+}
+
+/// Opens a node. The images know two layers, a format on a file, so that is what the graph may have.
+fn open_node(options: &SystemOptions, node: &BlockNode) -> Result<Disk, SystemError> {
+    let origin = &*node.origin;
+    let refused = |what: &str| Err(SystemError::refused(origin, what));
+    let (format, file) = match &node.driver {
+        BlockDriver::File { .. } => (block::ImageFormat::Raw, node),
+        BlockDriver::Raw { offset: 0, size: None, file } => {
+            (block::ImageFormat::Raw, below(options, file, origin)?)
         }
-    }
-
-    /// Opens a node. The images know two layers, a format on a file, so that is what the graph may have.
-    fn open_node(&self, node: &'a BlockNode) -> Result<Disk, SystemError> {
-        let origin = &*node.origin;
-        let refused = |what: &str| Err(SystemError::refused(origin, what));
-        let (format, file) = match &node.driver {
-            BlockDriver::File { .. } => (block::ImageFormat::Raw, node),
-            BlockDriver::Raw { offset: 0, size: None, file } => {
-                (block::ImageFormat::Raw, self.below(file, origin)?)
-            }
-            BlockDriver::Raw { .. } => {
-                return refused("offset= and size=: not available in this version of Mimic");
-            }
-            BlockDriver::Qcow2 { file, backing } => {
-                let file = self.below(file, origin)?;
-                match backing {
-                    Backing::FromImage => {}
-                    Backing::None if !names_backing(file) => {}
-                    Backing::None => {
-                        return refused("backing=: the image names a backing file, which is used");
-                    }
-                    Backing::Node(_) => {
-                        return refused("backing=NODE: not available in this version of Mimic");
-                    }
+        BlockDriver::Raw { .. } => {
+            return refused("offset= and size=: not available in this version of Mimic");
+        }
+        BlockDriver::Qcow2 { file, backing } => {
+            let file = below(options, file, origin)?;
+            match backing {
+                Backing::FromImage => {}
+                Backing::None if !names_backing(file) => {}
+                Backing::None => {
+                    return refused("backing=: the image names a backing file, which is used");
                 }
-                (block::ImageFormat::Qcow2, file)
+                Backing::Node(_) => {
+                    return refused("backing=NODE: not available in this version of Mimic");
+                }
             }
-        };
-        let BlockDriver::File { filename, locking } = &file.driver else {
-            return refused("a format stands on a node of the driver 'file'");
-        };
-        let (own, below) = (&node.options, &file.options);
-        let image = ImageOptions {
-            format: Some(format),
-            read_only: own.read_only.or(below.read_only).unwrap_or(false),
-            snapshot: false,
-            direct: own.cache.direct || below.cache.direct,
-            no_flush: own.cache.no_flush || below.cache.no_flush,
-            discard: own.discard,
-            locking: locking.unwrap_or(true) && !own.force_share && !below.force_share,
-        };
-        open(filename, image, own.cache.writeback, origin)
-    }
+            (block::ImageFormat::Qcow2, file)
+        }
+    };
+    let BlockDriver::File { filename, locking } = &file.driver else {
+        return refused("a format stands on a node of the driver 'file'");
+    };
+    let (own, under) = (&node.options, &file.options);
+    let image = ImageOptions {
+        format: Some(format),
+        read_only: own.read_only.or(under.read_only).unwrap_or(false),
+        snapshot: false,
+        direct: own.cache.direct || under.cache.direct,
+        no_flush: own.cache.no_flush || under.cache.no_flush,
+        discard: own.discard,
+        locking: locking.unwrap_or(true) && !own.force_share && !under.force_share,
+    };
+    open(filename, image, own.cache.writeback, origin)
 }
 
 fn find_node<'n>(node: &'n BlockNode, name: &str) -> Option<&'n BlockNode> {

@@ -12,6 +12,7 @@ mod disks;
 mod error;
 mod fw_cfg;
 mod images;
+mod inventory;
 pub mod log;
 mod nets;
 mod panic_watch;
@@ -36,7 +37,6 @@ use attach::Attached;
 use base::{CpuLines, allocate_ram};
 use board::{Around, Board};
 use by_turns::ByTurns;
-use devices::host::block::BlockBackend;
 use devices::host::chardev::CharBackend;
 use engine::snapshot::{Identity, Saver};
 use engine::{End, Machine, Policy, Power};
@@ -49,7 +49,10 @@ use crate::personality::Arch;
 use chardevs::Chardevs;
 use disks::Disks;
 pub use error::{HOST, SystemError, USAGE};
+use inventory::{Ground, Inventory};
+use nets::Nets;
 use panic_watch::PanicWatch;
+use plugs::Means;
 use snapshots::Snapshots;
 use verdict::Verdict;
 
@@ -122,9 +125,8 @@ impl Drop for PidFile {
 pub struct System {
     run: Box<dyn FnOnce() -> io::Result<End>>,
     device_tree: Vec<u8>,
-    chardevs: Chardevs,
+    inventory: Arc<Inventory>,
     attached: Attached,
-    disks: Vec<Arc<dyn BlockBackend>>,
     /// What `-loadvm` names, and who loads it.
     loaded: Option<(String, Arc<Snapshots>)>,
     verdict: Verdict,
@@ -150,15 +152,24 @@ impl System {
         let turns = options.icount.as_ref().map(ByTurns::new);
         let clock = clock::machine_clock(&options.rtc, turns.as_deref().map(ByTurns::clock))?;
         let ram = allocate_ram(&[(B::RAM_BASE, options.memory_size())])?;
-        let mut disks = Disks::new(options);
-        let flash = disks.flash(B::FLASH_SIZE)?;
+        let (mut disks, mut nets) = (Disks::default(), Nets::default());
+        let flash = disks.flash(options, B::FLASH_SIZE)?;
         let chardevs = Chardevs::open(options, program, &power, &clock, turns.as_ref())?;
         let port = |n: usize| match options.serials.get(n) {
             Some(SerialTarget::Chardev(id)) if n < options.serial_ports() => chardevs.for_device(id),
             _ => chardevs::nowhere(&format!("serial{n}")),
         };
         let serial = PanicWatch::new(port(0)?);
-        let plugs = plugs::make(options, &chardevs, &mut disks, (&ram, &clock, &power))?;
+        let plugs = plugs::make(&mut Means {
+            options,
+            chardevs: &chardevs,
+            disks: &mut disks,
+            nets: &mut nets,
+            ram: &ram,
+            machine: (&clock, &power),
+        })?;
+        // Forwarded ports of those that no device has are open, too.
+        options.netdevs.iter().try_for_each(|netdev| nets.get(netdev).map(drop))?;
         let lines: Vec<Arc<CpuLines>> = (0..options.smp.cpus).map(|_| Arc::default()).collect();
         if let (Some(turns), Some(first)) = (&turns, lines.first()) {
             turns.inputs().wake(first);
@@ -212,11 +223,18 @@ impl System {
         let mut saved = board.chassis().devices.clone();
         saved.extend(board.firmware());
         let saver = Saver::new(identity, saved, clock.clone(), board.chassis().space.ram().clone());
-        let snapshots = Snapshots::new(options, saver, power.clone(), &disks);
+        let ground = Ground {
+            pci: board.chassis().pci.clone(),
+            ram: ram.clone(),
+            clock: clock.clone(),
+            power: power.clone(),
+        };
+        let inventory = Inventory::new(options.clone(), (chardevs, disks, nets), ground);
+        let snapshots = Snapshots::new(options, saver, power.clone(), &inventory);
         if let Some(tag) = &options.loadvm {
             snapshots.load_first(tag);
         }
-        let parts = (board.chassis(), &chardevs, &disks);
+        let parts = (board.chassis(), &inventory);
         let attached = Attached::start(program, options, &power, cpu_type, parts, &snapshots)?;
         if let Some(timeout) = options.timeout {
             verdict::limit(timeout, &clock, &power)?;
@@ -250,9 +268,8 @@ impl System {
                 end
             }),
             device_tree,
-            chardevs,
+            inventory,
             attached,
-            disks: disks.into_backends(),
             loaded: options.loadvm.clone().map(|tag| (tag, snapshots)),
             verdict: Verdict::new(options, serial, actions),
             record: watch.record,
@@ -261,13 +278,13 @@ impl System {
 
     /// Runs the machine to its end; the exit status.
     pub fn run(self, program: &str) -> Result<u8, SystemError> {
-        self.chardevs.let_in();
+        self.inventory.contents().chardevs.let_in();
         let Ok(end) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(self.run)) else {
             // What happened is on stderr; nothing of the machine is to be trusted.
             return Ok(self.verdict.internal());
         };
         let end = end.map_err(SystemError::host("cannot start a thread for a CPU"))?;
-        for disk in &self.disks {
+        for disk in self.inventory.backends() {
             disk.flush().map_err(SystemError::host("cannot write a disk image back"))?;
         }
         if let Some(record) = &self.record {
@@ -275,7 +292,7 @@ impl System {
         }
         // Those who are attached hear of the end before their lines are closed.
         self.attached.end();
-        self.chardevs.flush();
+        self.inventory.contents().chardevs.flush();
         if let Some((tag, snapshots)) = self.loaded
             && let Some(fault) = snapshots.fault()
         {

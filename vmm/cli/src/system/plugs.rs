@@ -9,85 +9,138 @@ use base::{Clock, GuestRam, shared};
 use devices::chips::i6300esb::I6300Esb;
 use devices::chips::pvpanic::{self, PvPanic};
 use devices::host::net::NetBackend;
-use devices::pci::{Identity, OneBar};
+use devices::pci::{Identity, OneBar, SlotOptions};
 use devices::virtio::{
     Blk, BlkOptions, Console, ConsolePort, EntropySource, HostEntropy, MAX_CONSOLE_PORTS, Net, Rng, Service,
     VirtioDevice, VirtioPci,
 };
 use engine::Power;
-use machines::PciPlug;
+use machines::{MakeFunction, PciPart, PciPlug};
 
 use super::chardevs::{self, Chardevs};
 use super::disks::Disks;
 use super::error::SystemError;
-use super::nets;
+use super::nets::Nets;
 use super::seeded::Seeded;
+use crate::options::device::bus_behind;
 use crate::options::{BusKind, DeviceArg, DeviceKind, ObjectKind, SystemOptions};
 
 /// Devices by the bus they are plugged into.
 pub struct Plugs {
     /// In virtio-mmio slots.
     pub mmio: Vec<Option<Box<dyn VirtioDevice>>>,
-    /// On the PCI bus.
+    /// On the PCI buses, in the order of the command line.
     pub pci: Vec<PciPlug>,
 }
 
+/// What devices are made with.
+pub struct Means<'a> {
+    /// What the user said.
+    pub options: &'a SystemOptions,
+    /// Character devices.
+    pub chardevs: &'a Chardevs,
+    /// Disks.
+    pub disks: &'a mut Disks,
+    /// Networks.
+    pub nets: &'a mut Nets,
+    /// Guest memory.
+    pub ram: &'a GuestRam,
+    /// Machine time, and who turns the machine off.
+    pub machine: (&'a Arc<dyn Clock>, &'a Arc<Power>),
+}
+
 /// Makes every device of the command line.
-pub fn make(
-    options: &SystemOptions,
-    chardevs: &Chardevs,
-    disks: &mut Disks<'_>,
-    (ram, clock, power): (&GuestRam, &Arc<dyn Clock>, &Arc<Power>),
-) -> Result<Plugs, SystemError> {
+pub fn make(means: &mut Means<'_>) -> Result<Plugs, SystemError> {
+    let options = means.options;
     let slots = options.machine.kind.mmio_slots as usize;
     let mut plugs = Plugs { mmio: (0..slots).map(|_| None).collect(), pci: Vec::new() };
     let mmio_slot = |arg: &DeviceArg| mmio_slot(arg).filter(|slot| *slot < slots);
     // Slots that a device asks for by name are not for others.
     let asked: BTreeSet<usize> = options.devices.iter().filter_map(mmio_slot).collect();
-    let mut buses = 0;
     for (nth, arg) in options.devices.iter().enumerate() {
-        let device: Box<dyn VirtioDevice> = match arg.kind.kind {
-            DeviceKind::Block => Box::new(disk(options, arg, disks)?),
-            DeviceKind::Net => {
-                let backend = net_backend(options, arg)?;
-                let backend = match chardevs.turns() {
-                    Some(turns) => turns.net(arg.props.text("netdev").unwrap_or_default(), backend),
-                    None => backend,
+        match arg.kind.bus {
+            BusKind::Pci => plugs.pci.push(pci(means, nth)?),
+            BusKind::VirtioMmio => {
+                let Some(device) = virtio(means, nth)? else { continue };
+                // QEMU fills the slots from the highest.
+                let free = (0..slots).rev().find(|slot| plugs.mmio[*slot].is_none() && !asked.contains(slot));
+                let Some(slot) = mmio_slot(arg).or(free) else {
+                    return Err(SystemError::refused(&arg.origin, "all virtio-mmio slots are taken"));
                 };
-                Box::new(Net::new(backend, mac(options, nth), service(options)))
-            }
-            DeviceKind::Rng => Box::new(Rng::new(entropy(options, arg)?)),
-            DeviceKind::Serial => {
-                buses += 1;
-                Box::new(Console::new(ports(options, arg, buses - 1, chardevs)?))
-            }
-            DeviceKind::PvPanic => {
-                let events = arg.props.number("events").map_or(pvpanic::EVENTS, |events| events as u8);
-                let chip = PvPanic::new(events, power.clone());
-                let function = OneBar::new("pvpanic-pci", PVPANIC_PCI, 16, chip);
-                plugs.pci.push(PciPlug { slot: slot(arg)?, make: Box::new(|_| shared(function)) });
-                continue;
-            }
-            DeviceKind::Watchdog => {
-                let chip = I6300Esb::new(clock.clone(), power.clone());
-                plugs.pci.push(PciPlug { slot: slot(arg)?, make: Box::new(|_| shared(chip)) });
-                continue;
+                plugs.mmio[slot] = Some(device);
             }
             // Part of the device they are plugged into.
-            DeviceKind::Console | DeviceKind::SerialPort => continue,
-        };
-        if arg.kind.bus == BusKind::Pci {
-            plugs.pci.push(pci(arg, device, ram)?);
-            continue;
+            BusKind::VirtioSerial => {}
         }
-        // QEMU fills the slots from the highest.
-        let free = (0..slots).rev().find(|slot| plugs.mmio[*slot].is_none() && !asked.contains(slot));
-        let Some(slot) = mmio_slot(arg).or(free) else {
-            return Err(SystemError::refused(&arg.origin, "all virtio-mmio slots are taken"));
-        };
-        plugs.mmio[slot] = Some(device);
     }
     Ok(plugs)
+}
+
+/// The device that stands `nth` on the command line, for a PCI bus.
+pub fn pci(means: &mut Means<'_>, nth: usize) -> Result<PciPlug, SystemError> {
+    let arg = &means.options.devices[nth];
+    let (clock, power) = means.machine;
+    let function = |make: MakeFunction| PciPart::Function(make);
+    let part = match arg.kind.kind {
+        DeviceKind::RootPort => {
+            let number = |name| arg.props.number(name).unwrap_or(0);
+            // The rows of the table are as narrow as these.
+            let options = SlotOptions {
+                port: number("port") as u8,
+                slot: number("slot") as u16,
+                hotplug: arg.props.flag("hotplug").unwrap_or(true),
+            };
+            PciPart::Port(bus_behind(&means.options.devices, nth), options)
+        }
+        DeviceKind::PvPanic => {
+            let events = arg.props.number("events").map_or(pvpanic::EVENTS, |events| events as u8);
+            let chip = PvPanic::new(events, power.clone());
+            let pvpanic = OneBar::new("pvpanic-pci", PVPANIC_PCI, 16, chip);
+            function(Box::new(|_| shared(pvpanic)))
+        }
+        DeviceKind::Watchdog => {
+            let watchdog = I6300Esb::new(clock.clone(), power.clone());
+            function(Box::new(|_| shared(watchdog)))
+        }
+        _ => {
+            let Some(device) = virtio(means, nth)? else {
+                return Err(SystemError::refused(&arg.origin, "is no device for PCI"));
+            };
+            let ram = means.ram.clone();
+            function(Box::new(move |wiring| shared(VirtioPci::new(device, ram, wiring))))
+        }
+    };
+    Ok(PciPlug {
+        bus: arg.port_bus().map(String::from),
+        address: arg.props.pci_address("addr"),
+        multifunction: arg.props.flag("multifunction").unwrap_or(false),
+        part,
+        origin: arg.origin.clone(),
+    })
+}
+
+/// The virtio device that stands `nth` on the command line; `None` if it is none.
+fn virtio(means: &mut Means<'_>, nth: usize) -> Result<Option<Box<dyn VirtioDevice>>, SystemError> {
+    let (options, chardevs) = (means.options, means.chardevs);
+    let arg = &options.devices[nth];
+    Ok(Some(match arg.kind.kind {
+        DeviceKind::Block => Box::new(disk(options, arg, means.disks)?),
+        DeviceKind::Net => {
+            let backend = net_backend(options, arg, means.nets)?;
+            let backend = match chardevs.turns() {
+                Some(turns) => turns.net(arg.props.text("netdev").unwrap_or_default(), backend),
+                None => backend,
+            };
+            Box::new(Net::new(backend, mac(options, nth), service(options)))
+        }
+        DeviceKind::Rng => Box::new(Rng::new(entropy(options, arg)?)),
+        DeviceKind::Serial => {
+            let before = options.devices[..nth].iter();
+            let number = before.filter(|device| device.kind.kind == DeviceKind::Serial).count();
+            Box::new(Console::new(ports(options, arg, number, chardevs)?))
+        }
+        _ => return Ok(None),
+    }))
 }
 
 /// When queues are served: by the turns of vCPUs a request is done when it is made.
@@ -111,27 +164,8 @@ const PVPANIC_PCI: Identity = Identity {
     pin: 0,
 };
 
-/// The PCI slot that a device asks for.
-fn slot(arg: &DeviceArg) -> Result<Option<u8>, SystemError> {
-    match arg.props.pci_address("addr") {
-        Some((_, function)) if function != 0 => {
-            let what = "addr=: functions other than 0 are not available in this version of Mimic";
-            Err(SystemError::refused(&arg.origin, what))
-        }
-        address => Ok(address.map(|(slot, _)| slot)),
-    }
-}
-
-fn pci(arg: &DeviceArg, device: Box<dyn VirtioDevice>, ram: &GuestRam) -> Result<PciPlug, SystemError> {
-    let ram = ram.clone();
-    Ok(PciPlug {
-        slot: slot(arg)?,
-        make: Box::new(move |wiring| shared(VirtioPci::new(device, ram, wiring))),
-    })
-}
-
-fn disk(options: &SystemOptions, arg: &DeviceArg, disks: &mut Disks<'_>) -> Result<Blk, SystemError> {
-    let disk = disks.get(arg.props.text("drive").unwrap_or_default(), &arg.origin)?;
+fn disk(options: &SystemOptions, arg: &DeviceArg, disks: &mut Disks) -> Result<Blk, SystemError> {
+    let disk = disks.get(options, arg.props.text("drive").unwrap_or_default(), &arg.origin)?;
     let serial = arg.props.text("serial").unwrap_or_default();
     if serial.len() > 20 {
         return Err(SystemError::refused(&arg.origin, "serial=: has at most 20 bytes"));
@@ -154,10 +188,14 @@ fn disk(options: &SystemOptions, arg: &DeviceArg, disks: &mut Disks<'_>) -> Resu
     Ok(Blk::new(disk.backend, blk))
 }
 
-fn net_backend(options: &SystemOptions, arg: &DeviceArg) -> Result<Arc<dyn NetBackend>, SystemError> {
+fn net_backend(
+    options: &SystemOptions,
+    arg: &DeviceArg,
+    nets: &mut Nets,
+) -> Result<Arc<dyn NetBackend>, SystemError> {
     let id = arg.props.text("netdev").unwrap_or_default();
     match options.netdev(id) {
-        Some(netdev) => nets::open(netdev),
+        Some(netdev) => nets.get(netdev),
         None => Ok(Arc::new(NoNetwork)),
     }
 }

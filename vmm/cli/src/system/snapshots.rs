@@ -6,20 +6,21 @@
 
 mod folder;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base::RamImage;
-use control::{SnapshotInfo, SnapshotRequest};
+use control::{CheckpointInfo, SnapshotInfo, SnapshotRequest, StatePlace};
 use devices::host::block::{Image, ImageFormat, Snapshots as InImage, StateReader, StateWriter};
 use engine::snapshot::file::{ALIGN, Header, Input, Output, copied};
-use engine::snapshot::{Saver, SnapshotError};
+use engine::snapshot::{Checkpoint, Saver, SnapshotError};
 use engine::{Cause, Cpus, Power, RunState};
 use parking_lot::Mutex;
 
 use crate::options::SystemOptions;
-use crate::system::disks::Disks;
+use crate::system::inventory::Inventory;
 use folder::Folder;
 
 /// A disk that is saved with the machine.
@@ -46,11 +47,15 @@ enum Place {
     Folder,
     /// In this disk.
     Disk(usize),
+    /// In this process.
+    Memory,
 }
 
 /// What is to be done, with all disks found.
 struct Plan {
     tag: String,
+    /// The disks that there are; others are numbers of these.
+    all: Vec<Kept>,
     /// qcow2 disks, and raw ones that the folder is for.
     disks: Vec<usize>,
     raw: Vec<usize>,
@@ -83,27 +88,39 @@ impl From<String> for Fault {
 pub struct Snapshots {
     saver: Arc<Saver>,
     power: Arc<Power>,
-    disks: Vec<Kept>,
+    inventory: Arc<Inventory>,
     folder: Option<Folder>,
     /// One thing at a time.
     busy: Mutex<()>,
     /// Why the machine could not be put back before it ran.
     fault: Mutex<Option<String>>,
+    /// Those in this process.
+    checkpoints: Mutex<BTreeMap<String, Checkpoint>>,
 }
 
 impl Snapshots {
-    /// Those of a machine that `saver` saves, with these `disks`.
+    /// Those of a machine that `saver` saves, with the disks of `inventory`.
     pub fn new(
         options: &SystemOptions,
         saver: Arc<Saver>,
         power: Arc<Power>,
-        disks: &Disks<'_>,
+        inventory: &Arc<Inventory>,
     ) -> Arc<Self> {
-        let mut kept: Vec<Kept> = disks
+        let folder = options.snapshot_dir.as_ref().map(|path| Folder::new(path));
+        let (inventory, busy, fault) = (inventory.clone(), Mutex::new(()), Mutex::new(None));
+        let checkpoints = Mutex::default();
+        Arc::new(Self { saver, power, inventory, folder, busy, fault, checkpoints })
+    }
+
+    /// The disks that are saved with the machine.
+    fn disks(&self) -> Vec<Kept> {
+        let contents = self.inventory.contents();
+        let mut kept: Vec<Kept> = contents
+            .disks
             .open()
             .filter(|(_, disk)| !disk.flash && !disk.backend.read_only())
             .map(|(name, disk)| {
-                let drive = options.drive(name);
+                let drive = contents.options.drive(name);
                 let names = [
                     drive.map_or(String::new(), |drive| drive.id.clone()),
                     drive.map_or(name.into(), |drive| format!("#{}", drive.id)),
@@ -112,8 +129,7 @@ impl Snapshots {
             })
             .collect();
         kept.sort_by(|a, b| a.names.cmp(&b.names));
-        let folder = options.snapshot_dir.as_ref().map(|path| Folder::new(path));
-        Arc::new(Self { saver, power, disks: kept, folder, busy: Mutex::new(()), fault: Mutex::new(None) })
+        kept
     }
 
     /// Has the machine be what snapshot `tag` says before its first instruction; a fault ends the run, and is [`Self::fault`].
@@ -136,12 +152,13 @@ impl Snapshots {
 
     /// Those that can be loaded.
     pub fn list(&self) -> Vec<SnapshotInfo> {
+        let disks = self.disks();
         let mut all = self.folder.as_ref().map_or_else(Vec::new, Folder::list);
         let qcow2 = |kept: &&Kept| kept.image.format() == ImageFormat::Qcow2;
-        let on_all = |tag: &str| self.disks.iter().filter(qcow2).all(|kept| kept.has(tag));
+        let on_all = |tag: &str| disks.iter().filter(qcow2).all(|kept| kept.has(tag));
         all.retain(|info| on_all(&info.tag));
-        if self.disks.iter().all(|kept| kept.image.takes_snapshots().is_ok()) {
-            for kept in &self.disks {
+        if disks.iter().all(|kept| kept.image.takes_snapshots().is_ok()) {
+            for kept in &disks {
                 let whole = of_image(&kept.image).into_iter().filter(|info| info.state_size != 0);
                 all.extend(whole.filter(|info| on_all(&info.tag)));
             }
@@ -149,19 +166,31 @@ impl Snapshots {
         all
     }
 
+    /// Those that are kept in this process.
+    pub fn checkpoints(&self) -> Vec<CheckpointInfo> {
+        let info = |(tag, checkpoint): (&String, &Checkpoint)| CheckpointInfo {
+            tag: tag.clone(),
+            clock: checkpoint.now(),
+        };
+        self.checkpoints.lock().iter().map(info).collect()
+    }
+
     /// Saves the machine.
     pub fn save_snapshot(self: &Arc<Self>, request: &SnapshotRequest, replace: bool) -> Result<(), String> {
         let _alone = self.busy.lock();
-        let (tag, disks, raw) = self.choose(request)?;
+        let (all, disks, raw) = self.choose(request)?;
         let place = match (&request.state, &self.folder) {
-            (Some(name), _) => Place::Disk(self.state_disk(name)?),
-            (None, Some(_)) => Place::Folder,
-            (None, None) => Place::Disk(*disks.first().ok_or(NO_PLACE)?),
+            (StatePlace::Memory, _) => Place::Memory,
+            (StatePlace::Disk(name), _) => Place::Disk(state_disk(&all, name)?),
+            (StatePlace::Usual, Some(_)) => Place::Folder,
+            (StatePlace::Usual, None) => Place::Disk(*disks.first().ok_or(NO_PLACE)?),
         };
-        let plan = Plan { tag, disks, raw, place };
-        let there = plan.disks.iter().any(|n| self.disks[*n].has(&plan.tag))
+        let plan = Plan { tag: request.tag.clone(), all, disks, raw, place };
+        let there = plan.disks.iter().any(|n| plan.all[*n].has(&plan.tag))
             || self.folder.as_ref().is_some_and(|folder| folder.has(&plan.tag));
-        if there && !replace {
+        // A checkpoint takes the place of one of its kind only.
+        let own = plan.place != Place::Memory || self.checkpoints.lock().contains_key(&plan.tag);
+        if there && !(replace && own) {
             return Err(format!("Snapshot '{}' already exists in one or more devices", plan.tag));
         }
         let this = self.clone();
@@ -187,8 +216,9 @@ impl Snapshots {
     /// Forgets a snapshot.
     pub fn delete_snapshot(&self, request: &SnapshotRequest) -> Result<(), String> {
         let _alone = self.busy.lock();
-        let (tag, disks, raw) = self.choose(request)?;
-        self.delete(&Plan { tag, disks, raw, place: Place::Folder })
+        let (all, disks, raw) = self.choose(request)?;
+        let place = if request.state == StatePlace::Memory { Place::Memory } else { Place::Folder };
+        self.delete(&Plan { tag: request.tag.clone(), all, disks, raw, place })
     }
 
     /// Does `work` with the machine stopped, which then goes on if it ran, unless it is fit for a reset only.
@@ -212,27 +242,28 @@ impl Snapshots {
     }
 
     /// Which disks are meant: qcow2 ones, and raw ones that the folder holds what they held of.
-    fn choose(&self, request: &SnapshotRequest) -> Result<(String, Vec<usize>, Vec<usize>), String> {
-        let tag = request.tag.clone();
-        if !folder::is_tag(&tag) {
+    fn choose(&self, request: &SnapshotRequest) -> Result<(Vec<Kept>, Vec<usize>, Vec<usize>), String> {
+        let (tag, all) = (&request.tag, self.disks());
+        if !folder::is_tag(tag) {
             return Err(format!(
                 "'{tag}' is no name for a snapshot: it is 1 to 200 bytes long, without '/', and does not begin with '.'"
             ));
         }
         let named = match &request.disks {
-            None => (0..self.disks.len()).collect(),
+            None => (0..all.len()).collect(),
             Some(names) if names.is_empty() => {
                 return Err("At least one device is required for snapshot".into());
             }
             Some(names) => {
-                let find =
-                    |name: &String| self.disk(name).ok_or_else(|| format!("No block device node '{name}'"));
+                let find = |name: &String| {
+                    disk_called(&all, name).ok_or_else(|| format!("No block device node '{name}'"))
+                };
                 names.iter().map(find).collect::<Result<Vec<usize>, String>>()?
             }
         };
         let (mut disks, mut raw) = (Vec::new(), Vec::new());
         for n in named {
-            let kept = &self.disks[n];
+            let kept = &all[n];
             match kept.image.takes_snapshots() {
                 Ok(()) => disks.push(n),
                 Err(_) if self.folder.is_some() && kept.image.format() == ImageFormat::Raw => raw.push(n),
@@ -245,39 +276,31 @@ impl Snapshots {
                 }
             }
         }
-        Ok((tag, disks, raw))
-    }
-
-    fn disk(&self, name: &str) -> Option<usize> {
-        self.disks.iter().position(|kept| kept.names.iter().any(|own| own == name))
-    }
-
-    fn state_disk(&self, name: &str) -> Result<usize, String> {
-        let found = self.disk(name).filter(|n| self.disks[*n].image.takes_snapshots().is_ok());
-        found.ok_or_else(|| format!("vmstate block device '{name}' does not exist"))
+        Ok((all, disks, raw))
     }
 
     fn plan_load(&self, request: &SnapshotRequest) -> Result<Plan, String> {
-        let (tag, disks, raw) = self.choose(request)?;
+        let (all, disks, raw) = self.choose(request)?;
+        let tag = request.tag.clone();
         let folder = self.folder.as_ref();
-        let there = disks.iter().all(|n| self.disks[*n].has(&tag))
-            && raw
-                .iter()
-                .all(|n| folder.is_some_and(|folder| folder.has_disk(&tag, &self.disks[*n].names[1])));
+        let there = disks.iter().all(|n| all[*n].has(&tag))
+            && raw.iter().all(|n| folder.is_some_and(|folder| folder.has_disk(&tag, &all[*n].names[1])));
         let with_state = |n: &usize| {
-            let list = of_image(&self.disks[*n].image);
+            let list = of_image(&all[*n].image);
             list.iter().any(|info| info.tag == tag && info.state_size != 0)
         };
         let place = match &request.state {
-            Some(name) => Some(Place::Disk(self.state_disk(name)?)),
-            None if folder.is_some_and(|folder| folder.has(&tag)) => Some(Place::Folder),
-            None => disks.iter().copied().find(|n| with_state(n)).map(Place::Disk),
+            StatePlace::Memory => self.checkpoints.lock().contains_key(&tag).then_some(Place::Memory),
+            StatePlace::Disk(name) => Some(Place::Disk(state_disk(&all, name)?)),
+            StatePlace::Usual if folder.is_some_and(|folder| folder.has(&tag)) => Some(Place::Folder),
+            StatePlace::Usual => disks.iter().copied().find(|n| with_state(n)).map(Place::Disk),
         };
         match place {
             Some(Place::Disk(n)) if there && !with_state(&n) => {
                 Err("This is a disk-only snapshot. Revert to it offline using qemu-img".into())
             }
-            Some(place) if there => Ok(Plan { tag, disks, raw, place }),
+            Some(place) if there => Ok(Plan { tag, all, disks, raw, place }),
+            None if request.state == StatePlace::Memory => Err(format!("There is no checkpoint '{tag}'")),
             None if folder.is_none() && disks.is_empty() => Err(NO_PLACE.into()),
             _ => Err(missing(&tag)),
         }
@@ -291,8 +314,12 @@ impl Snapshots {
                 .save(tag, |file| self.saver.write(cpus, file).map(drop))
                 .map_err(|fault| fault.to_string())?;
         }
+        if plan.place == Place::Memory {
+            let checkpoint = self.saver.checkpoint(cpus).map_err(|fault| fault.to_string())?;
+            self.checkpoints.lock().insert(plan.tag.clone(), checkpoint);
+        }
         for n in plan.disks.iter().copied().chain(plan.state_only()) {
-            let image = &self.disks[n].image;
+            let image = &plan.all[n].image;
             let saved = image.with_snapshots(|snapshots| {
                 if plan.place != Place::Disk(n) {
                     return snapshots.create(tag, date, clock);
@@ -301,10 +328,10 @@ impl Snapshots {
                 self.saver.write(cpus, &mut state).map_err(io::Error::other)?;
                 state.0.finish(tag, date, clock)
             });
-            saved.map_err(|fault| format!("cannot save to '{}': {fault}", self.disks[n].name()))?;
+            saved.map_err(|fault| format!("cannot save to '{}': {fault}", plan.all[n].name()))?;
         }
         for n in &plan.raw {
-            let kept = &self.disks[*n];
+            let kept = &plan.all[*n];
             if let Some(folder) = &self.folder {
                 folder.save_disk(tag, &kept.names[1], &kept.image).map_err(|fault| fault.to_string())?;
             }
@@ -313,18 +340,27 @@ impl Snapshots {
     }
 
     fn load(&self, cpus: &mut dyn Cpus, plan: &Plan) -> Result<(), Fault> {
-        let (header, ram) = self.open(plan).map_err(|fault| fault.to_string())?;
         let disks = || self.revert(plan).map_err(SnapshotError::host("cannot put a disk back"));
         // That it is of this machine is known, so a fault comes in the middle.
-        let loaded = self.saver.read(cpus, &header, ram, disks);
-        loaded.map_err(|fault| Fault { what: fault.to_string(), mixed: true })
+        let loaded = if plan.place == Place::Memory {
+            let checkpoints = self.checkpoints.lock();
+            let checkpoint = checkpoints.get(&plan.tag).ok_or_else(|| missing(&plan.tag))?;
+            self.saver.suits(checkpoint).map_err(|fault| fault.to_string())?;
+            self.saver.restore(cpus, checkpoint, disks)
+        } else {
+            let (header, ram) = self.open(plan).map_err(|fault| fault.to_string())?;
+            self.saver.read(cpus, &header, ram, disks)
+        };
+        loaded.map_err(|fault| Fault { what: fault.to_string(), mixed: true })?;
+        self.inventory.contents().chardevs.put_back();
+        Ok(())
     }
 
     /// The state, found to be of this machine.
     fn open(&self, plan: &Plan) -> Result<(Header, RamImage), SnapshotError> {
         match (plan.place, &self.folder) {
             (Place::Disk(n), _) => {
-                let read = self.disks[n].image.look_at_snapshots(|snapshots| {
+                let read = plan.all[n].image.look_at_snapshots(|snapshots| {
                     let index = snapshots.find(&plan.tag).ok_or(io::ErrorKind::NotFound)?;
                     let mut state = Reader(snapshots.state_reader(index)?);
                     Ok(self.read(&mut state))
@@ -332,7 +368,7 @@ impl Snapshots {
                 read.map_err(SnapshotError::host("cannot read the snapshot"))?
             }
             (Place::Folder, Some(folder)) => folder.open(&plan.tag, |header| self.saver.fits(header)),
-            (Place::Folder, None) => Err(SnapshotError::Damaged("it is in no folder")),
+            (Place::Folder | Place::Memory, _) => Err(SnapshotError::Damaged("it is in no file")),
         }
     }
 
@@ -345,13 +381,13 @@ impl Snapshots {
 
     fn revert(&self, plan: &Plan) -> io::Result<()> {
         for n in &plan.disks {
-            self.disks[*n].image.with_snapshots(|snapshots| {
+            plan.all[*n].image.with_snapshots(|snapshots| {
                 let index = snapshots.find(&plan.tag).ok_or(io::ErrorKind::NotFound)?;
                 snapshots.revert(index)
             })?;
         }
         for n in &plan.raw {
-            let kept = &self.disks[*n];
+            let kept = &plan.all[*n];
             if let Some(folder) = &self.folder {
                 folder.load_disk(&plan.tag, &kept.names[1], &kept.image)?;
             }
@@ -361,10 +397,10 @@ impl Snapshots {
 
     fn delete(&self, plan: &Plan) -> Result<(), String> {
         let of = |n: usize, fault: io::Error| {
-            format!("cannot delete the snapshot '{}' on '{}': {fault}", plan.tag, self.disks[n].name())
+            format!("cannot delete the snapshot '{}' on '{}': {fault}", plan.tag, plan.all[n].name())
         };
         for n in plan.disks.iter().copied().chain(plan.state_only()) {
-            let deleted = self.disks[n].image.with_snapshots(|snapshots: &mut InImage| {
+            let deleted = plan.all[n].image.with_snapshots(|snapshots: &mut InImage| {
                 let named =
                     |snapshots: &InImage| snapshots.list().iter().position(|info| info.name == plan.tag);
                 while let Some(index) = named(snapshots) {
@@ -374,12 +410,26 @@ impl Snapshots {
             });
             deleted.map_err(|fault| of(n, fault))?;
         }
-        if let Some(folder) = &self.folder {
-            let names: Vec<&str> = plan.raw.iter().map(|n| &*self.disks[*n].names[1]).collect();
+        if plan.place == Place::Memory {
+            self.checkpoints.lock().remove(&plan.tag);
+        }
+        if let Some(folder) =
+            self.folder.as_ref().filter(|folder| !folder.has(&plan.tag) || plan.place != Place::Memory)
+        {
+            let names: Vec<&str> = plan.raw.iter().map(|n| &*plan.all[*n].names[1]).collect();
             folder.delete(&plan.tag, &names);
         }
         Ok(())
     }
+}
+
+fn disk_called(all: &[Kept], name: &str) -> Option<usize> {
+    all.iter().position(|kept| kept.names.iter().any(|own| own == name))
+}
+
+fn state_disk(all: &[Kept], name: &str) -> Result<usize, String> {
+    let found = disk_called(all, name).filter(|n| all[*n].image.takes_snapshots().is_ok());
+    found.ok_or_else(|| format!("vmstate block device '{name}' does not exist"))
 }
 
 impl Plan {

@@ -30,6 +30,9 @@ struct Outgoing {
     full: bool,
     /// The test is gone.
     closed: bool,
+    /// Time of the last record, and what is added to the machine's.
+    last: Ns,
+    ahead: Ns,
 }
 
 #[derive(Default)]
@@ -58,10 +61,21 @@ impl Core {
             return false;
         }
         // Under the lock, so that records are in the order of their times.
-        out.bytes.extend(wire::head(self.clock.now(), bytes.len()));
+        let now = self.clock.now();
+        out.ahead = out.ahead.max(out.last.saturating_sub(now));
+        out.last = now + out.ahead;
+        let head = wire::head(out.last, bytes.len());
+        out.bytes.extend(head);
         out.bytes.extend(bytes);
         self.out_changed.notify_all();
         true
+    }
+
+    /// Says that what follows is written by another state of the machine.
+    fn mark(&self) {
+        let mut out = self.out.lock();
+        out.bytes.extend(wire::head(wire::PUT_BACK, 0));
+        self.out_changed.notify_all();
     }
 
     fn tick(&self) {
@@ -162,6 +176,14 @@ impl TestLine {
         thread("test-out").spawn(move || writer.write_out(out))?;
         thread("test-in").spawn(move || reader.read_in(stream))?;
         Ok(Self(core))
+    }
+}
+
+impl TestLine {
+    /// The machine was put back to another state.
+    pub fn put_back(&self) {
+        self.0.mark();
+        self.0.tick();
     }
 }
 

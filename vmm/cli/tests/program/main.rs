@@ -9,6 +9,7 @@ mod coverage;
 mod debian;
 mod gdb;
 mod hello;
+mod hotplug;
 mod icount;
 mod log;
 mod peer;

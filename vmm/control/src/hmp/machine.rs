@@ -3,7 +3,7 @@
 use super::Call;
 use crate::qmp;
 use engine::Cause;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub fn cont(call: &mut Call) -> String {
     if !call.context.power.state().can_resume() {
@@ -69,18 +69,4 @@ pub(super) fn failure(result: Result<(), String>) -> String {
 /// Has QMP do it.
 fn by_qmp(call: &Call, name: &str, arguments: Value) -> String {
     failure(qmp::call(call.context, name, arguments).map(|_| ()).map_err(|error| error.desc))
-}
-
-pub fn device_add(call: &mut Call) -> String {
-    let mut properties = Map::new();
-    for (n, item) in call.rest.split(',').enumerate() {
-        let (key, value) =
-            item.split_once('=').unwrap_or(if n == 0 { ("driver", item) } else { (item, "on") });
-        properties.insert(key.into(), json!(value));
-    }
-    by_qmp(call, "device_add", Value::Object(properties))
-}
-
-pub fn device_del(call: &mut Call) -> String {
-    by_qmp(call, "device_del", json!({"id": call.rest}))
 }

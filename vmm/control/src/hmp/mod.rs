@@ -8,6 +8,7 @@ mod line;
 mod log;
 mod machine;
 mod memory;
+mod plug;
 mod snapshot;
 
 pub use line::Hmp;
@@ -50,17 +51,28 @@ const fn row(
 
 /// The commands.
 static COMMANDS: &[Command] = &[
+    row("chardev-add", "", "args", "add chardev", plug::chardev_add),
+    row("chardev-remove", "", "id", "remove chardev", plug::chardev_remove),
+    row("checkpoint", "", "tag", "keep the machine in memory as it is", snapshot::checkpoint),
     row("cont", "c", "", "resume emulation", machine::cont),
     row("cpu", "", "index", "set the default CPU", machine::cpu),
+    row("delvm", "", "tag", "delete a VM snapshot from its tag", snapshot::delvm),
     row(
         "device_add",
         "",
         "driver[,prop=value][,...]",
         "add device, like -device on the command line",
-        machine::device_add,
+        plug::device_add,
     ),
-    row("delvm", "", "tag", "delete a VM snapshot from its tag", snapshot::delvm),
-    row("device_del", "", "device", "remove device", machine::device_del),
+    row("device_del", "", "device", "remove device", plug::device_del),
+    row(
+        "drive_add",
+        "",
+        "[-n] [[<domain>:]<bus>:]<slot> [file=file][,if=none][,...]",
+        "add drive to the machine",
+        plug::drive_add,
+    ),
+    row("drive_del", "", "device", "remove host block device", plug::drive_del),
     row(
         "gdbserver",
         "",
@@ -83,6 +95,20 @@ static COMMANDS: &[Command] = &[
         memory::gva2gpa,
     ),
     row("help", "?", "[cmd]", "show the help", help),
+    row(
+        "hostfwd_add",
+        "",
+        "[netdev_id] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport",
+        "redirect TCP or UDP connections from host to guest (requires -net user)",
+        plug::hostfwd_add,
+    ),
+    row(
+        "hostfwd_remove",
+        "",
+        "[netdev_id] [tcp|udp]:[hostaddr]:hostport",
+        "remove host-to-guest TCP or UDP redirection",
+        plug::hostfwd_remove,
+    ),
     row("info", "", "[subcommand]", "show various information about the system state", info),
     row("loadvm", "", "tag", "restore a VM snapshot from its tag", snapshot::loadvm),
     row("log", "", "item1[,...]", "activate logging of the specified items", log::log),
@@ -94,6 +120,16 @@ static COMMANDS: &[Command] = &[
         "save to disk virtual memory dump starting at 'addr' of size 'size'",
         memory::memsave,
     ),
+    row(
+        "netdev_add",
+        "",
+        "[user|tap][,id=str][,prop=value][,...]",
+        "add host network device",
+        plug::netdev_add,
+    ),
+    row("netdev_del", "", "id", "remove host network device", plug::netdev_del),
+    row("object_add", "", "[qom-type=]type,id=str[,prop=value][,...]", "create QOM object", plug::object_add),
+    row("object_del", "", "id", "destroy QOM object", plug::object_del),
     row(
         "one-insn-per-tb",
         "",
@@ -116,6 +152,7 @@ static COMMANDS: &[Command] = &[
         memory::print,
     ),
     row("quit", "q", "", "quit the emulator", machine::quit),
+    row("restore", "", "tag", "have the machine be what it was at a checkpoint", snapshot::restore),
     row(
         "savevm",
         "",
@@ -151,6 +188,7 @@ static COMMANDS: &[Command] = &[
 static INFOS: &[Command] = &[
     row("block", "", "", "show info of one block device or all block devices", info::block),
     row("chardev", "", "", "show the character devices", info::chardev),
+    row("checkpoints", "", "", "show the checkpoints in memory", snapshot::checkpoints),
     row("cpus", "", "", "show infos for each CPU", info::cpus),
     row("jit", "", "", "show dynamic compiler info", info::jit),
     row("icount", "", "", "show the count of instructions, and a hash of what was done", info::icount),
@@ -178,6 +216,7 @@ static INFOS: &[Command] = &[
     ),
     row("tlb", "", "", "show virtual to physical memory mappings", info::mem),
     row("trace-events", "", "", "show available trace-events & their state", log::trace_events),
+    row("usernet", "", "", "show user network stack connection states", plug::usernet),
     row("uuid", "", "", "show the current VM UUID", info::uuid),
     row("version", "", "", "show the version of QEMU", info::version),
 ];

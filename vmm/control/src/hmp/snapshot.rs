@@ -1,7 +1,7 @@
 //! Saving the machine, and putting it back.
 
 use super::Call;
-use crate::context::{SnapshotInfo, SnapshotRequest};
+use crate::context::{CheckpointInfo, SnapshotInfo, SnapshotRequest, StatePlace};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,6 +35,33 @@ pub fn delvm(call: &mut Call) -> String {
     }
 }
 
+fn in_memory(tag: &str) -> SnapshotRequest {
+    SnapshotRequest { state: StatePlace::Memory, ..request(tag) }
+}
+
+pub fn checkpoint(call: &mut Call) -> String {
+    match call.rest {
+        "" => missing("checkpoint"),
+        tag => failure(call.context.host.save_snapshot(in_memory(tag), true)),
+    }
+}
+
+pub fn restore(call: &mut Call) -> String {
+    match call.rest {
+        "" => missing("restore"),
+        tag => failure(call.context.host.load_snapshot(in_memory(tag))),
+    }
+}
+
+pub fn checkpoints(call: &mut Call) -> String {
+    let all = call.context.host.checkpoints();
+    if all.is_empty() {
+        return "There is no checkpoint.\n".into();
+    }
+    let line = |info: CheckpointInfo| format!("{:<16} {:>15}\n", info.tag, clock(info.clock));
+    all.into_iter().map(line).collect()
+}
+
 fn missing(command: &str) -> String {
     format!("{command}: string expected\nTry \"help {command}\" for more information\n")
 }
@@ -64,9 +91,13 @@ const HEADER: &str = "ID      TAG               VM_SIZE                DATE     
 
 fn line(id: &str, info: &SnapshotInfo) -> String {
     let (size, date) = (size(info.state_size), local_time(info.date / NS, c"%Y-%m-%d %H:%M:%S"));
-    let (seconds, ms) = (info.clock / NS, info.clock % NS / 1_000_000);
-    let clock = format!("{:04}:{:02}:{:02}.{ms:03}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{id:<7} {:<16} {size:>8} {date:>19} {clock:>15} {:>10}\n", info.tag, "--")
+    format!("{id:<7} {:<16} {size:>8} {date:>19} {:>15} {:>10}\n", info.tag, clock(info.clock), "--")
+}
+
+/// Machine time.
+fn clock(ns: u64) -> String {
+    let (seconds, ms) = (ns / NS, ns % NS / 1_000_000);
+    format!("{:04}:{:02}:{:02}.{ms:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// Three digits and a unit.

@@ -33,7 +33,7 @@ pub fn check(schema: &Schema, name: &str, value: &Value, path: &str) -> Result<(
             }
             Err(format!("Parameter '{path}' does not accept value '{text}'"))
         }
-        Some(Meta::Object { members }) => {
+        Some(Meta::Object { members, open }) => {
             let Value::Object(given) = value else { return expected("object") };
             let inside =
                 |name: &str| if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
@@ -47,8 +47,8 @@ pub fn check(schema: &Schema, name: &str, value: &Value, path: &str) -> Result<(
                 }
             }
             match given.keys().find(|key| members.iter().all(|member| member.name != **key)) {
-                Some(key) => Err(format!("Parameter '{}' is unexpected", inside(key))),
-                None => Ok(()),
+                Some(key) if !open => Err(format!("Parameter '{}' is unexpected", inside(key))),
+                _ => Ok(()),
             }
         }
         Some(Meta::Command { .. } | Meta::Event { .. }) | None => Ok(()),

@@ -9,7 +9,9 @@ mod schema;
 pub use check::check;
 pub use schema::{Meta, Schema};
 
+use serde::de::{Deserialize, Deserializer};
 use serde_json::Value;
+use std::marker::PhantomData;
 
 /// A type that QMP knows.
 pub trait Qapi {
@@ -60,6 +62,28 @@ impl<T: Qapi> Qapi for Vec<T> {
     fn describe(schema: &mut Schema) -> String {
         let element = T::describe(schema);
         schema.array(element)
+    }
+}
+
+/// An object with the members of `T`, and with others that depend on what these say.
+#[derive(Clone, Debug)]
+pub struct Open<T> {
+    /// The object as it came.
+    pub members: Value,
+    kind: PhantomData<T>,
+}
+
+impl<'de, T> Deserialize<'de> for Open<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self { members: Value::deserialize(from)?, kind: PhantomData })
+    }
+}
+
+impl<T: Qapi> Qapi for Open<T> {
+    fn describe(schema: &mut Schema) -> String {
+        let name = T::describe(schema);
+        schema.open(&name);
+        name
     }
 }
 

@@ -32,6 +32,9 @@ pub enum Meta {
     },
     Object {
         members: Vec<Member>,
+        /// There may be members beside these.
+        #[serde(skip)]
+        open: bool,
     },
     #[serde(rename_all = "kebab-case")]
     Command {
@@ -90,7 +93,7 @@ impl Schema {
     fn add_type(&mut self, name: &str, meta: impl FnOnce(&mut Self) -> Meta) -> String {
         if self.find(name).is_none() {
             let at = self.entities.len();
-            self.add(name, Meta::Object { members: Vec::new() });
+            self.add(name, Meta::Object { members: Vec::new(), open: false });
             self.entities[at].meta = meta(self);
         }
         name.into()
@@ -108,7 +111,15 @@ impl Schema {
 
     /// An object; `members` describes its members.
     pub fn object(&mut self, name: &str, members: impl FnOnce(&mut Self) -> Vec<Member>) -> String {
-        self.add_type(name, |schema| Meta::Object { members: members(schema) })
+        self.add_type(name, |schema| Meta::Object { members: members(schema), open: false })
+    }
+
+    /// Has an object take any member beside its own.
+    pub fn open(&mut self, name: &str) {
+        let named = self.entities.iter_mut().find(|entity| entity.name == name);
+        if let Some(Meta::Object { open, .. }) = named.map(|entity| &mut entity.meta) {
+            *open = true;
+        }
     }
 
     /// One member of an object.

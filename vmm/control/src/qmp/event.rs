@@ -22,6 +22,13 @@ qapi_struct! {
         /// Where it is now.
         status: JobStatus,
     }
+    /// Data of `DEVICE_DELETED`.
+    Deleted {
+        /// The device's id.
+        device: Option<String>,
+        /// Its place among the objects.
+        path: String,
+    }
     /// Data of `GUEST_PANICKED`, `GUEST_CRASHLOADED` and `WATCHDOG`.
     Handled {
         /// What is done about it.
@@ -33,8 +40,9 @@ qapi_struct! {
 pub fn describe(schema: &mut Schema) {
     let (nothing, ending, handled) =
         (crate::qapi::Empty::describe(schema), Ending::describe(schema), Handled::describe(schema));
-    let job = JobChange::describe(schema);
+    let (job, deleted) = (JobChange::describe(schema), Deleted::describe(schema));
     let rows = [
+        ("DEVICE_DELETED", deleted),
         ("GUEST_CRASHLOADED", handled.clone()),
         ("GUEST_PANICKED", handled.clone()),
         ("GUEST_PVSHUTDOWN", nothing.clone()),
@@ -73,6 +81,10 @@ pub fn message(event: Event) -> Option<Value> {
         Event::Job { id, status } => {
             let Ok(status) = serde_json::from_value(json!(status)) else { return None };
             with("JOB_STATUS_CHANGE", &JobChange { id: id.to_string(), status })
+        }
+        Event::DeviceDeleted { device, path } => {
+            let device = device.map(|id| id.to_string());
+            with("DEVICE_DELETED", &Deleted { device, path: path.to_string() })
         }
         Event::Ended(_) => return None,
     })

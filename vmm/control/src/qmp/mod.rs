@@ -11,7 +11,7 @@ mod event;
 mod input;
 mod json;
 
-pub use commands::tables;
+pub use commands::{tables, virtio_backend};
 pub use error::{Class, Error};
 
 use crate::context::{Context, Facts};

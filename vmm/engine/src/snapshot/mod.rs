@@ -156,9 +156,22 @@ impl Saver {
         Ok(Checkpoint { state, ram })
     }
 
-    /// Has the machine be what it was when `checkpoint` was made of it.
-    pub fn restore(&self, cpus: &mut dyn Cpus, checkpoint: &Checkpoint) -> Result<(), SnapshotError> {
-        self.load(cpus, &checkpoint.state, |ram| Ok(ram.put_back(&checkpoint.ram)?))
+    /// Has the machine be what it was when `checkpoint` was made of it; `disks` puts those back once nothing goes on any more.
+    pub fn restore(
+        &self,
+        cpus: &mut dyn Cpus,
+        checkpoint: &Checkpoint,
+        disks: impl FnOnce() -> Result<(), SnapshotError>,
+    ) -> Result<(), SnapshotError> {
+        self.load(cpus, &checkpoint.state, |ram| {
+            disks()?;
+            Ok(ram.put_back(&checkpoint.ram)?)
+        })
+    }
+
+    /// Whether `checkpoint` is of the machine as it is put together now.
+    pub fn suits(&self, checkpoint: &Checkpoint) -> Result<(), SnapshotError> {
+        self.check(&checkpoint.state, &self.ram.lock())
     }
 
     /// Machine time.
@@ -239,6 +252,10 @@ impl Saver {
         same("the device", none, here.next().unwrap_or(none))?;
         if state.cpus.len() != saved.cpus {
             return Err(SnapshotError::Damaged("it does not have the state of every CPU"));
+        }
+        for ((name, device), (_, saved)) in self.devices.iter().zip(&state.devices) {
+            let fits = device.lock().fits(saved);
+            fits.map_err(|source| SnapshotError::Device { device: name.clone(), source })?;
         }
         Ok(())
     }

@@ -315,6 +315,7 @@ fn create_machine(robot: &mut Robot, args: &Arguments) -> Result<Value, String> 
         lines: guest.lines,
         symbols: guest.symbols,
         folder: folder.path().into(),
+        keeps_state: false,
     };
     let guest = Guest::start(name, &launch, Vec::new(), Instant::now() + WALL).map_err(said)?;
     robot.machines.push(Machine { guest, folder, runs: false, log_read: 0 });

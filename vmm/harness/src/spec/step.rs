@@ -26,6 +26,8 @@ pub struct RawStep {
     qmp: Option<String>,
     monitor: Option<String>,
     reset: Option<bool>,
+    checkpoint: Option<String>,
+    restore: Option<String>,
     exit: Option<i32>,
 
     guest: Option<String>,
@@ -127,11 +129,16 @@ pub enum Verb {
     },
     /// The machine is reset.
     Reset,
+    /// The machine is kept in memory as it is, under this name.
+    Checkpoint(String),
+    /// The machine is what it was at a checkpoint; what it has written since is forgotten.
+    Restore(String),
     /// The guest ends by itself with this status.
     Exit(i32),
 }
 
-const VERBS: &str = "wait, wait-line, wait-regex, write, not, quiet, delay, register, memory, event, qmp, monitor, reset, exit";
+const VERBS: &str = "wait, wait-line, wait-regex, write, not, quiet, delay, register, memory, event, qmp, monitor, reset, checkpoint, \
+    restore, exit";
 
 fn json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap_or(Value::Null)
@@ -223,6 +230,12 @@ impl RawStep {
             verbs.push(("monitor", Verb::Monitor { line: fill(line)?, contains }));
         }
         verbs.extend(self.reset.map(|_| ("reset", Verb::Reset)));
+        if let Some(name) = &self.checkpoint {
+            verbs.push(("checkpoint", Verb::Checkpoint(fill(name)?)));
+        }
+        if let Some(name) = &self.restore {
+            verbs.push(("restore", Verb::Restore(fill(name)?)));
+        }
         verbs.extend(self.exit.map(|status| ("exit", Verb::Exit(status))));
         Ok(verbs)
     }

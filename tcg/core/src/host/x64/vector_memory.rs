@@ -63,7 +63,8 @@ impl Emit<'_> {
             let from = self.xmm(value, X0);
             let ops = &mut self.ops;
             if op.size == 3 {
-                dynasm!(ops ; .arch x64 ; vpmaskmovq [rax], Rx(mask), Rx(from));
+                // Of doubles: the assembler takes VPMASKMOVQ for VPMASKMOVD.
+                dynasm!(ops ; .arch x64 ; vmaskmovpd [rax], Rx(mask), Rx(from));
             } else {
                 dynasm!(ops ; .arch x64 ; vpmaskmovd [rax], Rx(mask), Rx(from));
             }

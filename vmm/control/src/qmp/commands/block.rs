@@ -1,7 +1,7 @@
 //! Disks and the block graph.
 
-use crate::context::{self, Context, DiskInfo};
-use crate::qapi::Empty;
+use crate::context::{self, Context, DiskInfo, Part};
+use crate::qapi::{Empty, Open};
 use crate::qmp::command::Answer;
 use serde_json::Value;
 use std::sync::Arc;
@@ -11,6 +11,8 @@ commands! {
     "query-blockstats" query_blockstats;
     "query-named-block-nodes" query_named_block_nodes;
     "query-block-jobs" nothing;
+    "blockdev-add" blockdev_add;
+    "blockdev-del" blockdev_del;
 }
 
 qapi_struct! {
@@ -102,6 +104,22 @@ qapi_struct! {
         /// Without what is below.
         flat: Option<bool>,
     }
+    /// Arguments of `blockdev-add`, beside those of the driver.
+    BlockdevAdd {
+        /// What it does.
+        driver: String,
+        /// Its name.
+        node_name: Option<String>,
+        /// The guest can not write.
+        read_only: Option<bool>,
+        /// Fall back to reading where the image can not be written.
+        auto_read_only: Option<bool>,
+    }
+    /// Arguments of `blockdev-del`.
+    BlockdevDel {
+        /// The node.
+        node_name: String,
+    }
     /// The statistics of a drive.
     BlockStats {
         /// Its id.
@@ -175,6 +193,16 @@ fn query_blockstats(context: &Arc<Context>, _: QueryBlockstats) -> Answer<Vec<Bl
 
 fn query_named_block_nodes(context: &Arc<Context>, _: QueryNamedBlockNodes) -> Answer<Vec<BlockDeviceInfo>> {
     Ok(context.host.disks().iter().map(inserted).collect())
+}
+
+fn blockdev_add(context: &Arc<Context>, node: Open<BlockdevAdd>) -> Answer<Empty> {
+    context.host.add(Part::BlockNode, &node.members.to_string())?;
+    Ok(Empty {})
+}
+
+fn blockdev_del(context: &Arc<Context>, which: BlockdevDel) -> Answer<Empty> {
+    context.host.remove(Part::BlockNode, &which.node_name)?;
+    Ok(Empty {})
 }
 
 /// Nothing is done to disks behind the guest's back.

@@ -332,14 +332,9 @@ fn query_cpus_fast(context: &Arc<Context>, _: Empty) -> Answer<Vec<CpuInfoFast>>
     Ok((0..context.facts.cpus).map(info).collect())
 }
 
-fn query_hotpluggable_cpus(context: &Arc<Context>, _: Empty) -> Answer<Vec<HotpluggableCpu>> {
-    let info = |n: u32| HotpluggableCpu {
-        r#type: context.facts.cpu_type.clone(),
-        vcpus_count: 1,
-        props: place(n),
-        qom_path: Some(cpu_path(n)),
-    };
-    Ok((0..context.facts.cpus).rev().map(info).collect())
+/// As QEMU's boards of these guests have it, which say so in `query-machines` as well.
+fn query_hotpluggable_cpus(_: &Arc<Context>, _: Empty) -> Answer<Vec<HotpluggableCpu>> {
+    Err(Error::new("machine does not support hot-plugging CPUs"))
 }
 
 fn query_machines(context: &Arc<Context>, _: QueryMachines) -> Answer<Vec<MachineInfo>> {

@@ -12,6 +12,8 @@ mod net;
 mod object;
 mod snapshot;
 
+pub use object::virtio_backend;
+
 use super::command::{Answer, Command};
 use crate::context::Context;
 use serde_json::Value;

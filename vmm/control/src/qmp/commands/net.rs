@@ -1,7 +1,7 @@
 //! Networks and displays, as far as clients ask.
 
-use crate::context::Context;
-use crate::qapi::Empty;
+use crate::context::{Context, Part};
+use crate::qapi::{Empty, Open};
 use crate::qmp::command::Answer;
 use crate::qmp::{Class, Error};
 use serde_json::Value;
@@ -12,6 +12,8 @@ commands! {
     "query-vnc" query_vnc;
     "query-vnc-servers" query_vnc_servers;
     "set_link" set_link;
+    "netdev_add" netdev_add;
+    "netdev_del" netdev_del;
 }
 
 qapi_struct! {
@@ -24,6 +26,18 @@ qapi_struct! {
     VncInfo {
         /// There is one.
         enabled: bool,
+    }
+    /// Arguments of `netdev_add`, beside those of the kind.
+    NetdevAdd {
+        /// Its id.
+        id: String,
+        /// What it is.
+        r#type = "type": String,
+    }
+    /// Arguments of `netdev_del`.
+    NetdevDel {
+        /// Its id.
+        id: String,
     }
     /// Arguments of `set_link`.
     SetLink {
@@ -55,4 +69,14 @@ fn set_link(context: &Arc<Context>, link: SetLink) -> Answer<Empty> {
         return Err(Error::new(format!("The link of '{}' can not be changed", link.name)));
     }
     Err(Error::of(Class::DeviceNotFound, format!("Device '{}' not found", link.name)))
+}
+
+fn netdev_add(context: &Arc<Context>, netdev: Open<NetdevAdd>) -> Answer<Empty> {
+    context.host.add(Part::Netdev, &netdev.members.to_string())?;
+    Ok(Empty {})
+}
+
+fn netdev_del(context: &Arc<Context>, which: NetdevDel) -> Answer<Empty> {
+    context.host.remove(Part::Netdev, &which.id)?;
+    Ok(Empty {})
 }

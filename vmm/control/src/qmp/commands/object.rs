@@ -1,8 +1,8 @@
-//! Objects: the tree that clients walk, types, and plugging while the machine runs, which no bus of a board takes.
+//! Objects: the tree that clients walk, types, and plugging while the machine runs.
 
 use super::machine::cpu_path;
-use crate::context::Context;
-use crate::qapi::Empty;
+use crate::context::{Context, DeviceInfo, Part};
+use crate::qapi::{Empty, Open};
 use crate::qmp::command::Answer;
 use crate::qmp::{Class, Error};
 use serde_json::{Value, json};
@@ -16,6 +16,8 @@ commands! {
     "device-list-properties" properties;
     "device_add" device_add;
     "device_del" device_del;
+    "object-add" object_add;
+    "object-del" object_del;
 }
 
 qapi_struct! {
@@ -57,20 +59,26 @@ qapi_struct! {
         /// The type.
         typename: String,
     }
-    /// Arguments of `device_del`.
-    WhichDevice {
+    /// Arguments of `device_add`, beside the properties of the type.
+    DeviceAdd {
+        /// The type.
+        driver: String,
+        /// The bus that it is plugged into.
+        bus: Option<String>,
+        /// Its id.
+        id: Option<String>,
+    }
+    /// Arguments of `object-add`, beside the properties of the type.
+    ObjectAdd {
+        /// The type.
+        qom_type: String,
         /// Its id.
         id: String,
     }
-}
-
-/// Arguments of `device_add`: the type, and any property of it.
-#[derive(Clone, Debug, serde::Deserialize)]
-pub struct DeviceAdd(serde_json::Map<String, Value>);
-
-impl crate::qapi::Qapi for DeviceAdd {
-    fn describe(schema: &mut crate::qapi::Schema) -> String {
-        schema.builtin("any", "value")
+    /// Arguments of `device_del` and `object-del`.
+    WhichPart {
+        /// Its id.
+        id: String,
     }
 }
 
@@ -92,13 +100,7 @@ fn objects(context: &Context) -> Vec<Object> {
         plain("/objects", "container"),
         plain("/chardevs", "container"),
     ];
-    let device = || {
-        vec![
-            ("realized", "bool", json!(true)),
-            ("hotplugged", "bool", json!(false)),
-            ("hotpluggable", "bool", json!(true)),
-        ]
-    };
+    let device = || common(false);
     for n in 0..context.facts.cpus {
         all.push(Object { path: cpu_path(n), kind: context.facts.cpu_type.clone(), properties: device() });
     }
@@ -106,7 +108,41 @@ fn objects(context: &Context) -> Vec<Object> {
         let path = cpu_path(context.facts.cpus + n as u32);
         all.push(Object { path, kind: chip.lock().name().into(), properties: device() });
     }
+    for info in context.host.devices() {
+        all.extend(plugged(info));
+    }
     all
+}
+
+/// What every device has.
+fn common(hotplugged: bool) -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        ("realized", "bool", json!(true)),
+        ("hotplugged", "bool", json!(hotplugged)),
+        ("hotpluggable", "bool", json!(true)),
+    ]
+}
+
+/// A device of the user's, and the part of a virtio device that is the same on every bus.
+fn plugged(info: DeviceInfo) -> Vec<Object> {
+    let mut properties = common(info.hotplugged);
+    properties.push(("parent_bus", "link<bus>", json!(info.bus)));
+    properties.extend(info.address.map(|address| ("addr", "str", json!(address))));
+    let given = info.properties.into_iter().filter(|(name, _)| !matches!(*name, "id" | "bus" | "addr"));
+    properties.extend(given.map(|(name, value)| (name, "str", json!(value))));
+    let behind = virtio_backend(&info.path, info.driver).map(|(path, kind)| Object {
+        path,
+        kind,
+        properties: common(info.hotplugged),
+    });
+    let device = Object { path: info.path, kind: info.driver.into(), properties };
+    std::iter::once(device).chain(behind).collect()
+}
+
+/// Where the part of a virtio device is that is the same on every bus, and its type.
+pub fn virtio_backend(path: &str, driver: &str) -> Option<(String, String)> {
+    let name = driver.strip_suffix("-pci").filter(|name| name.starts_with("virtio-"))?;
+    Some((format!("{path}/virtio-backend"), format!("{name}-device")))
 }
 
 /// The path in its usual form.
@@ -180,17 +216,22 @@ fn properties(context: &Arc<Context>, of: OfType) -> Answer<Vec<ObjectPropertyIn
     Err(Error::of(Class::DeviceNotFound, format!("Device '{}' not found", of.typename)))
 }
 
-fn device_add(_: &Arc<Context>, device: DeviceAdd) -> Answer<Empty> {
-    match device.0.get("driver") {
-        Some(Value::String(_)) => {
-            let bus = device.0.get("bus").and_then(Value::as_str).unwrap_or("pcie.0");
-            Err(Error::new(format!("Bus '{bus}' does not support hotplugging")))
-        }
-        Some(_) => Err(Error::new("Invalid parameter type for 'driver', expected: string")),
-        None => Err(Error::new("Parameter 'driver' is missing")),
-    }
+fn device_add(context: &Arc<Context>, device: Open<DeviceAdd>) -> Answer<Empty> {
+    context.host.add(Part::Device, &device.members.to_string())?;
+    Ok(Empty {})
 }
 
-fn device_del(_: &Arc<Context>, which: WhichDevice) -> Answer<Empty> {
-    Err(Error::of(Class::DeviceNotFound, format!("Device '{}' not found", which.id)))
+fn device_del(context: &Arc<Context>, which: WhichPart) -> Answer<Empty> {
+    context.host.remove(Part::Device, &which.id)?;
+    Ok(Empty {})
+}
+
+fn object_add(context: &Arc<Context>, object: Open<ObjectAdd>) -> Answer<Empty> {
+    context.host.add(Part::Object, &object.members.to_string())?;
+    Ok(Empty {})
+}
+
+fn object_del(context: &Arc<Context>, which: WhichPart) -> Answer<Empty> {
+    context.host.remove(Part::Object, &which.id)?;
+    Ok(Empty {})
 }

@@ -1,8 +1,9 @@
-//! Saving the machine, and putting it back: jobs.
+//! Saving the machine, and putting it back: jobs; and checkpoints, which are kept in memory and put back at once. Those are Mimic's own.
 
-use crate::context::{Context, SnapshotRequest};
+use crate::context::{self, Context, SnapshotRequest, StatePlace};
 use crate::jobs::{JobType, Jobs};
 use crate::qapi::Empty;
+use crate::qmp::Error;
 use crate::qmp::command::Answer;
 use std::sync::Arc;
 
@@ -10,6 +11,10 @@ commands! {
     "snapshot-save" snapshot_save;
     "snapshot-load" snapshot_load;
     "snapshot-delete" snapshot_delete;
+    "checkpoint-save" checkpoint_save;
+    "checkpoint-load" checkpoint_load;
+    "checkpoint-delete" checkpoint_delete;
+    "query-checkpoints" query_checkpoints;
 }
 
 qapi_struct! {
@@ -35,9 +40,24 @@ qapi_struct! {
     }
 }
 
+qapi_struct! {
+    /// Arguments of the commands about one checkpoint.
+    Checkpoint {
+        /// Its name.
+        tag: String,
+    }
+    /// A checkpoint.
+    CheckpointInfo {
+        /// Its name.
+        tag: String,
+        /// Machine time at that moment, in nanoseconds.
+        clock: u64,
+    }
+}
+
 fn request(args: SnapshotJob) -> (String, SnapshotRequest) {
     let SnapshotJob { job_id, tag, vmstate, devices } = args;
-    (job_id, SnapshotRequest { tag, state: Some(vmstate), disks: Some(devices) })
+    (job_id, SnapshotRequest { tag, state: StatePlace::Disk(vmstate), disks: Some(devices) })
 }
 
 fn snapshot_save(context: &Arc<Context>, args: SnapshotJob) -> Answer<Empty> {
@@ -54,8 +74,32 @@ fn snapshot_load(context: &Arc<Context>, args: SnapshotJob) -> Answer<Empty> {
 }
 
 fn snapshot_delete(context: &Arc<Context>, args: SnapshotDelete) -> Answer<Empty> {
-    let request = SnapshotRequest { tag: args.tag, state: None, disks: Some(args.devices) };
+    let request = SnapshotRequest { tag: args.tag, disks: Some(args.devices), ..SnapshotRequest::default() };
     let work = |context: &Context| context.host.delete_snapshot(request);
     Jobs::start(context, &args.job_id, JobType::SnapshotDelete, work)?;
     Ok(Empty {})
+}
+
+fn in_memory(args: Checkpoint) -> SnapshotRequest {
+    SnapshotRequest { tag: args.tag, state: StatePlace::Memory, disks: None }
+}
+
+fn checkpoint_save(context: &Arc<Context>, args: Checkpoint) -> Answer<Empty> {
+    context.host.save_snapshot(in_memory(args), true).map_err(Error::new)?;
+    Ok(Empty {})
+}
+
+fn checkpoint_load(context: &Arc<Context>, args: Checkpoint) -> Answer<Empty> {
+    context.host.load_snapshot(in_memory(args)).map_err(Error::new)?;
+    Ok(Empty {})
+}
+
+fn checkpoint_delete(context: &Arc<Context>, args: Checkpoint) -> Answer<Empty> {
+    context.host.delete_snapshot(in_memory(args)).map_err(Error::new)?;
+    Ok(Empty {})
+}
+
+fn query_checkpoints(context: &Arc<Context>, _: Empty) -> Answer<Vec<CheckpointInfo>> {
+    let info = |info: context::CheckpointInfo| CheckpointInfo { tag: info.tag, clock: info.clock };
+    Ok(context.host.checkpoints().into_iter().map(info).collect())
 }

@@ -11,6 +11,7 @@ pub fn device_tree(data: &[u8]) {
         initrd: Some((0x8400_0000, 0x8500_0000)),
         rng_seed: vec![7; 32],
         kaslr_seed: Some(7),
+        secure_seeds: (Vec::new(), None),
     };
     let nothing = BootText::default();
     let (Some(plain), Some(full)) = (with_chosen(data, &nothing), with_chosen(data, &text)) else {

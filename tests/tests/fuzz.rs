@@ -1,6 +1,7 @@
 //! The fuzz targets on their seeds and on some thousands of mutations of them, without a fuzzer.
 //!
-//! `MIMIC_FUZZ_SECONDS` sets the time for each target, `MIMIC_FUZZ_SERIES` the number of the series of mutations.
+//! `MIMIC_FUZZ_SECONDS` sets the time for each target, `MIMIC_FUZZ_SERIES` the number of the series of mutations, and
+//! `MIMIC_FUZZ_TARGET` names the only one that is tried, with any number of mutations.
 
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,7 +64,8 @@ fn exercise(name: &str, target: Target, panics: &Panics) -> Result<usize, String
     let seeds: Vec<Vec<u8>> = files.into_iter().map(|(_, bytes)| bytes).collect();
     let start = Instant::now();
     let mut count = 0;
-    for input in Mutations::new(&seeds, series).take(MUTATIONS) {
+    let most = if only().is_some() { usize::MAX } else { MUTATIONS };
+    for input in Mutations::new(&seeds, series).take(most) {
         if start.elapsed() > limit {
             break;
         }
@@ -71,6 +73,11 @@ fn exercise(name: &str, target: Target, panics: &Panics) -> Result<usize, String
         count += 1;
     }
     Ok(count)
+}
+
+/// The only target that is to be tried.
+fn only() -> Option<String> {
+    std::env::var("MIMIC_FUZZ_TARGET").ok()
 }
 
 /// Ends the process when no input is done for too long: a hang would otherwise go on for ever.
@@ -100,7 +107,8 @@ fn every_target_survives_its_seeds_and_mutations_of_them() {
     overlook_caught_panics();
     watch();
     let mut failures = Vec::new();
-    for (name, target) in TARGETS {
+    let wanted = |name: &str| only().is_none_or(|only| only == name);
+    for (name, target) in TARGETS.into_iter().filter(|(name, _)| wanted(name)) {
         match exercise(name, target, &panics) {
             Ok(count) => println!("{name}: {count} mutations"),
             Err(report) => failures.push(format!("{name}: {report}")),

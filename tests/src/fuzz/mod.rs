@@ -15,6 +15,7 @@ mod mutate;
 mod nat;
 mod process;
 mod qcow2;
+mod state;
 mod translator;
 mod user_syscall;
 mod virtqueue;
@@ -27,6 +28,7 @@ pub use image::image;
 pub use mutate::Mutations;
 pub use nat::nat;
 pub use qcow2::qcow2;
+pub use state::state;
 pub use translator::translator;
 pub use user_syscall::user_syscall;
 pub use virtqueue::virtqueue;
@@ -35,7 +37,7 @@ pub use virtqueue::virtqueue;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its file in `tests/fuzz/fuzz_targets` and of its seeds.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("control", control),
     ("device_tree", device_tree),
     ("elf_loader", elf_loader),
@@ -43,6 +45,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("image", image),
     ("nat", nat),
     ("qcow2", qcow2),
+    ("state", state),
     ("translator", translator),
     ("user_syscall", user_syscall),
     ("virtqueue", virtqueue),

@@ -31,6 +31,13 @@ pub struct Facts {
     pub memory: u64,
 }
 
+impl DiskInfo {
+    /// Whether it is a drive or a device's; otherwise it is a node that waits for somebody to use it.
+    pub fn is_drive(&self) -> bool {
+        !self.device.is_empty() || self.qdev.is_some()
+    }
+}
+
 /// A character device.
 #[derive(Clone, Debug)]
 pub struct CharInfo {

@@ -10,8 +10,8 @@ use parking_lot::{Condvar, Mutex};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
 
 /// Input that waits, at most, in bytes.
 const INPUT: usize = 64 << 10;
@@ -52,6 +52,8 @@ struct GateState {
     /// Raised by whatever makes another try to write worth while.
     changes: u64,
     ending: bool,
+    /// Somebody waits for a client that does not read.
+    waits: bool,
 }
 
 impl Gate {
@@ -92,7 +94,9 @@ impl Outlet {
                 return;
             }
             if state.changes == changes {
+                state.waits = true;
                 self.gate.changed.wait_for(&mut state, RETRY);
+                state.waits = false;
             }
         }
     }
@@ -196,17 +200,24 @@ impl Session {
     }
 }
 
-/// How long a session may take to do what waits for it when the run ends.
+/// How long a session may take to do what waits for it when the run ends: where it waits for a client, and where the host gives it
+/// no time.
 const PATIENCE: Duration = Duration::from_millis(300);
+const LONGEST: Duration = Duration::from_secs(10);
 
 impl Session {
     /// Waits until it has done what waits for it, within limits.
     pub fn finish(&self) {
         let (to, here) = mpsc::channel();
-        if self.to.send(Item::Finish(to)).is_ok() {
-            // A client that takes nothing is not waited for.
-            let _ = here.recv_timeout(PATIENCE);
+        if self.to.send(Item::Finish(to)).is_err() {
+            return;
         }
+        let end = Instant::now() + LONGEST;
+        // A client that takes nothing is not waited for.
+        while here.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout)
+            && !self.gate.state.lock().waits
+            && Instant::now() < end
+        {}
     }
 }
 

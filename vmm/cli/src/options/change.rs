@@ -3,7 +3,7 @@
 //! The result is the command line of a machine that had it from the start, checked in the same way.
 
 use super::block::{BlockNode, Drive, DriveContext, DriveInterface};
-use super::chardev::Chardev;
+use super::chardev::{CharBackend, Chardev, SocketRole};
 use super::check::check;
 use super::device::{DeviceArg, ROOT_BUS, bus_behind};
 use super::device_table::DeviceKind;
@@ -39,7 +39,14 @@ impl SystemOptions {
                 self.drives.push(drive);
             }
             Part::Netdev => self.netdevs.push(Netdev::read(parse("type")?, origin)?),
-            Part::Chardev => self.chardevs.push(Chardev::read(parse("backend")?, origin)?),
+            Part::Chardev => {
+                let mut chardev = Chardev::read(parse("backend")?, origin)?;
+                // The machine runs already.
+                if let CharBackend::Socket { role: SocketRole::Server { wait }, .. } = &mut chardev.backend {
+                    *wait = false;
+                }
+                self.chardevs.push(chardev);
+            }
             Part::Object => self.objects.push(Object::read(parse("qom-type")?, origin)?),
         }
         Ok(())

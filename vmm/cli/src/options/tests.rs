@@ -1,4 +1,5 @@
 mod accepted;
+mod changes;
 mod clients;
 mod helps;
 mod parts;

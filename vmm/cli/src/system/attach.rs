@@ -21,7 +21,8 @@ use super::inventory::{Contents, Inventory};
 use super::log;
 use super::snapshots::{self, Snapshots};
 use crate::options::{
-    self, CharBackend, Chardev, DeviceKind, MonitorMode, NetBackend, SocketAddress, SystemOptions,
+    self, BlockDriver, CharBackend, Chardev, DeviceKind, MonitorMode, NetBackend, SocketAddress,
+    SystemOptions,
 };
 
 /// The conversations that go on.
@@ -259,6 +260,10 @@ fn char_infos(options: &SystemOptions) -> Vec<CharInfo> {
 fn disk_infos(contents: &Contents) -> Vec<DiskInfo> {
     let options = &contents.options;
     let user = |name: &str| {
+        let chip = options.machine.pflash.iter().position(|node| node.as_deref() == Some(name));
+        if let Some(unit) = chip {
+            return Some(format!("/machine/{}.flash{unit}", options.machine.kind.name));
+        }
         let device = options.devices.iter().find(|device| device.props.text("drive") == Some(name))?;
         let id = device.id.clone();
         Some(id.map_or_else(|| "/machine/peripheral-anon".into(), |id| format!("/machine/peripheral/{id}")))
@@ -277,6 +282,20 @@ fn disk_infos(contents: &Contents) -> Vec<DiskInfo> {
         }
     });
     let mut infos: Vec<DiskInfo> = seen.collect();
+    // Files that nobody uses yet.
+    for node in options.block_nodes.iter().filter(|node| contents.disks.is_closed(node)) {
+        let (Some(name), BlockDriver::File { filename, .. }) = (&node.name, &node.driver) else { continue };
+        infos.push(DiskInfo {
+            device: String::new(),
+            qdev: None,
+            node: name.clone(),
+            file: filename.clone(),
+            driver: "file".into(),
+            read_only: node.options.read_only.unwrap_or(false),
+            size: std::fs::metadata(filename).map_or(0, |metadata| metadata.len()),
+            snapshots: Vec::new(),
+        });
+    }
     infos.sort_by(|a, b| (&a.device, &a.node).cmp(&(&b.device, &b.node)));
     infos
 }

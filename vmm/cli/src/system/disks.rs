@@ -88,6 +88,11 @@ impl Disks {
         self.open.values().map(|disk| disk.backend.clone()).collect()
     }
 
+    /// Whether nobody has asked for a node yet.
+    pub fn is_closed(&self, node: &BlockNode) -> bool {
+        node.name.as_ref().is_some_and(|name| !self.open.contains_key(name))
+    }
+
     /// Closes a disk, once its last user has let go of it.
     pub fn close(&mut self, name: &str) {
         self.open.remove(name);

@@ -51,6 +51,16 @@ enum Place {
     Memory,
 }
 
+/// The disks that are meant.
+struct Chosen {
+    /// All that there are; the others are numbers of these.
+    all: Vec<Kept>,
+    /// qcow2 disks.
+    disks: Vec<usize>,
+    /// Raw ones that the folder is for.
+    raw: Vec<usize>,
+}
+
 /// What is to be done, with all disks found.
 struct Plan {
     tag: String,
@@ -178,7 +188,7 @@ impl Snapshots {
     /// Saves the machine.
     pub fn save_snapshot(self: &Arc<Self>, request: &SnapshotRequest, replace: bool) -> Result<(), String> {
         let _alone = self.busy.lock();
-        let (all, disks, raw) = self.choose(request)?;
+        let Chosen { all, disks, raw } = self.choose(request)?;
         let place = match (&request.state, &self.folder) {
             (StatePlace::Memory, _) => Place::Memory,
             (StatePlace::Disk(name), _) => Place::Disk(state_disk(&all, name)?),
@@ -216,7 +226,7 @@ impl Snapshots {
     /// Forgets a snapshot.
     pub fn delete_snapshot(&self, request: &SnapshotRequest) -> Result<(), String> {
         let _alone = self.busy.lock();
-        let (all, disks, raw) = self.choose(request)?;
+        let Chosen { all, disks, raw } = self.choose(request)?;
         let place = if request.state == StatePlace::Memory { Place::Memory } else { Place::Folder };
         self.delete(&Plan { tag: request.tag.clone(), all, disks, raw, place })
     }
@@ -242,7 +252,7 @@ impl Snapshots {
     }
 
     /// Which disks are meant: qcow2 ones, and raw ones that the folder holds what they held of.
-    fn choose(&self, request: &SnapshotRequest) -> Result<(Vec<Kept>, Vec<usize>, Vec<usize>), String> {
+    fn choose(&self, request: &SnapshotRequest) -> Result<Chosen, String> {
         let (tag, all) = (&request.tag, self.disks());
         if !folder::is_tag(tag) {
             return Err(format!(
@@ -276,11 +286,11 @@ impl Snapshots {
                 }
             }
         }
-        Ok((all, disks, raw))
+        Ok(Chosen { all, disks, raw })
     }
 
     fn plan_load(&self, request: &SnapshotRequest) -> Result<Plan, String> {
-        let (all, disks, raw) = self.choose(request)?;
+        let Chosen { all, disks, raw } = self.choose(request)?;
         let tag = request.tag.clone();
         let folder = self.folder.as_ref();
         let there = disks.iter().all(|n| all[*n].has(&tag))

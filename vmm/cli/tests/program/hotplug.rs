@@ -114,6 +114,8 @@ fn answers_and_events_are_those_of_qemu() {
     let missing = json!({"driver": "file", "node-name": "f", "filename": "/nope"});
     assert!(c.ask(&json!({"execute": "blockdev-add", "arguments": missing}))["error"].is_object());
     c.command("blockdev-add", node("file", "f"));
+    assert_eq!(c.command("query-named-block-nodes", json!({}))[0]["node-name"], "f");
+    assert_eq!(c.command("query-block", json!({})), json!([]));
     refused(c, "blockdev-add", node("file", "f"), GENERIC, "Duplicate nodes with node-name='f'");
     c.command("blockdev-add", json!({"driver": "raw", "node-name": "r", "file": "f"}));
     refused(c, "blockdev-del", json!({"node-name": "f"}), GENERIC, "Block device f is in use");

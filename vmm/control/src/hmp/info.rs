@@ -1,6 +1,7 @@
 //! What `info` shows.
 
 use super::Call;
+use crate::context::{DeviceInfo, DiskInfo};
 use crate::qmp;
 use base::{Device, Shared};
 use engine::RunState;
@@ -92,7 +93,15 @@ pub fn qtree(call: &mut Call) -> String {
         format!("  dev: {}, id \"\"\n    place = \"{place}\"\n", device.lock().name())
     };
     let lines: String = call.context.devices.iter().map(line).collect();
-    format!("bus: main-system-bus\n  type System\n{lines}")
+    let plugged = |device: DeviceInfo| {
+        let id = device.id.unwrap_or_default();
+        let address = device.address.map_or(String::new(), |addr| format!("    addr = {addr}\n"));
+        let head = format!("  dev: {}, id \"{id}\"\n    bus = \"{}\"\n{address}", device.driver, device.bus);
+        let own = device.properties.iter().filter(|(name, _)| !matches!(*name, "id" | "bus" | "addr"));
+        own.fold(head, |text, (name, value)| text + &format!("    {name} = \"{value}\"\n"))
+    };
+    let devices: String = call.context.host.devices().into_iter().map(plugged).collect();
+    format!("bus: main-system-bus\n  type System\n{lines}{devices}")
 }
 
 pub fn cpus(call: &mut Call) -> String {
@@ -123,7 +132,7 @@ pub fn mem(call: &mut Call) -> String {
 
 pub fn block(call: &mut Call) -> String {
     let mut text = Vec::new();
-    for disk in call.context.host.disks() {
+    for disk in call.context.host.disks().into_iter().filter(DiskInfo::is_drive) {
         let read_only = if disk.read_only { ", read-only" } else { "" };
         let mut entry =
             format!("{} ({}): {} ({}{read_only})\n", disk.device, disk.node, disk.file, disk.driver);

@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::options::{device_table, parse, table};
+use control::Part;
+
+use crate::options::{Described, device_table, parse, table};
 use crate::personality::Arch;
 
 /// xorshift64: the same words in each run.
@@ -124,6 +126,8 @@ fn no_words_panic() {
         .flat_map(|t| t.iter())
         .map(|p| p.name)
         .collect();
+    let machine = super::options("-nodefaults -device pcie-root-port,id=a -netdev user,id=b");
+    let parts = [Part::Device, Part::BlockNode, Part::Drive, Part::Netdev, Part::Chardev, Part::Object];
     for _ in 0..60_000 {
         let mut words = Vec::new();
         for _ in 0..1 + random.next(4) {
@@ -136,6 +140,14 @@ fn no_words_panic() {
                     1 => argument += &format!(",{}=", random.pick(&props)),
                     _ => argument += random.pick(PIECES),
                 }
+            }
+            // The same, said to a machine that runs.
+            let part = parts[random.next(parts.len())];
+            if let Ok(described) = Described::read(part, &argument) {
+                machine.has_bus(&described.bus.unwrap_or_default());
+            }
+            if let Err(error) = machine.with(part, &argument) {
+                assert!(!error.origin.is_empty(), "{error}");
             }
             words.push(argument.into());
         }

@@ -179,7 +179,7 @@ fn query_block(context: &Arc<Context>, _: Empty) -> Answer<Vec<BlockInfo>> {
         removable: false,
         locked: false,
     };
-    Ok(context.host.disks().into_iter().map(info).collect())
+    Ok(context.host.disks().into_iter().filter(DiskInfo::is_drive).map(info).collect())
 }
 
 fn query_blockstats(context: &Arc<Context>, _: QueryBlockstats) -> Answer<Vec<BlockStats>> {

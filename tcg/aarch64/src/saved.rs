@@ -139,6 +139,10 @@ impl SystemState {
 }
 
 impl Saved for Aarch64 {
+    fn forget_maintenance(cpu: &mut Cpu) {
+        cpu.system.untold.clear();
+    }
+
     fn save(cpu: &mut Cpu) -> State {
         let header = HeaderState::save(&mut cpu.head);
         let Cpu {

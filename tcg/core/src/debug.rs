@@ -73,6 +73,10 @@ pub enum Stop {
         /// The access that the watch is for; a read that a watch for both found is one of both.
         kind: WatchKind,
     },
+    /// It has come to the beginning of what was recorded, going backwards.
+    Beginning,
+    /// It has come to the end of what was recorded.
+    End,
 }
 
 /// What a watchpoint is for.

@@ -14,6 +14,8 @@ pub trait Saved: Guest {
     /// Takes over a state that [`Saved::save`] made of a CPU of the same model, with the machine's clock standing at the moment of
     /// saving; on error the CPU is as it was.
     fn load(cpu: &mut Self::Cpu, state: &State) -> Result<(), StateError>;
+    /// The TLBs of all vCPUs are being emptied: forgets what others were still to be told about theirs.
+    fn forget_maintenance(_cpu: &mut Self::Cpu) {}
 }
 
 /// The part of a state that every guest has.

@@ -5,7 +5,7 @@
 
 mod icount;
 
-pub use icount::{InstructionClock, MAX_SHIFT, Ticks};
+pub use icount::{InstructionClock, MAX_SHIFT, Moment, Ticks};
 
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;

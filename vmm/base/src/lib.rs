@@ -17,7 +17,7 @@ mod state;
 mod time_base;
 
 pub use bus::{AddressSpace, MapError, MapId, Slot, Target};
-pub use clock::{Clock, HostClock, InstructionClock, MAX_SHIFT, ManualClock, Ns, Ticks, Timer};
+pub use clock::{Clock, HostClock, InstructionClock, MAX_SHIFT, ManualClock, Moment, Ns, Ticks, Timer};
 pub use cpu_lines::{CpuLines, WakeReason};
 pub use device::{Device, Mmio, Shared, Width, Widths, shared};
 pub use irq::{IrqLine, IrqSink, LineRecorder};

@@ -25,7 +25,7 @@ pub(crate) use mmu::Phys;
 pub use mmu::{CodeWatch, Fault, Mmu, VcpuFetch, with_mmu};
 pub use store::Store;
 pub use tlb::Tables;
-pub use turn::Turn;
+pub use turn::{Rest, Turn};
 pub use user_space::{Pages, UserSpace, host_prot};
 pub use vcpu::{Handle, Left, Tiers, TrapHook, Vcpu, VcpuConfig, parts};
 

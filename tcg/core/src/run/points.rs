@@ -30,6 +30,8 @@ pub struct Points {
     debugger: Vec<Point>,
     /// Instructions at the debugger's breakpoints are run.
     pub(super) pass_breakpoints: bool,
+    /// The debugger has no points for now.
+    pub(super) pass_all: bool,
     /// The debugger's point that was reached last.
     pub(super) reached: Option<Stop>,
 }
@@ -60,8 +62,13 @@ impl Points {
         find(&self.debugger, pc, 1, |point| point.fetch).is_some()
     }
 
+    /// Those of the debugger.
+    pub(super) fn debugger(&self) -> &[Point] {
+        &self.debugger
+    }
+
     fn ask_debugger(&mut self, addr: u64, bytes: u64, access: Access) -> Result<(), Trap> {
-        if access == Access::Fetch && self.pass_breakpoints {
+        if self.pass_all || access == Access::Fetch && self.pass_breakpoints {
             return Ok(());
         }
         let Some(point) = find(&self.debugger, addr, bytes, |point| wants(point, access)) else {
@@ -100,9 +107,13 @@ impl Mmu {
 
     /// Takes the debugger's points.
     pub(super) fn set_debug_points(&mut self, points: &[Point]) {
-        if self.points.debugger != points {
-            self.points.debugger = points.to_vec();
-            self.contexts.flush(None, |_| true);
+        let old = std::mem::replace(&mut self.points.debugger, points.to_vec());
+        // Nothing is forgotten, so that a machine under a debugger does what it does without one.
+        let changed = |one: &[Point], two: &[Point]| -> Vec<Point> {
+            one.iter().filter(|point| !two.contains(point)).copied().collect()
+        };
+        for point in changed(&old, points).iter().chain(&changed(points, &old)) {
+            self.contexts.slow_down(point.first, point.last);
         }
     }
 

@@ -18,6 +18,9 @@ const CONTEXTS: usize = 16;
 /// How many one of a process does: it has one address space, and as many modes as its floats and vectors are set to.
 const PROCESS_CONTEXTS: usize = 16;
 
+/// More pages than these have all jumps forgotten at once.
+const MOST_PAGES: u64 = 64;
+
 /// One direct-mapped table of translations.
 struct Table(Box<[[AtomicU64; 4]]>);
 
@@ -354,6 +357,29 @@ impl Contexts {
     pub fn lookup_jump(&self, pc: u64) -> Option<u64> {
         let entry = self.tables.code[self.code.active].entry(pc);
         (entry[0].load(Ordering::Acquire) == pc).then(|| entry[1].load(Ordering::Relaxed))
+    }
+
+    /// Has accesses to the pages of `first` to `last` take the slow path, and jumps into them look for their code, in every
+    /// context. Nothing is forgotten of where the pages are.
+    pub fn slow_down(&self, first: u64, last: u64) {
+        let (first, last) = (first & !(PAGE_SIZE - 1), last & !(PAGE_SIZE - 1));
+        for entry in self.tables.data.iter().flat_map(|table| &table.0) {
+            for tag in [&entry[READ], &entry[WRITE]] {
+                let page = tag.load(Ordering::Relaxed);
+                if page & (SLOW | EMPTY) == 0 && (first..=last).contains(&page) {
+                    tag.store(page | SLOW, Ordering::SeqCst);
+                }
+            }
+        }
+        // An instruction that begins in the page before may end in this one.
+        let pages = (last - first) / PAGE_SIZE + 2;
+        for jumps in &self.tables.code {
+            if pages > MOST_PAGES {
+                jumps.clear();
+                continue;
+            }
+            (0..pages).for_each(|n| jumps.clear_page(last.wrapping_sub(n * PAGE_SIZE)));
+        }
     }
 
     /// Forgets translations in the contexts whose key `matches` (data and code keys alike): all of them, or those of

@@ -45,7 +45,28 @@ impl TurnState {
     }
 }
 
+/// How a vCPU waits between its turns: what is kept of it beside the guest's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    asleep: bool,
+    sleeps: bool,
+    yields: bool,
+}
+
 impl<G: Guest> Vcpu<G> {
+    /// How it waits.
+    pub fn rest(&self) -> Rest {
+        let TurnState { sleeps, yields, .. } = self.turn;
+        Rest { asleep: self.handle().asleep(), sleeps, yields }
+    }
+
+    /// Has it wait as it did when its state was kept, which was put back before. It looks around when it is next given a turn.
+    pub fn set_rest(&mut self, rest: Rest) {
+        self.turn = TurnState { sleeps: rest.sleeps, parked: false, yields: rest.yields };
+        self.handle().asleep.store(rest.asleep, Ordering::Relaxed);
+        self.handle().lines().kick();
+    }
+
     /// Whether vCPUs run by turns: then no other one runs while this one does, and what is posted to it is done before its
     /// next instruction.
     pub fn takes_turns(&self) -> bool {

@@ -12,6 +12,7 @@ use crate::debug::Stop;
 use crate::guest::{Guest, Point, Trap, Wait};
 use crate::host;
 use crate::interp::{self, Step};
+use crate::saved::Saved;
 use crate::sem::MemOp;
 use crate::ty::Ty;
 use base::{AddressSpace, CpuLines, Ns, PAGE_SHIFT, PAGE_SIZE};
@@ -282,6 +283,11 @@ impl<G: Guest> Vcpu<G> {
         self.parts().1.set_debug_points(points);
     }
 
+    /// The debugger's points.
+    pub fn points(&mut self) -> Vec<Point> {
+        self.parts().1.points.debugger().to_vec()
+    }
+
     /// Whether a breakpoint of the debugger is at the next instruction.
     pub fn at_breakpoint(&mut self) -> bool {
         let pc = self.cpu().as_ref().pc;
@@ -328,6 +334,23 @@ impl<G: Guest> Vcpu<G> {
         self.debug_stop.take().unwrap_or(Stop::Step)
     }
 
+    /// Runs the instruction that a point of the debugger has stopped, as if there were no point.
+    pub fn pass_point(&mut self) {
+        self.sync();
+        G::settle_pc(self.cpu_mut());
+        self.parts().1.points.pass_all = true;
+        let mode = G::context(self.cpu()).mode;
+        let step = self.interpret_one(mode);
+        self.after_step(step);
+        self.parts().1.points.pass_all = false;
+        self.sync();
+    }
+
+    /// Has breakpoints of the debugger let instructions pass, or stop them again.
+    pub fn pass_breakpoints(&mut self, pass: bool) {
+        self.parts().1.points.pass_breakpoints = pass;
+    }
+
     /// Does what others posted; used by code that waits for another vCPU on this vCPU's thread.
     pub fn do_posted_work(&mut self) {
         self.turn.unpark();
@@ -343,6 +366,17 @@ impl<G: Guest> Vcpu<G> {
         self.handle.work.lock().clear();
         self.parts().1.contexts.flush(None, |_| true);
         (self.trapped, self.debug_stop) = (None, None);
+    }
+
+    /// Empties the TLB and forgets where code is. What happens from here on does not depend on what was looked up before, if all vCPUs
+    /// of the machine do the same at the same moment.
+    pub fn forget_lookups(&mut self)
+    where
+        G: Saved,
+    {
+        G::forget_maintenance(self.cpu_mut());
+        self.parts().1.contexts.flush(None, |_| true);
+        self.sync();
     }
 
     /// Forgets a wish that [`Vcpu::run`] come back.

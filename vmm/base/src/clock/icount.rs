@@ -19,6 +19,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Ticks {
     count: AtomicU64,
     limit: AtomicU64,
+    /// Where the turn ends if nobody wants a pause before; the limit is never beyond.
+    end: AtomicU64,
 }
 
 impl Ticks {
@@ -42,7 +44,24 @@ impl Ticks {
 
     /// The turn ends at this count.
     pub fn set_limit(&self, count: u64) {
+        self.end.store(count, Ordering::Relaxed);
         self.limit.store(count, Ordering::Relaxed);
+    }
+
+    /// Where the turn ends, pauses aside.
+    pub fn end(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
+    }
+
+    /// The vCPU stops at `count` if its turn does not end before, and the turn can go on afterwards.
+    pub fn pause_at(&self, count: u64) {
+        self.limit.store(self.end().min(count), Ordering::Relaxed);
+    }
+
+    /// The turn ends no later than at `count`.
+    fn end_by(&self, count: u64) {
+        self.end.fetch_min(count, Ordering::Relaxed);
+        self.limit.fetch_min(count, Ordering::Relaxed);
     }
 
     /// Whether the turn has come to its end.
@@ -81,6 +100,17 @@ impl Core {
         let rate = *self.rate.lock();
         rate.count.saturating_add(deadline.saturating_sub(rate.ns).div_ceil(1 << rate.shift))
     }
+}
+
+/// Where a clock is, and how it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Instructions so far.
+    pub count: u64,
+    /// Machine time.
+    pub now: Ns,
+    /// The shift.
+    pub shift: u32,
 }
 
 /// Machine time that moves with the instructions of vCPUs.
@@ -133,6 +163,19 @@ impl InstructionClock {
         *rate = Rate { count, ns: rate.at(count).max(moment), ..*rate };
     }
 
+    /// Where it is.
+    pub fn moment(&self) -> Moment {
+        let (count, rate) = (self.core.ticks.count(), *self.core.rate.lock());
+        Moment { count, now: rate.at(count), shift: rate.shift }
+    }
+
+    /// Has it be where it was at `moment`; timers stay armed as they are. Between turns.
+    pub fn go_to(&self, moment: Moment) {
+        let mut rate = self.core.rate.lock();
+        self.core.ticks.count.store(moment.count, Ordering::Relaxed);
+        *rate = Rate { count: moment.count, ns: moment.now, shift: moment.shift.min(MAX_SHIFT) };
+    }
+
     /// Fires, in order, the timers that are due.
     pub fn fire_due(&self) {
         loop {
@@ -182,7 +225,7 @@ struct TurnTimer {
 impl Timer for TurnTimer {
     fn arm(&self, deadline: Ns) {
         self.timer.arm(deadline);
-        self.core.ticks.limit.fetch_min(self.core.count_at(deadline), Ordering::Relaxed);
+        self.core.ticks.end_by(self.core.count_at(deadline));
     }
 
     fn disarm(&self) {
@@ -205,6 +248,27 @@ mod tests {
         clock.set_shift(0);
         clock.ticks().add(7);
         assert_eq!((clock.now(), clock.shift()), (1007, 0));
+    }
+
+    #[test]
+    fn a_pause_leaves_the_end_of_the_turn_where_it_is() {
+        let clock = InstructionClock::new(1);
+        let ticks = clock.ticks();
+        ticks.set_limit(100);
+        ticks.pause_at(40);
+        assert_eq!((ticks.limit(), ticks.end()), (40, 100));
+        let timer = clock.timer(Box::new(|| {}));
+        timer.arm(120);
+        assert_eq!((ticks.limit(), ticks.end()), (40, 60));
+        ticks.pause_at(u64::MAX);
+        assert_eq!(ticks.limit(), 60);
+        ticks.add(7);
+        let moment = clock.moment();
+        clock.skip_to(1_000);
+        clock.set_shift(5);
+        ticks.add(3);
+        clock.go_to(moment);
+        assert_eq!((clock.moment(), clock.now(), clock.shift()), (moment, 14, 1));
     }
 
     #[test]

@@ -387,15 +387,19 @@ fn temporary_folder() -> PathBuf {
     std::env::var_os("TMPDIR").map_or_else(|| "/var/tmp".into(), PathBuf::from)
 }
 
-/// Puts an empty image on top of `base`, in a file without a name.
-fn overlay(base: FormatAccess<ImageFile>) -> io::Result<FormatAccess<ImageFile>> {
-    let file = OpenOptions::new()
+/// A temporary file without a name.
+pub(super) fn nameless_file() -> io::Result<File> {
+    OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(libc::O_TMPFILE)
         .mode(0o600)
-        .open(temporary_folder())?;
-    let storage = ImageFile::try_from(file)?;
+        .open(temporary_folder())
+}
+
+/// Puts an empty image on top of `base`, in a file without a name.
+fn overlay(base: FormatAccess<ImageFile>) -> io::Result<FormatAccess<ImageFile>> {
+    let storage = ImageFile::try_from(nameless_file()?)?;
     let size = base.size();
     let overlay = Qcow2::<ImageFile>::create_builder(storage)
         .size(size)

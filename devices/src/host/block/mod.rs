@@ -12,10 +12,12 @@ mod snapshots;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod throwaway;
 
 pub use create::{CreateOptions, create_qcow2, create_raw};
 pub use image::{Image, ImageFormat, ImageOptions};
 pub use snapshots::{SnapshotInfo, Snapshots, StateReader, StateWriter};
+pub use throwaway::{KeptDisk, Throwaway};
 
 use std::io;
 use std::path::PathBuf;

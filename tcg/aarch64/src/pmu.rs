@@ -173,9 +173,7 @@ impl Counters {
             return true;
         }
         let highest = if board.has_el2 { 2 } else { 1 };
-        let counts = |typer: u64, el: u8| {
-            Place { el, secure: false, prohibited: false }.lets_count(typer)
-        };
+        let counts = |typer: u64, el: u8| Place { el, secure: false, prohibited: false }.lets_count(typer);
         let differs = |typer: u64| (1..=highest).any(|el| counts(typer, el) != counts(typer, 0));
         let events = self.events.iter().enumerate();
         let mut running = events.chain([(CYCLE, &self.cycle)]).filter(|(n, _)| on >> n & 1 != 0);

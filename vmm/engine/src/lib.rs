@@ -4,7 +4,8 @@
 //! for a stop or a reset, have work done on the vCPUs ([`Power::with_cpus`]), and are told what happens ([`Event`]).
 //! Usually each vCPU has a thread; with [`Turns`] they share one, and the same run twice is the same run.
 //! [`Cpu`] is a vCPU as debuggers and monitors see it. [`riscv`] and [`arm`] are the built-in firmware of machines: the SBI and
-//! PSCI on top of the vCPUs' handles, and how each asks for [`Semihost`]ing. [`snapshot`] keeps whole machines and puts them back.
+//! PSCI on top of the vCPUs' handles, and how each asks for [`Semihost`]ing. [`snapshot`] keeps whole machines and puts them back,
+//! [`replay`] records runs and repeats them.
 
 mod actions;
 pub mod arm;
@@ -16,6 +17,7 @@ pub mod memory;
 mod pace;
 mod parking;
 mod power;
+pub mod replay;
 pub mod riscv;
 mod semihost;
 pub mod snapshot;
@@ -24,7 +26,7 @@ mod turns;
 pub use actions::{Actions, HangAction, PanicAction, WatchdogAction};
 pub use cpus::{Cpu, Cpus, Motion, Plan};
 pub use event::{Cause, Event, Listener};
-pub use inputs::{Deliver, Inputs, SourceId};
+pub use inputs::{Deliver, Inputs, Keeper, Kept, SourceId};
 pub use machine::{Machine, Policy, Reload};
 
 pub use pace::Pace;

@@ -4,7 +4,8 @@ use crate::actions::{Actions, HangAction, PanicAction, WatchdogAction};
 use crate::cpus::{Motion, Plan};
 use crate::event::{Cause, Event};
 use crate::power::{End, Power, Request, RunState};
-use crate::turns::{Trace, Turns};
+use crate::replay::{Border, Happening, Journal, Mode};
+use crate::turns::{Goal, Halt, Trace, Turns};
 use base::{Clock, Device, PowerEvent, Shared, set_requester};
 use std::io;
 use std::sync::Arc;
@@ -42,14 +43,14 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// A machine that is ready to run.
 pub struct Machine<G: Debuggable + Saved> {
-    vcpus: Vec<Vcpu<G>>,
+    pub(crate) vcpus: Vec<Vcpu<G>>,
     devices: Vec<Shared<dyn Device>>,
     clock: Arc<dyn Clock>,
-    power: Arc<Power>,
+    pub(crate) power: Arc<Power>,
     reload: Reload<G>,
     policy: Policy,
     /// vCPUs run by turns; otherwise each has a thread of its own.
-    turns: Option<Turns>,
+    pub(crate) turns: Option<Turns>,
 }
 
 impl<G: Debuggable + Saved> Machine<G> {
@@ -71,7 +72,8 @@ impl<G: Debuggable + Saved> Machine<G> {
 
     /// Has the vCPUs, whose code cache counts by the clock of `turns`, run by those.
     pub fn by_turns(mut self, turns: Turns) -> Self {
-        self.power.end_turns_of(turns.clock());
+        self.power.end_turns_of(turns.clock(), turns.inputs());
+        turns.inputs().set_stands(true);
         self.power.set_trace(turns.trace());
         self.turns = Some(turns);
         self
@@ -82,27 +84,23 @@ impl<G: Debuggable + Saved> Machine<G> {
         // What others expect of it already is in their requests.
         let state = if self.policy.start_paused { RunState::Prelaunch } else { RunState::Running };
         let mut life = Life { state, plan: Plan::default(), in_step: 0 };
+        life.in_step = self.power_on();
         let end = loop {
-            self.vcpus.iter_mut().for_each(Vcpu::wake);
-            (self.reload)(&mut self.vcpus);
-            life.in_step = if self.vcpus.len() > 1 { self.policy.in_step } else { 0 };
-            if let Some(turns) = &mut self.turns {
-                turns.begin(self.vcpus.len(), std::mem::take(&mut life.in_step));
-            }
             match self.live(&mut life) {
                 Ok(Some(end)) => break Ok(end),
                 Ok(None) => {}
                 Err(fault) => break Err(fault),
             }
-            self.power.forget_guest();
-            for device in &self.devices {
-                device.lock().reset();
-            }
+            life.in_step = self.begin_anew();
             if !life.state.can_resume() {
                 life.state = RunState::Paused;
             }
         };
         if let Some(turns) = &self.turns {
+            turns.note(Happening::End(turns.trace().hash));
+            if matches!(end, Ok(end) if !matches!(end, End::Quit(_))) {
+                turns.check_end();
+            }
             let Trace { count, now, hash } = turns.trace();
             tracing::trace!(target: "icount", "{count} instructions, {now} ns, trace hash {hash:016x}");
         }
@@ -111,6 +109,55 @@ impl<G: Debuggable + Saved> Machine<G> {
             self.power.tell(Event::Ended(end));
         }
         end
+    }
+
+    /// Puts memory and vCPUs into their state at power-on; gives how many instructions they run by turns if each has a thread.
+    fn power_on(&mut self) -> usize {
+        self.vcpus.iter_mut().for_each(Vcpu::wake);
+        (self.reload)(&mut self.vcpus);
+        let in_step = if self.vcpus.len() > 1 { self.policy.in_step } else { 0 };
+        match &mut self.turns {
+            Some(turns) => {
+                turns.begin(self.vcpus.len(), in_step);
+                0
+            }
+            None => in_step,
+        }
+    }
+
+    /// The same for a machine that ran: a reset.
+    pub(crate) fn begin_anew(&mut self) -> usize {
+        self.power.forget_guest();
+        for device in &self.devices {
+            device.lock().reset();
+        }
+        self.power_on()
+    }
+
+    fn journal(&self) -> Option<&Journal> {
+        self.turns.as_ref().and_then(|turns| turns.inputs().journal())
+    }
+
+    /// What `request` is to a machine whose run is recorded or replayed; `None`: nothing.
+    fn on_record(&self, request: Request) -> Option<Request> {
+        let Some((turns, journal)) = self.turns.as_ref().zip(self.journal()) else { return Some(request) };
+        match (request, journal.mode()) {
+            (Request::Reset(cause), Mode::Record) => {
+                turns.note(Happening::Reset(cause));
+                Some(Request::Reset(cause))
+            }
+            (Request::Reset(_), Mode::Replay) => {
+                tracing::warn!(
+                    "-icount rr=replay: the machine is reset when it was recorded to be, and at no other time"
+                );
+                None
+            }
+            (Request::Halt(Halt::Border(Border::Reset(cause))), _) => {
+                journal.pass_reset();
+                Some(Request::Reset(cause))
+            }
+            (request, _) => Some(request),
+        }
     }
 
     /// One life: from power-on to the end of the run, or to a reset (`None`).
@@ -122,6 +169,7 @@ impl<G: Debuggable + Saved> Machine<G> {
                 _ => self.power.next(),
             };
             let actions = self.power.actions();
+            let Some(request) = self.on_record(request) else { continue };
             let (end, cause) = match request {
                 Request::Quit(cause) => {
                     self.power.tell(Event::Shutdown(cause));
@@ -168,7 +216,22 @@ impl<G: Debuggable + Saved> Machine<G> {
                     self.go_on(life, plan);
                     continue;
                 }
-                Request::Pause | Request::Debug(..) | Request::Start(_) | Request::Idle => continue,
+                Request::Halt(Halt::Fault) => (End::Quit(Cause::HostError), Cause::HostError),
+                Request::Halt(halt) if life.state == RunState::Running => {
+                    self.halted(life, halt);
+                    continue;
+                }
+                Request::Back(backward) => {
+                    self.power.set_state(RunState::Running);
+                    let (state, debug) = self.go_back(backward);
+                    self.stand(life, state, debug);
+                    continue;
+                }
+                Request::Pause
+                | Request::Debug(..)
+                | Request::Halt(_)
+                | Request::Start(_)
+                | Request::Idle => continue,
             };
             self.power.tell(Event::Shutdown(cause));
             if !actions.shutdown_pauses || end == End::Hung {
@@ -204,6 +267,24 @@ impl<G: Debuggable + Saved> Machine<G> {
             self.power.tell(reason);
         }
         self.power.tell(Event::Stopped { state, debug });
+    }
+
+    /// vCPUs that run by turns have come to where they can not go on.
+    fn halted(&mut self, life: &mut Life, halt: Halt) {
+        let mut debug = None;
+        if let (Halt::Border(Border::End(hash)), Some(turns)) = (halt, &self.turns) {
+            let file =
+                self.journal().map_or_else(Default::default, |journal| journal.path().display().to_string());
+            let (count, here) = (turns.trace().count, turns.trace().hash);
+            match hash.filter(|hash| *hash != here) {
+                None => tracing::warn!("{file} ends here, at instruction {count}; the machine is stopped"),
+                Some(hash) => tracing::error!(
+                    "the replay has left {file} before its end at instruction {count}: the trace hash is {here:016x}, and was {hash:016x}"
+                ),
+            }
+            debug = Some((0, Stop::End));
+        }
+        self.stand(life, RunState::Paused, debug);
     }
 
     fn go_on(&self, life: &mut Life, plan: Plan) {
@@ -248,7 +329,7 @@ impl<G: Debuggable + Saved> Machine<G> {
             WatchdogAction::Reset => Bitten::Resets,
             WatchdogAction::Poweroff => Bitten::Ends(Cause::GuestShutdown),
             WatchdogAction::Shutdown => {
-                self.power.powerdown();
+                self.power.tell(Event::Powerdown);
                 Bitten::GoesOn
             }
             WatchdogAction::Debug => {
@@ -273,7 +354,20 @@ impl<G: Debuggable + Saved> Machine<G> {
             return Ok(request);
         }
         let runs = (0..self.vcpus.len()).any(|n| plan.motion(n) == Motion::Run);
-        let steps = (0..self.vcpus.len()).any(|n| matches!(plan.motion(n), Motion::Step { .. }));
+        let step = (0..self.vcpus.len()).find(|n| matches!(plan.motion(*n), Motion::Step { .. }));
+        let steps = step.is_some();
+        if let Some(number) = step.filter(|_| self.journal().is_some())
+            && let Some(mut turns) = self.turns.take()
+        {
+            // The run stays what it is: the others have their turns, and interrupts come.
+            turns.goal = Goal::Step(number);
+            plan.hold_steppers();
+            let request = self.run_turns(turns, Plan::default());
+            if let Some(turns) = &mut self.turns {
+                turns.goal = Goal::None;
+            }
+            return request;
+        }
         if !runs || steps && self.turns.is_some() {
             for (n, vcpu) in self.vcpus.iter_mut().enumerate() {
                 if let Motion::Step { interrupts } = plan.motion(n) {
@@ -342,8 +436,10 @@ impl<G: Debuggable + Saved> Machine<G> {
             // SAFETY: only asks for a number.
             let id = unsafe { libc::gettid() };
             (0..vcpus.len()).for_each(|n| power.set_thread(n, id));
-            if let Some((number, stop)) = turns.run(&mut vcpus, &plan, &power) {
-                power.push(Request::Debug(number, stop));
+            match turns.run(&mut vcpus, &plan, &power) {
+                Some(Halt::Debug(number, stop)) => power.push(Request::Debug(number, stop)),
+                Some(halt) => power.push(Request::Halt(halt)),
+                None => {}
             }
             (vcpus, turns)
         })?;

@@ -48,11 +48,17 @@ impl Pacer {
         now as i64 - host.duration_since(start).as_nanos() as i64
     }
 
-    /// Called between turns.
-    pub fn keep(&mut self) {
+    /// Whether time goes on as the host's does while all vCPUs sleep.
+    pub fn sleeps(&self) -> bool {
+        self.pace.sleep
+    }
+
+    /// Called between turns; gives the shift if it is another one now.
+    pub fn keep(&mut self) -> Option<u32> {
         if !self.pace.align && !self.pace.auto {
-            return;
+            return None;
         }
+        let before = self.clock.shift();
         let host = Instant::now();
         let ahead = self.ahead(host);
         if self.pace.align {
@@ -65,6 +71,7 @@ impl Pacer {
             }
             self.looked = Some((host, ahead));
         }
+        Some(self.clock.shift()).filter(|shift| *shift != before)
     }
 
     fn align(&mut self, host: Instant, ahead: i64) {
@@ -88,8 +95,9 @@ impl Pacer {
         }
     }
 
-    /// All vCPUs sleep: time goes on without them, until the first timer or until something happens that `lines` hear of.
-    pub fn idle(&mut self, lines: &CpuLines) {
+    /// All vCPUs sleep: time goes on without them, until the first timer or until something happens that `lines` hear of. Gives
+    /// whether it is the host that decides how far.
+    pub fn idle(&mut self, lines: &CpuLines) -> bool {
         let (now, deadline) = (self.clock.now(), self.clock.next_deadline());
         match deadline {
             Some(deadline) if !self.pace.sleep => self.clock.skip_to(deadline),
@@ -102,6 +110,7 @@ impl Pacer {
                 }
             }
         }
+        self.pace.sleep
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::actions::Actions;
 use crate::cpus::{Cpus, Plan};
 use crate::event::{Cause, Event, Listener};
-use crate::turns::Trace;
+use crate::inputs::{Inputs, SourceId};
+use crate::replay::{Backward, Journal};
+use crate::turns::{Halt, Trace};
 use base::{InstructionClock, PowerEvent, PowerSink};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -85,6 +87,10 @@ pub(crate) enum Request {
     Work(Work),
     /// A vCPU has come to a point, or made its step.
     Debug(usize, Stop),
+    /// vCPUs that run by turns have come to where they can not simply go on.
+    Halt(Halt),
+    /// A replay is to be put back, or to a place.
+    Back(Backward),
     /// Nothing seems to happen any more.
     Idle,
 }
@@ -101,6 +107,14 @@ struct Inner {
     trace: Option<Trace>,
 }
 
+/// What vCPUs that run by turns have.
+struct ByTurns {
+    clock: Arc<InstructionClock>,
+    inputs: Arc<Inputs>,
+    /// The power button, which is an input like others.
+    button: SourceId,
+}
+
 /// Collects requests from any thread for the machine's own.
 #[derive(Default)]
 pub struct Power {
@@ -108,8 +122,8 @@ pub struct Power {
     arrived: Condvar,
     listeners: Mutex<Vec<Listener>>,
     actions: Mutex<Actions>,
-    /// The clock of vCPUs that run by turns.
-    turns: OnceLock<Arc<InstructionClock>>,
+    /// What vCPUs that run by turns have.
+    turns: OnceLock<ByTurns>,
     guest_asks: AtomicBool,
 }
 
@@ -124,9 +138,13 @@ impl Power {
         self.push(Request::Reset(cause));
     }
 
-    /// Presses the power button: those who watch are told, among them the board if it has one.
+    /// Presses the power button: those who watch are told, among them the board if it has one. Where vCPUs run by turns that is when
+    /// the present turn is over.
     pub fn powerdown(&self) {
-        self.tell(Event::Powerdown);
+        match self.turns.get() {
+            Some(turns) => turns.inputs.push(turns.button, Vec::new()),
+            None => self.tell(Event::Powerdown),
+        }
     }
 
     /// What is done about the guest's own acts.
@@ -199,10 +217,77 @@ impl Power {
         self.inner.lock().trace = Some(trace);
     }
 
-    /// The vCPUs run by turns that `clock` counts: what the guest asks ends the present one.
-    pub(crate) fn end_turns_of(&self, clock: &Arc<InstructionClock>) {
+    /// The vCPUs run by turns that `clock` counts, with `inputs`: what the guest asks ends the present one.
+    pub(crate) fn end_turns_of(self: &Arc<Self>, clock: &Arc<InstructionClock>, inputs: &Arc<Inputs>) {
+        let this = Arc::downgrade(self);
+        let press = move |_: &[u8]| {
+            if let Some(power) = this.upgrade() {
+                power.tell(Event::Powerdown);
+            }
+        };
+        let button = inputs.source("the power button", Box::new(press));
         // A machine is made once.
-        let _ = self.turns.set(clock.clone());
+        let _ = self.turns.set(ByTurns { clock: clock.clone(), inputs: inputs.clone(), button });
+    }
+
+    /// The log of the run, if it is recorded or replayed.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.turns.get()?.inputs.journal()
+    }
+
+    /// How many instructions the vCPUs have carried out, if they run by turns.
+    pub fn count(&self) -> Option<u64> {
+        self.turns.get().map(|turns| turns.clock.ticks().count())
+    }
+
+    /// Whether the run repeats a recorded one.
+    pub fn replays(&self) -> bool {
+        self.turns.get().is_some_and(|turns| turns.inputs.replays())
+    }
+
+    /// Has a replay stop at instruction `count`, or nowhere. False: that is past, or there is no replay.
+    pub fn stop_replay_at(&self, count: Option<u64>) -> bool {
+        let Some(turns) = self.turns.get().filter(|turns| turns.inputs.replays()) else { return false };
+        let (inputs, clock) = (turns.inputs.clone(), turns.clock.clone());
+        let set = move |_: &mut dyn Cpus| {
+            let ahead = count.is_none_or(|count| count > clock.ticks().count());
+            if ahead {
+                inputs.set_stop(count.unwrap_or(u64::MAX));
+            }
+            ahead
+        };
+        self.with_cpus(set) == Some(true)
+    }
+
+    /// Where a replay is to stop.
+    pub fn replay_stop(&self) -> Option<u64> {
+        self.turns.get().map(|turns| turns.inputs.stop()).filter(|count| *count != u64::MAX)
+    }
+
+    /// Has a replay go back, or to a place, and stop there. False: there is no replay.
+    pub fn back(&self, backward: Backward) -> bool {
+        let can = self.replays();
+        if can {
+            self.inner.lock().state = RunState::Running;
+            self.push(Request::Back(backward));
+        }
+        can
+    }
+
+    /// Whether somebody wants the machine to stop or end.
+    pub(crate) fn is_wanted(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.requests.iter().any(|request| matches!(request, Request::Quit(_) | Request::Pause))
+    }
+
+    /// What the guest has asked for first.
+    pub(crate) fn take_guest(&self) -> Option<PowerEvent> {
+        let requests = &mut self.inner.lock().requests;
+        let first = requests.iter().position(|request| matches!(request, Request::Guest(_)))?;
+        match requests.remove(first) {
+            Some(Request::Guest(event)) => Some(event),
+            _ => None,
+        }
     }
 
     /// Whether the guest has asked for something since vCPUs were given turns.
@@ -295,7 +380,8 @@ impl Power {
 
     /// Forgets stops of vCPUs that did not lead to the one of the machine.
     pub(crate) fn forget_debug(&self) {
-        self.inner.lock().requests.retain(|request| !matches!(request, Request::Debug(..)));
+        let is_stop = |request: &Request| matches!(request, Request::Debug(..) | Request::Halt(_));
+        self.inner.lock().requests.retain(|request| !is_stop(request));
     }
 
     /// Nobody takes requests from now on: who waits for work to be done is told.
@@ -312,8 +398,8 @@ impl PowerSink for Power {
     fn power(&self, event: PowerEvent) {
         self.guest_asks.store(true, Ordering::SeqCst);
         self.push(Request::Guest(event));
-        if let Some(clock) = self.turns.get() {
-            clock.ticks().set_limit(0);
+        if let Some(turns) = self.turns.get() {
+            turns.clock.ticks().set_limit(0);
         }
     }
 }

@@ -26,6 +26,7 @@ pub fn check(options: &SystemOptions, machine_origin: &str) -> Result<(), UsageE
     block_nodes(options)?;
     machine(options).map_err(|fault| fault.at(machine_origin))?;
     buses(&options.devices, options.machine.kind)?;
+    recorded(options)?;
     let mut users = Users::default();
     for (port, serial) in options.serials.iter().enumerate() {
         // Ports that the board does not have are connected to nothing.
@@ -48,6 +49,26 @@ pub fn check(options: &SystemOptions, machine_origin: &str) -> Result<(), UsageE
         references(options, device, &mut users)?;
     }
     Ok(())
+}
+
+/// Nothing of a recorded run comes from where it is not recorded.
+fn recorded(options: &SystemOptions) -> Result<(), UsageError> {
+    let Some(record) = options.record() else { return Ok(()) };
+    let not = [
+        ("-loadvm", options.loadvm.is_some(), "a recorded run begins with the machine's power-on"),
+        (
+            "-semihosting",
+            options.semihosting.is_some(),
+            "what programs ask the host for by semihosting is not recorded",
+        ),
+    ];
+    let mode = if record.replay { "replay" } else { "record" };
+    match not.into_iter().find(|(_, given, _)| *given) {
+        Some((option, _, why)) => {
+            Err(Fault::new(format!("can not be had with {option}: {why}")).at(&format!("-icount rr={mode}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// No name stands for two things of a kind.

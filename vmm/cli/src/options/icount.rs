@@ -14,6 +14,17 @@ pub struct Icount {
     pub align: bool,
     /// While all CPUs sleep, time goes as the host's does.
     pub sleep: bool,
+    /// The run is recorded, or repeats a recorded one.
+    pub record: Option<Record>,
+}
+
+/// `rr=`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// `rr=replay`: it repeats; otherwise it is recorded.
+    pub replay: bool,
+    /// `rrfile=`: the log.
+    pub file: String,
 }
 
 /// The largest shift, as QEMU has it.
@@ -29,6 +40,10 @@ pub static ICOUNT: &[Prop] = &[
         "on",
         "time of sleeping CPUs goes as the host's; off: to the next timer at once",
     ),
+    prop("rr", Kind::Choice(&["record", "replay"]), "", "record the run, or replay a recorded one"),
+    prop("rrfile", Kind::Text, "", "file that is recorded to or replayed"),
+    // A replay can always be put back to its start; there is nothing to load.
+    prop("rrsnapshot", Kind::Text, "", "accepted: the start of the run can be gone back to in any case"),
 ];
 
 impl Icount {
@@ -50,12 +65,18 @@ impl Icount {
         if align && !sleep {
             return Err(Fault::new("align=on and sleep=off are incompatible"));
         }
-        Ok(Self { shift: number, align, sleep })
+        let record = match (props.text("rr"), props.text("rrfile")) {
+            (Some(mode), Some(file)) => Some(Record { replay: mode == "replay", file: file.into() }),
+            (Some(mode), None) => return Err(Fault::new(format!("rr={mode}: needs rrfile=FILE"))),
+            (None, Some(_)) => return Err(Fault::new("rrfile=: needs rr=record or rr=replay")),
+            (None, None) => None,
+        };
+        Ok(Self { shift: number, align, sleep, record })
     }
 
     /// That of `--deterministic`: an instruction takes 8 ns, and time never waits for the host.
     pub fn deterministic() -> Self {
-        Self { shift: Some(3), align: false, sleep: false }
+        Self { shift: Some(3), align: false, sleep: false, record: None }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::block::{BlockNode, Drive};
 use super::chardev::Chardev;
 use super::device::DeviceArg;
-use super::icount::Icount;
+use super::icount::{Icount, Record};
 use super::log::LogOptions;
 use super::machine::{Accel, CpuModel, Machine, Memory, Smp};
 use super::net::Netdev;
@@ -124,6 +124,11 @@ impl SystemOptions {
     /// Serial ports that the machine has; further ones are connected to nothing.
     pub fn serial_ports(&self) -> usize {
         if self.machine.props.flag("secure") == Some(true) { 2 } else { 1 }
+    }
+
+    /// What is said of recording the run; `None`: it is not recorded and repeats none.
+    pub fn record(&self) -> Option<&Record> {
+        self.icount.as_ref()?.record.as_ref()
     }
 
     /// Guest memory in bytes: as `-m` says, else as the memory back end has, else the machine's default.

@@ -4,12 +4,15 @@
 //! out is always taken, so that a device never sees how fast the host is.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use base::{Clock, InstructionClock, Timer};
 use devices::host::chardev::{CharBackend, CharEvent, CharSink};
 use devices::host::net::{FrameSink, NetBackend, Offloads};
+use devices::virtio::EntropySource;
+use engine::replay::Journal;
 use engine::{Inputs, Pace, SourceId, Turns};
 use parking_lot::Mutex;
 
@@ -27,11 +30,12 @@ pub struct ByTurns {
 }
 
 impl ByTurns {
-    /// As the command line says.
-    pub fn new(icount: &Icount) -> Arc<Self> {
+    /// As the command line says; the run is recorded in `journal`, or follows it.
+    pub fn new(icount: &Icount, journal: Option<Journal>) -> Arc<Self> {
         let clock = InstructionClock::new(icount.shift.unwrap_or(FIRST_SHIFT));
         let pace = Pace { sleep: icount.sleep, align: icount.align, auto: icount.shift.is_none() };
-        Arc::new(Self { clock, inputs: Arc::default(), pace })
+        let inputs = Arc::new(Inputs::new(clock.clone(), journal));
+        Arc::new(Self { clock, inputs, pace })
     }
 
     /// The clock that counts.
@@ -51,7 +55,7 @@ impl ByTurns {
 
     /// `inner`, called `name`, as a device sees it.
     pub fn chardev(&self, name: &str, inner: Arc<dyn CharBackend>) -> Arc<dyn CharBackend> {
-        Arc::new_cyclic(|this: &Weak<Line>| {
+        let line = Arc::new_cyclic(|this: &Weak<Line>| {
             let (deliver, pump) = (this.clone(), this.clone());
             Line {
                 inner,
@@ -63,15 +67,29 @@ impl ByTurns {
                 inputs: self.inputs.clone(),
                 pump: self.clock.timer(Box::new(move || with(&pump, Line::pump))),
             }
-        })
+        });
+        self.keep(&line, |line| &line.waiting);
+        line
     }
 
-    /// The same for a network back end.
-    pub fn net(&self, name: &str, inner: Arc<dyn NetBackend>) -> Arc<dyn NetBackend> {
-        Arc::new_cyclic(|this: &Weak<Cable>| {
+    /// The same for the network back end that `open` opens. Where the run repeats a recorded one there is none.
+    pub fn net<E>(
+        &self,
+        name: &str,
+        open: impl FnOnce() -> Result<Arc<dyn NetBackend>, E>,
+    ) -> Result<Arc<dyn NetBackend>, E> {
+        let inner = if self.inputs.replays() { Arc::new(NoNetwork) } else { open()? };
+        let real = inner.offloads();
+        let answer = self.inputs.ask(self.inputs.oracle(&format!("what {name} can do")), || {
+            vec![real.checksum.into(), real.segmentation.into()]
+        });
+        let can = |n: usize| answer.get(n) == Some(&1);
+        let offloads = Offloads { checksum: can(0), segmentation: can(1) };
+        let cable = Arc::new_cyclic(|this: &Weak<Cable>| {
             let (deliver, pump) = (this.clone(), this.clone());
             Cable {
                 inner,
+                offloads,
                 this: this.clone(),
                 sink: OnceLock::new(),
                 waiting: Mutex::default(),
@@ -80,7 +98,28 @@ impl ByTurns {
                 inputs: self.inputs.clone(),
                 pump: self.clock.timer(Box::new(move || with(&pump, Cable::pump))),
             }
-        })
+        });
+        self.keep(&cable, |cable| &cable.waiting);
+        Ok(cable)
+    }
+
+    /// Random bytes, which are those that were recorded where the run repeats one.
+    pub fn entropy(&self, name: &str, inner: Box<dyn EntropySource>) -> Box<dyn EntropySource> {
+        Box::new(Entropy { inner, source: self.inputs.oracle(name), inputs: self.inputs.clone() })
+    }
+
+    /// Has what waits in `owner` go back in time with the machine.
+    fn keep<O: Send + Sync + 'static, T: Clone + Send + Sync + 'static>(
+        &self,
+        owner: &Arc<O>,
+        waiting: fn(&O) -> &Mutex<VecDeque<T>>,
+    ) {
+        let owner = Arc::downgrade(owner);
+        self.inputs.keep(Box::new(move || {
+            let kept = owner.upgrade().map(|owner| waiting(&owner).lock().clone()).unwrap_or_default();
+            let owner = owner.clone();
+            Box::new(move || with(&owner, |owner| waiting(owner).lock().clone_from(&kept)))
+        }));
     }
 
     fn source(&self, name: &str, deliver: impl Fn(&[u8]) + Send + Sync + 'static) -> SourceId {
@@ -157,7 +196,9 @@ impl Line {
 
 impl CharBackend for Line {
     fn write(&self, bytes: &[u8]) -> usize {
-        write_all(&*self.inner, bytes);
+        if !self.inputs.repeats() {
+            write_all(&*self.inner, bytes);
+        }
         bytes.len()
     }
 
@@ -185,6 +226,9 @@ impl CharSink for FromLine {
 
     fn receive(&self, bytes: &[u8]) {
         with(&self.0, |line| {
+            if line.inputs.replays() {
+                return;
+            }
             line.under_way.fetch_add(bytes.len(), Ordering::Relaxed);
             line.inputs.push(line.source, [&[0], bytes].concat());
         });
@@ -204,6 +248,7 @@ impl CharSink for FromLine {
 /// A network back end.
 struct Cable {
     inner: Arc<dyn NetBackend>,
+    offloads: Offloads,
     this: Weak<Self>,
     sink: OnceLock<Arc<dyn FrameSink>>,
     /// Frames that the guest has no buffer for.
@@ -241,7 +286,7 @@ impl Cable {
 
 impl NetBackend for Cable {
     fn offloads(&self) -> Offloads {
-        self.inner.offloads()
+        self.offloads
     }
 
     fn send(&self, frame: &[u8]) {
@@ -256,6 +301,39 @@ impl NetBackend for Cable {
 
     fn resume(&self) {
         self.pump.arm(0);
+    }
+}
+
+/// What a network device without a back end is connected to: nothing.
+pub struct NoNetwork;
+
+impl NetBackend for NoNetwork {
+    fn send(&self, _: &[u8]) {}
+    fn attach(&self, _: Arc<dyn FrameSink>) {}
+    fn resume(&self) {}
+}
+
+/// Random bytes that can be recorded.
+struct Entropy {
+    inner: Box<dyn EntropySource>,
+    inputs: Arc<Inputs>,
+    source: SourceId,
+}
+
+impl EntropySource for Entropy {
+    fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        let mut failed = Ok(());
+        let answer = self.inputs.ask(self.source, || {
+            let mut real = vec![0; bytes.len()];
+            failed = self.inner.fill(&mut real);
+            if failed.is_err() { Vec::new() } else { real }
+        });
+        failed?;
+        if answer.len() != bytes.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.copy_from_slice(&answer);
+        Ok(())
     }
 }
 

@@ -4,8 +4,11 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use base::{Clock, HostClock, InstructionClock, Ns, Timer};
+use base::{Clock, HostClock, Ns, Timer};
 
+use engine::{Inputs, SourceId};
+
+use super::by_turns::ByTurns;
 use super::error::SystemError;
 use crate::options::{Rtc, RtcBase, RtcClock};
 
@@ -20,6 +23,16 @@ struct MachineClock {
     own: bool,
     /// Added to the host's wall clock.
     offset: i64,
+    /// Whom a look at the host's wall clock goes through, so that it can be recorded.
+    asks: Option<(Arc<Inputs>, SourceId)>,
+}
+
+/// The host's wall clock, as `time` knows it or as it was recorded.
+fn host_wall(time: &dyn Clock, asks: Option<&(Arc<Inputs>, SourceId)>) -> u64 {
+    let Some((inputs, source)) = asks else { return time.wall() };
+    let answer = inputs.ask(*source, || time.wall().to_le_bytes().to_vec());
+    // A log that has something else is found out elsewhere.
+    answer.try_into().map_or(0, u64::from_le_bytes)
 }
 
 impl Clock for MachineClock {
@@ -31,7 +44,7 @@ impl Clock for MachineClock {
         let base = if self.own {
             self.start.load(Ordering::Relaxed).wrapping_add(self.time.now())
         } else {
-            self.time.wall()
+            host_wall(&*self.time, self.asks.as_ref())
         };
         base.saturating_add_signed(self.offset)
     }
@@ -56,23 +69,30 @@ impl Clock for MachineClock {
     }
 }
 
-/// The clock of a machine, whose time is `counted` if it is.
-pub fn machine_clock(
-    rtc: &Rtc,
-    counted: Option<&Arc<InstructionClock>>,
-) -> Result<Arc<dyn Clock>, SystemError> {
-    let time: Arc<dyn Clock> = match counted {
-        Some(counted) => counted.clone(),
+/// The clock of a machine, whose time is counted if its vCPUs run by `turns`.
+pub fn machine_clock(rtc: &Rtc, turns: Option<&ByTurns>) -> Result<Arc<dyn Clock>, SystemError> {
+    let time: Arc<dyn Clock> = match turns {
+        Some(turns) => turns.clock().clone(),
         None => HostClock::new().map_err(SystemError::host("cannot start the machine's clock"))?,
     };
-    let wall = time.wall();
+    let asks = turns.map(|turns| (turns.inputs().clone(), turns.inputs().oracle("the host's clock")));
+    let wall = host_wall(&*time, asks.as_ref());
     let offset = match rtc.base {
         RtcBase::Utc => 0,
-        RtcBase::LocalTime => local_offset((wall / NS as u64) as i64) * NS,
+        RtcBase::LocalTime => {
+            let real = || local_offset((wall / NS as u64) as i64);
+            match &asks {
+                Some((inputs, source)) => {
+                    let answer = inputs.ask(*source, || real().to_le_bytes().to_vec());
+                    answer.try_into().map_or(0, i64::from_le_bytes).saturating_mul(NS)
+                }
+                None => real() * NS,
+            }
+        }
         RtcBase::Date(seconds) => seconds.saturating_mul(NS).saturating_sub(wall as i64),
     };
     let own = matches!(rtc.clock, RtcClock::Vm | RtcClock::Rt);
-    Ok(Arc::new(MachineClock { time, start: wall.into(), own, offset }))
+    Ok(Arc::new(MachineClock { time, start: wall.into(), own, offset, asks }))
 }
 
 /// Seconds that local time is ahead of UTC at `time`.

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use devices::chips::pflash_cfi01::{Backing as FlashBacking, FlashStore};
-use devices::host::block::{self, BlockBackend, Image, ImageOptions};
+use devices::host::block::{self, BlockBackend, Image, ImageOptions, Throwaway};
+use engine::Inputs;
 use machines::{FLASH_CHIPS, FlashPart};
 
 use super::error::SystemError;
@@ -35,20 +36,27 @@ pub struct Disk {
 }
 
 /// The disks that are open, by the name of their drive or node.
-#[derive(Default)]
 pub struct Disks {
     open: HashMap<String, Disk>,
+    /// Of a run that is recorded or replayed.
+    inputs: Option<Arc<Inputs>>,
 }
 
 impl Disks {
+    /// Nothing open yet. In a run that is recorded or replayed, which `inputs` is of, images stay as they are.
+    pub fn new(inputs: Option<Arc<Inputs>>) -> Self {
+        Self { open: HashMap::new(), inputs }
+    }
+
     /// The disk of a drive or node; its image is opened when the first device asks.
     pub fn get(&mut self, options: &SystemOptions, name: &str, origin: &str) -> Result<Disk, SystemError> {
         if let Some(disk) = self.open.get(name) {
             return Ok(disk.clone());
         }
+        let inputs = self.inputs.as_deref();
         let disk = match (options.drive(name), node_called(options, name)) {
-            (Some(drive), _) => open_drive(drive)?,
-            (None, Some(node)) => open_node(options, node)?,
+            (Some(drive), _) => open_drive(drive, inputs)?,
+            (None, Some(node)) => open_node(options, node, inputs)?,
             (None, None) => {
                 let what = format!("there is no drive or block node '{name}'");
                 return Err(SystemError::refused(origin, what));
@@ -116,7 +124,11 @@ fn below<'o>(
 }
 
 /// Opens a node. The images know two layers, a format on a file, so that is what the graph may have.
-fn open_node(options: &SystemOptions, node: &BlockNode) -> Result<Disk, SystemError> {
+fn open_node(
+    options: &SystemOptions,
+    node: &BlockNode,
+    inputs: Option<&Inputs>,
+) -> Result<Disk, SystemError> {
     let origin = &*node.origin;
     let refused = |what: &str| Err(SystemError::refused(origin, what));
     let (format, file) = match &node.driver {
@@ -155,7 +167,25 @@ fn open_node(options: &SystemOptions, node: &BlockNode) -> Result<Disk, SystemEr
         discard: own.discard,
         locking: locking.unwrap_or(true) && !own.force_share && !under.force_share,
     };
-    open(filename, image, own.cache.writeback, origin)
+    open(filename, image, (own.cache.writeback, origin), inputs)
+}
+
+/// `image` as a disk whose writes are thrown away, and go back in time with the machine.
+fn throwaway(
+    image: Arc<Image>,
+    read_only: bool,
+    inputs: &Inputs,
+) -> Result<Arc<dyn BlockBackend>, SystemError> {
+    let disk = Arc::new(
+        Throwaway::new(image, read_only)
+            .map_err(SystemError::host("cannot create a temporary file for a disk"))?,
+    );
+    let keeps = disk.clone();
+    inputs.keep(Box::new(move || {
+        let (disk, kept) = (keeps.clone(), keeps.keep());
+        Box::new(move || disk.put_back(&kept))
+    }));
+    Ok(disk)
 }
 
 fn find_node<'n>(node: &'n BlockNode, name: &str) -> Option<&'n BlockNode> {
@@ -182,7 +212,7 @@ fn names_backing(file: &BlockNode) -> bool {
     read.is_ok() && offset != [0; 8]
 }
 
-fn open_drive(drive: &Drive) -> Result<Disk, SystemError> {
+fn open_drive(drive: &Drive, inputs: Option<&Inputs>) -> Result<Disk, SystemError> {
     let format = drive.format.map(|format| match format {
         ImageFormat::Raw => block::ImageFormat::Raw,
         ImageFormat::Qcow2 => block::ImageFormat::Qcow2,
@@ -197,19 +227,33 @@ fn open_drive(drive: &Drive) -> Result<Disk, SystemError> {
         discard: options.discard,
         locking: !options.force_share,
     };
-    open(&drive.file, image, options.cache.writeback, &drive.origin)
+    open(&drive.file, image, (options.cache.writeback, &drive.origin), inputs)
 }
 
-fn open(file: &str, options: ImageOptions, write_cache: bool, origin: &str) -> Result<Disk, SystemError> {
+/// Opens an image; `write_cache` is what the guest is told, and `origin` where the user said so.
+fn open(
+    file: &str,
+    options: ImageOptions,
+    (write_cache, origin): (bool, &str),
+    inputs: Option<&Inputs>,
+) -> Result<Disk, SystemError> {
     let format = match options.format {
         Some(block::ImageFormat::Qcow2) => "qcow2",
         _ => "raw",
     };
+    let stays = inputs.is_some();
+    let read_only = options.read_only;
+    let options =
+        ImageOptions { read_only: read_only || stays, snapshot: options.snapshot && !stays, ..options };
     let image = Image::open(Path::new(file), options)
         .map_err(|source| SystemError::Block { origin: origin.into(), source })?;
-    let (file, format) = (file.into(), format.into());
     let image = Arc::new(image);
-    Ok(Disk { backend: image.clone(), image, flash: false, write_cache, file, format, origin: origin.into() })
+    let backend: Arc<dyn BlockBackend> = match inputs {
+        None => image.clone(),
+        Some(inputs) => throwaway(image.clone(), read_only, inputs)?,
+    };
+    let (file, format) = (file.into(), format.into());
+    Ok(Disk { backend, image, flash: false, write_cache, file, format, origin: origin.into() })
 }
 
 /// A flash chip whose array is kept on a disk.

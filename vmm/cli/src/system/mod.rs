@@ -18,6 +18,7 @@ mod nets;
 mod panic_watch;
 mod plugins;
 mod plugs;
+mod recording;
 mod seeded;
 mod signals;
 mod snapshots;
@@ -38,6 +39,7 @@ use base::{CpuLines, allocate_ram};
 use board::{Around, Board};
 use by_turns::ByTurns;
 use devices::host::chardev::CharBackend;
+use engine::replay::Journal;
 use engine::snapshot::{Identity, Saver};
 use engine::{End, Machine, Policy, Power};
 use machines::Parts;
@@ -131,6 +133,8 @@ pub struct System {
     loaded: Option<(String, Arc<Snapshots>)>,
     verdict: Verdict,
     record: Option<Arc<Record>>,
+    /// What gave turns to the vCPUs.
+    turns: Option<Arc<ByTurns>>,
 }
 
 impl System {
@@ -149,10 +153,14 @@ impl System {
         power: Arc<Power>,
     ) -> Result<Self, SystemError> {
         let model = B::model(options)?;
-        let turns = options.icount.as_ref().map(ByTurns::new);
-        let clock = clock::machine_clock(&options.rtc, turns.as_deref().map(ByTurns::clock))?;
+        let journal = recording::open(options, cpu_model(options, &B::cpu_type(&model)))?;
+        let turns = options.icount.as_ref().map(|icount| ByTurns::new(icount, journal));
+        let on_record =
+            turns.as_ref().map(|turns| turns.inputs()).filter(|inputs| inputs.journal().is_some());
+        let options = &recording::seeded(options, on_record.map(|inputs| &**inputs));
+        let clock = clock::machine_clock(&options.rtc, turns.as_deref())?;
         let ram = allocate_ram(&[(B::RAM_BASE, options.memory_size())])?;
-        let (mut disks, mut nets) = (Disks::default(), Nets::default());
+        let (mut disks, mut nets) = (Disks::new(on_record.cloned()), Nets::default());
         let flash = disks.flash(options, B::FLASH_SIZE)?;
         let chardevs = Chardevs::open(options, program, &power, &clock, turns.as_ref())?;
         let port = |n: usize| match options.serials.get(n) {
@@ -168,8 +176,10 @@ impl System {
             ram: &ram,
             machine: (&clock, &power),
         })?;
-        // Forwarded ports of those that no device has are open, too.
-        options.netdevs.iter().try_for_each(|netdev| nets.get(netdev).map(drop))?;
+        // Forwarded ports of those that no device has are open, too; a run that repeats another has no network.
+        if !on_record.is_some_and(|inputs| inputs.replays()) {
+            options.netdevs.iter().try_for_each(|netdev| nets.get(netdev).map(drop))?;
+        }
         let lines: Vec<Arc<CpuLines>> = (0..options.smp.cpus).map(|_| Arc::default()).collect();
         if let (Some(turns), Some(first)) = (&turns, lines.first()) {
             turns.inputs().wake(first);
@@ -229,8 +239,8 @@ impl System {
             clock: clock.clone(),
             power: power.clone(),
         };
-        let inventory = Inventory::new(options.clone(), (chardevs, disks, nets), ground);
-        let snapshots = Snapshots::new(options, saver, power.clone(), &inventory);
+        let inventory = Inventory::new((**options).clone(), (chardevs, disks, nets), ground);
+        let snapshots = Snapshots::new(options, saver.clone(), power.clone(), &inventory);
         if let Some(tag) = &options.loadvm {
             snapshots.load_first(tag);
         }
@@ -256,8 +266,12 @@ impl System {
         let actions = power.clone();
         let kept = code.clone();
         let mut machine = Machine::new(vcpus, devices, clock, power, Box::new(reload), policy);
-        if let Some(turns) = turns {
-            machine = machine.by_turns(turns.turns());
+        if let Some(by_turns) = &turns {
+            let turns = by_turns.turns();
+            machine = machine.by_turns(match by_turns.inputs().replays() {
+                true => turns.with_history(saver),
+                false => turns,
+            });
         }
         Ok(Self {
             run: Box::new(move || {
@@ -273,6 +287,7 @@ impl System {
             loaded: options.loadvm.clone().map(|tag| (tag, snapshots)),
             verdict: Verdict::new(options, serial, actions),
             record: watch.record,
+            turns,
         })
     }
 
@@ -297,6 +312,11 @@ impl System {
             && let Some(fault) = snapshots.fault()
         {
             return Err(SystemError::refused(&format!("-loadvm {tag}"), fault));
+        }
+        if let Some(turns) = self.turns
+            && let Some(fault) = turns.inputs().journal().and_then(Journal::fault)
+        {
+            return Err(SystemError::refused("-icount", fault));
         }
         Ok(self.verdict.status(program, end))
     }

@@ -17,6 +17,7 @@ use devices::virtio::{
 use engine::Power;
 use machines::{MakeFunction, PciPart, PciPlug};
 
+use super::by_turns::NoNetwork;
 use super::chardevs::{self, Chardevs};
 use super::disks::Disks;
 use super::error::SystemError;
@@ -126,14 +127,20 @@ fn virtio(means: &mut Means<'_>, nth: usize) -> Result<Option<Box<dyn VirtioDevi
     Ok(Some(match arg.kind.kind {
         DeviceKind::Block => Box::new(disk(options, arg, means.disks)?),
         DeviceKind::Net => {
-            let backend = net_backend(options, arg, means.nets)?;
+            let mut open = || net_backend(options, arg, means.nets);
             let backend = match chardevs.turns() {
-                Some(turns) => turns.net(arg.props.text("netdev").unwrap_or_default(), backend),
-                None => backend,
+                Some(turns) => turns.net(arg.props.text("netdev").unwrap_or_default(), open)?,
+                None => open()?,
             };
             Box::new(Net::new(backend, mac(options, nth), service(options)))
         }
-        DeviceKind::Rng => Box::new(Rng::new(entropy(options, arg)?)),
+        DeviceKind::Rng => {
+            let source = entropy(options, arg)?;
+            Box::new(Rng::new(match chardevs.turns() {
+                Some(turns) => turns.entropy(arg.id.as_deref().unwrap_or("virtio-rng"), source),
+                None => source,
+            }))
+        }
         DeviceKind::Serial => {
             let before = options.devices[..nth].iter();
             let number = before.filter(|device| device.kind.kind == DeviceKind::Serial).count();
@@ -198,15 +205,6 @@ fn net_backend(
         Some(netdev) => nets.get(netdev),
         None => Ok(Arc::new(NoNetwork)),
     }
-}
-
-/// What a network device without a back end is connected to: nothing.
-struct NoNetwork;
-
-impl NetBackend for NoNetwork {
-    fn send(&self, _: &[u8]) {}
-    fn attach(&self, _: Arc<dyn devices::host::net::FrameSink>) {}
-    fn resume(&self) {}
 }
 
 /// The address of the device that stands `nth` on the command line: as given, else the first that is free of

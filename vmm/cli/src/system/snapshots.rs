@@ -187,6 +187,7 @@ impl Snapshots {
 
     /// Saves the machine.
     pub fn save_snapshot(self: &Arc<Self>, request: &SnapshotRequest, replace: bool) -> Result<(), String> {
+        self.not_on_record()?;
         let _alone = self.busy.lock();
         let Chosen { all, disks, raw } = self.choose(request)?;
         let place = match (&request.state, &self.folder) {
@@ -217,10 +218,23 @@ impl Snapshots {
 
     /// Puts the machine back.
     pub fn load_snapshot(self: &Arc<Self>, request: &SnapshotRequest) -> Result<(), String> {
+        self.not_on_record()?;
         let _alone = self.busy.lock();
         let plan = self.plan_load(request)?;
         let this = self.clone();
         self.stopped(move |cpus| this.load(cpus, &plan))
+    }
+
+    /// A run that is recorded, or repeats one, has disks of its own, and goes back by other means.
+    fn not_on_record(&self) -> Result<(), String> {
+        match self.power.journal() {
+            None => Ok(()),
+            Some(_) => Err(
+                "a recorded run (-icount rr=) has no snapshots; in its replay replay_seek and a debugger go \
+                            to any place of it"
+                    .into(),
+            ),
+        }
     }
 
     /// Forgets a snapshot.

@@ -6,7 +6,7 @@
 //! The `gdbstub` crate was looked at first. It has no place for packets of its user's own, such as QEMU's `qqemu.*`, ends
 //! the session at a packet it does not understand, and fixes replies that QEMU's clients compare; so this is our own.
 //!
-//! Left out: non-stop mode, tracepoints, reverse execution (it needs recorded runs), conditions that the server checks.
+//! Left out: non-stop mode, tracepoints, conditions that the server checks.
 
 mod description;
 pub mod packet;
@@ -192,6 +192,7 @@ impl<T: Target> Server<T> {
             'H' => self.select(rest),
             'T' => ok_if(self.thread(rest).is_some(), EINVAL),
             'c' | 'C' | 's' | 'S' => self.move_on(letter, rest),
+            'b' if matches!(rest, "s" | "c") => self.back(rest == "s"),
             'v' => self.v_packet(text, out),
             'q' | 'Q' => self.query(text, out),
             'D' => self.detach(rest),
@@ -378,7 +379,7 @@ impl<T: Target> Protocol for Server<T> {
         self.multiprocess = false;
         self.no_ack = false;
         self.attached = true;
-        self.sstep = SSTEP_ALL;
+        self.sstep = self.target.step_mask();
         self.space = Space::Virtual;
         self.target.stop();
     }
@@ -420,6 +421,11 @@ impl<T: Target> Protocol for Server<T> {
     fn event(&mut self, event: Event, out: &Outlet) {
         match event {
             Event::Stopped { state, debug } if self.waiting => {
+                if let Some((_, edge @ (Stop::Beginning | Stop::End))) = debug {
+                    let edge = if edge == Stop::Beginning { "begin" } else { "end" };
+                    let text = self.stop_reply(SIGTRAP, self.moved, None);
+                    return self.tell(self.moved, &format!("{text}replaylog:{edge};"), out);
+                }
                 let (signal, watch) = match (state, debug) {
                     (RunState::Debug, Some((_, Stop::Watchpoint { addr, kind }))) => {
                         (SIGTRAP, Some((addr, kind)))

@@ -1,7 +1,10 @@
 //! General queries and settings: packets `q` and `Q`.
 
 use super::packet::{from_hex, number, to_hex};
-use super::{Answer, EFAULT, EINVAL, PACKET_SIZE, SSTEP_ALL, Server, Target, description, ok_if, reply};
+use super::{
+    Answer, EFAULT, EINVAL, PACKET_SIZE, SSTEP_ENABLE, SSTEP_NOIRQ, SSTEP_NOTIMER, Server, Target,
+    description, ok_if, reply,
+};
 use crate::session::Outlet;
 use engine::memory::Space;
 
@@ -16,7 +19,8 @@ impl<T: Target> Server<T> {
             "qSupported" => {
                 self.target.client(rest);
                 self.multiprocess = rest.split(';').any(|feature| feature == "multiprocess+");
-                reply(format!("PacketSize={PACKET_SIZE:x};qXfer:features:read+;{}", T::SUPPORTED))
+                let back = if self.target.reverses() { ";ReverseStep+;ReverseContinue+" } else { "" };
+                reply(format!("PacketSize={PACKET_SIZE:x};qXfer:features:read+;{}{back}", T::SUPPORTED))
             }
             "qXfer" => self.transfer(rest),
             "qAttached" => reply(T::ATTACHED),
@@ -40,11 +44,16 @@ impl<T: Target> Server<T> {
             },
             "qRcmd" => self.monitor(rest, out),
             "qqemu.Supported" => reply("sstepbits;sstep;PhyMemMode"),
-            "qqemu.sstepbits" => reply("ENABLE=1,NOIRQ=2,NOTIMER=4"),
+            "qqemu.sstepbits" => {
+                let bits = [(SSTEP_ENABLE, "ENABLE"), (SSTEP_NOIRQ, "NOIRQ"), (SSTEP_NOTIMER, "NOTIMER")];
+                let mask = self.target.step_mask();
+                let known = bits.iter().filter(|(bit, _)| mask & bit != 0);
+                reply(known.map(|(bit, name)| format!("{name}={bit}")).collect::<Vec<_>>().join(","))
+            }
             "qqemu.sstep" => reply(format!("0x{:x}", self.sstep)),
             "Qqemu.sstep" => {
                 let Some((mask, "")) = number(rest.trim_start_matches("0x")) else { return reply(EINVAL) };
-                let known = mask & !SSTEP_ALL == 0;
+                let known = mask & !self.target.step_mask() == 0;
                 if known {
                     self.sstep = mask;
                 }

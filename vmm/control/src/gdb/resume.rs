@@ -99,6 +99,22 @@ impl<T: Target> Server<T> {
         self.go(orders.collect())
     }
 
+    /// `bs`, `bc`: backwards by a step, or to the last point.
+    pub(super) fn back(&mut self, step: bool) -> Answer {
+        if !self.target.reverses() {
+            return reply("");
+        }
+        self.tell_points();
+        if self.target.back(self.moved, step) { Answer::Later } else { reply(EINVAL) }
+    }
+
+    /// Tells the target what has changed of the points.
+    fn tell_points(&mut self) {
+        if let Some(points) = self.points.news() {
+            self.target.set_points(points);
+        }
+    }
+
     fn pc_register(&mut self) -> Option<u32> {
         let (_, features) = self.target.description();
         let all = features.iter().flat_map(|feature| &feature.registers);
@@ -106,9 +122,7 @@ impl<T: Target> Server<T> {
     }
 
     fn go(&mut self, threads: Vec<Order>) -> Answer {
-        if let Some(points) = self.points.news() {
-            self.target.set_points(points);
-        }
+        self.tell_points();
         let orders = Orders { threads, hold_time: self.sstep & SSTEP_NOTIMER != 0 };
         if self.target.resume(orders) {
             Answer::Later

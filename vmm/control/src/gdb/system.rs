@@ -1,9 +1,10 @@
 //! A machine as gdb sees it: one process, whose threads are the vCPUs.
 
-use super::{Orders, Target, Thread};
+use super::{Orders, SSTEP_ALL, SSTEP_ENABLE, Target, Thread};
 use crate::context::Context;
 use crate::hmp;
 use engine::memory::{self, Space};
+use engine::replay::Backward;
 use engine::{Cause, Cpu, Feature, Plan, Point, RunState};
 use std::sync::Arc;
 
@@ -103,6 +104,19 @@ impl Target for System {
             power.start(plan);
         }
         can
+    }
+
+    fn reverses(&self) -> bool {
+        self.context.power.replays()
+    }
+
+    fn back(&mut self, thread: Thread, step: bool) -> bool {
+        let cpu = thread.thread.saturating_sub(1) as usize;
+        self.context.power.back(if step { Backward::Step(cpu) } else { Backward::Continue(cpu) })
+    }
+
+    fn step_mask(&self) -> u64 {
+        if self.context.power.journal().is_some() { SSTEP_ENABLE } else { SSTEP_ALL }
     }
 
     fn detach(&mut self) {

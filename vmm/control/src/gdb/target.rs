@@ -77,6 +77,18 @@ pub trait Target: Send + 'static {
     fn interrupt(&mut self);
     /// Lets the threads go on; false where they can not.
     fn resume(&mut self, orders: Orders) -> bool;
+    /// Whether the target can go backwards.
+    fn reverses(&self) -> bool {
+        false
+    }
+    /// Has it go back: in front of the last instruction of `thread`, or, without `step`, to the last point. False where it can not.
+    fn back(&mut self, _thread: Thread, _step: bool) -> bool {
+        false
+    }
+    /// What single steps can leave out, as QEMU's `sstep` mask; the run of a target whose run is recorded is not to be another one.
+    fn step_mask(&self) -> u64 {
+        super::SSTEP_ALL
+    }
     /// Lets the threads go on without a debugger.
     fn detach(&mut self);
     /// The client leaves process `process`, but not the target; false: that is the target.

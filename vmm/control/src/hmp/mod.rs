@@ -9,6 +9,7 @@ mod log;
 mod machine;
 mod memory;
 mod plug;
+mod replay;
 mod snapshot;
 
 pub use line::Hmp;
@@ -152,6 +153,9 @@ static COMMANDS: &[Command] = &[
         memory::print,
     ),
     row("quit", "q", "", "quit the emulator", machine::quit),
+    row("replay_break", "", "icount", "set breakpoint at the specified instruction count", replay::set_break),
+    row("replay_delete_break", "", "", "remove replay breakpoint", replay::delete_break),
+    row("replay_seek", "", "icount", "replay execution to the specified instruction count", replay::seek),
     row("restore", "", "tag", "have the machine be what it was at a checkpoint", snapshot::restore),
     row(
         "savevm",
@@ -205,6 +209,7 @@ static INFOS: &[Command] = &[
         "show the cpu registers (-a: show register info for all cpus)",
         info::registers,
     ),
+    row("replay", "", "", "show record/replay information", replay::replay),
     row("snapshots", "", "", "show the currently saved VM snapshots", snapshot::snapshots),
     row("status", "", "", "show the current VM status (running|paused)", info::status),
     row(

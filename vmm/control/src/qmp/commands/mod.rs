@@ -10,6 +10,7 @@ mod migration;
 mod monitor;
 mod net;
 mod object;
+mod replay;
 mod snapshot;
 
 pub use object::virtio_backend;
@@ -20,7 +21,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// The tables of commands.
-pub fn tables() -> [&'static [Command]; 11] {
+pub fn tables() -> [&'static [Command]; 12] {
     [
         monitor::COMMANDS,
         introspect::COMMANDS,
@@ -32,6 +33,7 @@ pub fn tables() -> [&'static [Command]; 11] {
         object::COMMANDS,
         jobs::COMMANDS,
         snapshot::COMMANDS,
+        replay::COMMANDS,
         migration::COMMANDS,
     ]
 }

@@ -13,6 +13,7 @@ mod hotplug;
 mod icount;
 mod log;
 mod peer;
+mod replay;
 mod rsp;
 mod secure;
 mod snapshots;

@@ -1,0 +1,389 @@
+//! Recorded runs: the replay is the same run, wherever it comes from and goes to.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::assemble::assemble;
+use crate::rsp::Rsp;
+use crate::support::{Finished, Qemu, Running, run, start};
+
+/// Three harts change a word without a lock. The first also mixes what comes over the serial line into another one, together with the
+/// time and the wall clock, and echoes it; `q` ends the run. The second copies that word to a place that is not its own.
+const GUEST: &str = "
+    la   s1, shared
+    li   s0, 0x10000000
+    bnez a0, others
+first:
+    lbu  t0, 5(s0)
+    andi t0, t0, 1
+    ld   t1, 0(s1)
+    slli t2, t1, 3
+    add  t1, t1, t2
+    addi t1, t1, 1
+    sd   t1, 0(s1)
+    beqz t0, first
+    lbu  t2, 0(s0)
+    li   t5, 0x101000
+    lwu  t5, 0(t5)
+    li   t6, 0x200c000
+    ld   t6, -8(t6)
+    ld   t3, 8(s1)
+    slli t4, t3, 5
+    add  t3, t3, t4
+    add  t3, t3, t2
+    add  t3, t3, t5
+    add  t3, t3, t6
+    sd   t3, 8(s1)
+    sb   t2, 0(s0)
+    li   t4, 113
+    bne  t2, t4, first
+    li   t1, 100000
+wait:
+    addi t1, t1, -1
+    bnez t1, wait
+finish:
+    li   t0, 0x100000
+    li   t1, 0x5555
+    sw   t1, 0(t0)
+rest:
+    wfi
+    j    rest
+others:
+    ld   t1, 0(s1)
+    add  t1, t1, a0
+    sd   t1, 0(s1)
+    li   t3, 1
+    bne  a0, t3, others
+    ld   t2, 8(s1)
+    beq  t2, s3, others
+    mv   s3, t2
+corrupt:
+    sd   t2, 16(s1)
+    j    others
+    .align 12
+shared: .space 64";
+
+/// The address of `label` in the guest: what stands before it is as long as it is alone.
+fn address(label: &str) -> u64 {
+    let at = GUEST.find(&format!("{label}:")).expect("a label of the guest");
+    // Labels behind the cut have to be somewhere.
+    let rest: String =
+        GUEST[at..].lines().filter(|line| line.ends_with(':')).map(|line| format!("{line}\n")).collect();
+    let before = format!("{}{rest}shared:", &GUEST[..at]);
+    0x8000_0000 + assemble(&before).expect("well formed").len() as u64
+}
+
+const WORDS: &str = "-smp 3 -m 16 -display none -serial stdio -monitor none -d icount";
+
+/// A recorded run, and what it left.
+struct Recorded {
+    qemu: Qemu,
+    image: String,
+    words: String,
+    out: String,
+    trace: String,
+}
+
+impl Recorded {
+    /// Records a run in which `typed` comes in pieces, and `words` are said beside the usual ones.
+    fn of(typed: &str, words: &str) -> Self {
+        let qemu = Qemu::new();
+        let image = qemu.file("guest.bin", &assemble(GUEST).expect("well formed"));
+        let words = format!("-bios none -kernel {image} {WORDS} {words}");
+        let mut machine =
+            start(&mut qemu.command(&format!("{words},rr=record,rrfile={}", qemu.path("log").display())));
+        for (n, key) in typed.char_indices() {
+            machine.expect(&typed[..n]);
+            machine.say(&key.to_string());
+            // The time it takes is part of the input.
+            std::thread::sleep(Duration::from_millis(u64::from(key as u32 * 7 % 23)));
+        }
+        let end = machine.finish();
+        assert_eq!((end.status, &*end.out), (Some(0), typed), "{}", end.err);
+        let trace = trace(&end);
+        Self { qemu, image, words, out: end.out, trace }
+    }
+
+    fn command(&self, more: &str) -> Command {
+        let log = self.qemu.path("log");
+        self.qemu.command(&format!("{},rr=replay,rrfile={} {more}", self.words, log.display()))
+    }
+
+    /// A replay under gdb's protocol.
+    fn debugged(&self) -> (Running, Rsp) {
+        let socket = self.qemu.path("gdb");
+        let _ = std::fs::remove_file(&socket);
+        let running = start(&mut self.command(&format!("-S -gdb unix:{}", socket.display())));
+        let mut rsp = Rsp::connect(&socket);
+        let answer = rsp.ask("qSupported:multiprocess+");
+        assert!(answer.ends_with(";ReverseStep+;ReverseContinue+"), "{answer}");
+        assert_eq!(rsp.ask("qqemu.sstepbits"), "ENABLE=1");
+        (running, rsp)
+    }
+}
+
+/// The line with count and hash.
+fn trace(end: &Finished) -> String {
+    let line = end.err.lines().find(|line| line.contains("trace hash"));
+    line.unwrap_or_else(|| panic!("no trace hash in {}", end.err)).into()
+}
+
+#[test]
+fn a_replay_is_the_recorded_run() {
+    for icount in ["-icount shift=3,sleep=off", "-icount 2", "-icount auto"] {
+        let recorded = Recorded::of("some words and more q", icount);
+        for (more, chaos) in
+            [("", ""), ("-seed 99", "after=0,hot=0,tlb=1"), ("", "after=never"), ("", "hot=3,code=64K")]
+        {
+            let mut command = recorded.command(more);
+            if !chaos.is_empty() {
+                command.env("MIMIC_CHAOS", chaos);
+            }
+            // Somebody types, too, and is not heard.
+            let mut machine = start(&mut command);
+            machine.say("qqq");
+            let end = machine.finish();
+            assert_eq!((end.status, &*end.out), (Some(0), &*recorded.out), "{icount} {chaos}: {}", end.err);
+            assert_eq!(trace(&end), recorded.trace, "{icount} {chaos}");
+        }
+    }
+}
+
+#[test]
+fn another_machine_or_log_is_refused_in_a_sentence() {
+    let recorded = Recorded::of("q", "-icount shift=3,sleep=off");
+    let log = recorded.qemu.path("log");
+    let refused = |words: String, why: &str| {
+        let end = run(&mut recorded.qemu.command(&words));
+        assert_eq!(end.status, Some(1), "{}", end.err);
+        assert!(end.err.contains(why) && end.err.lines().count() == 1, "{why}: {}", end.err);
+    };
+    let replay = format!("{},rr=replay,rrfile={}", recorded.words, log.display());
+    refused(
+        replay.replace("-smp 3", "-smp 2"),
+        "log was recorded with -smp 3, and here it is 2; replay it with",
+    );
+    refused(
+        replay.replace("-m 16", "-m 32"),
+        "log was recorded with -m 16777216 bytes, and here it is 33554432 bytes",
+    );
+    let kernel = recorded.qemu.file("other.bin", b"other");
+    refused(replay.replace(&recorded.image, &kernel), "log was recorded with -kernel a file of");
+    refused(replay.replace("rrfile=", "rrfile=/nowhere"), "cannot read /nowhere");
+    refused(
+        replay.replace(&format!("rrfile={}", log.display()), &format!("rrfile={kernel}")),
+        "other.bin is no recorded run",
+    );
+    refused(replay.replace(&format!(",rrfile={}", log.display()), ""), "rr=replay: needs rrfile=FILE");
+    refused(format!("{replay} -semihosting"), "can not be had with -semihosting");
+}
+
+#[test]
+fn a_replay_that_is_another_run_is_found_out() {
+    let recorded = Recorded::of("abcq", "-icount shift=3,sleep=off");
+    let log = recorded.qemu.path("log");
+    let whole = std::fs::read(&log).expect("the log");
+    // What was typed stands in the log as it came: kind, length and byte.
+    let at = whole.windows(3).rposition(|piece| piece == [2, 0, b'b']).expect("the byte that was typed");
+    let mut other = whole.clone();
+    other[at + 2] = b'B';
+    std::fs::write(&log, &other).expect("writable");
+    let end = run(&mut recorded.command(""));
+    assert_eq!(end.status, Some(1), "{}", end.err);
+    assert!(end.err.contains("-icount: the replay has left "), "{}", end.err);
+    // A recorder that was killed leaves a log that ends early: the machine stops there.
+    std::fs::write(&log, &whole[..at]).expect("writable");
+    let (machine, mut rsp) = recorded.debugged();
+    assert_eq!(rsp.ask("vCont;c"), "T05thread:p01.01;replaylog:end;");
+    rsp.send("k");
+    let end = machine.finish();
+    assert!(end.err.contains("ends here, at instruction "), "{}", end.err);
+    assert_eq!(end.out, "a");
+}
+
+#[test]
+fn hostile_logs_are_refused_or_replayed_to_their_end() {
+    let recorded = Recorded::of("xyq", "-icount shift=3,sleep=off");
+    let log = recorded.qemu.path("log");
+    let whole = std::fs::read(&log).expect("the log");
+    let start = whole.len() - whole.len().min(400);
+    let mut random = 7u64;
+    for _ in 0..30 {
+        let mut bytes = whole.clone();
+        for _ in 0..3 {
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            let at = start + (random >> 33) as usize % (bytes.len() - start);
+            bytes[at] ^= 1 << (random >> 20 & 7);
+        }
+        std::fs::write(&log, &bytes).expect("writable");
+        let end = run(&mut recorded.command("-timeout 20"));
+        let known = matches!(end.status, Some(0 | 1 | 124));
+        assert!(known && !end.err.contains("panicked"), "{:?} {}", end.status, end.err);
+    }
+}
+
+#[test]
+fn steps_back_undo_steps() {
+    let recorded = Recorded::of("backq", "-icount shift=3,sleep=off");
+    let (machine, mut rsp) = recorded.debugged();
+    rsp.ok(&format!("Z0,{:x},4", address("finish")));
+    assert_eq!(rsp.ask("vCont;c"), "T05thread:p01.01;");
+    rsp.ok(&format!("z0,{:x},4", address("finish")));
+    let end = registers(&mut rsp);
+    for round in 1..=12 {
+        let mut path = vec![registers(&mut rsp)];
+        let thread = 1 + round % 3;
+        for _ in 0..5 {
+            rsp.ok(&format!("Hc{thread}"));
+            assert_eq!(rsp.ask("bs"), format!("T05thread:p01.0{thread};"));
+            path.push(registers(&mut rsp));
+        }
+        // Forwards again through the same states; the others run in between as they did.
+        for before in path.iter().rev().skip(1) {
+            assert_eq!(rsp.ask(&format!("vCont;s:p1.{thread}")), format!("T05thread:p01.0{thread};"));
+            let now = registers(&mut rsp);
+            assert_eq!(now[thread - 1], before[thread - 1], "round {round}");
+        }
+    }
+    // To the beginning, and all the way again: the same place.
+    assert_eq!(rsp.ask("bc"), "T05thread:p01.01;replaylog:begin;");
+    assert!(registers(&mut rsp)[0].ends_with("0010000000000000"), "in the mask ROM");
+    rsp.ok(&format!("Z1,{:x},4", address("finish")));
+    assert_eq!(rsp.ask("vCont;c"), "T05thread:p01.01;");
+    assert_eq!(registers(&mut rsp), end);
+    rsp.ok(&format!("z1,{:x},4", address("finish")));
+    rsp.send("vCont;c");
+    let end = machine.finish();
+    assert_eq!(
+        (end.status, &*end.out),
+        (Some(0), &*recorded.out),
+        "what was shown is not shown again: {}",
+        end.err
+    );
+    assert_eq!(trace(&end), recorded.trace);
+}
+
+/// The registers of all harts, the last of which is the pc.
+fn registers(rsp: &mut Rsp) -> Vec<String> {
+    let of = |thread: usize| {
+        rsp.ok(&format!("Hg{thread}"));
+        rsp.ask("g")[..33 * 16].to_string()
+    };
+    (1..=3).map(of).collect()
+}
+
+#[test]
+fn monitors_go_to_places() {
+    let recorded = Recorded::of("placesq", "-icount shift=3,sleep=off");
+    let (machine, mut rsp) = recorded.debugged();
+    let mut monitor = |line: &str| {
+        let hex: String = line.bytes().map(|byte| format!("{byte:02x}")).collect();
+        rsp.send(&format!("qRcmd,{hex}"));
+        let mut text = String::new();
+        loop {
+            match rsp.next().expect("an answer").as_str() {
+                "OK" => return text,
+                part => {
+                    let bytes = part[1..].as_bytes().chunks(2);
+                    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("text"), 16);
+                    let bytes: Vec<u8> = bytes.map(|pair| byte(pair).expect("hex")).collect();
+                    text += &String::from_utf8_lossy(&bytes);
+                }
+            }
+        }
+    };
+    let log = recorded.qemu.path("log");
+    let says = format!("Replaying execution '{}': instruction count = ", log.display());
+    assert!(
+        monitor("info replay").starts_with(&format!("{says}0\r\nRecording ends at instruction count = "))
+    );
+    let mut seen = Vec::new();
+    for count in [123_456, 400_003, 77, 500_000, 123_456, 77] {
+        assert_eq!(monitor(&format!("replay_seek {count}")), "");
+        assert!(monitor("info replay").starts_with(&format!("{says}{count}\r\n")));
+        let icount = monitor("info icount");
+        assert!(icount.starts_with(&format!("instructions: {count}\r\n")), "{icount}");
+        seen.push((count, icount + &monitor("info registers -a")));
+    }
+    assert_eq!((&seen[0], &seen[2]), (&seen[4], &seen[5]));
+    assert!(monitor("replay_break 50").contains("in the past"));
+    assert_eq!(monitor("replay_break 123456"), "");
+    assert!(monitor("info replay").ends_with("Breakpoint at instruction count = 123456\r\n"));
+    assert_eq!(monitor("replay_delete_break"), "");
+    assert_eq!(monitor("replay_break 123456"), "");
+    assert_eq!(rsp.ask("vCont;c"), "T02thread:p01.01;");
+    let (running, mut rsp) = (machine, rsp);
+    rsp.send("k");
+    assert_eq!(running.finish().status, Some(0));
+    assert!(exists(&log));
+}
+
+fn exists(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// The word that holds what it should not: who wrote it, in a run of three harts?
+#[test]
+fn gdb_finds_the_store_that_corrupted_a_word() {
+    let gdb = match Command::new("gdb-multiarch").arg("--version").output() {
+        Ok(_) => "gdb-multiarch",
+        Err(fault) => {
+            let needed = std::env::var_os("MIMIC_PEERS").is_some();
+            assert!(!needed, "gdb-multiarch has to be there (MIMIC_PEERS is set): {fault}");
+            return eprintln!("gdb-multiarch is not there: skipped");
+        }
+    };
+    let recorded = Recorded::of("who did it? q", "-icount shift=3,sleep=off");
+    let socket = recorded.qemu.path("gdb");
+    let machine = start(&mut recorded.command(&format!("-S -gdb unix:{}", socket.display())));
+    drop(crate::rsp::connect(&socket));
+    let (finish, victim) = (address("finish"), address("shared") + 16);
+    let script = format!(
+        "set confirm off
+        set pagination off
+        set architecture riscv:rv64
+        target remote {}
+        hbreak *{finish:#x}
+        continue
+        delete
+        printf \"it holds %#lx, read in %d\\n\", *(long*){victim:#x}, $_thread
+        watch *(long*){victim:#x}
+        reverse-continue
+        printf \"stored at %#lx by thread %d, value %#lx, before %#lx\\n\", $pc, $_thread, $t2, *(long*){victim:#x}
+        reverse-continue
+        printf \"stored at %#lx by thread %d, value %#lx\\n\", $pc, $_thread, $t2
+        delete
+        reverse-stepi
+        reverse-stepi
+        printf \"back at %#lx\\n\", $pc
+        stepi
+        stepi
+        printf \"again at %#lx\\n\", $pc
+        reverse-continue
+        kill
+        ",
+        socket.display()
+    );
+    let script = recorded.qemu.file("script", script.as_bytes());
+    let end = run(Command::new(gdb).args(["-nx", "-batch", "-x", &script]));
+    let corrupt = address("corrupt");
+    let all = format!("{}{}", end.out, end.err);
+    let line = |start: &str| {
+        all.lines().filter(|line| line.starts_with(start)).map(str::to_string).collect::<Vec<_>>()
+    };
+    let stored = line("stored at ");
+    assert_eq!(stored.len(), 2, "{all}");
+    let value = line("it holds ")[0].split([' ', ',']).nth(2).expect("a value").to_string();
+    assert!(
+        stored[0].starts_with(&format!("stored at {corrupt:#x} by thread 2, value {value}, before ")),
+        "{all}"
+    );
+    assert!(!stored[0].ends_with(&value), "the store is undone: {all}");
+    assert!(stored[1].starts_with(&format!("stored at {corrupt:#x} by thread 2, value ")), "{all}");
+    assert_eq!(stored[0].rsplit(' ').next(), stored[1].rsplit(' ').next(), "{all}");
+    assert_eq!(line("back at "), [format!("back at {:#x}", corrupt - 8)], "{all}");
+    assert_eq!(line("again at "), [format!("again at {corrupt:#x}")], "{all}");
+    assert!(all.contains("No more reverse-execution history"), "{all}");
+    machine.finish();
+}

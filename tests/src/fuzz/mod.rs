@@ -15,6 +15,7 @@ mod mutate;
 mod nat;
 mod process;
 mod qcow2;
+mod replay_log;
 mod state;
 mod translator;
 mod user_syscall;
@@ -28,6 +29,7 @@ pub use image::image;
 pub use mutate::Mutations;
 pub use nat::nat;
 pub use qcow2::qcow2;
+pub use replay_log::replay_log;
 pub use state::state;
 pub use translator::translator;
 pub use user_syscall::user_syscall;
@@ -37,7 +39,7 @@ pub use virtqueue::virtqueue;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its file in `tests/fuzz/fuzz_targets` and of its seeds.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("control", control),
     ("device_tree", device_tree),
     ("elf_loader", elf_loader),
@@ -45,6 +47,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("image", image),
     ("nat", nat),
     ("qcow2", qcow2),
+    ("replay_log", replay_log),
     ("state", state),
     ("translator", translator),
     ("user_syscall", user_syscall),

@@ -202,6 +202,8 @@ fn case(rng: &mut Rng, max: bool, insns: &[&str]) -> Vec<u64> {
     let hcr = if text.contains("scxtnum") { hcr & !(1 << 34) } else { hcr };
     // Nor is PMCR_EL0 trapped by TPMCR.
     let mdcr2 = if text.contains("pmcr") { mdcr2 & !0x20 } else { mdcr2 };
+    // From the Secure state QEMU's HVC goes to EL2, which is not there.
+    let scr = if secure && text.contains("hvc") { scr & !(1 << 8) } else { scr };
     let (scr, hcr) = if text.contains("[x5]") { (scr & !8, hcr & !(1 << 37)) } else { (scr, hcr) };
     // With TRVM the handler of EL1 is trapped, with flags that QEMU clears when it takes an exception.
     let kept = if hcr >> 30 & 1 != 0 { !(15 << 28) } else { u64::MAX };

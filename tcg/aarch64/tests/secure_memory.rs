@@ -35,10 +35,17 @@ fn table(rng: &mut Rng, n: u64) -> u64 {
 /// Tables of three levels: the first gigabyte has the pages, the second the program.
 fn case(rng: &mut Rng) -> Case {
     let bit = |on: bool, bit: u64| if on { bit } else { 0 };
-    let [first, second, third] = [0, 1, 2].map(|n| table(rng, n));
+    let monitor = rng.chance(30);
+    // SIF with the rest; the program's own block is Secure memory for Secure code.
+    let scr = 0x430 | rng.below(2) | bit(rng.chance(40), 1 << 9);
+    let [mut first, second, third] = [0, 1, 2].map(|n| table(rng, n));
+    if !monitor && scr & 1 != 0 {
+        // The program itself is found through this one.
+        first = MEMORY[0];
+    }
     let mut memory = BTreeMap::new();
     memory.insert(first, second | 3 | bit(rng.chance(15), NS_TABLE));
-    memory.insert(first + 8, MEMORY[0] + 0x3000 | 3);
+    memory.insert(first + 8, (MEMORY[0] + 0x3000) | 3);
     memory.insert(second, third | 3 | bit(rng.chance(15), NS_TABLE));
     // A block of the second level: memory of both worlds.
     let block = 0x4600_0000 | AF | 1 | bit(rng.chance(50), NS);
@@ -52,9 +59,6 @@ fn case(rng: &mut Rng) -> Case {
         let at = rng.pick(&MEMORY) + DATA + page * 0x1000;
         memory.insert(third + page * 8, at | AF | 3 | kind | bit(rng.chance(40), NS));
     }
-    let monitor = rng.chance(30);
-    // SIF with the rest; the program's own block is Secure memory for Secure code.
-    let scr = 0x430 | rng.below(2) | bit(rng.chance(40), 1 << 9);
     let mut words = vec![memory.len() as u64];
     words.extend(memory.iter().flat_map(|(at, value)| [*at, *value]));
     words.extend([first, scr, u64::from(monitor)]);

@@ -72,8 +72,7 @@ impl Unit<'_> {
             2 => (Places::Stride(self.x(kind)), eew),
             _ => (Places::Index(self.group(kind, eew)?), self.sew),
         };
-        let vd = self.f.vd();
-        let group = if self.is_store() { self.any_group(vd, data)? } else { self.group(vd, data)? };
+        let group = self.group(self.f.vd(), data)?;
         let registers = group.registers() * fields;
         let in_the_way = match places {
             Places::Index(index) if !self.is_store() => {
@@ -81,7 +80,7 @@ impl Unit<'_> {
                 let overlaps = touched.start < index.reg + index.registers() && index.reg < touched.end;
                 if fields > 1 { overlaps } else { self.check_overlap(group, index).is_err() }
             }
-            Places::Index(index) => index.eew != group.eew && index.overlaps(Group { emul: 3, ..group }),
+            Places::Index(index) => index.eew != group.eew && index.overlaps(group),
             _ => false,
         };
         if registers > 8 || group.reg + registers > 32 || in_the_way {

@@ -281,7 +281,7 @@ impl Unit<'_> {
         if is_mask { Err(Stop::Illegal) } else { self.any_group(reg, eew) }
     }
 
-    /// The same of what stores, reductions and instructions that give masks read, which may hold the mask, as in QEMU.
+    /// The same of what reductions and instructions that give masks read, which may hold the mask, as in QEMU.
     fn any_group(&self, reg: usize, eew: u32) -> Result<Group, Stop> {
         let emul = self.lmul + eew as i32 - self.sew as i32;
         let group = Group { reg, eew, emul };

@@ -28,9 +28,9 @@ struct Group {
 
 impl Group {
     /// The group of a unit-stride access, if it can be translated.
-    fn of(cx: &Cx, (vd, eew): (u8, u8), (vm, loads): (u8, bool)) -> Option<Self> {
+    fn of(cx: &Cx, (vd, eew): (u8, u8), vm: u8) -> Option<Self> {
         let (shape, masked) = (Shape::of(cx)?, vm == 0);
-        let legal = shape.is_group(vd, eew) && !(masked && vd == 0 && loads);
+        let legal = shape.is_group(vd, eew) && !(masked && vd == 0);
         let ready = mode::vs(cx.at.mode) == Fs::Dirty || shape.whole;
         (legal && ready).then_some(Self { shape, vd, eew, masked })
     }
@@ -132,14 +132,12 @@ macro_rules! unit {
                 let fields = Fields { vd: $a.vd, eew: $eew, count: $a.nf + 1 };
                 return unit!(@fields $how s, cx, $a, fields);
             }
-            match Group::of(cx, ($a.vd, $eew), ($a.vm, unit!(@loads $how))) {
+            match Group::of(cx, ($a.vd, $eew), $a.vm) {
                 Some(group) => unit!(@$how s, cx, $a, group),
                 None => unit!(@else $how s, cx),
             }
         }
     )* };
-    (@loads store) => { false };
-    (@loads $how:ident) => { true };
     (@load $s:ident, $cx:ident, $a:ident, $group:ident) => { $group.load($s, $cx, $a.rs1) };
     (@store $s:ident, $cx:ident, $a:ident, $group:ident) => { $group.store($s, $a.rs1) };
     (@first $s:ident, $cx:ident, $a:ident, $group:ident) => {

@@ -241,7 +241,7 @@ fn any_access_to_a_port_is_survived() {
     for n in 0..20_000 {
         let width = [Width::B1, Width::B2, Width::B4, Width::B8][next() as usize % 4];
         let bus = [0, BUS][next() as usize % 2];
-        let offset = (bus << 20 | 3 * (next() % 2) << 15 | next() % 0x100) & !(width.bytes() - 1);
+        let offset = ((bus << 20) | ((3 * (next() % 2)) << 15) | (next() % 0x100)) & !(width.bytes() - 1);
         let mut host = p.bench.host.lock();
         match next() % 2 {
             0 => drop(host.read(offset, width.min(Width::B4))),

@@ -187,7 +187,7 @@ pub fn state(data: &[u8]) {
     if machine.saver.fits(&header).is_err() {
         return;
     }
-    let ram = if data.len() % 2 == 0 {
+    let ram = if data.len().is_multiple_of(2) {
         mapped(&header, &file)
     } else {
         match copied(&header, &mut PlainFile(file.clone())) {
@@ -201,7 +201,7 @@ pub fn state(data: &[u8]) {
     for n in 0..GOES_ON {
         machine.cpus[0].step_for_debugger(true);
         machine.clock.advance(1000);
-        let offset = (n as u64 % 4) << 15 | (n as u64 * 8) % 0x100;
+        let offset = ((n as u64 % 4) << 15) | ((n as u64 * 8) % 0x100);
         let value = machine.pci.lock().read(offset, Width::B4);
         machine.pci.lock().write(offset, Width::B4, value);
     }

@@ -285,7 +285,7 @@ fn monitors_go_to_places() {
             match rsp.next().expect("an answer").as_str() {
                 "OK" => return text,
                 part => {
-                    let bytes = part[1..].as_bytes().chunks(2);
+                    let bytes = part.as_bytes()[1..].chunks(2);
                     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("text"), 16);
                     let bytes: Vec<u8> = bytes.map(|pair| byte(pair).expect("hex")).collect();
                     text += &String::from_utf8_lossy(&bytes);

@@ -118,8 +118,7 @@ impl<G: Debuggable + Saved> Machine<G> {
         found: impl Fn(&Search) -> Option<T>,
     ) -> Option<Option<T>> {
         let mut end = here;
-        loop {
-            let Some(start) = self.turns.as_mut()?.history()?.before(end) else { break };
+        while let Some(start) = self.turns.as_mut()?.history()?.before(end) {
             self.put_back(start)?;
             self.set_points(points);
             let turns = self.turns.as_mut()?;

@@ -215,7 +215,10 @@ fn the_monitor_keeps_states_in_the_first_disk() {
         ("-loadvm early -m 128", "RAM of 64 MiB at 0x80000000, and this one has 128 MiB at 0x80000000"),
         ("-loadvm early -cpu max", "the CPU model rv64-riscv-cpu, and this one has max"),
         ("-loadvm early -M virt,aclint=on", "the device"),
-        ("-loadvm early -device virtio-rng-pci", "PCI functions in other slots"),
+        (
+            "-loadvm early -device virtio-rng-pci",
+            "it has virtio-blk-pci at 01.0 where there is virtio-rng-pci at 01.0",
+        ),
     ] {
         let end = run(&mut qemu.command(&format!("{words} {more}")));
         assert_eq!(end.status, Some(1), "{more}: {}", end.err);

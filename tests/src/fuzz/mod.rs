@@ -16,7 +16,6 @@ mod nat;
 mod process;
 mod qcow2;
 mod replay_log;
-mod state;
 mod translator;
 mod user_syscall;
 mod virtqueue;
@@ -30,7 +29,6 @@ pub use mutate::Mutations;
 pub use nat::nat;
 pub use qcow2::qcow2;
 pub use replay_log::replay_log;
-pub use state::state;
 pub use translator::translator;
 pub use user_syscall::user_syscall;
 pub use virtqueue::virtqueue;
@@ -39,7 +37,7 @@ pub use virtqueue::virtqueue;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its file in `tests/fuzz/fuzz_targets` and of its seeds.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("control", control),
     ("device_tree", device_tree),
     ("elf_loader", elf_loader),
@@ -48,7 +46,6 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("nat", nat),
     ("qcow2", qcow2),
     ("replay_log", replay_log),
-    ("state", state),
     ("translator", translator),
     ("user_syscall", user_syscall),
     ("virtqueue", virtqueue),

@@ -1,6 +1,0 @@
-#![no_main]
-//! See `whole_program::fuzz::state`.
-
-use whole_program::fuzz;
-
-libfuzzer_sys::fuzz_target!(init: fuzz::overlook_caught_panics(), |data: &[u8]| fuzz::state(data));

@@ -229,8 +229,16 @@ impl Turns {
                     return None;
                 }
             }
-            if let Some((_, border)) = self.border().filter(|(at, _)| *at == self.inputs.at()) {
-                return Some(Halt::Border(border));
+            if let Some((at, border)) = self.border() {
+                let here = self.inputs.at();
+                // A log that breaks off is used up here or a little before.
+                if at == here || border == Border::End(None) {
+                    return Some(Halt::Border(border));
+                }
+                if here.is_past(at) {
+                    self.inputs.diverged("runs on");
+                    continue;
+                }
             }
             if new {
                 course = self.course;
@@ -430,7 +438,7 @@ impl Turns {
             Goal::Step(number) if number == self.course.current => count + 1,
             Goal::Step(_) | Goal::None => u64::MAX,
         };
-        let border = self.border().map_or(u64::MAX, |(at, _)| at.count);
+        let border = self.border().map(|(at, _)| at.count).filter(|at| *at > count).unwrap_or(u64::MAX);
         let seen = if count < self.seen { self.seen } else { u64::MAX };
         ticks.pause_at(goal.min(border).min(seen).min(self.inputs.stop()));
     }

@@ -199,7 +199,7 @@ fn a_replay_that_is_another_run_is_found_out() {
     rsp.send("k");
     let end = machine.finish();
     assert!(end.err.contains("ends here, at instruction "), "{}", end.err);
-    assert_eq!(end.out, "a");
+    assert_eq!(end.out, "", "the log breaks off where the first byte comes, before its echo");
 }
 
 #[test]

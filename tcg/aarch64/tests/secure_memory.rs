@@ -125,12 +125,16 @@ next_address:
     ldr x19, [x26], #8
     cmn x19, #1
     b.eq next_case
+    // A table that is not there aborts the instruction itself: then ESR stands for PAR.
+    mov x24, #1
     cbz x25, 4f
     at s1e3r, x19
     b 5f
 4:  at s1e1r, x19
 5:  isb
     mrs x0, par_el1
+par_known:
+    mov x24, #0
     str x0, [x21], #8
     adr x27, accesses
 next_access:
@@ -169,6 +173,7 @@ handler1:
     smc #3
 handler3:
     mrs x0, esr_el3
+    cbnz x24, par_known
     lsr x1, x0, #26
     cmp x1, #0x17
     b.eq 7f

@@ -24,13 +24,16 @@ _start:
     msr vbar_el3, x0
 ";
 
-/// Whatever comes to EL3 goes on at x19, in EL3; x11 has its syndrome.
+/// Whatever comes to EL3, an IRQ or FIQ too, goes on at x19, in EL3; x11 has its syndrome.
 const CALLED: &str = "
+    .rept 3
     mrs x11, esr_el3
     msr elr_el3, x19
     mov x18, #0x3cd
     msr spsr_el3, x18
     eret
+    .balign 128
+    .endr
 ";
 
 /// Who makes an access.

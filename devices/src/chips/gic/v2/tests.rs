@@ -178,7 +178,6 @@ fn groups_are_told_apart() {
     b.write(0, CTLR, 1 << 3 | 3);
     assert!(b.irq(0) && !b.fiq(0));
     assert_eq!((b.read(0, IAR), b.read(0, AIAR)), (1022, 33));
-    b.write(0, EOIR, 33);
     assert_eq!(b.read(0, RPR), 0x80);
     b.drive(1, false);
     b.write(0, AEOIR, 33);

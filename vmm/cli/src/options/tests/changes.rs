@@ -15,7 +15,8 @@ fn machine() -> SystemOptions {
 fn what_is_added_is_checked_as_at_the_start() {
     let before = machine();
     let with = |part, words: &str| before.with(part, words);
-    let device = with(Part::Device, "virtio-blk-pci,drive=d,bus=rp,id=x").expect("a device");
+    // In the order that JSON is read in.
+    let device = with(Part::Device, "virtio-blk-pci,bus=rp,drive=d,id=x").expect("a device");
     assert!(device.has(Part::Device, "x") && !before.has(Part::Device, "x"));
     assert_eq!(
         with(Part::Device, r#"{"driver":"virtio-blk-pci","drive":"d","bus":"rp","id":"x"}"#),

@@ -55,6 +55,7 @@ fn libvirt_options() {
         "-device {\"driver\":\"virtio-serial-pci\",\"id\":\"virtio-serial0\",\"bus\":\"pcie.0\",\"addr\":\"0x3\"} -chardev socket,id=c,fd=29,server=on,wait=off \
          -device {\"driver\":\"virtserialport\",\"bus\":\"virtio-serial0.0\",\"nr\":1,\"chardev\":\"c\",\"id\":\"channel0\",\"name\":\"org.qemu.guest_agent.0\"}",
         "-object {\"qom-type\":\"rng-random\",\"id\":\"objrng0\",\"filename\":\"/dev/urandom\"} -device {\"driver\":\"virtio-rng-pci\",\"rng\":\"objrng0\",\"id\":\"rng0\",\"bus\":\"pcie.0\",\"addr\":\"0x6\"}",
+        "-device {\"driver\":\"pcie-root-port\",\"port\":16,\"chassis\":1,\"id\":\"pci.1\",\"bus\":\"pcie.0\",\"multifunction\":true,\"addr\":\"0x2\"}",
     ] {
         options(line);
     }
@@ -63,7 +64,6 @@ fn libvirt_options() {
         "-accel kvm",
         "-overcommit mem-lock=off",
         "-global ICH9-LPC.disable_s3=1",
-        "-device {\"driver\":\"pcie-root-port\",\"port\":16,\"chassis\":1,\"id\":\"pci.1\",\"bus\":\"pcie.0\",\"multifunction\":true,\"addr\":\"0x2\"}",
         "-device {\"driver\":\"qemu-xhci\",\"p2\":15,\"p3\":15,\"id\":\"usb\"}",
         "-device {\"driver\":\"usb-tablet\",\"id\":\"input0\",\"bus\":\"usb.0\",\"port\":\"1\"}",
         "-device {\"driver\":\"virtio-balloon-pci\",\"id\":\"balloon0\"}",

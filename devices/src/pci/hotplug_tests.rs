@@ -1,6 +1,6 @@
 //! A root port driven as Linux' pciehp drives it.
 
-use super::tests::{Bench, Probe, bench};
+use super::tests::{Bench, Probe, bench, numbers};
 use super::*;
 use base::{Device, Mmio, Width, shared};
 use parking_lot::Mutex;
@@ -231,13 +231,7 @@ fn a_state_is_of_what_is_plugged_in() {
 #[test]
 fn any_access_to_a_port_is_survived() {
     let p = with_port(true);
-    let mut random = 88172645463325252u64;
-    let mut next = || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut next = numbers();
     for n in 0..20_000 {
         let width = [Width::B1, Width::B2, Width::B4, Width::B8][next() as usize % 4];
         let bus = [0, BUS][next() as usize % 2];

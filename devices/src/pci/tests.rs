@@ -354,18 +354,23 @@ fn state_restores_mappings() {
     assert_eq!(other.host.lock().save(), saved);
 }
 
+/// Numbers that look random, the same each time.
+pub(super) fn numbers() -> impl FnMut() -> u64 {
+    let mut random = 88172645463325252u64;
+    move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    }
+}
+
 #[test]
 fn any_access_is_survived() {
     let b = bench();
     b.host.lock().reset();
     let first = b.host.lock().save();
-    let mut random = 88172645463325252u64;
-    let mut next = || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut next = numbers();
     for _ in 0..20_000 {
         let width = [Width::B1, Width::B2, Width::B4, Width::B8][next() as usize % 4];
         let slot = next() % 4;

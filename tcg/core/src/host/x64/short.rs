@@ -1,5 +1,4 @@
-//! Displacements and immediate operands in the shorter of their two forms: most fit a byte, and code that is a third shorter is found
-//! in the host's caches more often.
+//! Displacements and immediate operands in the shorter of their two forms: most fit a byte, which makes code a fifth shorter.
 //!
 //! So that guest registers are near, rbx points [`BIAS`] bytes behind the start of the header: what code needs most often stands at
 //! the header's end, and a guest's general registers follow it.

@@ -375,7 +375,7 @@ fn any_access_is_survived() {
         let width = [Width::B1, Width::B2, Width::B4, Width::B8][next() as usize % 4];
         let slot = next() % 4;
         let offset = ((slot << 15) + next() % 0x60) & !(width.bytes() - 1);
-        if next() % 2 == 0 {
+        if next().is_multiple_of(2) {
             b.space.read(ECAM + offset, width);
         } else {
             b.space.write(ECAM + offset, width, next());

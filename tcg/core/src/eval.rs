@@ -67,6 +67,9 @@ pub fn int2(op: Op, ty: Ty, imm: u64, [a, b]: [u64; 2]) -> u64 {
     value & mask
 }
 
+/// The bits above an F32 that is boxed.
+const BOX: u64 = 0xffff_ffff << 32;
+
 /// An integer operation of one argument of type `from`, giving `to`.
 #[inline]
 pub fn int1(op: Op, from: Ty, to: Ty, imm: u64, a: u64) -> u64 {
@@ -79,6 +82,9 @@ pub fn int1(op: Op, from: Ty, to: Ty, imm: u64, a: u64) -> u64 {
         Op::Sext => signed(a, imm as u32) as u64,
         Op::SextW => signed(a, 32) as u64,
         Op::Trunc | Op::Zext | Op::Bitcast => a,
+        Op::Box => a | BOX,
+        Op::Unbox if a & BOX == BOX => a,
+        Op::Unbox => fp::canonical_nan(Ty::F32),
         Op::FlagsLogic => {
             let zero = if a == 0 { packed::Z } else { 0 };
             zero | if signed(a, bits) < 0 { packed::N } else { 0 }

@@ -348,6 +348,14 @@ pub trait Sem: Sized {
     fn float_to_bits<T: Float>(&mut self, a: V<Self, T>) -> V<Self, T::Bits> {
         self.op1(Op::Bitcast, 0, a)
     }
+    /// A single as registers of doubles hold it: ones above.
+    fn nan_box(&mut self, a: V<Self, F32>) -> V<Self, F64> {
+        self.op1(Op::Box, 0, a)
+    }
+    /// The single that is boxed in a double; the canonical NaN if none is.
+    fn nan_unbox(&mut self, a: V<Self, F64>) -> V<Self, F32> {
+        self.op1(Op::Unbox, 0, a)
+    }
     /// The float of these bits.
     fn bits_to_float<T: Float>(&mut self, a: V<Self, T::Bits>) -> V<Self, T> {
         self.op1(Op::Bitcast, 0, a)

@@ -124,6 +124,10 @@ ops! {
     Zext "zext" 1 Pure;
     /// I32 to I64 with copies of the sign.
     SextW "sextw" 1 Pure;
+    /// F32 to F64: its bits with ones above, as registers of F64 hold an F32 (NaN boxing).
+    Box "box" 1 Pure;
+    /// F64 to F32: what is boxed there; the canonical NaN if nothing is.
+    Unbox "unbox" 1 Pure;
     /// The same bits as another type of the same width.
     Bitcast "bitcast" 1 Pure;
 

@@ -241,6 +241,8 @@ impl Op {
             Op::Trunc => row(Class::Is(Ty::I32), &[I64], Imm::None),
             Op::Zext => row(Class::Int, &[Arg::Narrower], Imm::None),
             Op::SextW => row(Class::Is(Ty::I64), &[I32], Imm::None),
+            Op::Box => row(Class::Is(Ty::F64), &[Arg::In(Class::Is(Ty::F32))], Imm::None),
+            Op::Unbox => row(Class::Is(Ty::F32), &[Arg::In(Class::Is(Ty::F64))], Imm::None),
             Op::Bitcast => row(Class::Number, &[Arg::SameWidth], Imm::None),
             Op::FlagsAdd | Op::FlagsSub => row(Class::Int, &[Same, Same], Imm::None),
             Op::FlagsAdc => row(Class::Int, &[Same, Same, BOOL], Imm::None),

@@ -1,6 +1,7 @@
 //! Constant folding and identities, one instruction at a time.
 
 mod vector;
+mod width;
 
 use crate::eval;
 use crate::ir::{Effect, Inst, Op, Region, Value};
@@ -22,8 +23,8 @@ pub enum Folded {
     Value(Value),
     /// Another instruction.
     Inst(Inst),
-    /// Another instruction, whose second operand is the zero of its type.
-    AgainstZero(Inst),
+    /// Another instruction, whose second operand is this constant of its type.
+    With(Inst, u64),
 }
 
 /// The constant that `v` is.
@@ -62,11 +63,16 @@ fn fold1(region: &Region, inst: &Inst) -> Folded {
     }
     match (inst.op, from.op) {
         (Op::Trunc, Op::SextW) => Folded::Value(from.args[0]),
+        (Op::Trunc, Op::Sext) if from.imm == 32 => Folded::Inst(Inst { args: from.args, ..*inst }),
+        (Op::SextW, _) if width::is_positive(region, inst.args[0]) => {
+            Folded::Inst(Inst { op: Op::Zext, ..*inst })
+        }
         (Op::Trunc, Op::Zext) if region.inst(from.args[0]).result() == Ty::I32 => Folded::Value(from.args[0]),
-        (Op::Trunc, Op::Or) => match boxed(region, from) {
-            Some((low, _)) => Folded::Value(low),
-            None => Folded::Same,
-        },
+        (Op::Unbox, Op::Box) => Folded::Value(from.args[0]),
+        (Op::Trunc, Op::Bitcast) if region.inst(from.args[0]).op == Op::Box => {
+            let args = region.inst(from.args[0]).args;
+            Folded::Inst(Inst { op: Op::Bitcast, args, ..*inst })
+        }
         (Op::Bitcast, _) if from_ty == inst.ty => Folded::Value(inst.args[0]),
         // Not by way of binary16, which is narrower than the integer that holds its bits.
         (Op::Bitcast, Op::Bitcast)
@@ -82,12 +88,13 @@ fn fold1(region: &Region, inst: &Inst) -> Folded {
 pub fn fold_store(region: &Region, mut inst: Inst) -> Inst {
     let size = MemOp::unpack(inst.imm).size;
     let value = region.inst(inst.args[1]);
-    if let (2, Some((low, _))) = (size, boxed(region, value)) {
-        (inst.args[1], inst.ty) = (low, Ty::I32);
-    }
-    let value = region.inst(inst.args[1]);
     if value.op == Op::Bitcast && value.ty == inst.ty {
-        let from = region.inst(value.args[0]).result();
+        let double = region.inst(value.args[0]);
+        if (size, double.op) == (2, Op::Box) {
+            (inst.args[1], inst.ty) = (double.args[0], Ty::F32);
+            return inst;
+        }
+        let from = double.result();
         if matches!((size, from), (2, Ty::F32) | (3, Ty::F64)) {
             (inst.args[1], inst.ty) = (value.args[0], from);
         }
@@ -109,17 +116,6 @@ fn fold_code_addr(region: &Region, inst: &Inst) -> Option<Folded> {
     }
 }
 
-/// `low` and the constant above it, if `or` joins a widened 32-bit value with constant high bits.
-fn boxed(region: &Region, or: &Inst) -> Option<(Value, u64)> {
-    if or.op != Op::Or || or.ty != Ty::I64 {
-        return None;
-    }
-    let high = constant(region, or.args[1]).filter(|k| *k as u32 == 0)?;
-    let wide = region.inst(or.args[0]);
-    let fits = wide.op == Op::Zext && region.inst(wide.args[0]).result() == Ty::I32;
-    fits.then_some((wide.args[0], high))
-}
-
 fn fold2(region: &Region, inst: &Inst) -> Folded {
     let [a, b, _] = inst.args;
     let (left, right) = (constant(region, a), constant(region, b));
@@ -134,22 +130,13 @@ fn fold2(region: &Region, inst: &Inst) -> Folded {
         (Op::And, Some(0), _) | (Op::And, _, Some(0)) => Folded::Const(0),
         (Op::And, _, Some(k)) if k == ones => Folded::Value(a),
         (Op::And, Some(k), _) if k == ones => Folded::Value(b),
+        (Op::And, _, Some(k)) if width::keeps_all(region, inst, k) => Folded::Value(a),
         (Op::Mul, _, Some(1)) => Folded::Value(a),
         (Op::Mul, Some(1), _) => Folded::Value(b),
         (Op::Sub | Op::Xor, _, _) if a == b => Folded::Const(0),
         (Op::And | Op::Or, _, _) if a == b => Folded::Value(a),
-        (Op::ShrU, _, Some(32)) if inst.ty == Ty::I64 && region.inst(a).op == Op::Or => {
-            match boxed(region, region.inst(a)) {
-                Some((_, high)) => Folded::Const(high >> 32),
-                None => Folded::Same,
-            }
-        }
-        // What is boxed is not below its box.
-        (Op::LtU, _, Some(k)) if inst.ty == Ty::I64 && region.inst(a).op == Op::Or => {
-            match boxed(region, region.inst(a)) {
-                Some((_, high)) if k <= high => Folded::Const(0),
-                _ => Folded::Same,
-            }
+        (Op::ShrU | Op::ShrS, _, Some(k)) if region.inst(a).op == Op::Shl => {
+            width::fold_shifts(region, inst, k).unwrap_or(Folded::Same)
         }
         // A truth value made an integer and tested again.
         (Op::Ne, _, Some(0)) => {
@@ -191,7 +178,7 @@ fn fold_cond(region: &Region, inst: &Inst) -> Folded {
                 Cc::Plus => (Op::CondSub, Cc::Ge as u64),
                 Cc::Ge | Cc::Gt | Cc::Le => (Op::CondSub, inst.imm),
             };
-            Folded::AgainstZero(Inst { op, imm, ..*from })
+            Folded::With(Inst { op, imm, ..*from }, 0)
         }
         Op::FlagsFloat => {
             let imm = inst.imm << 8 | FloatMode::from_bits(from.imm).bits();

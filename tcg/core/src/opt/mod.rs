@@ -1,9 +1,11 @@
 //! The optimiser: passes over a region, cheap enough for code that runs a few times.
 //!
 //! [`promote`] turns guest-register operations into values, folding as it goes (it sees every operand once it is known);
-//! where ways meet it makes block parameters, of which [`params`] removes the needless, once the blocks are in order again;
+//! where ways meet it makes block parameters, of which [`params`] removes the needless, once the blocks are in order again, and
+//! [`boxes`] opens those of loops that hold a narrower float;
 //! [`dead`] removes what nobody needs. All of them work on regions of one block and of many.
 
+mod boxes;
 mod dead;
 mod flow;
 mod fold;
@@ -37,6 +39,8 @@ pub fn optimise(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], scrat
         }
         params::remove_needless(region);
         check(region, names, "removal of needless parameters");
+        boxes::carry_singles(region);
+        check(region, names, "boxed parameters");
     }
     dead::remove_dead(region, &mut scratch.dead);
     check(region, names, "removal of dead code");

@@ -231,9 +231,9 @@ impl Promote<'_> {
                     return;
                 }
                 Folded::Inst(other) => inst = other,
-                Folded::AgainstZero(other) => {
-                    let zero = self.zero(other.ty);
-                    inst = Inst { args: [other.args[0], zero, Value::NONE], ..other };
+                Folded::With(other, k) => {
+                    let k = self.add(constant(other.ty, k));
+                    inst = Inst { args: [other.args[0], k, Value::NONE], ..other };
                 }
                 Folded::Const(imm) => inst = constant(inst.result(), imm),
                 Folded::Vector(value) => inst = constant(Ty::V128, self.region.vector(value)),
@@ -241,11 +241,6 @@ impl Promote<'_> {
             },
         }
         self.keep(v, inst);
-    }
-
-    /// A zero of type `ty`, put here.
-    fn zero(&mut self, ty: Ty) -> Value {
-        self.add(constant(ty, 0))
     }
 
     /// A new instruction, put here.
@@ -281,7 +276,7 @@ impl Promote<'_> {
             | Folded::Vector(_)
             | Folded::CodeAddr(_)
             | Folded::Inst(_)
-            | Folded::AgainstZero(_) => self.keep(v, cast),
+            | Folded::With(..) => self.keep(v, cast),
         }
     }
 

@@ -253,7 +253,11 @@ impl Scan<'_> {
         let inst = self.region.inst(v);
         // Operands that end here make room for the result, except where code that calls out still needs them.
         self.expire(at);
-        let hint = inst.args().first().map_or(Loc::None, |a| self.out.loc[a.0 as usize]);
+        let hint = inst.args().first().map_or(Loc::None, |a| {
+            let fused = self.fused[a.0 as usize];
+            let from = if fused { self.region.inst(*a).args[0] } else { *a };
+            self.out.loc.get(from.0 as usize).copied().unwrap_or(Loc::None)
+        });
         if inst.op != Op::Const && inst.result() != Ty::None && self.s.last[v.0 as usize] > 0 {
             self.define(v, hint);
         }

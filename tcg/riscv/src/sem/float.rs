@@ -11,9 +11,6 @@ use tcg_core::ir::Op;
 use tcg_core::sem::{Flow, Next, Rm, Sem, V};
 use tcg_core::ty::{F16, F32, F64, Float, I32, I64, Int};
 
-/// The upper half of a register that holds a binary32.
-const BOX: u64 = 0xffff_ffff << 32;
-
 /// A float format as registers hold it. Constants are bit patterns.
 pub trait Kind: Float {
     /// The sign.
@@ -72,15 +69,22 @@ impl Kind for F32 {
     const NAN: u64 = 0x7fc0_0000;
 
     fn bits<S: Sem>(s: &mut S, n: u8) -> V<S, I32> {
-        let (all, least, nan) = (s.get(cpu::f(n)), s.k(BOX), s.k(Self::NAN));
-        let unboxed = s.ltu::<I64>(all, least);
-        let low = s.trunc(all);
-        s.select(unboxed, nan, low)
+        let value = Self::get(s, n);
+        s.float_to_bits(value)
     }
 
     fn set_bits<S: Sem>(s: &mut S, n: u8, bits: V<S, I32>) {
-        let (low, high) = (s.zextw(bits), s.k(BOX));
-        let all = s.or(low, high);
+        let value = s.bits_to_float(bits);
+        Self::set(s, n, value);
+    }
+
+    fn get<S: Sem>(s: &mut S, n: u8) -> V<S, F32> {
+        let all = s.get(cpu::f(n));
+        s.nan_unbox(all)
+    }
+
+    fn set<S: Sem>(s: &mut S, n: u8, value: V<S, F32>) {
+        let all = s.nan_box(value);
         s.set(cpu::f(n), all);
     }
 }

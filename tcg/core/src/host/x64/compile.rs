@@ -99,10 +99,24 @@ impl Room {
     }
 }
 
+/// Whether the code for `user` takes of its operands no more than their low half: not where zeros must be above it.
+fn reads_low_half(user: &Inst) -> bool {
+    match user.op {
+        Op::Add | Op::Sub | Op::And | Op::Or | Op::Xor | Op::Mul | Op::Shl | Op::ShrU | Op::ShrS => {
+            user.ty == Ty::I32
+        }
+        Op::Eq | Op::Ne | Op::LtU | Op::LtS => user.ty == Ty::I32,
+        Op::SextW => true,
+        _ => false,
+    }
+}
+
 /// How often values are used, and which are left to their users.
 #[derive(Default)]
 pub struct Uses {
     count: Vec<u32>,
+    /// How many of the uses of a low half would do with the whole.
+    low: Vec<u32>,
     fused: Vec<bool>,
 }
 
@@ -128,12 +142,17 @@ impl Uses {
         let n = region.insts.len();
         self.count.clear();
         self.count.resize(n, 0);
+        self.low.clear();
+        self.low.resize(n, 0);
         self.fused.clear();
         self.fused.resize(n, false);
         for block in &region.blocks {
             for &v in &block.insts {
                 let inst = region.inst(v);
                 inst.args().iter().for_each(|a| self.count[a.0 as usize] += 1);
+                if reads_low_half(inst) {
+                    inst.args().iter().for_each(|a| self.low[a.0 as usize] += 1);
+                }
                 if inst.snap != SnapId::NONE {
                     // A value in a snapshot must exist as such: counted as if used twice.
                     region.outdated(inst.snap).iter().for_each(|(_, v)| self.count[v.0 as usize] += 2);
@@ -151,6 +170,7 @@ impl Uses {
             for &v in &block.insts {
                 let inst = region.inst(v);
                 match inst.op {
+                    Op::Trunc => self.fused[v.0 as usize] = self.low[v.0 as usize] == self.count[v.0 as usize],
                     Op::Select => self.try_compare(region, inst.args[0]),
                     Op::Load | Op::Store | Op::LoadLanes | Op::StoreLanes => {
                         self.try_address(region, inst.args[0]);

@@ -164,6 +164,37 @@ impl Emit<'_> {
         self.ops.dynamic_label(stub.resume);
     }
 
+    /// A single with ones above.
+    pub fn nan_box(&mut self, v: Value, inst: &Inst) {
+        let (a, to) = (self.xmm(inst.args[0], 0), self.target_xmm(v, 0));
+        let above = self.pooled(!u128::from(u32::MAX));
+        let ops = &mut self.ops;
+        if self.features.avx2 {
+            dynasm!(ops ; .arch x64 ; vorps Rx(to), Rx(a), [=>above]);
+        } else {
+            if a != to {
+                dynasm!(ops ; .arch x64 ; movaps Rx(to), Rx(a));
+            }
+            dynasm!(ops ; .arch x64 ; orps Rx(to), [=>above]);
+        }
+        self.write_xmm(to, v);
+    }
+
+    /// The single below ones.
+    pub fn nan_unbox(&mut self, v: Value, inst: &Inst) {
+        let stub = self.stub(v, Slow::Nan);
+        let a = self.xmm(inst.args[0], 0);
+        let (nan, ops) = (stub.entry, &mut self.ops);
+        if self.features.sse4 {
+            dynasm!(ops ; .arch x64 ; pextrd eax, Rx(a), 1);
+        } else {
+            dynasm!(ops ; .arch x64 ; pshufd xmm1, Rx(a), 1 ; movd eax, xmm1);
+        }
+        dynasm!(ops ; .arch x64 ; inc eax ; jnz =>nan);
+        self.write_xmm(a, v);
+        self.ops.dynamic_label(stub.resume);
+    }
+
     fn arithmetic(&mut self, v: Value, inst: &Inst) {
         let may_be_tiny = matches!(inst.op, Op::FMul | Op::FDiv);
         if self.features.avx2 && !(may_be_tiny && FloatMode::from_bits(inst.imm).is_tiny_before()) {

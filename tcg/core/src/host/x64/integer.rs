@@ -171,6 +171,8 @@ impl Emit<'_> {
                 let a = self.gpr(inst.args[0], RAX);
                 self.write_gpr(a, v);
             }
+            Op::Box => self.nan_box(v, inst),
+            Op::Unbox => self.nan_unbox(v, inst),
             Op::Bitcast => self.bitcast(v, inst),
             Op::FlagsAdd | Op::FlagsSub | Op::FlagsAdc | Op::FlagsLogic => self.pack_flags(v, inst),
             Op::Eq | Op::Ne | Op::LtU | Op::LtS | Op::Cond | Op::CondSub => {
@@ -195,10 +197,20 @@ impl Emit<'_> {
             }
         } else {
             let a = self.gpr(inst.args[0], RAX);
+            if let Some(at) = self.slot(inst.args[1]).filter(|_| a == to) {
+                let ops = &mut self.ops;
+                match wide {
+                    true => short!(ops, at, (add Rq(to),) [rsp] ()),
+                    false => short!(ops, at, (add Rd(to),) [rsp] ()),
+                }
+                return self.write_gpr(to, v);
+            }
             let b = self.gpr(inst.args[1], RCX);
             let ops = &mut self.ops;
             if a == to {
                 sized!(ops, wide, add to, b);
+            } else if b == to {
+                sized!(ops, wide, add to, a);
             } else if wide {
                 dynasm!(ops ; .arch x64 ; lea Rq(to), [Rq(a) + Rq(b)]);
             } else {
@@ -209,7 +221,10 @@ impl Emit<'_> {
     }
 
     fn two_address(&mut self, v: Value, inst: &Inst, wide: bool) {
-        let [a, b, _] = inst.args;
+        let [mut a, mut b, _] = inst.args;
+        if let (Op::And, Some(k @ (0xff | 0xffff | 0xffff_ffff))) = (inst.op, self.constant(b)) {
+            return self.extend_zeros(v, a, k);
+        }
         let own = self.target(v, RAX);
         if let Some(k) = self.immediate(b, inst.ty) {
             self.read_gpr(a, own);
@@ -228,8 +243,28 @@ impl Emit<'_> {
             }
             return self.write_gpr(own, v);
         }
-        let right = self.gpr(b, RCX);
         // The result's register may be that of the second operand, whose life ends here.
+        if inst.op != Op::Sub && self.is_in(b, own) {
+            (a, b) = (b, a);
+        }
+        if let Some(at) = self.slot(b) {
+            self.read_gpr(a, own);
+            let ops = &mut self.ops;
+            match (inst.op, wide) {
+                (Op::Sub, true) => short!(ops, at, (sub Rq(own),) [rsp] ()),
+                (Op::Sub, false) => short!(ops, at, (sub Rd(own),) [rsp] ()),
+                (Op::And, true) => short!(ops, at, (and Rq(own),) [rsp] ()),
+                (Op::And, false) => short!(ops, at, (and Rd(own),) [rsp] ()),
+                (Op::Or, true) => short!(ops, at, (or Rq(own),) [rsp] ()),
+                (Op::Or, false) => short!(ops, at, (or Rd(own),) [rsp] ()),
+                (Op::Xor, true) => short!(ops, at, (xor Rq(own),) [rsp] ()),
+                (Op::Xor, false) => short!(ops, at, (xor Rd(own),) [rsp] ()),
+                (_, true) => short!(ops, at, (imul Rq(own),) [rsp] ()),
+                (_, false) => short!(ops, at, (imul Rd(own),) [rsp] ()),
+            }
+            return self.write_gpr(own, v);
+        }
+        let right = self.gpr(b, RCX);
         let to = if right == own { RAX } else { own };
         self.read_gpr(a, to);
         let ops = &mut self.ops;
@@ -239,6 +274,18 @@ impl Emit<'_> {
             Op::Or => sized!(ops, wide, or to, right),
             Op::Xor => sized!(ops, wide, xor to, right),
             _ => sized!(ops, wide, imul to, right),
+        }
+        self.write_gpr(to, v);
+    }
+
+    /// The 8, 16 or 32 low bits of `a` that are in the mask `k`, with zeros above.
+    fn extend_zeros(&mut self, v: Value, a: Value, k: u64) {
+        let (from, to) = (self.gpr(a, RAX), self.target(v, RAX));
+        let ops = &mut self.ops;
+        match k {
+            0xff => dynasm!(ops ; .arch x64 ; movzx Rd(to), Rb(from)),
+            0xffff => dynasm!(ops ; .arch x64 ; movzx Rd(to), Rw(from)),
+            _ => dynasm!(ops ; .arch x64 ; mov Rd(to), Rd(from)),
         }
         self.write_gpr(to, v);
     }
@@ -371,18 +418,17 @@ impl Emit<'_> {
     }
 
     fn sign_extend(&mut self, v: Value, inst: &Inst, wide: bool) {
-        // Through rax, whose byte form needs no prefix.
-        self.read_gpr(inst.args[0], RAX);
+        let (from, to) = (self.gpr(inst.args[0], RAX), self.target(v, RAX));
         let ops = &mut self.ops;
         match (inst.imm, wide) {
-            (8, true) => dynasm!(ops ; .arch x64 ; movsx rax, al),
-            (8, false) => dynasm!(ops ; .arch x64 ; movsx eax, al),
-            (16, true) => dynasm!(ops ; .arch x64 ; movsx rax, ax),
-            (16, false) => dynasm!(ops ; .arch x64 ; movsx eax, ax),
-            (_, true) => dynasm!(ops ; .arch x64 ; movsxd rax, eax),
-            (_, false) => {}
+            (8, true) => dynasm!(ops ; .arch x64 ; movsx Rq(to), Rb(from)),
+            (8, false) => dynasm!(ops ; .arch x64 ; movsx Rd(to), Rb(from)),
+            (16, true) => dynasm!(ops ; .arch x64 ; movsx Rq(to), Rw(from)),
+            (16, false) => dynasm!(ops ; .arch x64 ; movsx Rd(to), Rw(from)),
+            (_, true) => dynasm!(ops ; .arch x64 ; movsxd Rq(to), Rd(from)),
+            (_, false) => dynasm!(ops ; .arch x64 ; mov Rd(to), Rd(from)),
         }
-        self.write_gpr(RAX, v);
+        self.write_gpr(to, v);
     }
 
     fn bitcast(&mut self, v: Value, inst: &Inst) {
@@ -428,6 +474,14 @@ impl Emit<'_> {
         let left = self.gpr(a, RAX);
         if let Some(k) = self.immediate(b, inst.ty) {
             self.compare_with(left, k, wide);
+            return cond;
+        }
+        if let Some(at) = self.slot(b) {
+            let ops = &mut self.ops;
+            match wide {
+                true => short!(ops, at, (cmp Rq(left),) [rsp] ()),
+                false => short!(ops, at, (cmp Rd(left),) [rsp] ()),
+            }
             return cond;
         }
         let right = self.gpr(b, RCX);
@@ -483,13 +537,22 @@ impl Emit<'_> {
         if inst.ty.is_float() {
             return self.select_float(v, inst);
         }
-        let cond = self.test(cond);
+        let mut cond = self.test(cond);
+        let (mut taken, mut kept, own) = (yes, no, self.target(v, RAX));
+        if self.is_in(taken, own) {
+            (taken, kept, cond) = (no, yes, cond.negated());
+        }
         // Moves leave the flags alone.
-        let yes = self.gpr(yes, RCX);
-        self.read_gpr(no, RAX);
-        // CMOVcc rax, yes.
-        self.ops.extend([0x48 | yes >> 3, 0x0f, 0x40 + cond as u8, 0xc0 | yes & 7]);
-        self.write_gpr(RAX, v);
+        self.read_gpr(kept, own);
+        let taken = self.gpr(taken, RCX);
+        // CMOVcc own, taken.
+        self.ops.extend([
+            0x48 | own >> 3 << 2 | taken >> 3,
+            0x0f,
+            0x40 + cond as u8,
+            0xc0 | (own & 7) << 3 | taken & 7,
+        ]);
+        self.write_gpr(own, v);
     }
 
     fn select_float(&mut self, v: Value, inst: &Inst) {

@@ -3,7 +3,7 @@
 use super::compile::{Emit, Frame};
 use super::short::{head, in_cpu, short};
 use crate::cpu::RegId;
-use crate::ir::{Edge, Inst, Value};
+use crate::ir::{Edge, Inst, Op, Value};
 use crate::regalloc::Loc;
 use crate::ty::Ty;
 use base::PAGE_SIZE;
@@ -15,8 +15,29 @@ pub const RCX: u8 = 1;
 pub const RDX: u8 = 2;
 
 impl Emit<'_> {
-    /// The general register that holds `v`, which is put into `scratch` if it is in none.
+    /// Whether `v` lives in general register `n`.
+    pub fn is_in(&self, v: Value, n: u8) -> bool {
+        self.loc(self.whole(v)) == Loc::Gpr(n)
+    }
+
+    /// Where in the frame the integer `v` is, if it lives there.
+    pub fn slot(&self, v: Value) -> Option<i32> {
+        match self.loc(self.whole(v)) {
+            Loc::Slot(n) if self.constant(v).is_none() => Some(Frame::slot(n)),
+            _ => None,
+        }
+    }
+
+    /// The value whose low half is the operand `v`, if that is left to its user; else `v` itself.
+    fn whole(&self, v: Value) -> Value {
+        let inst = self.region.inst(v);
+        if inst.op == Op::Trunc && self.uses.is_fused(v) { inst.args[0] } else { v }
+    }
+
+    /// The general register that holds `v`, which is put into `scratch` if it is in none. Where `v` is half of a value and left
+    /// to its users, the other half is above it.
     pub fn gpr(&mut self, v: Value, scratch: u8) -> u8 {
+        let v = self.whole(v);
         if let Loc::Gpr(n) = self.loc(v) {
             return n;
         }
@@ -24,8 +45,9 @@ impl Emit<'_> {
         scratch
     }
 
-    /// Puts the bits of `v` into general register `to`. Leaves the flags alone.
+    /// Puts the bits of `v` into general register `to`, as [`Self::gpr`] does. Leaves the flags alone.
     pub fn read_gpr(&mut self, v: Value, to: u8) {
+        let v = self.whole(v);
         if let Some(k) = self.constant(v) {
             return self.constant_to_gpr(k, to);
         }

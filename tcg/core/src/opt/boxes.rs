@@ -1,0 +1,111 @@
+//! Singles that loops find in registers of doubles travel as singles too.
+//!
+//! What comes round a loop as [`Op::Box`] and is unboxed in it needs neither a look at the box nor the way through it: a
+//! parameter of a loop that is unboxed gets another beside it, which is given what is boxed. Promotion then finds nothing to
+//! unbox, and the first parameter stays where the state still wants it. What a loop unboxes and does not change is unboxed
+//! where it is made.
+
+use super::flow::predecessors;
+use crate::ir::{Block, BlockId, Inst, Op, Region, SnapId, Value};
+use crate::ty::Ty;
+use std::ops::Range;
+
+/// Unboxes singles outside of the loops that use them.
+pub fn carry_singles(region: &mut Region) {
+    let unboxed = |v: &Value| {
+        let inst = region.inst(*v);
+        (inst.op == Op::Unbox).then_some(inst.args[0])
+    };
+    let mut wanted: Vec<Value> =
+        region.blocks.iter().flat_map(|block| &block.insts).filter_map(unboxed).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    wanted.sort_unstable_by_key(|v| v.0);
+    wanted.dedup();
+    let preds = predecessors(region);
+    for n in 0..region.blocks.len() {
+        let Some(last) = preds[n].iter().map(|pred| pred.0 as usize).max().filter(|last| *last >= n) else {
+            continue;
+        };
+        for i in 0..region.blocks[n].params.len() {
+            let param = region.blocks[n].params[i];
+            if wanted.contains(&param) {
+                let single = beside(region, BlockId(n as u32), i, &preds[n]);
+                replace(region, n..region.blocks.len(), param, single);
+            }
+        }
+        hoist(region, n..last + 1);
+    }
+}
+
+/// Unboxes before the loop `blocks` what is from before it.
+fn hoist(region: &mut Region, blocks: Range<usize>) {
+    let mut list = Vec::new();
+    for block in &region.blocks[blocks.clone()] {
+        list.extend(block.insts.iter().filter(|v| region.inst(**v).op == Op::Unbox).copied());
+    }
+    for v in list {
+        let from = region.inst(v).args[0];
+        let makes = |block: &Block| block.insts.contains(&from) || block.params.contains(&from);
+        if region.inst(v).op != Op::Unbox {
+            // The twin of one that has gone.
+            continue;
+        }
+        if let Some(home) = region.blocks[..blocks.start].iter().position(makes) {
+            let single = add(region, unary(Op::Unbox, from));
+            region.blocks[home].insts.push(single);
+            replace(region, blocks.clone(), from, single);
+        }
+    }
+}
+
+/// Puts `single` in the place of what is boxed in `from`.
+fn replace(region: &mut Region, blocks: Range<usize>, from: Value, single: Value) {
+    for n in blocks {
+        for i in 0..region.blocks[n].insts.len() {
+            let v = region.blocks[n].insts[i];
+            let inst = region.inst(v);
+            if inst.op == Op::Unbox && inst.args[0] == from {
+                region.insts[v.0 as usize] = unary(Op::Bitcast, single);
+            }
+        }
+    }
+}
+
+fn unary(op: Op, arg: Value) -> Inst {
+    Inst { op, ty: Ty::F32, args: [arg, Value::NONE, Value::NONE], imm: 0, snap: SnapId::NONE }
+}
+
+fn add(region: &mut Region, inst: Inst) -> Value {
+    region.insts.push(inst);
+    Value(region.insts.len() as u32 - 1)
+}
+
+/// A new parameter of block `id`: what is boxed in its parameter `i`.
+fn beside(region: &mut Region, id: BlockId, i: usize, preds: &[BlockId]) -> Value {
+    let param = region.blocks[id.0 as usize].params[i];
+    let single = add(region, Inst { op: Op::Param, ..unary(Op::Param, Value::NONE) });
+    region.blocks[id.0 as usize].params.push(single);
+    let mut preds = preds.to_vec();
+    preds.dedup();
+    for pred in preds {
+        let edges = region.blocks[pred.0 as usize].term.edges().enumerate();
+        let args: Vec<_> =
+            edges.filter(|(_, edge)| edge.to == id).map(|(at, edge)| (at, edge.args[i])).collect();
+        for (at, arg) in args {
+            let given = match region.inst(arg) {
+                _ if arg == param => single,
+                inst if inst.op == Op::Box => inst.args[0],
+                _ => {
+                    let v = add(region, unary(Op::Unbox, arg));
+                    region.blocks[pred.0 as usize].insts.push(v);
+                    v
+                }
+            };
+            let edge = region.blocks[pred.0 as usize].term.edges_mut().nth(at);
+            edge.expect("it was there").args.push(given);
+        }
+    }
+    single
+}

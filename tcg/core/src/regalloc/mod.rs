@@ -1,13 +1,15 @@
 //! Linear-scan register allocation over the blocks of a region in order.
 //!
-//! Every value has one place for its whole life: a host register, a stack slot, or nothing (constants, and values that
-//! their only user computes itself). A life runs from the definition to the last use in block order; around a loop it
-//! is stretched to the loop's end. When registers run out, the value goes to the stack that is used least in loops, and of
-//! those the one whose life ends last.
+//! A value is in a host register, in a stack slot, or nowhere (constants, and values that their only user computes itself).
+//! A life runs from the definition to the last use in block order; around a loop it is stretched to the loop's end. When
+//! registers run out, the value gives its register up that is used least, and least in loops, for the rest of its life: from
+//! there on it is in a slot, where it was put when it was made ([`Split`]). So no way between blocks has to move it.
+
+mod uses;
 
 use crate::ir::{Op, Region, SnapId, Term, Value};
 use crate::ty::Ty;
-use std::cmp::Reverse;
+use uses::UseList;
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,15 +45,54 @@ pub fn bit(loc: Loc) -> RegSet {
     }
 }
 
-/// The outcome.
+/// Where a value is in the second part of its life.
+#[derive(Clone, Copy)]
+pub struct Split {
+    /// The first position of that part.
+    pub from: u32,
+    /// The slot, to be written where the value is made.
+    pub slot: Loc,
+}
+
+impl Split {
+    const NONE: Self = Self { from: u32::MAX, slot: Loc::None };
+}
+
+/// The outcome. Positions count instructions in block order: one for a block's parameters, one for each of its
+/// instructions, one for its end.
 #[derive(Default)]
 pub struct Allocation {
-    /// Place of each value.
-    pub loc: Vec<Loc>,
+    /// Place of each value, where it is made.
+    loc: Vec<Loc>,
+    /// Its other place.
+    split: Vec<Split>,
     /// Registers that hold something needed after each instruction.
     pub live_after: Vec<RegSet>,
     /// Stack slots used.
     pub slots: u16,
+    /// The position where each block begins.
+    pub start: Vec<u32>,
+    /// The position of its end.
+    pub end: Vec<u32>,
+}
+
+impl Allocation {
+    /// Where `v` is at position `at`.
+    pub fn place(&self, v: Value, at: u32) -> Loc {
+        let split = self.split[v.0 as usize];
+        if at >= split.from { split.slot } else { self.loc[v.0 as usize] }
+    }
+
+    /// Where `v` is at the end of its life.
+    fn last_place(&self, v: Value) -> Loc {
+        self.second_place(v).unwrap_or(self.loc[v.0 as usize])
+    }
+
+    /// The slot that `v` is to be put in as well, where it is made.
+    pub fn second_place(&self, v: Value) -> Option<Loc> {
+        let split = self.split[v.0 as usize];
+        (split.slot != Loc::None).then_some(split.slot)
+    }
 }
 
 /// Buffers that are used again for each region.
@@ -59,17 +100,17 @@ pub struct Allocation {
 pub struct Scratch {
     first: Vec<u32>,
     last: Vec<u32>,
-    /// Uses in loops, deeper ones counting more.
-    score: Vec<u64>,
     /// What a value should share its register with: a parameter and what it is given.
     partner: Vec<Value>,
     /// How many loops each block is in.
     depth: Vec<u32>,
+    /// First and last block of each loop.
+    loops: Vec<(usize, usize)>,
+    uses: UseList,
     active: Vec<Value>,
-    free_slots: Vec<u16>,
-    free_pairs: Vec<u16>,
-    start: Vec<u32>,
-    end: Vec<u32>,
+    /// Slots that have been given up, and since when.
+    free_slots: Vec<(u16, u32)>,
+    free_pairs: Vec<(u16, u32)>,
 }
 
 struct Scan<'a> {
@@ -93,8 +134,7 @@ pub fn allocate(region: &Region, pool: &Pool, fused: &[bool], s: &mut Scratch, o
     s.first.resize(n, u32::MAX);
     s.last.clear();
     s.last.resize(n, 0);
-    s.score.clear();
-    s.score.resize(n, 0);
+    s.uses.clear();
     s.partner.clear();
     s.partner.resize(n, Value::NONE);
     s.active.clear();
@@ -102,6 +142,8 @@ pub fn allocate(region: &Region, pool: &Pool, fused: &[bool], s: &mut Scratch, o
     s.free_pairs.clear();
     out.loc.clear();
     out.loc.resize(n, Loc::None);
+    out.split.clear();
+    out.split.resize(n, Split::NONE);
     out.live_after.clear();
     out.live_after.resize(n, 0);
     out.slots = 0;
@@ -128,25 +170,11 @@ impl Scan<'_> {
         *last = (*last).max(at);
     }
 
-    /// A use of `v` that is carried out each time `block` is.
-    fn scored(&mut self, v: Value, block: usize) {
-        let depth = self.s.depth[block];
-        if depth == 0 {
-            return;
-        }
-        if self.fused[v.0 as usize] {
-            let inst = *self.region.inst(v);
-            inst.args().iter().for_each(|arg| self.scored(*arg, block));
-            return;
-        }
-        let score = &mut self.s.score[v.0 as usize];
-        *score = score.saturating_add(1 << (4 * depth.min(12)));
-    }
-
     /// Counts the loops around each block.
     fn depths(&mut self) {
         let region = self.region;
-        let depth = &mut self.s.depth;
+        let (depth, loops) = (&mut self.s.depth, &mut self.s.loops);
+        loops.clear();
         depth.clear();
         depth.resize(region.blocks.len(), 0);
         for (head, _) in region.blocks.iter().enumerate() {
@@ -154,6 +182,7 @@ impl Scan<'_> {
                 |from: &usize| region.blocks[*from].term.edges().any(|edge| edge.to.0 as usize == head);
             if let Some(last) = (head..region.blocks.len()).rev().find(back) {
                 depth[head..=last].iter_mut().for_each(|d| *d += 1);
+                loops.push((head, last));
             }
         }
     }
@@ -171,10 +200,10 @@ impl Scan<'_> {
     fn lives(&mut self) {
         let region = self.region;
         let mut at = 1;
-        self.s.start.clear();
-        self.s.end.clear();
+        self.out.start.clear();
+        self.out.end.clear();
         for (n, block) in region.blocks.iter().enumerate() {
-            self.s.start.push(at);
+            self.out.start.push(at);
             for v in &block.params {
                 self.s.first[v.0 as usize] = at;
                 self.used(*v, at);
@@ -184,20 +213,13 @@ impl Scan<'_> {
                 let inst = region.inst(v);
                 if !self.fused[v.0 as usize] {
                     self.s.first[v.0 as usize] = at;
-                    self.scored(v, n);
-                    for arg in inst.args() {
-                        self.used(*arg, at);
-                        self.scored(*arg, n);
-                    }
+                    inst.args().iter().for_each(|arg| self.used(*arg, at));
                 }
                 self.snap_used(inst.snap, at);
                 at += 1;
             }
             match &block.term {
-                Term::Branch { cond, .. } => {
-                    self.used(*cond, at);
-                    self.scored(*cond, n);
-                }
+                Term::Branch { cond, .. } => self.used(*cond, at),
                 Term::Indirect { target, .. } => self.used(*target, at),
                 _ => {}
             }
@@ -213,7 +235,7 @@ impl Scan<'_> {
                     }
                 }
             }
-            self.s.end.push(at);
+            self.out.end.push(at);
             at += 1;
         }
         // A value from before a loop that is used inside is needed until the loop's end.
@@ -223,7 +245,7 @@ impl Scan<'_> {
                 if to > from {
                     continue;
                 }
-                let (start, end) = (self.s.start[to], self.s.end[from]);
+                let (start, end) = (self.out.start[to], self.out.end[from]);
                 for v in 0..region.insts.len() {
                     if self.s.first[v] < start && self.s.last[v] >= start {
                         self.s.last[v] = self.s.last[v].max(end);
@@ -236,10 +258,10 @@ impl Scan<'_> {
     fn walk(&mut self) {
         let region = self.region;
         for (n, block) in region.blocks.iter().enumerate() {
-            let at = self.s.start[n];
+            let at = self.out.start[n];
             self.expire(at);
             for v in &block.params {
-                self.define(*v, Loc::None);
+                self.define(*v, at, Loc::None);
             }
             for (at, &v) in (at + 1..).zip(&block.insts) {
                 if !self.fused[v.0 as usize] {
@@ -259,7 +281,7 @@ impl Scan<'_> {
             self.out.loc.get(from.0 as usize).copied().unwrap_or(Loc::None)
         });
         if inst.op != Op::Const && inst.result() != Ty::None && self.s.last[v.0 as usize] > 0 {
-            self.define(v, hint);
+            self.define(v, at, hint);
         }
         let own = bit(self.out.loc[v.0 as usize]);
         self.out.live_after[v.0 as usize] = self.all & !self.free & !own;
@@ -271,7 +293,7 @@ impl Scan<'_> {
             return;
         }
         let mut next_end = u32::MAX;
-        let (last, loc, region) = (&self.s.last, &self.out.loc, self.region);
+        let (last, out, region) = (&self.s.last, &*self.out, self.region);
         let (free, s) = (&mut self.free, (&mut self.s.free_slots, &mut self.s.free_pairs));
         self.s.active.retain(|v| {
             let end = last[v.0 as usize];
@@ -279,9 +301,9 @@ impl Scan<'_> {
                 next_end = next_end.min(end);
                 return true;
             }
-            match loc[v.0 as usize] {
-                Loc::Slot(slot) if region.inst(*v).result().is_vector() => s.1.push(slot),
-                Loc::Slot(slot) => s.0.push(slot),
+            match out.last_place(*v) {
+                Loc::Slot(slot) if region.inst(*v).result().is_vector() => s.1.push((slot, at)),
+                Loc::Slot(slot) => s.0.push((slot, at)),
                 place => *free |= bit(place),
             }
             false
@@ -289,7 +311,7 @@ impl Scan<'_> {
         self.next_end = next_end;
     }
 
-    fn define(&mut self, v: Value, hint: Loc) {
+    fn define(&mut self, v: Value, at: u32, hint: Loc) {
         let float = self.region.inst(v).result().in_float_register();
         let partner = match self.s.partner[v.0 as usize] {
             Value::NONE => Loc::None,
@@ -297,7 +319,7 @@ impl Scan<'_> {
         };
         let fits = |loc: &Loc| bit(*loc) & self.free != 0 && matches!(loc, Loc::Xmm(_)) == float;
         let place = [partner, hint].into_iter().find(fits).or_else(|| self.take(float));
-        let place = place.unwrap_or_else(|| self.evict(v, float));
+        let place = place.unwrap_or_else(|| self.evict(v, at, float));
         self.free &= !bit(place);
         self.out.loc[v.0 as usize] = place;
         self.s.active.push(v);
@@ -311,39 +333,60 @@ impl Scan<'_> {
         if float { found(Loc::Xmm, &self.pool.xmm) } else { found(Loc::Gpr, &self.pool.gpr) }
     }
 
-    /// Sends a value to the stack: `v`, or one whose register `v` then gets. Nothing is emitted yet, so a life that has
-    /// begun can still move as a whole; its slot must then be one that nobody had before.
-    fn evict(&mut self, v: Value, float: bool) -> Loc {
-        let loc = &self.out.loc;
-        let cost = |u: &Value| (self.s.score[u.0 as usize], Reverse(self.s.last[u.0 as usize]));
-        let same_class = |u: &&Value| match loc[u.0 as usize] {
+    /// Sends a value to the stack: `v`, or one whose register `v` then gets.
+    fn evict(&mut self, v: Value, at: u32, float: bool) -> Loc {
+        self.list_uses();
+        let same_class = |u: &&Value| match self.out.last_place(**u) {
             Loc::Gpr(_) => !float,
             Loc::Xmm(_) => float,
             Loc::None | Loc::Slot(_) => false,
         };
-        let cheapest = self.s.active.iter().filter(same_class).min_by_key(|u| cost(u)).copied();
-        match cheapest.filter(|u| cost(u) < cost(&v)) {
-            Some(victim) => {
-                let slot = self.new_slot(victim);
-                std::mem::replace(&mut self.out.loc[victim.0 as usize], slot)
-            }
-            None => {
-                let wide = self.region.inst(v).result().is_vector();
-                let free = if wide { &mut self.s.free_pairs } else { &mut self.s.free_slots };
-                free.pop().map_or_else(|| self.new_slot(v), Loc::Slot)
-            }
+        let candidates = self.s.active.iter().filter(same_class);
+        let cheapest = candidates.map(|u| (self.cost(*u, at), *u)).min_by_key(|(cost, _)| *cost);
+        let Some((_, victim)) = cheapest.filter(|(cost, _)| *cost < self.cost(v, at)) else {
+            return self.slot_for(v, at);
+        };
+        let (first, place) = (self.s.first[victim.0 as usize], self.out.loc[victim.0 as usize]);
+        let (from, slot) = (self.rest(victim, at), self.slot_for(victim, first));
+        self.out.split[victim.0 as usize] = Split { from, slot };
+        place
+    }
+
+    /// Where the life of `v` is to be split so that its register is free from `at` on: there, or before the outermost loop
+    /// around it that `v` comes from outside of, since its beginning is come to again.
+    fn rest(&self, v: Value, at: u32) -> u32 {
+        let first = self.s.first[v.0 as usize];
+        let loops = self.s.loops.iter().map(|(head, last)| (self.out.start[*head], self.out.end[*last]));
+        let around = loops.filter(|(start, end)| first < *start && (*start..=*end).contains(&at));
+        around.map(|(start, _)| start).min().unwrap_or(at)
+    }
+
+    /// What it costs to have no register for `v` from `at` on, for each position that gains by it.
+    fn cost(&self, v: Value, at: u32) -> u64 {
+        let made = self.s.uses.made(v);
+        let uses = self.s.uses.since(v, self.rest(v, at));
+        let gain = self.s.last[v.0 as usize].saturating_sub(at).max(1);
+        if uses == 0 { 0 } else { ((uses + made) << 16) / u64::from(gain) }
+    }
+
+    /// Finds all uses, if that is not done.
+    fn list_uses(&mut self) {
+        if self.s.uses.is_empty() {
+            let (region, fused, out) = (self.region, self.fused, &*self.out);
+            self.s.uses.fill(region, fused, &self.s.depth, &out.start);
         }
     }
 
-    /// A slot for `v` that nobody had before.
-    fn new_slot(&mut self, v: Value) -> Loc {
-        let slots = &mut self.out.slots;
-        if !self.region.inst(v).result().is_vector() {
-            *slots += 1;
-            return Loc::Slot(*slots - 1);
+    /// A slot for `v`, which is made at position `first`: one that nobody else needs from then on.
+    fn slot_for(&mut self, v: Value, first: u32) -> Loc {
+        let wide = self.region.inst(v).result().is_vector();
+        let free = if wide { &mut self.s.free_pairs } else { &mut self.s.free_slots };
+        if let Some(n) = free.iter().rposition(|(_, since)| *since <= first) {
+            return Loc::Slot(free.swap_remove(n).0);
         }
-        let first = slots.next_multiple_of(2);
-        *slots = first + 2;
-        Loc::Slot(first)
+        let slots = &mut self.out.slots;
+        let slot = if wide { slots.next_multiple_of(2) } else { *slots };
+        *slots = slot + if wide { 2 } else { 1 };
+        Loc::Slot(slot)
     }
 }

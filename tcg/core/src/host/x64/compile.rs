@@ -243,6 +243,7 @@ impl Compiler {
             shared,
             piece: &mut self.piece,
             last_state: None,
+            at: 0,
         };
         emit.region();
         emit.note_faults();
@@ -279,8 +280,10 @@ pub struct Emit<'a> {
     pub shared: Shared,
     /// What is made; its code is in `ops` as yet.
     pub piece: &'a mut Piece,
-    /// The state record that was made last.
-    pub last_state: Option<(SnapId, u32)>,
+    /// The position whose code is emitted, by which values are found.
+    pub at: u32,
+    /// The state record that was made last, and for which position.
+    pub last_state: Option<(SnapId, u32, u32)>,
     /// One for each block.
     pub labels: &'a mut Vec<DynamicLabel>,
     /// Blocks in the order of their code.
@@ -308,11 +311,16 @@ impl<'a> Emit<'a> {
             let id = self.order[at];
             let block = &region.blocks[id.0 as usize];
             self.ops.dynamic_label(self.labels[id.0 as usize]);
+            self.at = self.allocation.start[id.0 as usize];
+            block.params.iter().for_each(|v| self.keep_second(*v));
             for &v in &block.insts {
+                self.at += 1;
                 if !self.uses.is_fused(v) {
                     self.instruction(v);
+                    self.keep_second(v);
                 }
             }
+            self.at = self.allocation.end[id.0 as usize];
             self.terminator(at, &block.term);
         }
         self.emit_stubs();
@@ -390,7 +398,14 @@ impl<'a> Emit<'a> {
 
     /// The place of a value.
     pub fn loc(&self, v: Value) -> Loc {
-        self.allocation.loc[v.0 as usize]
+        self.allocation.place(v, self.at)
+    }
+
+    /// Puts a value that was just made where it is in the second part of its life, too.
+    fn keep_second(&mut self, v: Value) {
+        if let Some(slot) = self.allocation.second_place(v) {
+            self.copy(v, slot);
+        }
     }
 
     /// The scalar constant that `v` is.

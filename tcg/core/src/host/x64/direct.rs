@@ -21,6 +21,8 @@ pub struct Access {
     start: u32,
     end: u32,
     snap: SnapId,
+    /// The position.
+    at: u32,
 }
 
 impl Emit<'_> {
@@ -29,7 +31,7 @@ impl Emit<'_> {
         let start = self.here();
         emit(self);
         let end = self.here();
-        self.accesses.push(Access { start, end, snap });
+        self.accesses.push(Access { start, end, snap, at: self.at });
     }
 
     /// The part of [`Self::probe`] that remains: a misaligned address enters the stub. The address stays in rax.
@@ -114,7 +116,8 @@ impl Emit<'_> {
     /// Notes where all accesses are, in the order of their code, and makes their records.
     pub fn note_faults(&mut self) {
         for n in 0..self.accesses.len() {
-            let Access { start, end, snap } = self.accesses[n];
+            let Access { start, end, snap, at } = self.accesses[n];
+            self.at = at;
             let record = self.state_record(snap);
             self.piece.faults.push(Fault { start, end, record });
         }

@@ -51,8 +51,8 @@ impl Emit<'_> {
         if let Some(k) = self.constant(v) {
             return self.constant_to_gpr(k, to);
         }
-        let ops = &mut self.ops;
-        match self.allocation.loc[v.0 as usize] {
+        let (loc, ops) = (self.loc(v), &mut self.ops);
+        match loc {
             Loc::Gpr(n) if n == to => {}
             Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; mov Rq(to), Rq(n)),
             Loc::Xmm(n) if self.region.inst(v).result() == Ty::F32 => {
@@ -82,8 +82,8 @@ impl Emit<'_> {
 
     /// Moves general register `from` to where `v` lives.
     pub fn write_gpr(&mut self, from: u8, v: Value) {
-        let ops = &mut self.ops;
-        match self.allocation.loc[v.0 as usize] {
+        let (loc, ops) = (self.loc(v), &mut self.ops);
+        match loc {
             Loc::Gpr(n) if n == from => {}
             Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; mov Rq(n), Rq(from)),
             Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movq Rx(n), Rq(from)),
@@ -119,8 +119,8 @@ impl Emit<'_> {
             let ops = &mut self.ops;
             return dynasm!(ops ; .arch x64 ; movq Rx(to), rax);
         }
-        let ops = &mut self.ops;
-        match self.allocation.loc[v.0 as usize] {
+        let (loc, ops) = (self.loc(v), &mut self.ops);
+        match loc {
             Loc::Xmm(n) if n == to => {}
             Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movaps Rx(to), Rx(n)),
             Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; movq Rx(to), Rq(n)),
@@ -157,8 +157,8 @@ impl Emit<'_> {
 
     /// Moves float register `from` to where `v` lives.
     pub fn write_xmm(&mut self, from: u8, v: Value) {
-        let ops = &mut self.ops;
-        match self.allocation.loc[v.0 as usize] {
+        let (loc, ops) = (self.loc(v), &mut self.ops);
+        match loc {
             Loc::Xmm(n) if n == from => {}
             Loc::Xmm(n) => dynasm!(ops ; .arch x64 ; movaps Rx(n), Rx(from)),
             Loc::Gpr(n) => dynasm!(ops ; .arch x64 ; movq Rq(n), Rx(from)),
@@ -202,8 +202,8 @@ impl Emit<'_> {
     /// Reads a guest register.
     pub fn get(&mut self, v: Value, inst: &Inst) {
         let at = in_cpu(self.env.regs[inst.imm as usize].offset as usize);
-        let ops = &mut self.ops;
-        match (self.allocation.loc[v.0 as usize], inst.ty) {
+        let (loc, ops) = (self.loc(v), &mut self.ops);
+        match (loc, inst.ty) {
             (_, Ty::V128) => {
                 let to = self.target_xmm(v, 0);
                 let ops = &mut self.ops;
@@ -254,9 +254,10 @@ impl Emit<'_> {
     /// What an edge has to move.
     fn moves(&self, edge: &Edge) -> impl Iterator<Item = Move> {
         let params = &self.region.blocks[edge.to.0 as usize].params;
-        let moves = edge.args.iter().zip(params).map(|(arg, param)| Move {
+        let start = self.allocation.start[edge.to.0 as usize];
+        let moves = edge.args.iter().zip(params).map(move |(arg, param)| Move {
             from: self.source(*arg),
-            to: self.loc(*param),
+            to: self.allocation.place(*param, start),
             wide: self.ty(*param) == Ty::V128,
         });
         moves.filter(|m| m.to != Loc::None && m.from != Source::At(m.to))
@@ -294,6 +295,11 @@ impl Emit<'_> {
                 }
             }
         }
+    }
+
+    /// Puts `v` into another place as well.
+    pub fn copy(&mut self, v: Value, to: Loc) {
+        self.place(Move { from: self.source(v), to, wide: self.ty(v) == Ty::V128 });
     }
 
     fn source(&self, v: Value) -> Source {

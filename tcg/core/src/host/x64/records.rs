@@ -73,7 +73,7 @@ const NARROW: u32 = 1 << 16;
 impl Emit<'_> {
     /// Number of the state record of `snap`.
     pub fn state_record(&mut self, snap: SnapId) -> u32 {
-        if let Some((_, number)) = self.last_state.filter(|(last, _)| *last == snap) {
+        if let Some((.., number)) = self.last_state.filter(|(last, at, _)| (*last, *at) == (snap, self.at)) {
             return number;
         }
         let number = self.piece.records.len() as u32;
@@ -89,7 +89,7 @@ impl Emit<'_> {
             assert!(offset <= u16::MAX.into(), "registers stand at the beginning of the CPU's state");
             self.place_word(*value, offset << 16);
         }
-        self.last_state = Some((snap, number));
+        self.last_state = Some((snap, self.at, number));
         number
     }
 

@@ -35,6 +35,8 @@ pub struct Stub {
     pub resume: DynamicLabel,
     /// The instruction it serves.
     pub value: Value,
+    /// The position.
+    pub at: u32,
     /// What it does.
     pub slow: Slow,
 }
@@ -43,7 +45,7 @@ impl Emit<'_> {
     /// Announces a stub for instruction `value`.
     pub fn stub(&mut self, value: Value, slow: Slow) -> Stub {
         let (entry, resume) = (self.ops.new_dynamic_label(), self.ops.new_dynamic_label());
-        let stub = Stub { entry, resume, value, slow };
+        let stub = Stub { entry, resume, value, at: self.at, slow };
         self.stubs.push(stub);
         stub
     }
@@ -52,6 +54,7 @@ impl Emit<'_> {
     pub fn emit_stubs(&mut self) {
         for n in 0..self.stubs.len() {
             let stub = self.stubs[n];
+            self.at = stub.at;
             self.ops.dynamic_label(stub.entry);
             let inst = *self.region.inst(stub.value);
             match stub.slow {

@@ -403,7 +403,7 @@ impl<'a> Emit<'a> {
 
     /// Puts a value that was just made where it is in the second part of its life, too.
     fn keep_second(&mut self, v: Value) {
-        if let Some(slot) = self.allocation.second_place(v) {
+        if let Some(slot) = self.allocation.second_place(v).filter(|slot| *slot != self.loc(v)) {
             self.copy(v, slot);
         }
     }

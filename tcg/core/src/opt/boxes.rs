@@ -24,14 +24,14 @@ pub fn carry_singles(region: &mut Region) {
     wanted.sort_unstable_by_key(|v| v.0);
     wanted.dedup();
     let preds = predecessors(region);
-    for n in 0..region.blocks.len() {
-        let Some(last) = preds[n].iter().map(|pred| pred.0 as usize).max().filter(|last| *last >= n) else {
+    for (n, preds) in preds.iter().enumerate() {
+        let Some(last) = preds.iter().map(|pred| pred.0 as usize).max().filter(|last| *last >= n) else {
             continue;
         };
         for i in 0..region.blocks[n].params.len() {
             let param = region.blocks[n].params[i];
             if wanted.contains(&param) {
-                let single = beside(region, BlockId(n as u32), i, &preds[n]);
+                let single = beside(region, BlockId(n as u32), i, preds);
                 replace(region, n..region.blocks.len(), param, single);
             }
         }

@@ -272,11 +272,9 @@ impl Promote<'_> {
         match fold(self.region, &cast) {
             Folded::Value(other) => self.s.same_as[v.0 as usize] = other,
             Folded::Const(imm) => self.keep(v, constant(cast.ty, imm)),
-            Folded::Same
-            | Folded::Vector(_)
-            | Folded::CodeAddr(_)
-            | Folded::Inst(_)
-            | Folded::With(..) => self.keep(v, cast),
+            Folded::Same | Folded::Vector(_) | Folded::CodeAddr(_) | Folded::Inst(_) | Folded::With(..) => {
+                self.keep(v, cast)
+            }
         }
     }
 

@@ -170,7 +170,9 @@ impl Uses {
             for &v in &block.insts {
                 let inst = region.inst(v);
                 match inst.op {
-                    Op::Trunc => self.fused[v.0 as usize] = self.low[v.0 as usize] == self.count[v.0 as usize],
+                    Op::Trunc => {
+                        self.fused[v.0 as usize] = self.low[v.0 as usize] == self.count[v.0 as usize]
+                    }
                     Op::Select => self.try_compare(region, inst.args[0]),
                     Op::Load | Op::Store | Op::LoadLanes | Op::StoreLanes => {
                         self.try_address(region, inst.args[0]);

@@ -25,6 +25,8 @@ pub struct Record {
     pub replay: bool,
     /// `rrfile=`: the log.
     pub file: String,
+    /// `rrsnapshot=`: what the beginning of the run is called as a snapshot.
+    pub snapshot: Option<String>,
 }
 
 /// The largest shift, as QEMU has it.
@@ -42,8 +44,8 @@ pub static ICOUNT: &[Prop] = &[
     ),
     prop("rr", Kind::Choice(&["record", "replay"]), "", "record the run, or replay a recorded one"),
     prop("rrfile", Kind::Text, "", "file that is recorded to or replayed"),
-    // A replay can always be put back to its start; there is nothing to load.
-    prop("rrsnapshot", Kind::Text, "", "accepted: the start of the run can be gone back to in any case"),
+    // A replay begins with it, and can always be put back to its beginning; there is nothing to save.
+    prop("rrsnapshot", Kind::Text, "", "name of the snapshot that is the beginning of the run, for loadvm"),
 ];
 
 impl Icount {
@@ -65,10 +67,16 @@ impl Icount {
         if align && !sleep {
             return Err(Fault::new("align=on and sleep=off are incompatible"));
         }
+        let snapshot = props.text("rrsnapshot").map(String::from);
         let record = match (props.text("rr"), props.text("rrfile")) {
-            (Some(mode), Some(file)) => Some(Record { replay: mode == "replay", file: file.into() }),
+            (Some(mode), Some(file)) => {
+                Some(Record { replay: mode == "replay", file: file.into(), snapshot })
+            }
             (Some(mode), None) => return Err(Fault::new(format!("rr={mode}: needs rrfile=FILE"))),
             (None, Some(_)) => return Err(Fault::new("rrfile=: needs rr=record or rr=replay")),
+            (None, None) if snapshot.is_some() => {
+                return Err(Fault::new("rrsnapshot=: needs rr=record or rr=replay"));
+            }
             (None, None) => None,
         };
         Ok(Self { shift: number, align, sleep, record })

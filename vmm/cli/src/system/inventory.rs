@@ -109,6 +109,7 @@ impl Inventory {
             return Err(duplicate(part, id));
         }
         if part == Part::Device {
+            self.not_on_record()?;
             return self.add_device(&described, words);
         }
         let contents = &mut *self.contents();
@@ -129,6 +130,16 @@ impl Inventory {
         }
         contents.options = options;
         Ok(())
+    }
+
+    /// The guest of a recorded run, and of its replay, keeps the devices of the command line: a log does not tell of others.
+    fn not_on_record(&self) -> Result<(), Error> {
+        match self.ground.power.journal() {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                "a recorded run (-icount rr=) keeps the devices that it begins with; name them on the command line",
+            )),
+        }
     }
 
     fn add_device(self: &Arc<Self>, described: &Described, words: &str) -> Result<(), Error> {
@@ -181,6 +192,7 @@ impl Inventory {
     /// Takes the thing called `id` away.
     pub fn remove(self: &Arc<Self>, part: Part, id: &str) -> Result<(), Error> {
         if part == Part::Device {
+            self.not_on_record()?;
             return self.remove_device(id);
         }
         let contents = &mut *self.contents();

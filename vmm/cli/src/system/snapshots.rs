@@ -3,6 +3,8 @@
 //! A snapshot has a tag. In the folder it is `TAG.state`, in the form of [`engine::snapshot::file`], and for each raw disk
 //! `TAG.NODE.raw`, what that held; qcow2 disks keep what they held within themselves either way. A flash chip keeps its contents in the
 //! state of the machine.
+//!
+//! A recorded run has one snapshot, if `rrsnapshot=` names it: its beginning, which its replay can be put back to.
 
 mod folder;
 
@@ -14,6 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base::RamImage;
 use control::{CheckpointInfo, SnapshotInfo, SnapshotRequest, StatePlace};
 use devices::host::block::{Image, ImageFormat, Snapshots as InImage, StateReader, StateWriter};
+use engine::replay::Backward;
 use engine::snapshot::file::{ALIGN, Header, Input, Output, copied};
 use engine::snapshot::{Checkpoint, Saver, SnapshotError};
 use engine::{Cause, Cpus, Power, RunState};
@@ -100,6 +103,8 @@ pub struct Snapshots {
     power: Arc<Power>,
     inventory: Arc<Inventory>,
     folder: Option<Folder>,
+    /// What the beginning of a recorded run is called.
+    beginning: Option<String>,
     /// One thing at a time.
     busy: Mutex<()>,
     /// Why the machine could not be put back before it ran.
@@ -119,7 +124,8 @@ impl Snapshots {
         let folder = options.snapshot_dir.as_ref().map(|path| Folder::new(path));
         let (inventory, busy, fault) = (inventory.clone(), Mutex::new(()), Mutex::new(None));
         let checkpoints = Mutex::default();
-        Arc::new(Self { saver, power, inventory, folder, busy, fault, checkpoints })
+        let beginning = options.record().and_then(|record| record.snapshot.clone());
+        Arc::new(Self { saver, power, inventory, folder, beginning, busy, fault, checkpoints })
     }
 
     /// The disks that are saved with the machine.
@@ -162,6 +168,16 @@ impl Snapshots {
 
     /// Those that can be loaded.
     pub fn list(&self) -> Vec<SnapshotInfo> {
+        if self.power.journal().is_some() {
+            let info = |tag: &String| SnapshotInfo {
+                id: "0".into(),
+                tag: tag.clone(),
+                state_size: 0,
+                date: 0,
+                clock: 0,
+            };
+            return self.beginning.iter().map(info).collect();
+        }
         let disks = self.disks();
         let mut all = self.folder.as_ref().map_or_else(Vec::new, Folder::list);
         let qcow2 = |kept: &&Kept| kept.image.format() == ImageFormat::Qcow2;
@@ -218,11 +234,30 @@ impl Snapshots {
 
     /// Puts the machine back.
     pub fn load_snapshot(self: &Arc<Self>, request: &SnapshotRequest) -> Result<(), String> {
+        if self.power.replays() && self.beginning.as_ref() == Some(&request.tag) {
+            return self.begin_again();
+        }
         self.not_on_record()?;
         let _alone = self.busy.lock();
         let plan = self.plan_load(request)?;
         let this = self.clone();
         self.stopped(move |cpus| this.load(cpus, &plan))
+    }
+
+    /// Puts a replay back to its beginning, from where it goes on if it ran.
+    fn begin_again(&self) -> Result<(), String> {
+        let _alone = self.busy.lock();
+        let ran = self.power.state() == RunState::Running;
+        self.power.back(Backward::To(0));
+        self.power.settle();
+        if self.power.count() != Some(0) {
+            return Err("the machine has ended".into());
+        }
+        if ran {
+            self.power.resume();
+            self.power.settle();
+        }
+        Ok(())
     }
 
     /// A run that is recorded, or repeats one, has disks of its own, and goes back by other means.

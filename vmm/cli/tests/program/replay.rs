@@ -277,22 +277,7 @@ fn registers(rsp: &mut Rsp) -> Vec<String> {
 fn monitors_go_to_places() {
     let recorded = Recorded::of("placesq", "-icount shift=3,sleep=off");
     let (machine, mut rsp) = recorded.debugged();
-    let mut monitor = |line: &str| {
-        let hex: String = line.bytes().map(|byte| format!("{byte:02x}")).collect();
-        rsp.send(&format!("qRcmd,{hex}"));
-        let mut text = String::new();
-        loop {
-            match rsp.next().expect("an answer").as_str() {
-                "OK" => return text,
-                part => {
-                    let bytes = part.as_bytes()[1..].chunks(2);
-                    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("text"), 16);
-                    let bytes: Vec<u8> = bytes.map(|pair| byte(pair).expect("hex")).collect();
-                    text += &String::from_utf8_lossy(&bytes);
-                }
-            }
-        }
-    };
+    let mut monitor = |line: &str| rsp.monitor(line);
     let log = recorded.qemu.path("log");
     let says = format!("Replaying execution '{}': instruction count = ", log.display());
     assert!(
@@ -321,6 +306,59 @@ fn monitors_go_to_places() {
 
 fn exists(path: &Path) -> bool {
     path.is_file()
+}
+
+#[test]
+fn the_beginning_of_a_run_is_a_snapshot() {
+    let recorded = Recorded::of("snapq", "-icount shift=3,sleep=off,rrsnapshot=init");
+    let (machine, mut rsp) = recorded.debugged();
+    let first = registers(&mut rsp);
+    assert!(rsp.monitor("info snapshots").contains(" init "));
+    for count in [0, 400_000, 77] {
+        assert_eq!(rsp.monitor(&format!("replay_seek {count}")), "");
+        assert_eq!(rsp.monitor("loadvm init"), "");
+        assert!(rsp.monitor("info replay").contains("instruction count = 0\r\n"));
+        assert_eq!(registers(&mut rsp), first);
+    }
+    for line in ["loadvm other", "savevm init", "savevm other"] {
+        assert!(rsp.monitor(line).contains("a recorded run (-icount rr=) has no snapshots"), "{line}");
+    }
+    rsp.send("vCont;c");
+    let end = machine.finish();
+    assert_eq!((end.status, &*end.out), (Some(0), &*recorded.out), "{}", end.err);
+    assert_eq!(trace(&end), recorded.trace);
+    let words = recorded.words.replace("-icount shift=3,sleep=off,", "-icount shift=3,");
+    let end = run(&mut recorded.qemu.command(&words));
+    assert!(end.err.contains("rrsnapshot=: needs rr=record or rr=replay"), "{}", end.err);
+}
+
+/// A log does not tell of devices that come and go, so none does: neither while a run is recorded nor in its replay.
+#[test]
+fn the_devices_of_a_recorded_run_stay() {
+    let qemu = Qemu::new();
+    let image = qemu.file("guest.bin", &assemble(GUEST).expect("well formed"));
+    let log = qemu.path("log");
+    for mode in ["record", "replay"] {
+        let socket = qemu.path("gdb");
+        let _ = std::fs::remove_file(&socket);
+        let words = format!(
+            "-bios none -kernel {image} {WORDS} -S -gdb unix:{} -device pcie-root-port,id=rp1 \
+             -device virtio-rng-pci,bus=rp1,id=cold -icount shift=3,sleep=off,rr={mode},rrfile={}",
+            socket.display(),
+            log.display()
+        );
+        let mut machine = start(&mut qemu.command(&words));
+        let mut rsp = Rsp::connect(&socket);
+        for line in ["device_add virtio-rng-pci,bus=rp1,id=hot", "device_del cold"] {
+            let said = rsp.monitor(line);
+            assert!(said.contains("keeps the devices that it begins with"), "{mode} {line}: {said}");
+        }
+        assert!(rsp.monitor("info qtree").contains("\"cold\""));
+        rsp.send("vCont;c");
+        machine.say("q");
+        let end = machine.finish();
+        assert_eq!((end.status, &*end.out), (Some(0), "q"), "{mode}: {}", end.err);
+    }
 }
 
 /// The word that holds what it should not: who wrote it, in a run of three harts?

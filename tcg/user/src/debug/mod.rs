@@ -145,6 +145,8 @@ struct Slot {
     order: Order,
     /// It is to leave the call that it is in.
     out: bool,
+    /// The points of its CPU are not those of the board: it began while they changed.
+    behind: bool,
 }
 
 // SAFETY: the word lives as long as the thread's CPU, and the slot is taken away before that goes.

@@ -22,6 +22,7 @@ impl Debug {
             request,
             order: Order::RUN,
             out: false,
+            behind: false,
         });
     }
 
@@ -79,6 +80,10 @@ impl Thread {
             slot.cpu = pointer(&mut *self.cpu);
         }
         let mut board = debug.wait_while_told(board, tid, State::Stands);
+        let behind = board.slot(tid).is_some_and(|slot| std::mem::take(&mut slot.behind));
+        if behind {
+            self.cpu.set_points(&board.points);
+        }
         let Some(slot) = board.slot(tid) else { return Motion::Run };
         let (signal, motion) = (slot.order.signal.take(), slot.order.motion.clone());
         drop(board);

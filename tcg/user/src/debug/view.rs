@@ -74,12 +74,15 @@ impl Debug {
         }
     }
 
-    /// Has the points of all threads be these.
+    /// Has the points of all threads be these. A thread that has just begun, and does not stand yet, looks at them when it does.
     pub fn set_points(&self, points: Vec<Point>) {
         let mut board = lock(&self.board);
-        for slot in board.slots.iter().filter(|slot| slot.state != State::Runs) {
-            // SAFETY: as in `with_cpu`.
-            unsafe { (*slot.cpu.0).set_points(&points) };
+        for slot in &mut board.slots {
+            slot.behind = slot.state == State::Runs;
+            if !slot.behind {
+                // SAFETY: as in `with_cpu`.
+                unsafe { (*slot.cpu.0).set_points(&points) };
+            }
         }
         board.points = points;
     }

@@ -311,6 +311,28 @@ fn the_program_does_not_notice() {
     }
 }
 
+/// A thread that begins while the debugger looks knows the breakpoints that there are when it runs, not those before.
+#[test]
+fn threads_begin_with_the_breakpoints_that_there_are() {
+    for guest in &GUESTS {
+        let Some(program) = Debugged::start(guest, "spawn", &["-static"], &["spawn"]) else { continue };
+        let mut rsp = program.attach();
+        for round in 0..200 {
+            for name in ["mix", "turn"] {
+                let at = program.address(name);
+                rsp.ok(&format!("Z0,{at:x},4"));
+                let stop = rsp.ask("vCont;c");
+                let thread = stop.strip_prefix("T05thread:").and_then(|rest| rest.strip_suffix(';'));
+                rsp.ok(&format!("Hg{}", thread.unwrap_or_else(|| panic!("{stop}"))));
+                assert_eq!(rsp.register(PC), at, "{}, round {round}, {name}", guest.name);
+                rsp.ok(&format!("z0,{at:x},4"));
+            }
+        }
+        rsp.send("k");
+        assert_eq!(program.finish().0, Some(0), "{}", guest.name);
+    }
+}
+
 /// gdb for all architectures, if there is one.
 pub fn gdb() -> Option<&'static str> {
     match Command::new("gdb-multiarch").arg("--version").output() {

@@ -18,6 +18,11 @@ __attribute__((noinline)) long mix(long sum, long round)
 	return sum ^ (long)((unsigned long)sum >> 11);
 }
 
+__attribute__((noinline)) void turn(void)
+{
+	scale += 1;
+}
+
 __attribute__((noinline)) void *work(void *arg)
 {
 	long n = (long)arg, sum = n + 7;
@@ -58,6 +63,18 @@ int main(int argc, char **argv)
 		waitpid(child, &status, 0);
 		printf("child %d\n", WEXITSTATUS(status));
 		return 4;
+	}
+	if (!strcmp(what, "spawn")) {
+		// Threads begin all the time.
+		rounds = 2;
+		for (;;) {
+			pthread_t threads[8];
+			for (long n = 0; n < 8; n++)
+				pthread_create(&threads[n], 0, work, (void *)(n % 2));
+			turn();
+			for (long n = 0; n < 8; n++)
+				pthread_join(threads[n], 0);
+		}
 	}
 	if (!strcmp(what, "exec"))
 		return execl(argv[0], argv[0], "short", (char *)0);

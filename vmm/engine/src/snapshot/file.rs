@@ -74,7 +74,7 @@ fn places(state: usize, regions: &[(u64, u64)]) -> (Vec<u64>, u64) {
     let mut at = (HEADER + state) as u64;
     let mut places = Vec::new();
     for (_, size) in regions {
-        at = at.next_multiple_of(ALIGN);
+        at = at.checked_next_multiple_of(ALIGN).unwrap_or(u64::MAX);
         places.push(at);
         at = at.saturating_add(*size);
     }

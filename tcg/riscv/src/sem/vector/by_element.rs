@@ -36,8 +36,7 @@ instructions! { by_element:
         vsm3me_vv
     }
     V1 {
-        vfncvt_xu_f_w vfncvt_x_f_w vfncvt_f_xu_w vfncvt_f_x_w vfncvt_rod_f_f_w vfncvt_rtz_xu_f_w vfncvt_rtz_x_f_w
-        vfrsqrt7_v vfrec7_v vfclass_v viota_m
+        vfrsqrt7_v vfrec7_v
     }
     V2W {
         vsm4r_vv vsm4r_vs

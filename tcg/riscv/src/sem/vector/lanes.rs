@@ -362,6 +362,43 @@ lanes! { floats |s, ty, e|
     V1 vfcvt_rtz_xu_f_v: s.lanes(Op::FToU, integer(ty), Rm::Rtz as u64, &[e.a]);
     V1 vfcvt_f_x_v: s.lanes(Op::SToF, ty, e.rm as u64, &[e.a]);
     V1 vfcvt_f_xu_v: s.lanes(Op::UToF, ty, e.rm as u64, &[e.a]);
+    V1 vfclass_v: classes(s, ty, e.a);
+}
+
+/// One bit for the class of each lane, as `fclass` has it.
+fn classes<S: Sem>(s: &mut S, float: Ty, a: S::W) -> S::W {
+    let (ty, bits) = (integer(float), float.lane_bits());
+    let fraction = match float {
+        Ty::F16x8 => 10,
+        Ty::F32x4 => 23,
+        _ => 52,
+    };
+    let sign = 1u64 << (bits - 1);
+    let infinity = sign - (1 << fraction);
+    let lanes = |s: &mut S, value: u64| s.vector(splat_bits(ty, value));
+    let signs = lanes(s, sign);
+    let size = s.v2(Op::AndNot, Ty::V128, a, signs);
+    let negative = s.shift_lanes(Op::ShrS, ty, a, bits - 1);
+    let [zero, normal, inf, quiet] =
+        [0, 1 << fraction, infinity, infinity | 1 << (fraction - 1)].map(|value| lanes(s, value));
+    let is_zero = s.v2(Op::Eq, ty, size, zero);
+    let is_subnormal = s.v2(Op::LtS, ty, size, normal);
+    let is_infinite = s.v2(Op::Eq, ty, size, inf);
+    let is_nan = s.v2(Op::LtS, ty, inf, size);
+    let is_signaling = s.v2(Op::LtS, ty, size, quiet);
+    // What a later one says counts.
+    let mut class = lanes(s, 1 << 6);
+    let finite = [(is_subnormal, 5), (is_zero, 4), (is_infinite, 7)];
+    let mut negatives = lanes(s, 1 << 1);
+    for (which, bit) in finite {
+        let (positive, mirrored) = (lanes(s, 1 << bit), lanes(s, 1 << (7 - bit)));
+        class = s.bitselect(which, positive, class);
+        negatives = s.bitselect(which, mirrored, negatives);
+    }
+    class = s.bitselect(negative, negatives, class);
+    let (signaling, others) = (lanes(s, 1 << 8), lanes(s, 1 << 9));
+    let nans = s.bitselect(is_signaling, signaling, others);
+    s.bitselect(is_nan, nans, class)
 }
 
 fn integer(ty: Ty) -> Ty {

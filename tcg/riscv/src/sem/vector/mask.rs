@@ -43,7 +43,7 @@ fn body<S: Sem>(s: &mut S, shape: &Shape, n: u16) -> V<S, I64> {
 }
 
 /// The bits of word `n` that take part.
-fn active<S: Sem>(s: &mut S, shape: &Shape, masked: bool, n: u16) -> V<S, I64> {
+pub(super) fn active<S: Sem>(s: &mut S, shape: &Shape, masked: bool, n: u16) -> V<S, I64> {
     let body = body(s, shape, n);
     if !masked {
         return body;
@@ -71,7 +71,8 @@ fn gather<S: Sem>(s: &mut S, parts: &[S::W], eew: u8) -> Vec<V<S, I64>> {
         let zero = s.vector(0);
         let pairs = chunks.chunks(2).map(|pair| [pair[0], *pair.get(1).unwrap_or(&zero)]);
         let pairs: Vec<_> = pairs.collect();
-        let how = Narrow::SignedToSigned as u64;
+        // What hosts do at once; of ones and zeros all make the same.
+        let how = if narrow == 2 { Narrow::Truncate } else { Narrow::SignedToSigned } as u64;
         chunks = pairs.iter().map(|pair| s.lanes(Op::Narrow, Ty::int_lanes(narrow), how, pair)).collect();
     }
     let words = chunks.chunks(4).map(|four| {
@@ -313,6 +314,46 @@ pub fn vmsif_m<S: Sem>(s: &mut S, cx: &Cx, a: V1) -> Flow<S> {
 /// The first alone.
 pub fn vmsof_m<S: Sem>(s: &mut S, cx: &Cx, a: V1) -> Flow<S> {
     up_to_first(s, cx, a, |s, bits, with_first| s.and(with_first, bits))
+}
+
+/// How many bits are set below each element's, of those that take part.
+pub fn viota_m<S: Sem>(s: &mut S, cx: &Cx, a: V1) -> Flow<S> {
+    let legal = |shape: &Shape| {
+        let apart = shape.apart_from_register((a.vd, shape.sew), a.vs2);
+        shape.is_group(a.vd, shape.sew) && apart && (a.vm != 0 || a.vd != 0)
+    };
+    let Some(shape) = Shape::of(cx).filter(legal) else { return by_element(s, cx) };
+    let (ty, eew) = (Ty::int_lanes(shape.sew), shape.sew);
+    change(s, cx, |s| {
+        let mut before = s.k::<I64>(0);
+        let parts: Vec<_> = (0..shape.parts(eew))
+            .map(|n| {
+                let mut set = shape.bits(s, a.vs2, eew, n);
+                if a.vm == 0 {
+                    let mask = shape.mask(s, eew, n);
+                    set = s.v2(Op::And, Ty::V128, set, mask);
+                }
+                // Ones in a lane are minus one. Twice as many lanes are added up with each step.
+                let size = 1u8 << eew;
+                let mut sums = set;
+                for by in (0..4 - eew).map(|step| size << step) {
+                    let from = |i: usize| (i as u8).checked_sub(by).unwrap_or(32);
+                    let below = s.shuffle(sums, sums, std::array::from_fn(from));
+                    sums = s.v2(Op::Add, ty, sums, below);
+                }
+                let (base, others) = (s.splat(ty, before), s.v2(Op::Sub, ty, sums, set));
+                let all = s.extract::<I64>(Lane::new(eew, (ty.lanes() - 1) as u8).signed(), sums);
+                before = s.sub(before, all);
+                s.v2(Op::Sub, ty, base, others)
+            })
+            .collect();
+        for (n, value) in (0..).zip(parts) {
+            let active = shape.active(s, a.vm == 0, eew, n);
+            let old = s.get_vector(shape.part(a.vd, n));
+            let value = blend(s, active, value, old);
+            s.set_vector(shape.part(a.vd, n), value);
+        }
+    })
 }
 
 /// The numbers of the elements.

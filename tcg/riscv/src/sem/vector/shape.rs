@@ -104,9 +104,14 @@ impl Shape {
 
     /// Lanes of `1 << eew` bytes of part `n` whose bits in v0 are set.
     pub fn mask<S: Sem>(&self, s: &mut S, eew: u8, n: u16) -> S::W {
+        self.bits(s, 0, eew, n)
+    }
+
+    /// The same of the mask in `register`.
+    pub fn bits<S: Sem>(&self, s: &mut S, register: u8, eew: u8, n: u16) -> S::W {
         let ty = Ty::int_lanes(eew);
         let (size, first) = (1usize << eew, u32::from(n) * ty.lanes());
-        let source = s.get_vector(self.part(0, (first / 128) as u16));
+        let source = s.get_vector(self.part(register, (first / 128) as u16));
         let byte = (first / 8 % 16) as u8;
         // The lane's bit comes into its lowest byte, with others.
         let bytes = std::array::from_fn(|i| match i % size {

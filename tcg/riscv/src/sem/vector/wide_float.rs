@@ -1,9 +1,9 @@
-//! Floats of two widths: widening arithmetic, conversions and sums: 31.13.2 and on, 31.14.4.
+//! Floats twice as wide as others: widening arithmetic, 31.13.2 and on, and widening conversions, 31.13.18.
 
 use super::by_element::by_element;
 use super::lanes::{Operands, float_shape, leaves_mask, ones};
 use super::shape::{Shape, blend, change};
-use super::wide::{half, narrowing_shape};
+use super::wide::half;
 use crate::features::Ext;
 use crate::isa::{V1, VV, VX};
 use crate::mode;
@@ -13,7 +13,7 @@ use tcg_core::sem::{Flow, Rm, Sem, splat_bits};
 use tcg_core::ty::Ty;
 
 /// Lanes of floats twice as wide as those of `narrow`.
-fn wider(cx: &Cx, narrow: Ty) -> Option<Ty> {
+pub(super) fn wider(cx: &Cx, narrow: Ty) -> Option<Ty> {
     match narrow {
         Ty::F16x8 => Some(Ty::F32x4),
         Ty::F32x4 if cx.has(Ext::Zve64d) => Some(Ty::F64x2),
@@ -22,16 +22,9 @@ fn wider(cx: &Cx, narrow: Ty) -> Option<Ty> {
 }
 
 /// Half `n & 1` of the lanes of `a` as floats of type `ty`, which are twice as wide.
-fn widened<S: Sem>(s: &mut S, ty: Ty, a: S::W, n: u16) -> S::W {
+pub(super) fn widened<S: Sem>(s: &mut S, ty: Ty, a: S::W, n: u16) -> S::W {
     let a = if n & 1 != 0 { s.shuffle(a, a, std::array::from_fn(|i| (i as u8 + 8) % 16)) } else { a };
     s.lanes(if ty == Ty::F64x2 { Op::FToF } else { Op::FOfHalves }, ty, Rm::Rne as u64, &[a])
-}
-
-/// Lanes of two vectors of floats, twice as wide as those of `narrow`, rounded to that.
-fn narrowed<S: Sem>(s: &mut S, narrow: Ty, halves: [S::W; 2], rm: Rm) -> S::W {
-    let op = if narrow == Ty::F32x4 { Op::FToF } else { Op::FToHalves };
-    let [low, high] = halves.map(|a| s.lanes(op, narrow, rm as u64, &[a]));
-    s.shuffle(low, high, std::array::from_fn(|i| i as u8 + if i < 8 { 0 } else { 8 }))
 }
 
 /// The configuration of an instruction with a destination twice as wide, and both types.
@@ -209,33 +202,4 @@ pub fn vfwcvt_f_x_v<S: Sem>(s: &mut S, cx: &Cx, a: V1) -> Flow<S> {
 /// From unsigned integers.
 pub fn vfwcvt_f_xu_v<S: Sem>(s: &mut S, cx: &Cx, a: V1) -> Flow<S> {
     widening_of_integers(s, cx, a, false)
-}
-
-/// Floats of twice SEW rounded to SEW.
-pub fn vfncvt_f_f_w<S: Sem>(s: &mut S, cx: &Cx, a: V1) -> Flow<S> {
-    let known = || {
-        let (_, narrow) = float_shape(cx)?;
-        Some((narrowing_shape(cx, &a)?, narrow, wider(cx, narrow)?))
-    };
-    let Some((shape, narrow, wide)) = known() else { return by_element(s, cx) };
-    let rm = mode::rounding(cx.at.mode);
-    change(s, cx, |s| {
-        for n in 0..shape.parts(shape.sew) {
-            let halves = [0, 1].map(|upper| {
-                let n = 2 * n + upper;
-                if n >= shape.parts(shape.sew + 1) {
-                    return s.vector(0);
-                }
-                let value = s.get_vector(shape.part(a.vs2, n));
-                let Some(active) = shape.active(s, a.vm == 0, shape.sew + 1, n) else { return value };
-                let one = ones(s, wide);
-                blend(s, Some(active), value, one)
-            });
-            let value = narrowed(s, narrow, halves, rm);
-            let active = shape.active(s, a.vm == 0, shape.sew, n);
-            let old = s.get_vector(shape.part(a.vd, n));
-            let value = blend(s, active, value, old);
-            s.set_vector(shape.part(a.vd, n), value);
-        }
-    })
 }

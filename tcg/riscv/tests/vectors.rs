@@ -3,8 +3,9 @@
 
 mod support;
 
-use support::bare::{DATA, TIERS, addi, back_unless_zero, insn, stop_at_ecall, vcpu_with};
-use tcg_core::run::{Tiers, VcpuConfig};
+use support::bare::{DATA, TIERS, addi, back_unless_zero, insn, run_to_ecall, stop_at_ecall, vcpu_with};
+use tcg_core::run::{Tiers, Vcpu, VcpuConfig};
+use tcg_riscv::Riscv;
 use tcg_riscv::csr::bits::mstatus;
 use vm_memory::{Bytes, GuestAddress};
 
@@ -120,5 +121,64 @@ fn a_jump_takes_its_mode_with_it() {
         stop_at_ecall(&mut cpu);
         cpu.run();
         assert_eq!(cpu.cpu().v.bytes()[32..36], [0, 1, 0, 0], "after {translate_after}");
+    }
+}
+
+/// Where each tier is after `word` under `vtype` with `vl` as great as can be, at an `ecall` behind it or in the trap handler.
+fn ends(word: u32, vtype: u32, prepare: impl Fn(&mut tcg_riscv::cpu::Hart)) -> Vec<Vcpu<Riscv>> {
+    let code = [vset(5, 0, vtype), word, insn("ecall", &[])];
+    TIERS.map(|after| run_to_ecall(&code, &[insn("ecall", &[])], after, &prepare)).into()
+}
+
+/// As QEMU has it, where the architecture reserves the encoding.
+#[test]
+fn where_the_mask_may_be_an_operand_as_well() {
+    let store = |row: &'static str, others: &[(&str, u32)]| {
+        insn(row, &[&[("rs1", 7), ("vm", 0), ("vd", 0)], others].concat())
+    };
+    let rows = [
+        (true, E32, store("vs/unit", &[("w", 2)])),
+        (true, E32, store("vs/unit", &[("w", 2), ("nf", 1)])),
+        (true, E32, store("vss/w", &[("w", 2), ("rs2", 6)])),
+        (false, E32, store("vsux/w", &[("w", 2), ("vs2", 8)])),
+        (false, E32, insn("vl/unit", &[("rs1", 7), ("w", 2)])),
+        (false, E32, insn("vls/w", &[("rs1", 7), ("w", 2)])),
+        (true, E32, insn("vadc.vvm", &[("vd", 8), ("vs2", 0), ("vs1", 9)])),
+        (true, E32, insn("vsbc.vvm", &[("vd", 8), ("vs2", 9), ("vs1", 0)])),
+        (false, E32, insn("vadc.vvm", &[("vd", 0), ("vs2", 8), ("vs1", 9)])),
+        (false, E32, insn("vmerge.vvm", &[("vd", 8), ("vs2", 0), ("vs1", 9)])),
+        (false, E32, insn("vadd.vv", &[("vd", 8), ("vs2", 0), ("vs1", 9)])),
+        (true, E32, insn("vcompress.vm", &[("vd", 8), ("vs2", 9), ("vs1", 9)])),
+        (false, E32, insn("vcompress.vm", &[("vd", 8), ("vs2", 9), ("vs1", 8)])),
+        (true, E32, insn("vmv1r.v", &[("vd", 8), ("vs2", 9)])),
+        // Eight bytes do not go into an eighth of a register.
+        (false, 3 << 3 | 5, insn("vmv1r.v", &[("vd", 8), ("vs2", 9)])),
+    ];
+    for (legal, vtype, word) in rows {
+        for cpu in ends(word, vtype, |hart| hart.csr.mstatus |= mstatus::VS) {
+            assert_eq!(cpu.cpu().csr.mcause == 0, legal, "{word:#010x}");
+        }
+    }
+}
+
+/// Elements that take no part are not accessed; the first that does and is nowhere faults.
+#[test]
+fn single_accesses_leave_out_what_takes_no_part() {
+    let load = insn("vlux/w", &[("vd", 8), ("rs1", 7), ("vs2", 10), ("w", 2)]);
+    for (mask, nowhere) in [(0b1101, None), (0b0111, Some(0x4000_0000))] {
+        let all = ends(load, E32, |hart| {
+            hart.csr.mstatus |= mstatus::VS;
+            hart.v.bytes_mut()[0] = mask;
+            for (i, index) in [4u32, 0x4000_0000, 0, 8].into_iter().enumerate() {
+                hart.v.bytes_mut()[160 + 4 * i..][..4].copy_from_slice(&index.to_le_bytes());
+            }
+        });
+        for cpu in all {
+            let csr = &cpu.cpu().csr;
+            match nowhere {
+                None => assert_eq!((csr.mcause, csr.vector.vstart), (0, 0)),
+                Some(offset) => assert_eq!((csr.mcause, csr.mtval), (5, DATA + offset)),
+            }
+        }
     }
 }

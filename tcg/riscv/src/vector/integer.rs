@@ -155,8 +155,8 @@ impl Unit<'_> {
         if to_mask {
             self.mask_destination(&sources)?;
         } else {
-            let to = self.destination(sew)?;
-            sources.iter().try_for_each(|reg| self.source(*reg, sew, to).map(|_| ()))?;
+            self.destination(sew)?;
+            sources.iter().try_for_each(|reg| self.any_group(*reg, sew).map(|_| ()))?;
         }
         for i in self.vstart..self.vl {
             let (a, b) = (u128::from(self.get(vs2, i, sew)), u128::from(self.operand(i, sew)));

@@ -72,7 +72,9 @@ impl Unit<'_> {
             2 => (Places::Stride(self.x(kind)), eew),
             _ => (Places::Index(self.group(kind, eew)?), self.sew),
         };
-        let group = self.group(self.f.vd(), data)?;
+        let vd = self.f.vd();
+        let may_be_mask = self.is_store() && matches!(places, Places::Stride(_));
+        let group = if may_be_mask { self.any_group(vd, data)? } else { self.group(vd, data)? };
         let registers = group.registers() * fields;
         let in_the_way = match places {
             Places::Index(index) if !self.is_store() => {

@@ -176,8 +176,8 @@ impl Unit<'_> {
         match self.f.at(0, 7) {
             0x07 | 0x27 => return self.memory(vill),
             0x77 if !vill => return self.crypto(),
-            _ if self.moves_whole_registers() => return self.move_whole(),
             _ if vill => return Err(Stop::Illegal),
+            _ if self.moves_whole_registers() => return self.move_whole(),
             _ => {}
         }
         match self.f.funct3() {
@@ -281,7 +281,8 @@ impl Unit<'_> {
         if is_mask { Err(Stop::Illegal) } else { self.any_group(reg, eew) }
     }
 
-    /// The same of what reductions and instructions that give masks read, which may hold the mask, as in QEMU.
+    /// The same where it may hold the mask, as in QEMU: what reductions, `vadc`, `vsbc` and instructions that give masks read, and
+    /// what stores without indices do.
     fn any_group(&self, reg: usize, eew: u32) -> Result<Group, Stop> {
         let emul = self.lmul + eew as i32 - self.sew as i32;
         let group = Group { reg, eew, emul };

@@ -105,7 +105,6 @@ impl Unit<'_> {
         let (from, mask) = (self.group(vs2, sew)?, Group { reg: vs1, eew: 0, emul: 0 });
         self.apart(to, from)?;
         self.apart(to, mask)?;
-        self.apart(from, mask)?;
         if self.vstart != 0 {
             return Err(Stop::Illegal);
         }

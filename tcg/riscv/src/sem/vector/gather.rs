@@ -251,8 +251,8 @@ pub fn vrgatherei16_vv<S: Sem>(s: &mut S, cx: &Cx, a: VV) -> Flow<S> {
 /// The elements whose bits are set, side by side.
 pub fn vcompress_vm<S: Sem>(s: &mut S, cx: &Cx, a: VVM) -> Flow<S> {
     let legal = |shape: &Shape| {
-        let single = |group| shape.apart_from_register((group, shape.sew), a.vs1);
-        shape.parts(shape.sew) == 1 && single(a.vd) && single(a.vs2) && mode::vectors(cx.at.mode).is_some()
+        let apart = shape.apart_from_register((a.vd, shape.sew), a.vs1);
+        shape.parts(shape.sew) == 1 && apart && mode::vectors(cx.at.mode).is_some()
     };
     let Some(shape) = shape(cx, (a.vd, a.vs2, true), false).filter(legal) else { return by_element(s, cx) };
     let mask = s.get_vector(shape.part(a.vs1, 0));

@@ -187,15 +187,16 @@ fn floats<S: Sem, A: Operands>(
     })
 }
 
-/// Instructions that have the mask as a third operand: it says nothing about what takes part.
+/// Instructions that have the mask as a third operand: it says nothing about what takes part. `twice`: it may be another as well, as
+/// in QEMU.
 fn with_mask<S: Sem, A: Operands>(
     s: &mut S,
     cx: &Cx,
-    a: A,
+    (a, twice): (A, bool),
     f: impl Fn(&mut S, Ty, Lanes<S::W>, S::W) -> S::W,
 ) -> Flow<S> {
     let (vd, vs2, _) = a.registers();
-    let apart = vd != 0 && vs2 != 0 && a.vs1() != Some(0);
+    let apart = vd != 0 && (twice || vs2 != 0 && a.vs1() != Some(0));
     let Some(shape) = shape(cx, &a).filter(|_| apart) else { return by_element(s, cx) };
     let ty = Ty::int_lanes(shape.sew);
     let scalar = a.splat(s, ty);
@@ -232,19 +233,19 @@ pub fn vfmerge_vfm<S: Sem>(s: &mut S, cx: &Cx, a: VXM) -> Flow<S> {
 }
 
 macro_rules! with_mask {
-    (|$s:ident, $ty:ident, $e:ident, $mask:ident| $($($format:ident $name:ident),*: $body:expr;)*) => { $($(
+    (|$s:ident, $ty:ident, $e:ident, $mask:ident| $($($format:ident $name:ident),*: $twice:literal $body:expr;)*) => { $($(
         #[doc = concat!("`", stringify!($name), "`.")]
         pub fn $name<S: Sem>(s: &mut S, cx: &Cx, a: $format) -> Flow<S> {
-            with_mask(s, cx, a, |$s, $ty, $e, $mask| $body)
+            with_mask(s, cx, (a, $twice), |$s, $ty, $e, $mask| $body)
         }
     )*)* };
 }
 
 with_mask! { |s, ty, e, mask|
-    VVM vmerge_vvm, VXM vmerge_vxm, VIM vmerge_vim: { let _ = ty; s.bitselect(mask, e.b, e.a) };
+    VVM vmerge_vvm, VXM vmerge_vxm, VIM vmerge_vim: false { let _ = ty; s.bitselect(mask, e.b, e.a) };
     // Ones in a lane are minus one.
-    VVM vadc_vvm, VXM vadc_vxm, VIM vadc_vim: { let sum = s.v2(Op::Add, ty, e.a, e.b); s.v2(Op::Sub, ty, sum, mask) };
-    VVM vsbc_vvm, VXM vsbc_vxm: { let rest = s.v2(Op::Sub, ty, e.a, e.b); s.v2(Op::Add, ty, rest, mask) };
+    VVM vadc_vvm, VXM vadc_vxm, VIM vadc_vim: true { let sum = s.v2(Op::Add, ty, e.a, e.b); s.v2(Op::Sub, ty, sum, mask) };
+    VVM vsbc_vvm, VXM vsbc_vxm: true { let rest = s.v2(Op::Sub, ty, e.a, e.b); s.v2(Op::Add, ty, rest, mask) };
 }
 
 /// The low bits of `by`, which shifts take as their count.

@@ -27,10 +27,10 @@ struct Group {
 }
 
 impl Group {
-    /// The group of a unit-stride access, if it can be translated.
-    fn of(cx: &Cx, (vd, eew): (u8, u8), vm: u8) -> Option<Self> {
+    /// The group of a unit-stride access, if it can be translated. Stores may store the mask.
+    fn of(cx: &Cx, (vd, eew): (u8, u8), (vm, stores): (u8, bool)) -> Option<Self> {
         let (shape, masked) = (Shape::of(cx)?, vm == 0);
-        let legal = shape.is_group(vd, eew) && !(masked && vd == 0);
+        let legal = shape.is_group(vd, eew) && (stores || !masked || vd != 0);
         let ready = mode::vs(cx.at.mode) == Fs::Dirty || shape.whole;
         (legal && ready).then_some(Self { shape, vd, eew, masked })
     }
@@ -132,12 +132,14 @@ macro_rules! unit {
                 let fields = Fields { vd: $a.vd, eew: $eew, count: $a.nf + 1 };
                 return unit!(@fields $how s, cx, $a, fields);
             }
-            match Group::of(cx, ($a.vd, $eew), $a.vm) {
+            match Group::of(cx, ($a.vd, $eew), ($a.vm, unit!(@stores $how))) {
                 Some(group) => unit!(@$how s, cx, $a, group),
                 None => unit!(@else $how s, cx),
             }
         }
     )* };
+    (@stores store) => { true };
+    (@stores $how:ident) => { false };
     (@load $s:ident, $cx:ident, $a:ident, $group:ident) => { $group.load($s, $cx, $a.rs1) };
     (@store $s:ident, $cx:ident, $a:ident, $group:ident) => { $group.store($s, $a.rs1) };
     (@first $s:ident, $cx:ident, $a:ident, $group:ident) => {
@@ -239,10 +241,12 @@ pub fn vs_whole<S: Sem>(s: &mut S, cx: &Cx, a: VWhole8) -> Flow<S> {
 }
 
 fn move_registers<S: Sem>(s: &mut S, cx: &Cx, a: V2W, count: u8) -> Flow<S> {
-    let (Some((to, parts)), Some((from, _))) = (registers(cx, a.vd, count), registers(cx, a.vs2, count))
-    else {
-        return by_element(s, cx);
+    // Other than loads and stores of whole registers they need a legal `vtype`.
+    let known = || {
+        mode::vectors(cx.at.mode)?;
+        Some((registers(cx, a.vd, count)?, registers(cx, a.vs2, count)?))
     };
+    let Some(((to, parts), (from, _))) = known() else { return by_element(s, cx) };
     change(s, cx, |s| {
         for n in 0..parts {
             let value = s.get_vector(cpu::v(from + n));

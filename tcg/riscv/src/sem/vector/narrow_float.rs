@@ -4,7 +4,7 @@ use super::by_element::by_element;
 use super::lanes::{float_shape, ones};
 use super::shape::{Shape, blend, change};
 use super::wide::narrowing_shape;
-use super::wide_float::{wider, widened};
+use super::wide_float::{widened, wider};
 use crate::features::Ext;
 use crate::isa::V1;
 use crate::mode;

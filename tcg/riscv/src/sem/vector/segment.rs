@@ -76,7 +76,7 @@ fn assembled<S: Sem>(s: &mut S, sources: &[S::W], from: impl Fn(usize) -> (usize
 /// Load consecutive segments.
 pub fn load<S: Sem>(s: &mut S, cx: &Cx, (rs1, vm): (u8, u8), fields: Fields) -> Flow<S> {
     let Some((shape, parts)) = fields.filled(cx, vm) else {
-        let Some(single) = Single::of(cx, fields, vm) else { return by_element(s, cx) };
+        let Some(single) = Single::of(cx, fields, (vm, false)) else { return by_element(s, cx) };
         let place = consecutive(s, rs1, fields);
         return single.load(s, cx, place);
     };
@@ -101,7 +101,7 @@ pub fn load<S: Sem>(s: &mut S, cx: &Cx, (rs1, vm): (u8, u8), fields: Fields) -> 
 /// Store consecutive segments.
 pub fn store<S: Sem>(s: &mut S, cx: &Cx, (rs1, vm): (u8, u8), fields: Fields) -> Flow<S> {
     let Some((shape, parts)) = fields.filled(cx, vm) else {
-        let Some(single) = Single::of(cx, fields, vm) else { return by_element(s, cx) };
+        let Some(single) = Single::of(cx, fields, (vm, true)) else { return by_element(s, cx) };
         let place = consecutive(s, rs1, fields);
         return single.store(s, place);
     };
@@ -130,12 +130,12 @@ struct Single {
 }
 
 impl Single {
-    /// Those of `fields`, if they can be translated.
-    fn of(cx: &Cx, fields: Fields, vm: u8) -> Option<Self> {
+    /// Those of `fields`, if they can be translated. Stores without indices may store the mask.
+    fn of(cx: &Cx, fields: Fields, (vm, may_be_mask): (u8, bool)) -> Option<Self> {
         let (shape, masked) = (fields.shape(cx)?, vm == 0);
         let few = shape.vlmax * u64::from(fields.count) <= MAX_ACCESSES;
         let ready = mode::vs(cx.at.mode) == Fs::Dirty || shape.whole && !masked;
-        (few && ready && !(masked && fields.vd == 0)).then_some(Self { fields, shape, masked })
+        (few && ready && (may_be_mask || !masked || fields.vd != 0)).then_some(Self { fields, shape, masked })
     }
 
     /// Whether all elements take part.
@@ -144,11 +144,7 @@ impl Single {
     }
 
     /// Runs `f` for every element that takes part.
-    fn each<S: Sem>(
-        &self,
-        s: &mut S,
-        f: impl Fn(&mut S, u64) -> Result<(), S::Stop>,
-    ) -> Result<(), S::Stop> {
+    fn each<S: Sem>(&self, s: &mut S, f: impl Fn(&mut S, u64) -> Result<(), S::Stop>) -> Result<(), S::Stop> {
         let active = (!self.all()).then(|| mask::active(s, &self.shape, self.masked, 0));
         for i in 0..self.shape.vlmax {
             let Some(active) = active else {
@@ -273,7 +269,7 @@ macro_rules! strided {
         #[doc = concat!("`", stringify!($name), "`.")]
         pub fn $name<S: Sem>(s: &mut S, cx: &Cx, $a: $format) -> Flow<S> {
             let fields = Fields { vd: $a.vd, eew: $eew, count: $a.nf + 1 };
-            let Some(single) = Single::of(cx, fields, $a.vm) else { return by_element(s, cx) };
+            let Some(single) = Single::of(cx, fields, ($a.vm, !$load)) else { return by_element(s, cx) };
             let place = strided(s, ($a.rs1, $a.rs2));
             if $load { single.load(s, cx, place) } else { single.store(s, place) }
         }
@@ -293,7 +289,7 @@ macro_rules! indexed {
         pub fn $name<S: Sem>(s: &mut S, cx: &Cx, $a: $format) -> Flow<S> {
             let Some(shape) = Shape::of(cx) else { return by_element(s, cx) };
             let fields = Fields { vd: $a.vd, eew: shape.sew, count: $a.nf + 1 };
-            let Some(single) = Single::of(cx, fields, $a.vm) else { return by_element(s, cx) };
+            let Some(single) = Single::of(cx, fields, ($a.vm, false)) else { return by_element(s, cx) };
             let Some(place) = indexed(s, &single, ($a.rs1, $a.vs2, $iew)) else { return by_element(s, cx) };
             if $load { single.load(s, cx, place) } else { single.store(s, place) }
         }

@@ -10,4 +10,4 @@ fn main(){
  println!("{:?}", thread::Builder::new().spawn(||{ let v:Vec<i32>=vec![]; v[1] }).unwrap().join().is_err());
 }
 R
-rustc -C opt-level=1 -C target-feature=+crt-static a.rs -o a; ./a 2>/dev/null; echo $?
+rustc -C linker=gcc -C opt-level=1 -C target-feature=+crt-static a.rs -o a; ./a 2>/dev/null; echo $?

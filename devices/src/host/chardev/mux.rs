@@ -182,7 +182,7 @@ impl Mux {
                 continue;
             };
             let greet = std::mem::take(&mut front.greet);
-            let waiting = !front.input.is_empty();
+            let mut waiting = !front.input.is_empty();
             drop(state);
             if greet {
                 sink.event(CharEvent::Focus(focused));
@@ -190,14 +190,17 @@ impl Mux {
                     sink.event(CharEvent::Opened);
                 }
             }
-            let room = if waiting { sink.room() } else { 0 };
-            if room > 0 {
+            // Until the sink has said that it is full: only then does it ask for more when it has room again.
+            while waiting {
+                let room = sink.room();
                 let mut state = self.state.lock();
                 let input = &mut state.fronts[index].input;
-                let n = room.min(input.len());
-                let bytes: Vec<u8> = input.drain(..n).collect();
+                let bytes: Vec<u8> = input.drain(..room.min(input.len())).collect();
+                waiting = room > 0 && !input.is_empty();
                 drop(state);
-                sink.receive(&bytes);
+                if !bytes.is_empty() {
+                    sink.receive(&bytes);
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-use super::super::test_support::{Recorder, pair, read};
+use super::super::test_support::{LIMIT, Recorder, pair, read};
 use super::*;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -115,6 +115,39 @@ fn the_escape_key_is_heard_when_the_guest_does_not_read() {
     b.guests[0].add_room(1000);
     b.fronts[0].resume();
     b.guests[0].expect(&[b'x'; 1000]);
+}
+
+/// A guest that empties its small FIFO at once, so that it is never found full.
+#[derive(Default)]
+struct Quick(Mutex<Vec<u8>>);
+
+impl CharSink for Quick {
+    fn room(&self) -> usize {
+        16
+    }
+
+    fn receive(&self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.room(), "{} bytes for a FIFO of {}", bytes.len(), self.room());
+        self.0.lock().extend_from_slice(bytes);
+    }
+
+    fn event(&self, _: CharEvent) {}
+}
+
+#[test]
+fn a_long_line_reaches_a_quick_guest_with_no_further_key() {
+    let mut b = Bench::new();
+    let guest = Arc::new(Quick::default());
+    b.fronts[0].attach(guest.clone());
+    let line: Vec<u8> = (0..200).map(|n| b'a' + n % 26).collect();
+    b.types(&line);
+    let until = Instant::now() + LIMIT;
+    while guest.0.lock().len() < line.len() {
+        let got = guest.0.lock().len();
+        assert!(Instant::now() < until, "{got} of {} bytes arrived", line.len());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(*guest.0.lock(), line);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! How fast Mimic is beside QEMU and beside the host: the boot of a stock kernel, and small C programs inside the
-//! booted guest; or, with `--user GUEST`, those programs and the distribution's as processes. Run by `tests/bench/run`.
+//! booted guest (`--machine GUEST` chooses it); or, with `--user GUEST`, those programs and the distribution's as processes.
+//! Run by `tests/bench/run`.
 //!
 //! The sides take turns, round by round, so that a busy machine is busy for all of them; the best round of each counts.
 //! Needs QEMU, `gcc` and the guest's cross compiler (`.ci/peers` installs them). Without `--user` it also needs the image
-//! `debian-bench` (`mimic image pull debian-bench`); the distribution's programs come from the folder `--root`, which `mimic
-//! image root` makes.
+//! `debian-bench`, or `debian-bench:arm64` (`mimic image pull NAME`); the distribution's programs come from the folder
+//! `--root`, which `mimic image root` makes.
 
 mod clock;
+mod machines;
 mod packages;
 mod programs;
 mod sides;
@@ -14,14 +16,15 @@ mod table;
 
 use clock::Clock;
 use guest_images::Store;
+use machines::{MACHINES, Machine};
 use packages::Task;
 use programs::{PROGRAMS, Program};
 use sides::{Emulator, Processes, Side, Times};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: tests/bench/run [--user riscv64|aarch64 [--root DIR]] [--rounds N] [--only NAME,...] \
-     [--clock wall|cpu] [--mimic PATH] [--qemu PATH]";
+const USAGE: &str = "usage: tests/bench/run [--machine riscv64|aarch64 | --user riscv64|aarch64 [--root DIR]] [--rounds N] \
+     [--only NAME,...] [--clock wall|cpu] [--mimic PATH] [--qemu PATH]";
 
 /// What was asked for.
 struct Options {
@@ -32,6 +35,8 @@ struct Options {
     mimic: PathBuf,
     /// The peer that was named, if one was.
     qemu: Option<PathBuf>,
+    /// The machine whose guest runs the programs; the first one if none was named.
+    machine: Option<&'static Machine>,
     /// Processes of this guest instead of a machine.
     user: Option<String>,
     /// Where the guest's distribution is.
@@ -59,6 +64,7 @@ fn options() -> Result<Options, String> {
         clock: Clock::Wall,
         mimic: beside.with_file_name("mimic"),
         qemu: None,
+        machine: None,
         user: None,
         root: None,
     };
@@ -80,15 +86,8 @@ fn options() -> Result<Options, String> {
             }
             "--mimic" => options.mimic = value()?.into(),
             "--qemu" => options.qemu = Some(value()?.into()),
-            "--user" => {
-                let guest = value()?;
-                if !["riscv64", "aarch64"].contains(&&*guest) {
-                    return Err(format!(
-                        "--user {guest}: there is no such guest; there are riscv64, aarch64"
-                    ));
-                }
-                options.user = Some(guest);
-            }
+            "--machine" => options.machine = Some(guest(&word, &value()?)?),
+            "--user" => options.user = Some(guest(&word, &value()?)?.guest.to_owned()),
             "--root" => options.root = Some(value()?.into()),
             "--help" => {
                 println!("{USAGE}");
@@ -105,7 +104,19 @@ fn options() -> Result<Options, String> {
     if options.root.is_some() && options.user.is_none() {
         return Err("--root says where processes find the distribution; it needs --user".into());
     }
+    if options.machine.is_some() && options.user.is_some() {
+        return Err("--machine and --user are two ways to run the programs; leave one out".into());
+    }
     Ok(options)
+}
+
+/// The machine of the guest that an option names.
+fn guest(option: &str, name: &str) -> Result<&'static Machine, String> {
+    let names: Vec<_> = MACHINES.iter().map(|machine| machine.guest).collect();
+    MACHINES
+        .iter()
+        .find(|machine| machine.guest == name)
+        .ok_or_else(|| format!("{option} {name}: there is no such guest; there are {}", names.join(", ")))
 }
 
 /// Whether something of this name was asked for.
@@ -155,21 +166,24 @@ fn run_processes(
 }
 
 fn run_machines(options: &Options, chosen: &[&'static Program], folder: &Path) -> Result<String, String> {
+    let machine = options.machine.unwrap_or(&MACHINES[0]);
+    let (name, image) = (machine.guest, machine.image);
     let guest = Store::open_default()
-        .and_then(|store| store.path("debian-bench"))
-        .map_err(|_| "the image debian-bench is not here; mimic image pull debian-bench".to_string())?;
-    let built = programs::build(chosen, "riscv64", folder)?;
-    let initrd = programs::pack_all(&built, "riscv64", folder)?;
-    let mut tasks = packages::small(&built, "riscv64", folder)?;
+        .and_then(|store| store.path(image))
+        .map_err(|_| format!("the image {image} is not here; mimic image pull {image}"))?;
+    let built = programs::build(chosen, name, folder)?;
+    let initrd = programs::pack_all(&built, name, folder)?;
+    let mut tasks = packages::small(&built, name, folder)?;
     tasks.retain(|task| task.class != "start");
-    let qemu = options.qemu.clone().unwrap_or_else(|| "qemu-system-riscv64".into());
-    let emulator = |program: PathBuf, first| {
-        Box::new(Emulator::new((program, first), &guest, (&built, &initrd), options.clock))
+    let qemu = options.qemu.clone().unwrap_or_else(|| format!("qemu-system-{name}").into());
+    let emulator = |program: PathBuf, first: &[&'static str]| {
+        let words = [first, machine.words].concat();
+        Box::new(Emulator::new((program, words), &guest, (&built, &initrd), options.clock))
     };
     let sides: [Box<dyn Side>; 3] = [
         Box::new(Processes::native(&tasks, options.clock)),
         emulator(qemu, &[]),
-        emulator(options.mimic.clone(), &["system", "riscv64"]),
+        emulator(options.mimic.clone(), &["system", name]),
     ];
     let boot = wanted(options, "boot");
     let times = measure(&sides, options.rounds, boot)?;

@@ -5,7 +5,6 @@ use crate::packages::Task;
 use crate::programs::Built;
 use guest_images::Guest;
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -89,7 +88,7 @@ fn wrong(program: &str, side: &str) -> String {
 /// A system emulator with the command line of QEMU.
 pub struct Emulator<'a> {
     program: PathBuf,
-    first: Vec<String>,
+    words: Vec<&'static str>,
     guest: &'a Guest,
     /// The programs, and the initial file system that runs them.
     binaries: (&'a [Built], &'a Path),
@@ -100,21 +99,20 @@ pub struct Emulator<'a> {
 const PATIENCE: Duration = Duration::from_secs(300);
 
 impl<'a> Emulator<'a> {
-    /// The emulator `program`, whose command line begins with the words `first`.
+    /// The emulator `program`, whose command line begins with `words`.
     pub fn new(
-        (program, first): (PathBuf, &[&str]),
+        (program, words): (PathBuf, Vec<&'static str>),
         guest: &'a Guest,
         binaries: (&'a [Built], &'a Path),
         clock: Clock,
     ) -> Self {
-        let first = first.iter().copied().map(String::from).collect();
-        Self { program, first, guest, binaries, clock }
+        Self { program, words, guest, binaries, clock }
     }
 
     /// Starts a machine with an initial file system.
-    fn start(&self, initrd: &OsStr, append: &str) -> Result<Child, String> {
+    fn start(&self, initrd: &Path, append: &str) -> Result<Child, String> {
         let mut command = Command::new(&self.program);
-        command.args(&self.first).args(["-M", "virt", "-m", "512", "-nographic", "-no-reboot"]);
+        command.args(&self.words).args(["-nographic", "-no-reboot"]);
         command.arg("-kernel").arg(&self.guest.kernel).arg("-initrd").arg(initrd).args(["-append", append]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.spawn().map_err(|error| format!("cannot start {}: {error}", self.name()))
@@ -162,7 +160,7 @@ impl Side for Emulator<'_> {
     fn boot(&self) -> Result<Option<Duration>, String> {
         let start = Instant::now();
         let before = self.clock.of_ended(start);
-        let child = self.start(self.guest.initrd.as_os_str(), &self.guest.append)?;
+        let child = self.start(&self.guest.initrd, &self.guest.append)?;
         let mut reached = false;
         self.watch(child, |line, _| reached |= line.contains("MIMIC-INIT-OK"))?;
         let time = self.clock.of_ended(start) - before;
@@ -174,7 +172,7 @@ impl Side for Emulator<'_> {
         if built.is_empty() {
             return Ok(Times::new());
         }
-        let child = self.start(initrd.as_os_str(), "console=ttyS0 quiet")?;
+        let child = self.start(initrd, &format!("{} quiet", self.guest.append))?;
         let (mut times, mut start) = (Times::new(), Duration::ZERO);
         self.watch(child, |line, at| {
             let words: Vec<&str> = line.split_whitespace().collect();

@@ -40,6 +40,14 @@ impl Arch {
             Arch::Riscv64 => "ttyS0",
         }
     }
+
+    /// The packages that make a disk start from UEFI, where the usual firmware of the usual board is that.
+    pub fn uefi_packages(self) -> &'static [&'static str] {
+        match self {
+            Arch::Arm64 => &["grub-efi-arm64", "dosfstools"],
+            Arch::Riscv64 => &[],
+        }
+    }
 }
 
 impl std::str::FromStr for Arch {

@@ -16,7 +16,7 @@ const UDHCPC: &str = include_str!("recipes/scripts/udhcpc.sh");
 
 /// Modules for the devices of the boards and for what a person does in the guest. Drivers are loaded when their device
 /// is there, the others by the kernel on first use.
-const MODULES: [&str; 17] = [
+const MODULES: [&str; 20] = [
     "virtio_mmio",
     "virtio_pci",
     "virtio_blk",
@@ -29,6 +29,9 @@ const MODULES: [&str; 17] = [
     "nvme",
     "ext4",
     "crc32c_generic",
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
     "overlay",
     "squashfs",
     "9p",

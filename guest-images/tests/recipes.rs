@@ -1,4 +1,4 @@
-//! Every recipe from a real mirror, booted. Needs the network and a `qemu-system-riscv64`, so it is run by hand:
+//! Every recipe from a real mirror, booted. Needs the network and QEMU under its own names, so it is run by hand:
 //! `cargo test -p guest-images --test recipes -- --ignored`. `MIMIC_TEST_STORE` names a store to keep between runs.
 
 use std::io::{Read, Write};
@@ -7,13 +7,15 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use guest_images::{BuildStep, Disk, DiskFormat, Emulator, Guest, PullOptions, Store, TerminalProgress};
+use guest_images::{
+    Arch, BuildStep, Disk, DiskFormat, Emulator, Guest, PullOptions, Store, TerminalProgress,
+};
 
 struct Qemu;
 
 impl Emulator for Qemu {
     fn boot(&mut self, step: &BuildStep) -> Result<(), String> {
-        let mut command = qemu(step.memory_mib, &step.disks);
+        let mut command = qemu(step.arch, step.memory_mib, &step.disks);
         command
             .arg("-kernel")
             .arg(&step.kernel)
@@ -28,8 +30,15 @@ impl Emulator for Qemu {
     }
 }
 
-fn qemu(memory_mib: u64, disks: &[Disk]) -> Command {
-    let mut command = Command::new("qemu-system-riscv64");
+fn qemu(arch: Arch, memory_mib: u64, disks: &[Disk]) -> Command {
+    let mut command = match arch {
+        Arch::Riscv64 => Command::new("qemu-system-riscv64"),
+        Arch::Arm64 => {
+            let mut command = Command::new("qemu-system-aarch64");
+            command.args(["-cpu", "neoverse-n1"]);
+            command
+        }
+    };
     command.args(["-M", "virt", "-nographic", "-no-reboot", "-m", &memory_mib.to_string()]);
     command.args(["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"]);
     command.args(["-device", "virtio-rng-device"]);
@@ -46,8 +55,8 @@ fn qemu(memory_mib: u64, disks: &[Disk]) -> Command {
     command
 }
 
-fn booted(guest: &Guest) -> Session {
-    let mut command = qemu(guest.memory_mib, &guest.disks);
+fn booted(arch: Arch, guest: &Guest) -> Session {
+    let mut command = qemu(arch, guest.memory_mib, &guest.disks);
     command
         .arg("-kernel")
         .arg(&guest.kernel)
@@ -145,7 +154,7 @@ fn debian_gives_a_shell_with_network_and_scratch_disk() {
     let scratch = tempfile::NamedTempFile::new().unwrap();
     scratch.as_file().set_len(guest.scratch_mib << 20).unwrap();
     guest.disks.push(Disk { path: scratch.path().into(), format: DiskFormat::Raw, read_only: false });
-    let mut session = booted(&guest);
+    let mut session = booted(Arch::Riscv64, &guest);
     session.wait_for("~# ", 60);
     for (command, answer) in [
         ("uname -m", "\nriscv64"),
@@ -166,7 +175,7 @@ fn debian_gives_a_shell_with_network_and_scratch_disk() {
     }
     session.send("exit\n");
     session.wait_for_end(30);
-    let mut session = booted(&guest);
+    let mut session = booted(Arch::Riscv64, &guest);
     session.wait_for("~# ", 60);
     session.send("cat /mnt/file; poweroff\n");
     session.wait_for("\nkept", 30);
@@ -177,7 +186,7 @@ fn debian_gives_a_shell_with_network_and_scratch_disk() {
 #[ignore = "needs the network and qemu-system-riscv64"]
 fn debian_bench_prints_its_line_and_powers_off() {
     let store = store();
-    let mut session = booted(&store.pull("debian-bench"));
+    let mut session = booted(Arch::Riscv64, &store.pull("debian-bench"));
     session.wait_for("MIMIC-INIT-OK ", 60);
     session.wait_for_end(30);
 }
@@ -186,20 +195,12 @@ fn debian_bench_prints_its_line_and_powers_off() {
 #[ignore = "needs the network and qemu-system-riscv64"]
 fn debian_installer_shows_its_language_screen() {
     let store = store();
-    booted(&store.pull("debian-installer")).wait_for("Choose the language", 180);
+    booted(Arch::Riscv64, &store.pull("debian-installer")).wait_for("Choose the language", 180);
 }
 
-#[test]
-#[ignore = "needs the network and qemu-system-riscv64, and takes many minutes"]
-fn debian_disk_boots_through_kernel_and_u_boot() {
-    let store = store();
-    let guest = store.ensure("debian-disk");
-    let u_boot = PathBuf::from("/usr/lib/u-boot/qemu-riscv64_smode/uboot.elf");
-    let mut by_firmware = qemu(guest.memory_mib, &guest.disks);
-    by_firmware.arg("-kernel").arg(u_boot);
-    let start: [&mut dyn FnMut() -> Session; 2] =
-        [&mut || booted(&guest), &mut || Session::start(&mut by_firmware)];
-    for start in start {
+/// Boots the disk in each way to a login, a running system, whole packages, and power-off.
+fn disk_boots(starts: [&mut dyn FnMut() -> Session; 2]) {
+    for start in starts {
         let mut session = start();
         session.wait_for("login: ", 300);
         session.send("root\n");
@@ -210,4 +211,25 @@ fn debian_disk_boots_through_kernel_and_u_boot() {
         session.send("poweroff\n");
         session.wait_for_end(120);
     }
+}
+
+#[test]
+#[ignore = "needs the network and qemu-system-riscv64, and takes many minutes"]
+fn debian_disk_boots_through_kernel_and_u_boot() {
+    let store = store();
+    let guest = store.ensure("debian-disk");
+    let u_boot = PathBuf::from("/usr/lib/u-boot/qemu-riscv64_smode/uboot.elf");
+    let mut by_firmware = qemu(Arch::Riscv64, guest.memory_mib, &guest.disks);
+    by_firmware.arg("-kernel").arg(u_boot);
+    disk_boots([&mut || booted(Arch::Riscv64, &guest), &mut || Session::start(&mut by_firmware)]);
+}
+
+#[test]
+#[ignore = "needs the network and qemu-system-aarch64, and takes many minutes"]
+fn debian_disk_boots_through_kernel_and_uefi() {
+    let store = store();
+    let guest = store.ensure("debian-disk:arm64");
+    let mut by_firmware = qemu(Arch::Arm64, guest.memory_mib, &guest.disks);
+    by_firmware.args(["-bios", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"]);
+    disk_boots([&mut || booted(Arch::Arm64, &guest), &mut || Session::start(&mut by_firmware)]);
 }

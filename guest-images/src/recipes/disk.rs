@@ -1,4 +1,5 @@
-//! `debian-disk`: Debian with systemd and apt on a disk that boots through U-Boot and through `-kernel`.
+//! `debian-disk`: Debian with systemd and apt on a disk that boots through U-Boot and through `-kernel`, and on arm64
+//! through UEFI and GRUB.
 //!
 //! The host unpacks the packages into a tar archive, with dpkg's database beside them ([`super::dpkg`]); a guest formats
 //! the disk, extracts the archive from a second disk and configures the packages in a chroot. A third disk brings back
@@ -10,6 +11,7 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::Arch;
 use crate::error::{At, Error, Result};
 use crate::initramfs::{self, Flavour, InitramfsSpec};
 use crate::recipes::dpkg::Database;
@@ -21,6 +23,8 @@ use crate::tree::{Kind, Node, Tree};
 const DISK_SIZE: u64 = 8 << 30;
 /// First sector of the partition: 1 MiB, as partitioning tools align.
 const FIRST_SECTOR: u32 = 2048;
+/// Sectors of the EFI system partition: 64 MiB.
+const EFI_SECTORS: u32 = 64 << 11;
 /// What the report disk begins with before the guest has written it.
 const REPORT_MAGIC: &[u8] = b"MIMIC-REPORT";
 const REPORT_SIZE: usize = 64 << 10;
@@ -80,7 +84,7 @@ pub(crate) fn make(kitchen: &mut Kitchen) -> Result<Guest> {
     let install = InitramfsSpec::new(Flavour::Install)
         .add_package_closure("e2fsprogs")
         .add_file("etc/install/install.sh", 0o644, INSTALL)?
-        .add_file("etc/install/mbr", 0o644, partition_table(DISK_SIZE))?
+        .add_file("etc/install/mbr", 0o644, partition_table(DISK_SIZE, efi_sectors(kitchen.arch)))?
         .add_file("etc/install/order", 0o644, order)?
         .add_file("etc/install/arch", 0o644, kitchen.arch.debian())?;
     let install_initrd = scratch.path().join("install.cpio");
@@ -153,6 +157,7 @@ fn packages<'a>(kitchen: &Kitchen<'a>) -> Result<Vec<&'a Package>> {
     let mut names: BTreeSet<&str> = index.select(|p| p.essential || p.priority == "required");
     names.extend(PACKAGES);
     names.insert(kitchen.arch.kernel_metapackage());
+    names.extend(kitchen.arch.uefi_packages());
     names.extend(kitchen.extra.iter().map(String::as_str));
     let mut packages = index.closure(names)?;
     packages.sort_by_key(|p| p.name != "base-files");
@@ -165,7 +170,16 @@ fn settings(kitchen: &Kitchen) -> Result<Tree> {
     let mut file = |path: &str, text: &str| tree.file(path, 0o644, text);
     file("etc/hostname", "debian\n")?;
     file("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 debian\n::1 localhost ip6-localhost ip6-loopback\n")?;
-    file("etc/fstab", "LABEL=debian / ext4 errors=remount-ro 0 1\n")?;
+    let mut mounts = "LABEL=debian / ext4 errors=remount-ro 0 1\n".to_owned();
+    if efi_sectors(kitchen.arch) != 0 {
+        mounts += "LABEL=EFI /boot/efi vfat umask=0077 0 1\n";
+        let grub = format!(
+            "GRUB_TIMEOUT=1\nGRUB_TERMINAL=console\nGRUB_CMDLINE_LINUX_DEFAULT=\nGRUB_CMDLINE_LINUX=console={}\n",
+            kitchen.arch.console()
+        );
+        file("etc/default/grub.d/guest.cfg", &grub)?;
+    }
+    file("etc/fstab", &mounts)?;
     file("etc/systemd/network/80-ether.network", "[Match]\nType=ether\n\n[Network]\nDHCP=yes\n")?;
     let boot = format!(
         "U_BOOT_ROOT=\"root=LABEL=debian\"\nU_BOOT_PARAMETERS=\"rw console={}\"\nU_BOOT_TIMEOUT=\"1\"\n",
@@ -216,17 +230,27 @@ fn append(archive: &mut tar::Builder<impl Write>, path: &str, node: &Node) -> st
     archive.append_data(&mut header, path, std::io::empty())
 }
 
-/// A DOS partition table with one active Linux partition from 1 MiB to the end.
-fn partition_table(disk_size: u64) -> Vec<u8> {
-    let sectors = u32::try_from(disk_size / 512).unwrap_or(u32::MAX) - FIRST_SECTOR;
+/// Sectors of the EFI system partition; 0 where nothing would read it.
+fn efi_sectors(arch: Arch) -> u32 {
+    if arch.uefi_packages().is_empty() { 0 } else { EFI_SECTORS }
+}
+
+/// A DOS partition table: an active Linux partition from 1 MiB, and an EFI system partition behind it if that has a size.
+fn partition_table(disk_size: u64, efi: u32) -> Vec<u8> {
+    let end = u32::try_from(disk_size / 512).unwrap_or(u32::MAX) - efi;
     let mut sector = vec![0; 512];
-    let entry = &mut sector[446..462];
-    entry[0] = 0x80; // active
-    entry[1..4].copy_from_slice(&[0xfe, 0xff, 0xff]); // cylinder, head and sector: see the sector numbers
-    entry[4] = 0x83; // Linux
-    entry[5..8].copy_from_slice(&[0xfe, 0xff, 0xff]);
-    entry[8..12].copy_from_slice(&FIRST_SECTOR.to_le_bytes());
-    entry[12..16].copy_from_slice(&sectors.to_le_bytes());
+    let mut entries = vec![(0x80, 0x83, FIRST_SECTOR, end - FIRST_SECTOR)]; // active; Linux
+    if efi != 0 {
+        entries.push((0, 0xef, end, efi)); // EFI
+    }
+    for (entry, (status, kind, first, sectors)) in sector[446..510].chunks_exact_mut(16).zip(entries) {
+        entry[0] = status;
+        entry[1..4].copy_from_slice(&[0xfe, 0xff, 0xff]); // cylinder, head and sector: see the sector numbers
+        entry[4] = kind;
+        entry[5..8].copy_from_slice(&[0xfe, 0xff, 0xff]);
+        entry[8..12].copy_from_slice(&first.to_le_bytes());
+        entry[12..16].copy_from_slice(&sectors.to_le_bytes());
+    }
     sector[510..].copy_from_slice(&[0x55, 0xaa]);
     sector
 }

@@ -2,11 +2,21 @@ use super::*;
 
 #[test]
 fn partition_table_has_one_active_linux_partition() {
-    let sector = partition_table(1 << 30);
+    let sector = partition_table(1 << 30, 0);
     assert_eq!(sector.len(), 512);
     assert_eq!((sector[446], sector[450], &sector[510..]), (0x80, 0x83, &[0x55, 0xaa][..]));
     assert_eq!(sector[454..458], 2048u32.to_le_bytes());
     assert_eq!(sector[458..462], ((1u32 << 21) - 2048).to_le_bytes());
+    assert_eq!(sector[462..510], [0; 48]);
+}
+
+#[test]
+fn efi_system_partition_stands_at_the_end() {
+    let sector = partition_table(1 << 30, EFI_SECTORS);
+    assert_eq!((sector[446], sector[450], sector[462], sector[466]), (0x80, 0x83, 0, 0xef));
+    let word = |at: usize| u32::from_le_bytes(sector[at..at + 4].try_into().unwrap());
+    assert_eq!((word(454), word(454) + word(458)), (2048, word(470)));
+    assert_eq!((word(474), word(470) + word(474)), (131_072, 1 << 21));
 }
 
 #[test]

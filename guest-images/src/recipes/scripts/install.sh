@@ -8,6 +8,7 @@ dd if=/etc/install/mbr of="$target" bs=512 count=1 conv=notrunc 2>/dev/null
 blockdev --rereadpt "$target"
 # U-Boot reads this file system too, and it does not know the newest features.
 /usr/sbin/mke2fs -q -F -t ext4 -O ^metadata_csum_seed,^orphan_file -L debian "${target}1"
+if [ -b "${target}2" ]; then efi=${target}2; else efi=; fi
 mkdir /target
 mount -t ext4 -o noatime,nobarrier "${target}1" /target
 
@@ -18,6 +19,11 @@ for directory in proc sys dev dev/pts; do
     mount --bind "/$directory" "/target/$directory"
 done
 mount -t tmpfs tmpfs /target/run
+if [ -n "$efi" ]; then
+    chroot /target /usr/sbin/mkfs.vfat -n EFI "$efi"
+    mkdir -p /target/boot/efi
+    mount -t vfat "$efi" /target/boot/efi
+fi
 
 echo "maintainer scripts"
 # dpkg runs preinst before it unpacks; here the files are there already.
@@ -35,6 +41,12 @@ echo "settings"
 chroot /target /usr/bin/systemctl enable systemd-networkd
 chroot /target /usr/bin/passwd -d root
 chroot /target /usr/sbin/u-boot-update
+if [ -n "$efi" ]; then
+    # Under the name that firmware tries on a disk it does not know.
+    chroot /target /usr/sbin/grub-install --target=arm64-efi --efi-directory=/boot/efi --removable --no-nvram
+    chroot /target /usr/sbin/update-grub
+    umount /target/boot/efi
+fi
 : >/target/etc/machine-id
 rm -rf /target/var/log/bootstrap.log /target/var/cache/debconf/*-old /target/var/lib/dpkg/*-old
 

@@ -119,24 +119,25 @@ fn a_step_stops_at_a_watchpoint_too() {
 #[test]
 fn a_vector_access_goes_on_where_a_watchpoint_stopped_it() {
     let code = [
-        insn("vsetvli", &[("rd", 1), ("rs1", 6), ("vtype", 0)]),
-        // Strided, so that it goes element by element: vlse8.v v1, (x7), x8.
-        0x0a83_8087,
+        insn("vsetvli", &[("rd", 1), ("rs1", 6), ("vtype", 2)]),
+        // Strided and too long to be accesses of the translation, so that it goes element by element: vlse8.v v4, (x7), x8.
+        0x0a83_8207,
         insn("ecall", &[]),
     ];
     let mut cpu = vcpu("max", &code);
     let hart = cpu.cpu_mut();
     hart.csr.mstatus |= 3 << 9;
-    (hart.x[6], hart.x[7], hart.x[8]) = (8, DATA, 2);
-    let bytes: Vec<u8> = (0..32).collect();
+    (hart.x[6], hart.x[7], hart.x[8]) = (40, DATA, 2);
+    let bytes: Vec<u8> = (0..80).collect();
     cpu.space().ram().write_slice(&bytes, GuestAddress(DATA)).expect("memory");
     stop_at_ecall(&mut cpu);
     cpu.set_points(&[watch(DATA + 6, 1, true, false)]);
     assert_eq!(cpu.run(), Some(Stop::Watchpoint { addr: DATA + 6, kind: WatchKind::Read }));
     assert_eq!(cpu.cpu().csr.vector.vstart, 3);
     past(&mut cpu, &[]);
-    assert_eq!(cpu.cpu().v.bytes()[16..24], [0, 2, 4, 6, 8, 10, 12, 14]);
-    assert_eq!((cpu.cpu().csr.vector.vstart, cpu.cpu().csr.vector.vl), (0, 8));
+    let even: Vec<u8> = (0..80).step_by(2).collect();
+    assert_eq!(cpu.cpu().v.bytes()[64..104], even);
+    assert_eq!((cpu.cpu().csr.vector.vstart, cpu.cpu().csr.vector.vl), (0, 40));
     assert_eq!(cpu.run(), None);
 }
 

@@ -290,7 +290,7 @@ fn guest(name: &str) -> Option<Guest> {
 }
 
 /// Writes random bytes to the disk, reads them back around the caches, and pings, round after round.
-const LOAD: &str = "stty -echo; ping -i 0.2 10.0.2.2 > /tmp/ping & n=0; while :; do n=$((n+1)); \
+const LOAD: &str = "stty -echo; umount /mnt; ping -i 0.2 10.0.2.2 > /tmp/ping & n=0; while :; do n=$((n+1)); \
     dd if=/dev/urandom of=/tmp/x bs=64k count=16 2>/dev/null; \
     dd if=/tmp/x of=/dev/vda bs=64k seek=$((n%8*16)) conv=fsync 2>/dev/null; echo 3 > /proc/sys/vm/drop_caches; \
     dd if=/dev/vda of=/tmp/y bs=64k skip=$((n%8*16)) count=16 2>/dev/null; \

@@ -26,6 +26,8 @@ pub struct Env<'a> {
     pub process: bool,
     /// Guest addresses are host addresses, and faults are the host's: only for a process.
     pub direct: bool,
+    /// There is one vCPU, and its TLB has more than one entry: what it has looked up stays so until it says otherwise.
+    pub alone: bool,
     /// vCPUs run by turns ([`crate::cpu::CpuHeader::ticks`]).
     pub turns: bool,
     /// Exits that jump backwards count down, and leave with [`crate::cpu::exit::HOT`] in the end.

@@ -306,6 +306,12 @@ impl CodeCache {
         members.len() - 1
     }
 
+    /// Whether there is one vCPU, whose TLB has more than one entry.
+    pub(super) fn is_alone(&self) -> bool {
+        let members = self.members.read();
+        members.len() == 1 && members[0].tables.tlb_entries() > 1
+    }
+
     /// Permission to run generated code, and to remember where it is.
     pub fn enter_gate(&self) -> RwLockReadGuard<'_, ()> {
         if self.wanted.load(Ordering::SeqCst) {
@@ -634,6 +640,7 @@ impl CodeCache {
             random_registers: self.config.random_registers.map(|seed| seed ^ source.key.phys),
             process: self.process.is_some(),
             direct: self.process.is_some() && !self.data_points.load(Ordering::Relaxed),
+            alone: self.is_alone(),
             turns: self.config.turns.is_some(),
             heat: self.has_regions(),
         };

@@ -126,6 +126,11 @@ impl Tables {
         Self { data: vec![Table::new(1)], code: (0..PROCESS_CONTEXTS).map(|_| Jumps::new()).collect() }
     }
 
+    /// How many translations a context has.
+    pub fn tlb_entries(&self) -> usize {
+        self.data[0].0.len()
+    }
+
     /// Every store to the page at `phys` asks the slow path from now on.
     pub fn slow_down_stores(&self, phys: u64) {
         for entry in self.data.iter().flat_map(|table| &table.0) {

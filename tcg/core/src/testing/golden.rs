@@ -53,6 +53,7 @@ pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
         random_registers: None,
         process: false,
         direct: false,
+        alone: true,
         turns: false,
         heat: false,
     };

@@ -209,6 +209,7 @@ impl<G: Guest> Rig<G> {
             random_registers: random,
             process: false,
             direct: false,
+            alone: true,
             turns: false,
             heat: false,
         };
@@ -233,6 +234,7 @@ impl<G: Guest> Rig<G> {
             random_registers: random,
             process: false,
             direct: false,
+            alone: true,
             turns: false,
             heat: false,
         };

@@ -3,6 +3,7 @@
 use super::direct::Access;
 use super::features::HostFeatures;
 use super::piece::{Fixup, Piece};
+use super::spans::Spans;
 use super::stubs::Stub;
 use crate::host::{CompileError, Env};
 use crate::ir::{BlockId, Inst, Op, Region, SnapId, Term, Value};
@@ -52,6 +53,7 @@ pub struct Compiler {
     scratch: Scratch,
     allocation: Allocation,
     uses: Uses,
+    spans: Spans,
     room: Room,
     /// What was compiled last.
     pub piece: Piece,
@@ -215,6 +217,7 @@ impl Compiler {
             scratch: Scratch::default(),
             allocation: Allocation::default(),
             uses: Uses::default(),
+            spans: Spans::default(),
             room: Room::new(),
             piece: Piece::default(),
         }
@@ -229,6 +232,13 @@ impl Compiler {
         if self.allocation.slots > Frame::SLOTS {
             return Err(CompileError::TooLarge);
         }
+        self.spans.clear();
+        if env.alone && !env.direct {
+            self.spans.find(region);
+        }
+        if self.allocation.slots + self.spans.slots > Frame::SLOTS {
+            self.spans.clear();
+        }
         self.piece.clear();
         let mut emit = Emit {
             region,
@@ -236,6 +246,7 @@ impl Compiler {
             features: env.random_registers.map_or(self.features, |seed| self.features.part(seed)),
             allocation: &self.allocation,
             uses: &self.uses,
+            spans: &self.spans,
             ops: &mut self.room.ops,
             labels: &mut self.room.labels,
             order: &mut self.room.order,
@@ -278,6 +289,7 @@ pub struct Emit<'a> {
     pub features: HostFeatures,
     pub allocation: &'a Allocation,
     pub uses: &'a Uses,
+    pub spans: &'a Spans,
     pub ops: &'a mut Asm,
     pub shared: Shared,
     /// What is made; its code is in `ops` as yet.

@@ -8,12 +8,11 @@ use super::compile::Emit;
 use super::faults::Fault;
 use super::moves::{RAX, RCX};
 use super::short::short;
-use super::stubs::Stub;
 use crate::ir::{Inst, SnapId, Value};
 use crate::regalloc::Loc;
 use crate::sem::MemOp;
 use crate::ty::Ty;
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 /// Host code of one access.
 #[derive(Clone, Copy)]
@@ -35,10 +34,10 @@ impl Emit<'_> {
     }
 
     /// The part of [`Self::probe`] that remains: a misaligned address enters the stub. The address stays in rax.
-    pub fn direct_probe(&mut self, op: MemOp, stub: Stub) {
+    pub fn direct_probe(&mut self, op: MemOp, miss: DynamicLabel) {
         let last = op.bytes() as i8 - 1;
         if op.aligned && last != 0 {
-            let (miss, ops) = (stub.entry, &mut self.ops);
+            let ops = &mut self.ops;
             dynasm!(ops ; .arch x64 ; test al, last ; jnz =>miss);
         }
     }
@@ -55,8 +54,19 @@ impl Emit<'_> {
 
     /// A load without alignment check.
     pub fn direct_load(&mut self, v: Value, inst: &Inst) {
+        let place = self.direct_address(inst.args[0]);
+        self.load_from(v, inst, place);
+    }
+
+    /// A store without alignment check.
+    pub fn direct_store(&mut self, inst: &Inst) {
+        let place = self.direct_address(inst.args[0]);
+        self.store_to(inst, place);
+    }
+
+    /// Loads from [base + at].
+    pub fn load_from(&mut self, v: Value, inst: &Inst, (base, at): (u8, i32)) {
         let op = MemOp::unpack(inst.imm);
-        let (base, at) = self.direct_address(inst.args[0]);
         if let Loc::Xmm(n) = self.loc(v) {
             let ops = &mut self.ops;
             return match op.size {
@@ -86,10 +96,9 @@ impl Emit<'_> {
         self.write_gpr(to, v);
     }
 
-    /// A store without alignment check.
-    pub fn direct_store(&mut self, inst: &Inst) {
+    /// Stores to [base + at]; uses rcx.
+    pub fn store_to(&mut self, inst: &Inst, (base, at): (u8, i32)) {
         let op = MemOp::unpack(inst.imm);
-        let (base, at) = self.direct_address(inst.args[0]);
         let value = inst.args[1];
         if let (Loc::Xmm(n), 2 | 3) = (self.loc(value), op.size) {
             let ops = &mut self.ops;

@@ -4,15 +4,14 @@ use super::compile::Emit;
 use super::integer::Cond;
 use super::moves::{RAX, RCX};
 use super::short::{head, short};
-use super::stubs::{Slow, Stub};
+use super::stubs::Slow;
 use crate::cpu::{TLB_ENTRY_SHIFT, TlbEntry};
 use crate::host::helpers::CoreHelper;
 use crate::ir::{Inst, Op, Value};
-use crate::regalloc::Loc;
 use crate::sem::{MemOp, Order, Rmw};
 use crate::ty::Ty;
 use base::PAGE_SHIFT;
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::offset_of;
 
 impl Emit<'_> {
@@ -28,21 +27,27 @@ impl Emit<'_> {
         short!(ops, offset, (lea rax,) [Rq(base)] ());
     }
 
-    /// Looks the address in rax up; on a hit rax is the host address, otherwise the stub is entered with the guest's.
-    pub fn probe(&mut self, op: MemOp, write: bool, stub: Stub) {
-        if self.env.direct {
-            return self.direct_probe(op, stub);
-        }
+    /// Puts the address of the TLB's entry for the guest address in rax into rcx.
+    pub fn tlb_entry(&mut self) {
         let (tlb, mask) = (head!(tlb), head!(tlb_mask));
-        let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) } as i32;
-        let addend = offset_of!(TlbEntry, addend) as i32;
         let index_shift = (PAGE_SHIFT - TLB_ENTRY_SHIFT) as i8;
-        let last = op.bytes() as i32 - 1;
-        let page = -(1i32 << PAGE_SHIFT);
-        let (miss, ops) = (stub.entry, &mut self.ops);
+        let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; mov rcx, rax ; shr rcx, index_shift);
         short!(ops, mask, (and rcx,) [rbx] ());
         short!(ops, tlb, (add rcx,) [rbx] ());
+    }
+
+    /// Looks the address in rax up; on a hit rax is the host address, otherwise `miss` is entered with the guest's.
+    pub fn probe(&mut self, op: MemOp, write: bool, miss: DynamicLabel) {
+        if self.env.direct {
+            return self.direct_probe(op, miss);
+        }
+        let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) } as i32;
+        let addend = offset_of!(TlbEntry, addend) as i32;
+        let last = op.bytes() as i32 - 1;
+        let page = -(1i32 << PAGE_SHIFT);
+        self.tlb_entry();
+        let ops = &mut self.ops;
         match (op.aligned, last) {
             // The low bits stay in the comparison, so that a misaligned address misses.
             (true, _) | (_, 0) => dynasm!(ops ; .arch x64 ; mov rdx, rax ; and rdx, page | last),
@@ -56,73 +61,17 @@ impl Emit<'_> {
 
     /// A load.
     pub fn load(&mut self, v: Value, inst: &Inst) {
-        let op = MemOp::unpack(inst.imm);
         let stub = self.stub(v, Slow::Memory(CoreHelper::Load));
-        self.address(inst.args[0]);
-        self.probe(op, false, stub);
-        let loc = self.loc(v);
-        if let Loc::Xmm(n) = loc {
-            let ops = &mut self.ops;
-            match op.size {
-                2 => dynasm!(ops ; .arch x64 ; movss Rx(n), [rax]),
-                4 => dynasm!(ops ; .arch x64 ; movups Rx(n), [rax]),
-                _ => dynasm!(ops ; .arch x64 ; movsd Rx(n), [rax]),
-            }
-        } else if op.size == 4 {
-            let ops = &mut self.ops;
-            dynasm!(ops ; .arch x64 ; movups xmm0, [rax]);
-            self.write_xmm(0, v);
-        } else {
-            let to = self.target(v, RAX);
-            let ops = &mut self.ops;
-            match (op.size, op.signed, inst.ty == Ty::I64) {
-                (0, false, _) => dynasm!(ops ; .arch x64 ; movzx Rd(to), BYTE [rax]),
-                (1, false, _) => dynasm!(ops ; .arch x64 ; movzx Rd(to), WORD [rax]),
-                (0, true, true) => dynasm!(ops ; .arch x64 ; movsx Rq(to), BYTE [rax]),
-                (1, true, true) => dynasm!(ops ; .arch x64 ; movsx Rq(to), WORD [rax]),
-                (0, true, false) => dynasm!(ops ; .arch x64 ; movsx Rd(to), BYTE [rax]),
-                (1, true, false) => dynasm!(ops ; .arch x64 ; movsx Rd(to), WORD [rax]),
-                (2, true, true) => dynasm!(ops ; .arch x64 ; movsxd Rq(to), DWORD [rax]),
-                (2, ..) => dynasm!(ops ; .arch x64 ; mov Rd(to), [rax]),
-                _ => dynasm!(ops ; .arch x64 ; mov Rq(to), [rax]),
-            }
-            self.write_gpr(to, v);
-        }
+        let at = self.host_address(v, inst, stub.entry);
+        self.load_from(v, inst, (RAX, at));
         self.ops.dynamic_label(stub.resume);
     }
 
     /// A store.
     pub fn store(&mut self, v: Value, inst: &Inst) {
-        let op = MemOp::unpack(inst.imm);
         let stub = self.stub(v, Slow::Memory(CoreHelper::Store));
-        self.address(inst.args[0]);
-        self.probe(op, true, stub);
-        let value = inst.args[1];
-        match (self.loc(value), op.size) {
-            (Loc::Xmm(n), 2) => {
-                let ops = &mut self.ops;
-                dynasm!(ops ; .arch x64 ; movss [rax], Rx(n));
-            }
-            (Loc::Xmm(n), 3) => {
-                let ops = &mut self.ops;
-                dynasm!(ops ; .arch x64 ; movsd [rax], Rx(n));
-            }
-            (_, 4) => {
-                let from = self.xmm(value, 0);
-                let ops = &mut self.ops;
-                dynasm!(ops ; .arch x64 ; movups [rax], Rx(from));
-            }
-            _ => {
-                let from = self.gpr(value, RCX);
-                let ops = &mut self.ops;
-                match op.size {
-                    0 => dynasm!(ops ; .arch x64 ; mov [rax], Rb(from)),
-                    1 => dynasm!(ops ; .arch x64 ; mov [rax], Rw(from)),
-                    2 => dynasm!(ops ; .arch x64 ; mov [rax], Rd(from)),
-                    _ => dynasm!(ops ; .arch x64 ; mov [rax], Rq(from)),
-                }
-            }
-        }
+        let at = self.host_address(v, inst, stub.entry);
+        self.store_to(inst, (RAX, at));
         self.ops.dynamic_label(stub.resume);
     }
 
@@ -162,7 +111,7 @@ impl Emit<'_> {
             dynasm!(ops ; .arch x64 ; jmp =>slow);
             return self.ops.dynamic_label(stub.resume);
         }
-        self.probe(op, true, stub);
+        self.probe(op, true, stub.entry);
         let wide = op.size == 3;
         match Rmw::unpack(inst.imm) {
             Rmw::Swap => {
@@ -257,7 +206,7 @@ impl Emit<'_> {
             dynasm!(ops ; .arch x64 ; jmp =>slow);
             return self.ops.dynamic_label(stub.resume);
         }
-        self.probe(op, true, stub);
+        self.probe(op, true, stub.entry);
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; mov rdx, rax);
         self.read_gpr(inst.args[1], RAX);

@@ -24,6 +24,7 @@ mod moves;
 mod piece;
 mod records;
 mod short;
+mod spans;
 mod stubs;
 mod terminators;
 mod vector;

@@ -3,6 +3,7 @@
 use super::compile::{Emit, Frame};
 use super::moves::{RAX, RCX, RDX};
 use super::short::{BIAS, head, short};
+use super::spans::Apart;
 use crate::host::helpers::{CORE_HELPERS, CoreHelper, pack_soft};
 use crate::ir::{Inst, Op, SnapId, Value};
 use crate::regalloc::RegSet;
@@ -15,6 +16,8 @@ use std::mem::size_of;
 pub enum Slow {
     /// A memory access.
     Memory(CoreHelper),
+    /// An access of a span looks for itself.
+    Apart(Apart),
     /// The operation in software.
     Soft,
     /// Leaves with this code.
@@ -52,8 +55,10 @@ impl Emit<'_> {
 
     /// Emits all stubs that were announced.
     pub fn emit_stubs(&mut self) {
-        for n in 0..self.stubs.len() {
-            let stub = self.stubs[n];
+        let mut next = 0;
+        // Stubs announce others.
+        while let Some(stub) = self.stubs.get(next).copied() {
+            next += 1;
             self.at = stub.at;
             self.ops.dynamic_label(stub.entry);
             let inst = *self.region.inst(stub.value);
@@ -64,6 +69,10 @@ impl Emit<'_> {
                 Slow::Tiny(fine) => {
                     self.look_closer(&inst, fine);
                     self.soft(stub.value, &inst);
+                }
+                Slow::Apart(apart) => {
+                    self.access_apart(&inst, apart);
+                    continue;
                 }
                 Slow::Leave(code) => {
                     self.leave_by(inst.snap, code);

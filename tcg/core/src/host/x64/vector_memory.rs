@@ -20,7 +20,7 @@ impl Emit<'_> {
     /// Makes the guest's address in rax the host's of 16 bytes, which are in one page; else the stub is entered.
     fn window(&mut self, write: bool, stub: Stub) {
         if !self.env.direct {
-            return self.probe(MemOp::new(4), write, stub);
+            return self.probe(MemOp::new(4), write, stub.entry);
         }
         if !write {
             let (across, ops) = (stub.entry, &mut self.ops);

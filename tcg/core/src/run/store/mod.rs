@@ -54,12 +54,14 @@ pub struct Key {
     pub mode: u64,
     /// The first bytes of the guest code.
     pub begins: u64,
+    /// It is for a machine with one vCPU.
+    pub alone: bool,
 }
 
 impl Key {
     fn hash(self) -> u64 {
-        let mut bytes = [0; 24];
-        for (place, word) in bytes.chunks_exact_mut(8).zip([self.at, self.mode, self.begins]) {
+        let mut bytes = [0; 32];
+        for (place, word) in bytes.chunks_exact_mut(8).zip([self.at, self.mode, self.begins, self.alone.into()]) {
             place.copy_from_slice(&word.to_le_bytes());
         }
         checksum(&bytes)

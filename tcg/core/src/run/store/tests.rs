@@ -3,7 +3,7 @@
 use super::*;
 use std::os::unix::fs::PermissionsExt;
 
-const KEY: Key = Key { at: 0x1000, mode: 3, begins: 0x13 };
+const KEY: Key = Key { at: 0x1000, mode: 3, begins: 0x13, alone: true };
 
 fn piece(byte: u8) -> Piece {
     Piece { code: vec![byte; LEAST_NEW], ..Piece::default() }

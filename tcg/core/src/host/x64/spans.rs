@@ -1,0 +1,206 @@
+//! Accesses that share one look into the TLB.
+//!
+//! A block often reaches several fields of one structure, or several places of one stack frame: addresses that are one base and
+//! small constants. The first such access looks up the whole span from the lowest to the highest byte, and leaves in a slot where the
+//! base's part of the host's memory is; the others use that. Where the span is not in one page that the TLB has, the slot holds
+//! zero, and each access looks for itself.
+//!
+//! The slot is good as long as nobody changes what the TLB said in between: a span ends where a helper is called or requests are
+//! looked at, and there are spans only where one vCPU is alone ([`Env::alone`](crate::host::Env::alone)), since other ones begin
+//! to watch pages at any time.
+
+use super::compile::{Emit, Frame};
+use super::moves::RAX;
+use super::short::short;
+use super::stubs::Slow;
+use crate::cpu::TlbEntry;
+use crate::ir::{Block, Effect, Inst, Op, Region, Value};
+use crate::sem::MemOp;
+use base::PAGE_SIZE;
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
+use std::mem::offset_of;
+
+/// The longest span: of longer ones too many would cross pages.
+const LONGEST: i64 = PAGE_SIZE as i64 / 8;
+/// How many additions of a constant are looked through.
+const DEPTH: usize = 4;
+
+/// Addresses that are looked up together.
+#[derive(Clone, Copy)]
+struct Span {
+    base: Value,
+    /// The first byte, and the one behind the last, from the base.
+    bytes: (i64, i64),
+    /// Whether there are loads, stores.
+    kinds: (bool, bool),
+    /// The access that looks it up.
+    first: Value,
+    /// How many accesses there are.
+    count: u32,
+    /// Number among the spans of the block.
+    number: u16,
+}
+
+/// The spans of a region.
+#[derive(Default)]
+pub struct Spans {
+    list: Vec<Span>,
+    /// For each access in one, by its value: the value, which span, and its place from the base.
+    accesses: Vec<(Value, u32, i64)>,
+    open: Vec<u32>,
+    /// Slots that they need.
+    pub slots: u16,
+}
+
+/// The address of an access as a base and a distance.
+fn split(region: &Region, mut v: Value) -> (Value, i64) {
+    let mut distance = 0i64;
+    for _ in 0..DEPTH {
+        let inst = region.inst(v);
+        if inst.op != Op::Add {
+            break;
+        }
+        let by = region.inst(inst.args[1]);
+        let Some(small) = i32::try_from(by.imm as i64).ok().filter(|_| by.op == Op::Const) else { break };
+        distance += i64::from(small);
+        v = inst.args[0];
+    }
+    (v, distance)
+}
+
+impl Spans {
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.accesses.clear();
+        self.slots = 0;
+    }
+
+    /// Finds those of `region`.
+    pub fn find(&mut self, region: &Region) {
+        self.clear();
+        for block in &region.blocks {
+            self.find_in(region, block);
+        }
+        let list = &self.list;
+        self.accesses.retain(|(_, span, _)| list[*span as usize].count > 1);
+        self.accesses.sort_unstable_by_key(|(v, ..)| v.0);
+    }
+
+    fn find_in(&mut self, region: &Region, block: &Block) {
+        self.open.clear();
+        let mut number = 0;
+        for &v in &block.insts {
+            let inst = region.inst(v);
+            if !matches!(inst.op, Op::Load | Op::Store) {
+                let plain = matches!(inst.op, Op::LoadLanes | Op::StoreLanes | Op::Fence);
+                if inst.op.effect() == Effect::Memory && !plain || inst.op == Op::CallVector {
+                    self.open.clear();
+                }
+                continue;
+            }
+            let op = MemOp::unpack(inst.imm);
+            if op.aligned {
+                continue;
+            }
+            let (base, place) = split(region, inst.args[0]);
+            let (bytes, stores) = ((place, place + op.bytes() as i64), inst.op == Op::Store);
+            let joins = |span: &Span| {
+                let (low, high) = (span.bytes.0.min(bytes.0), span.bytes.1.max(bytes.1));
+                span.base == base && high - low <= LONGEST
+            };
+            let span = match self.open.iter().find(|n| joins(&self.list[**n as usize])) {
+                Some(n) => *n,
+                None => {
+                    let new = Span { base, bytes, kinds: (false, false), first: v, count: 0, number };
+                    self.list.push(new);
+                    number += 1;
+                    self.open.push(self.list.len() as u32 - 1);
+                    self.list.len() as u32 - 1
+                }
+            };
+            let known = &mut self.list[span as usize];
+            known.bytes = (known.bytes.0.min(bytes.0), known.bytes.1.max(bytes.1));
+            known.kinds = (known.kinds.0 || !stores, known.kinds.1 || stores);
+            known.count += 1;
+            self.accesses.push((v, span, place));
+        }
+        self.slots = self.slots.max(number);
+    }
+
+    fn of(&self, v: Value) -> Option<(Span, i64)> {
+        let n = self.accesses.binary_search_by_key(&v.0, |(access, ..)| access.0).ok()?;
+        let (_, span, place) = self.accesses[n];
+        Some((self.list[span as usize], place))
+    }
+}
+
+/// An access of a span that looks for itself.
+#[derive(Clone, Copy)]
+pub struct Apart {
+    /// Where it goes if the TLB does not have it.
+    miss: DynamicLabel,
+    /// Where it goes if it does, with rax `distance` below the address.
+    hit: DynamicLabel,
+    distance: i32,
+    /// The span's slot, if it is to be zero from now on.
+    gives_up: Option<i32>,
+}
+
+impl Emit<'_> {
+    /// Leads to the memory of access `v`: [rax + what is given]. If the TLB does not have it, `miss` is entered with the guest's
+    /// address in rax.
+    pub fn host_address(&mut self, v: Value, inst: &Inst, miss: DynamicLabel) -> i32 {
+        let Some((span, place)) = self.spans.of(v) else {
+            self.address(inst.args[0]);
+            self.probe(MemOp::unpack(inst.imm), inst.op == Op::Store, miss);
+            return 0;
+        };
+        let slot = Frame::slot(self.allocation.slots + span.number);
+        let (hit, distance) = (self.ops.new_dynamic_label(), (place - span.bytes.0) as i32);
+        let first = span.first == v;
+        let apart = Apart { miss, hit, distance, gives_up: first.then_some(slot) };
+        let stub = self.stub(v, Slow::Apart(apart));
+        if first {
+            self.address(inst.args[0]);
+            let ops = &mut self.ops;
+            if distance != 0 {
+                short!(ops, -distance, (lea rax,) [rax] ());
+            }
+            self.tlb_entry();
+            let (length, page) = ((span.bytes.1 - span.bytes.0) as i32, -(PAGE_SIZE as i32));
+            let ops = &mut self.ops;
+            short!(ops, length - 1, (lea rdx,) [rax] ());
+            dynasm!(ops ; .arch x64 ; and rdx, page);
+            let (read, write) = (offset_of!(TlbEntry, read) as i32, offset_of!(TlbEntry, write) as i32);
+            for tag in [span.kinds.0.then_some(read), span.kinds.1.then_some(write)].into_iter().flatten() {
+                short!(ops, tag, (cmp rdx,) [rcx] ());
+                dynasm!(ops ; .arch x64 ; jne =>stub.entry);
+            }
+            short!(ops, offset_of!(TlbEntry, addend) as i32, (add rax,) [rcx] ());
+            short!(ops, slot, (mov) [rsp] (, rax));
+        } else {
+            let ops = &mut self.ops;
+            short!(ops, slot, (mov rax,) [rsp] ());
+            dynasm!(ops ; .arch x64 ; test rax, rax ; jz =>stub.entry);
+        }
+        self.ops.dynamic_label(hit);
+        distance
+    }
+
+    /// An access of a span that is not in one page, or not in the TLB.
+    pub fn access_apart(&mut self, inst: &Inst, apart: Apart) {
+        if let Some(slot) = apart.gives_up {
+            let ops = &mut self.ops;
+            short!(ops, slot, (mov QWORD) [rsp] (, 0));
+        }
+        self.address(inst.args[0]);
+        self.probe(MemOp::unpack(inst.imm), inst.op == Op::Store, apart.miss);
+        let ops = &mut self.ops;
+        if apart.distance != 0 {
+            short!(ops, -apart.distance, (lea Rq(RAX),) [rax] ());
+        }
+        let hit = apart.hit;
+        dynasm!(ops ; .arch x64 ; jmp =>hit);
+    }
+}

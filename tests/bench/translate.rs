@@ -98,6 +98,7 @@ fn round<G: Guest>(text: &Text, mode: u64, buffer: &mut CodeBuffer) -> Round {
         random_registers: None,
         process: true,
         direct: true,
+        alone: false,
         turns: false,
         heat: true,
     };

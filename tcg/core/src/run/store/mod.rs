@@ -61,7 +61,9 @@ pub struct Key {
 impl Key {
     fn hash(self) -> u64 {
         let mut bytes = [0; 32];
-        for (place, word) in bytes.chunks_exact_mut(8).zip([self.at, self.mode, self.begins, self.alone.into()]) {
+        for (place, word) in
+            bytes.chunks_exact_mut(8).zip([self.at, self.mode, self.begins, self.alone.into()])
+        {
             place.copy_from_slice(&word.to_le_bytes());
         }
         checksum(&bytes)

@@ -85,8 +85,7 @@ fn add(region: &mut Region, inst: Inst) -> Value {
 /// A new parameter of block `id`: what is boxed in its parameter `i`.
 fn beside(region: &mut Region, id: BlockId, i: usize, preds: &[BlockId]) -> Value {
     let param = region.blocks[id.0 as usize].params[i];
-    let single = add(region, Inst { op: Op::Param, ..unary(Op::Param, Value::NONE) });
-    region.blocks[id.0 as usize].params.push(single);
+    let single = region.add_param(id, Ty::F32);
     let mut preds = preds.to_vec();
     preds.dedup();
     for pred in preds {

@@ -233,11 +233,8 @@ impl Compiler {
             return Err(CompileError::TooLarge);
         }
         self.spans.clear();
-        if env.alone && !env.direct {
-            self.spans.find(region);
-        }
-        if self.allocation.slots + self.spans.slots > Frame::SLOTS {
-            self.spans.clear();
+        if env.alone {
+            self.spans.find(region, Frame::SLOTS - self.allocation.slots);
         }
         self.piece.clear();
         let mut emit = Emit {

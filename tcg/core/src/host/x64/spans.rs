@@ -48,8 +48,6 @@ pub struct Spans {
     /// For each access in one, by its value: the value, which span, and its place from the base.
     accesses: Vec<(Value, u32, i64)>,
     open: Vec<u32>,
-    /// Slots that they need.
-    pub slots: u16,
 }
 
 /// The address of an access as a base and a distance.
@@ -73,21 +71,22 @@ impl Spans {
     pub fn clear(&mut self) {
         self.list.clear();
         self.accesses.clear();
-        self.slots = 0;
     }
 
-    /// Finds those of `region`.
-    pub fn find(&mut self, region: &Region) {
-        self.clear();
+    /// Finds those of `region`, into nothing that was found before; none if a block would need more than `room` slots.
+    pub fn find(&mut self, region: &Region, room: u16) {
         for block in &region.blocks {
-            self.find_in(region, block);
+            if self.find_in(region, block) > room {
+                return self.clear();
+            }
         }
         let list = &self.list;
         self.accesses.retain(|(_, span, _)| list[*span as usize].count > 1);
         self.accesses.sort_unstable_by_key(|(v, ..)| v.0);
     }
 
-    fn find_in(&mut self, region: &Region, block: &Block) {
+    /// Finds those of `block`; gives how many there are.
+    fn find_in(&mut self, region: &Region, block: &Block) -> u16 {
         self.open.clear();
         let mut number = 0;
         for &v in &block.insts {
@@ -125,7 +124,7 @@ impl Spans {
             known.count += 1;
             self.accesses.push((v, span, place));
         }
-        self.slots = self.slots.max(number);
+        number
     }
 
     fn of(&self, v: Value) -> Option<(Span, i64)> {

@@ -101,6 +101,15 @@ impl Room {
     }
 }
 
+/// What `inst` adds to its first operand, if that is all it does and a displacement can be it.
+pub fn displacement(region: &Region, inst: &Inst) -> Option<i32> {
+    if inst.op != Op::Add {
+        return None;
+    }
+    let by = region.inst(inst.args[1]);
+    i32::try_from(by.imm as i64).ok().filter(|_| by.op == Op::Const)
+}
+
 /// Whether the code for `user` takes of its operands no more than their low half: not where zeros must be above it.
 fn reads_low_half(user: &Inst) -> bool {
     match user.op {
@@ -197,12 +206,7 @@ impl Uses {
     }
 
     fn try_address(&mut self, region: &Region, v: Value) {
-        let inst = region.inst(v);
-        let small = |k: Value| {
-            let k = region.inst(k);
-            k.op == Op::Const && i32::try_from(k.imm as i64).is_ok()
-        };
-        if inst.op == Op::Add && self.count[v.0 as usize] == 1 && small(inst.args[1]) {
+        if self.count[v.0 as usize] == 1 && displacement(region, region.inst(v)).is_some() {
             self.fused[v.0 as usize] = true;
         }
     }

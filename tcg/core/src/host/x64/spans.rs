@@ -9,7 +9,7 @@
 //! looked at, and there are spans only where one vCPU is alone ([`Env::alone`](crate::host::Env::alone)), since other ones begin
 //! to watch pages at any time.
 
-use super::compile::{Emit, Frame};
+use super::compile::{Emit, Frame, displacement};
 use super::moves::RAX;
 use super::short::short;
 use super::stubs::Slow;
@@ -55,11 +55,7 @@ fn split(region: &Region, mut v: Value) -> (Value, i64) {
     let mut distance = 0i64;
     for _ in 0..DEPTH {
         let inst = region.inst(v);
-        if inst.op != Op::Add {
-            break;
-        }
-        let by = region.inst(inst.args[1]);
-        let Some(small) = i32::try_from(by.imm as i64).ok().filter(|_| by.op == Op::Const) else { break };
+        let Some(small) = displacement(region, inst) else { break };
         distance += i64::from(small);
         v = inst.args[0];
     }

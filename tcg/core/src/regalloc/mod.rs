@@ -353,12 +353,15 @@ impl Scan<'_> {
     }
 
     /// Where the life of `v` is to be split so that its register is free from `at` on: there, or before the outermost loop
-    /// around it that `v` comes from outside of, since its beginning is come to again.
+    /// around it that `v` comes from outside of, since its beginning is come to again. Loops may overlap: what begins inside
+    /// of one may end behind it.
     fn rest(&self, v: Value, at: u32) -> u32 {
         let first = self.s.first[v.0 as usize];
-        let loops = self.s.loops.iter().map(|(head, last)| (self.out.start[*head], self.out.end[*last]));
-        let around = loops.filter(|(start, end)| first < *start && (*start..=*end).contains(&at));
-        around.map(|(start, _)| start).min().unwrap_or(at)
+        // By their heads, the last first.
+        self.s.loops.iter().rev().fold(at, |at, (head, last)| {
+            let (start, end) = (self.out.start[*head], self.out.end[*last]);
+            if first < start && (start..=end).contains(&at) { start } else { at }
+        })
     }
 
     /// What it costs to have no register for `v` from `at` on, for each position that gains by it.

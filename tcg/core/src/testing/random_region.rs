@@ -1,7 +1,7 @@
 //! Random regions that [`crate::ir::verify`] accepts and that always come to an end.
 //!
 //! Control flow is made of straight runs, conditions with two sides that meet again, exits to the side, and loops that
-//! count down; so definitions dominate uses by construction. Numbers are given in text order, so that the text form
+//! count down, at their end and in their middle, where an inner loop may still go on; so definitions dominate uses by construction. Numbers are given in text order, so that the text form
 //! brings back an equal region.
 
 use super::Rng;
@@ -34,6 +34,7 @@ pub fn random_region<G: Guest>(rng: &mut Rng, window: Range<u64>) -> Region {
         snap: SnapId::NONE,
         window,
         budget,
+        loops: Vec::new(),
         guest: std::marker::PhantomData,
     };
     maker.begin();
@@ -57,6 +58,7 @@ pub fn random_operation<G: Guest>(rng: &mut Rng, op: Op, ty: Ty) -> Region {
         snap: SnapId::NONE,
         window: 0..0,
         budget: 1,
+        loops: Vec::new(),
         guest: std::marker::PhantomData,
     };
     for (n, desc) in G::regs().iter().enumerate() {
@@ -91,7 +93,18 @@ struct Maker<'a, G> {
     window: Range<u64>,
     /// How many more instructions there may be.
     budget: u64,
+    /// The loops around, the innermost last.
+    loops: Vec<Counted>,
     guest: std::marker::PhantomData<G>,
+}
+
+/// A loop that counts down.
+#[derive(Clone)]
+struct Counted {
+    head: BlockId,
+    /// The types of the head's parameters, but its last one, the counter.
+    types: Vec<Ty>,
+    counter: Value,
 }
 
 fn type_index(ty: Ty) -> usize {
@@ -352,6 +365,7 @@ impl<G: Guest> Maker<'_, G> {
                 5 => self.side_exit(),
                 6 => self.straight(),
                 7 if depth > 0 => return,
+                8 if !self.loops.is_empty() => self.once_more(),
                 _ => {}
             }
         }
@@ -442,19 +456,38 @@ impl<G: Guest> Maker<'_, G> {
         let head = self.next_block();
         let params = self.params(&types);
         self.region.blocks[from.0 as usize].term = Term::Jump(Edge { to: head, args });
-        self.body(depth + 1);
         types.pop();
-        let mut args = self.args(&types);
-        let one = self.add(Op::Const, Ty::I64, 1, &[]);
         let counter = *params.last().expect("the counter was added");
-        let left = self.add(Op::Sub, Ty::I64, 0, &[counter, one]);
+        self.loops.push(Counted { head, types, counter });
+        self.body(depth + 1);
+        let around = self.loops.pop().expect("the loop was added");
+        self.count_down(&around);
+    }
+
+    /// Goes to the head of a loop around, by chance and as long as it counts.
+    fn once_more(&mut self) {
+        let (cond, from) = (self.value(Ty::Bool), self.block);
+        let around = self.loops[self.rng.below(self.loops.len() as u64) as usize].clone();
+        let scope = self.scope();
+        let side = self.next_block();
+        self.count_down(&around);
+        self.leave_scope(scope);
+        let (then, other) = (Edge::to(side), Edge::to(self.block));
+        self.region.blocks[from.0 as usize].term = Term::Branch { cond, then, other };
+    }
+
+    /// Ends the block with a jump to the head of `around` if that has rounds left; what comes next is made next.
+    fn count_down(&mut self, around: &Counted) {
+        let mut args = self.args(&around.types);
+        let one = self.add(Op::Const, Ty::I64, 1, &[]);
+        let left = self.add(Op::Sub, Ty::I64, 0, &[around.counter, one]);
         let zero = self.add(Op::Const, Ty::I64, 0, &[]);
         let cond = self.add(Op::Ne, Ty::I64, 0, &[left, zero]);
         args.push(left);
         let latch = self.block;
         let on = self.next_block();
         self.region.blocks[latch.0 as usize].term =
-            Term::Branch { cond, then: Edge { to: head, args }, other: Edge::to(on) };
+            Term::Branch { cond, then: Edge { to: around.head, args }, other: Edge::to(on) };
     }
 
     fn exit(&mut self) -> Term {

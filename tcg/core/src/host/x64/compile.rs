@@ -6,7 +6,7 @@ use super::piece::{Fixup, Piece};
 use super::spans::Spans;
 use super::stubs::Stub;
 use crate::host::{CompileError, Env};
-use crate::ir::{BlockId, Inst, Op, Region, SnapId, Term, Value};
+use crate::ir::{BlockId, Effect, Inst, Op, Region, SnapId, Term, Value};
 use crate::regalloc::{self, Allocation, Loc, Pool, RegSet, Scratch};
 use crate::sem::{MemOp, Order};
 use crate::ty::Ty;
@@ -178,13 +178,13 @@ impl Uses {
         }
         for block in &region.blocks {
             // Only within the block: the operands' registers are then still theirs.
-            for &v in &block.insts {
+            for (n, &v) in block.insts.iter().enumerate() {
                 let inst = region.inst(v);
                 match inst.op {
                     Op::Trunc => {
                         self.fused[v.0 as usize] = self.low[v.0 as usize] == self.count[v.0 as usize]
                     }
-                    Op::Select => self.try_compare(region, inst.args[0]),
+                    Op::Select => self.try_compare(region, &block.insts[..n], inst.args[0]),
                     Op::Load | Op::Store | Op::LoadLanes | Op::StoreLanes => {
                         self.try_address(region, inst.args[0]);
                     }
@@ -194,13 +194,21 @@ impl Uses {
             if let Term::Branch { cond, .. } = &block.term
                 && block.insts.contains(cond)
             {
-                self.try_compare(region, *cond);
+                self.try_compare(region, &block.insts, *cond);
             }
         }
     }
 
-    fn try_compare(&mut self, region: &Region, v: Value) {
-        if is_compare(region, region.inst(v)) && self.count[v.0 as usize] == 1 {
+    /// `before` are the block's instructions up to the user of `v`.
+    fn try_compare(&mut self, region: &Region, before: &[Value], v: Value) {
+        let inst = region.inst(v);
+        // Float flags are raised before anything that may leave.
+        let between = || before.iter().rev().take_while(|other| **other != v);
+        let waits = || {
+            inst.op != Op::CondFloat
+                || before.contains(&v) && between().all(|v| region.inst(*v).op.effect() != Effect::Memory)
+        };
+        if is_compare(region, inst) && self.count[v.0 as usize] == 1 && waits() {
             self.fused[v.0 as usize] = true;
         }
     }

@@ -1,8 +1,8 @@
 //! Random regions that [`crate::ir::verify`] accepts and that always come to an end.
 //!
 //! Control flow is made of straight runs, conditions with two sides that meet again, exits to the side, and loops that
-//! count down, at their end and in their middle, where an inner loop may still go on; so definitions dominate uses by construction. Numbers are given in text order, so that the text form
-//! brings back an equal region.
+//! count down, at their end and in their middle, where an inner loop may still go on; so definitions dominate uses by
+//! construction. Numbers are given in text order, so that the text form brings back an equal region.
 
 use super::Rng;
 use crate::cpu::{RegId, exit};

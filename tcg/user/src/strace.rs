@@ -153,7 +153,9 @@ fn print(memory: &Memory, kind: Kind, value: u64, all: &[u64; 6]) -> String {
                 Err(_) => address(value),
             }
         }
-        Kind::Address | Kind::Perhaps | Kind::Pointer | Kind::OutBuffer(_) | Kind::Out(_) => address(value),
+        Kind::Address | Kind::Pointer | Kind::PointerIf(_) | Kind::OutBuffer(_) | Kind::Out(_) => {
+            address(value)
+        }
         Kind::Flags(names) => bits(names, value),
         Kind::Enum(names) => {
             let found = names.iter().find(|(_, known)| *known == value);

@@ -15,7 +15,7 @@ pub const ROWS: &[Row] = &[
     host(184, "mq_notify", &[Fd, Pointer], SYS_mq_notify),
     host(185, "mq_getsetattr", &[Fd, Pointer, Pointer], SYS_mq_getsetattr),
     host(186, "msgget", &[Hex, Hex], SYS_msgget),
-    host(187, "msgctl", &[Int, Int, Perhaps], SYS_msgctl),
+    host(187, "msgctl", &[Int, Int, PointerIf(|args| args[1] as i32 != IPC_RMID)], SYS_msgctl),
     host(188, "msgrcv", &[Int, Pointer, Size, Long, Hex], SYS_msgrcv).interrupted(),
     host(189, "msgsnd", &[Int, Pointer, Size, Hex], SYS_msgsnd).interrupted(),
     host(190, "semget", &[Hex, Int, Hex], SYS_semget),
@@ -23,10 +23,14 @@ pub const ROWS: &[Row] = &[
     host(192, "semtimedop", &[Int, Pointer, Size, Pointer], SYS_semtimedop).interrupted(),
     host(193, "semop", &[Int, Pointer, Size], SYS_semop).interrupted(),
     host(194, "shmget", &[Hex, Size, Hex], SYS_shmget),
-    host(195, "shmctl", &[Int, Int, Perhaps], SYS_shmctl),
+    host(195, "shmctl", &[Int, Int, PointerIf(shmctl_fills)], SYS_shmctl),
     own(196, "shmat", &[Int, Address, Hex], shmat_call),
     own(197, "shmdt", &[Address], shmdt_call),
 ];
+
+fn shmctl_fills(args: &[u64; 6]) -> bool {
+    ![IPC_RMID, SHM_LOCK, SHM_UNLOCK].contains(&(args[1] as i32))
+}
 
 /// Bytes of `struct ipc64_perm`, with which `struct semid64_ds` begins.
 const IPC_PERM: usize = 48;

@@ -28,8 +28,8 @@ pub enum Kind {
     Address,
     /// An address of something that is read, or read and written.
     Pointer,
-    /// An address that only some operations of the call look at.
-    Perhaps,
+    /// An address like that if this holds of the call's arguments; whatever lies there if not.
+    PointerIf(fn(&[u64; 6]) -> bool),
     /// Bytes to read; their number is in this argument.
     Buffer(u8),
     /// Bytes to be written; their number is in this argument.
@@ -45,14 +45,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether the kernel follows it.
-    pub fn is_pointer(self) -> bool {
+    /// Whether the kernel follows it in a call with these arguments.
+    pub fn is_pointer(self, args: &[u64; 6]) -> bool {
         match self {
+            Self::PointerIf(holds) => holds(args),
             Self::Path | Self::Text | Self::Pointer | Self::Buffer(_) | Self::OutBuffer(_) | Self::Out(_) => {
                 true
             }
             Self::Int | Self::Long | Self::Size | Self::Hex | Self::Mode | Self::Fd | Self::DirFd => false,
-            Self::Address | Self::Perhaps | Self::Flags(_) | Self::Enum(_) | Self::Signal => false,
+            Self::Address | Self::Flags(_) | Self::Enum(_) | Self::Signal => false,
         }
     }
 }

@@ -190,11 +190,10 @@ impl Thread {
         let memory = self.process.memory.clone();
         for (n, kind) in row.args.iter().enumerate() {
             let arg = args[n];
-            if kind.is_pointer() && !memory.contains(arg, 0) {
+            if kind.is_pointer(&args) && !memory.contains(arg, 0) {
                 return Err(libc::EFAULT);
             }
             match kind {
-                Kind::Perhaps => self.check_pointer(arg)?,
                 Kind::Fd if is_reserved(arg as i32) => return Err(libc::EBADF),
                 Kind::Path if self.process.sysroot.folder().is_some() && arg != 0 => {
                     let name = self.process.sysroot.resolve(&memory.read_string(arg)?);

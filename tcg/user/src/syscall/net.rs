@@ -13,7 +13,7 @@ pub const ROWS: &[Row] = &[
     host(203, "connect", &[Fd, Pointer, Int], SYS_connect),
     host(204, "getsockname", &[Fd, Pointer, Pointer], SYS_getsockname),
     host(205, "getpeername", &[Fd, Pointer, Pointer], SYS_getpeername),
-    host(206, "sendto", &[Fd, Buffer(2), Size, Hex, Perhaps, Int], SYS_sendto),
+    host(206, "sendto", &[Fd, Buffer(2), Size, Hex, PointerIf(|args| args[5] as i32 != 0), Int], SYS_sendto),
     host(207, "recvfrom", &[Fd, OutBuffer(2), Size, Hex, Pointer, Pointer], SYS_recvfrom),
     host(208, "setsockopt", &[Fd, Int, Int, Pointer, Int], SYS_setsockopt),
     host(209, "getsockopt", &[Fd, Int, Int, Pointer, Pointer], SYS_getsockopt),

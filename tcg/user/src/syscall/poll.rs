@@ -11,7 +11,7 @@ use libc::*;
 pub const ROWS: &[Row] = &[
     host(19, "eventfd2", &[Int, Hex], SYS_eventfd2),
     host(20, "epoll_create1", &[Hex], SYS_epoll_create1),
-    own(21, "epoll_ctl", &[Fd, Int, Fd, Perhaps], epoll_ctl_call),
+    own(21, "epoll_ctl", &[Fd, Int, Fd, PointerIf(|args| args[1] as i32 != EPOLL_CTL_DEL)], epoll_ctl_call),
     own(22, "epoll_pwait", &[Fd, Pointer, Int, Int, Pointer, Size], epoll_pwait_call).interrupted(),
     own(72, "pselect6", &[Int, Pointer, Pointer, Pointer, Pointer, Pointer], pselect6_call).interrupted(),
     own(73, "ppoll", &[Pointer, Size, Pointer, Pointer, Size], ppoll_call).interrupted(),

@@ -1,7 +1,7 @@
 //! Threads and scheduling.
 
 use super::kind::{CLONE, FUTEX};
-use super::{Kind, Result, Row, Thread, host, own};
+use super::{Kind, Row, host, own};
 use Kind::*;
 use libc::*;
 
@@ -12,7 +12,12 @@ pub const ROWS: &[Row] = &[
         thread.clear_tid = args[0];
         Ok(crate::sys::gettid() as u64)
     }),
-    own(98, "futex", &[Pointer, Enum(FUTEX), Int, Address, Address, Int], futex),
+    host(
+        98,
+        "futex",
+        &[Pointer, Enum(FUTEX), Int, PointerIf(futex_waits), PointerIf(futex_has_second), Int],
+        SYS_futex,
+    ),
     host(99, "set_robust_list", &[Pointer, Size], SYS_set_robust_list),
     host(100, "get_robust_list", &[Int, Pointer, Pointer], SYS_get_robust_list),
     host(118, "sched_setparam", &[Int, Pointer], SYS_sched_setparam),
@@ -37,17 +42,16 @@ pub const ROWS: &[Row] = &[
     host(271, "process_vm_writev", &[Int, Pointer, Size, Pointer, Size, Hex], SYS_process_vm_writev),
 ];
 
-/// `futex`: which arguments are addresses, the operation says; the others may hold anything.
-fn futex(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
-    let operation = args[1] as c_int & !(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
-    let waits = [FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_WAIT_REQUEUE_PI];
-    let has_second =
-        [FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP, FUTEX_WAIT_REQUEUE_PI, FUTEX_CMP_REQUEUE_PI];
-    if waits.contains(&operation) {
-        thread.check_pointer(args[3])?;
-    }
-    if has_second.contains(&operation) {
-        thread.check_pointer(args[4])?;
-    }
-    thread.host_call(SYS_futex, args)
+fn futex_operation(args: &[u64; 6]) -> c_int {
+    args[1] as c_int & !(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)
+}
+
+fn futex_waits(args: &[u64; 6]) -> bool {
+    [FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_WAIT_REQUEUE_PI]
+        .contains(&futex_operation(args))
+}
+
+fn futex_has_second(args: &[u64; 6]) -> bool {
+    [FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP, FUTEX_WAIT_REQUEUE_PI, FUTEX_CMP_REQUEUE_PI]
+        .contains(&futex_operation(args))
 }

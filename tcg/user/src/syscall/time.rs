@@ -17,7 +17,13 @@ pub const ROWS: &[Row] = &[
     host(112, "clock_settime", &[Enum(CLOCK), Pointer], SYS_clock_settime),
     host(113, "clock_gettime", &[Enum(CLOCK), Out(16)], SYS_clock_gettime),
     host(114, "clock_getres", &[Enum(CLOCK), Out(16)], SYS_clock_getres),
-    host(115, "clock_nanosleep", &[Enum(CLOCK), Hex, Pointer, Perhaps], SYS_clock_nanosleep).interrupted(),
+    host(
+        115,
+        "clock_nanosleep",
+        &[Enum(CLOCK), Hex, Pointer, PointerIf(|args| args[1] as i32 & TIMER_ABSTIME == 0)],
+        SYS_clock_nanosleep,
+    )
+    .interrupted(),
     host(153, "times", &[Out(32)], SYS_times),
     host(169, "gettimeofday", &[Out(16), Pointer], SYS_gettimeofday),
     host(170, "settimeofday", &[Pointer, Pointer], SYS_settimeofday),

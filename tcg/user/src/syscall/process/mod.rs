@@ -27,7 +27,7 @@ pub const ROWS: &[Row] = &[
     own(167, "prctl", &[Int, Hex, Hex, Hex, Hex], prctl_call),
     host(172, "getpid", &[], SYS_getpid),
     host(173, "getppid", &[], SYS_getppid),
-    own(220, "clone", &[Flags(CLONE), Address, Perhaps, Address, Perhaps], clone::clone),
+    own(220, "clone", &[Flags(CLONE), Address, Address, Address, Address], clone::clone),
     own(221, "execve", &[Text, Pointer, Pointer], exec::execve),
     own(260, "wait4", &[Int, Out(4), Hex, Pointer], crate::trace::wait4),
     own(281, "execveat", &[DirFd, Text, Pointer, Pointer, Flags(AT)], exec::execveat),

@@ -1,7 +1,6 @@
 // Threads: futexes, thread-local memory, conditions, cancellation, robust mutexes, signals to threads, races of exit.
 #define _GNU_SOURCE
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -9,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,11 +118,6 @@ signals:
         for (int i = 0; i < 4; i++) pthread_join(t[i], 0);
     }
     printf("threads came and went\n");
-    // What an operation does not use may hold anything.
-    int word = 0;
-    long anything = 0x7ff012345678;
-    long woken = syscall(SYS_futex, &word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, anything, anything, 0);
-    printf("woken: %ld\n", woken);
     if (argc > 1) return 0;
     for (int n = 0; n < 20; n++) {
         pid_t p = fork();

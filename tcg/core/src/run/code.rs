@@ -1,4 +1,4 @@
-//! The translation cache of a machine: finding, making, linking and dropping translations.
+//! The translation cache of a machine: finding, making and linking translations; `drops` takes them out again.
 //!
 //! One cache serves all vCPUs. A translation is keyed by what its code depends on: guest-physical address and mode. It
 //! serves wherever its page is mapped, in every process that shares it. A vCPU holds [`CodeCache::gate`] for reading while it runs generated code; only whoever empties the
@@ -10,14 +10,14 @@ use super::heat::Heat;
 use super::listener::Made;
 use super::lock::{Mutex, RwLock};
 use super::log;
-use super::mmu::{CodeWatch, Mmu, VcpuFetch};
+use super::mmu::{Mmu, VcpuFetch};
 use super::store::New;
 use super::tlb::Tables;
 use super::user_space::UserSpace;
 use crate::build::{self, GuestBlock, GuestRegion, Limits, Links, Tallies};
 use crate::cpu::CpuHeader;
-use crate::guest::{Guest, Point, Trap};
-use crate::host::{self, CodeBuffer, CompileError, Compiled, Env, Piece, Runner};
+use crate::guest::{Guest, Trap};
+use crate::host::{CodeBuffer, CompileError, Compiled, Env, Piece, Runner};
 use crate::ir::{Region, Value};
 use crate::observe::{Image, Record};
 use crate::opt;
@@ -29,10 +29,13 @@ use std::sync::{Arc, RwLockReadGuard, Weak};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
 mod config;
+mod drops;
 mod stored;
+mod table;
 
 pub use config::{Chaining, CodeConfig, CodeStats};
 use stored::{At, Memo};
+use table::{Block, Key, Site, Source, State};
 
 /// Gives the [`crate::ir::Op::Tally`] `tally` its counter.
 fn give_counter(region: &mut Region, tally: Value, counter: u32) {
@@ -48,87 +51,6 @@ const KEPT_BY_FORK: usize = 2 << 20;
 struct Room {
     region: Region,
     scratch: opt::Scratch,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    phys: u64,
-    mode: u64,
-    /// The virtual page that it serves, if that matters ([`crate::observe`]); else 0.
-    page: u64,
-}
-
-/// What a translation was made from.
-struct Source {
-    key: Key,
-    /// Physical addresses and lengths in bytes, no part crossing into another page.
-    parts: Vec<(u64, u64)>,
-    /// Distance to the last byte of the code, and its physical page, if the code crosses into another page.
-    second_page: Option<(u64, u64)>,
-    insns: u64,
-    /// It is the region of a hot loop.
-    hot: bool,
-}
-
-impl Source {
-    /// Adds `len` bytes at `phys`, page by page.
-    fn add(&mut self, mut phys: u64, mut len: u64) {
-        while len > 0 {
-            let here = len.min(PAGE_SIZE - phys % PAGE_SIZE);
-            self.parts.push((phys, here));
-            (phys, len) = (phys + here, len - here);
-        }
-    }
-
-    /// Physical pages that it is in.
-    fn pages(&self) -> Vec<u64> {
-        let mut pages: Vec<u64> = self.parts.iter().map(|(phys, _)| phys & !(PAGE_SIZE - 1)).collect();
-        pages.sort_unstable();
-        pages.dedup();
-        pages
-    }
-
-    fn overlaps(&self, phys: u64, len: u64) -> bool {
-        self.parts.iter().any(|(start, bytes)| *start < phys + len && phys < start + bytes)
-    }
-}
-
-struct Block {
-    source: Source,
-    entry: u32,
-    /// Exits of other blocks that jump straight here.
-    incoming: Vec<u32>,
-    valid: bool,
-}
-
-struct Site {
-    site: host::Site,
-    /// The block it leaves.
-    from: u32,
-}
-
-struct State {
-    buffer: CodeBuffer,
-    blocks: Vec<Block>,
-    by_key: FxHashMap<Key, u32>,
-    by_page: FxHashMap<u64, Vec<u32>>,
-    sites: Vec<Site>,
-    /// Raised whenever watched code changes: a translation made meanwhile may be of the old code.
-    epoch: u64,
-    /// Number of the first of `sites`; numbers are never used twice.
-    first_site: u32,
-    stats: CodeStats,
-}
-
-impl State {
-    /// Number that the next exit gets.
-    fn next_site(&self) -> u32 {
-        self.first_site + self.sites.len() as u32
-    }
-
-    fn get(&self, key: &Key) -> Option<&Block> {
-        Some(&self.blocks[*self.by_key.get(key)? as usize])
-    }
 }
 
 /// A vCPU as the cache sees it.
@@ -723,135 +645,5 @@ impl CodeCache {
         }
         self.drop_block(state, old);
         incoming
-    }
-
-    /// Empties the cache, with every vCPU out of generated code.
-    fn empty(&self) {
-        self.alone(|| self.empty_alone());
-    }
-
-    fn empty_alone(&self) {
-        self.clear(&mut self.state.lock());
-    }
-
-    fn clear(&self, state: &mut State) {
-        state.first_site += state.sites.len() as u32;
-        state.sites.clear();
-        state.blocks.clear();
-        state.by_key.clear();
-        state.buffer.reset();
-        state.epoch += 1;
-        state.stats.emptied += 1;
-        self.generation.fetch_add(1, Ordering::Relaxed);
-        for (page, _) in state.by_page.drain() {
-            self.unwatch(page);
-        }
-        self.members.read().iter().for_each(|m| m.tables.forget_jumps());
-    }
-
-    /// The debugger's points of a process are these from now on. A machine needs no such call: its pages with data points are
-    /// slow in the TLB, and its translations jump straight only within a page.
-    pub(super) fn follow_points(&self, points: &[Point]) {
-        if self.process.is_none() {
-            return;
-        }
-        for point in points.iter().filter(|point| point.fetch) {
-            self.code_written(point.first & !(PAGE_SIZE - 1), PAGE_SIZE);
-        }
-        let watches = points.iter().any(|point| point.read || point.write);
-        if self.data_points.swap(watches, Ordering::Relaxed) != watches {
-            self.empty();
-        }
-    }
-
-    /// Drops what was made from memory that is no RAM: such memory changes without a store.
-    fn map_changed(&self) {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        let is_ram = |page: &u64| self.space.ram().find_region(vm_memory::GuestAddress(*page)).is_some();
-        let pages: Vec<u64> = state.by_page.keys().copied().filter(|page| !is_ram(page)).collect();
-        for page in pages {
-            self.drop_range(state, page, PAGE_SIZE);
-        }
-    }
-
-    /// Drops the blocks of one page that were made from bytes `phys .. phys + len`; true if there were any.
-    fn drop_range(&self, state: &mut State, phys: u64, len: u64) -> bool {
-        let page = phys & !(PAGE_SIZE - 1);
-        let Some(indices) = state.by_page.get(&page) else {
-            // Watched for a translation that was not made after all: in a process no store to it would ever be carried out.
-            if let Some(process) = &self.process {
-                process.unwatch(page);
-            }
-            return false;
-        };
-        let doomed: Vec<u32> = indices
-            .iter()
-            .copied()
-            .filter(|i| state.blocks[*i as usize].source.overlaps(phys, len))
-            .collect();
-        for &index in &doomed {
-            self.drop_block(state, index);
-        }
-        if !state.by_page.contains_key(&page) {
-            self.unwatch(page);
-        }
-        !doomed.is_empty()
-    }
-
-    fn drop_block(&self, state: &mut State, index: u32) {
-        let block = &mut state.blocks[index as usize];
-        block.valid = false;
-        state.stats.dropped += 1;
-        let incoming = std::mem::take(&mut block.incoming);
-        let (key, pages, entry) = (block.source.key, block.source.pages(), block.entry);
-        for site in incoming {
-            if let Some(site) = site.checked_sub(state.first_site) {
-                state.buffer.unlink(state.sites[site as usize].site);
-            }
-        }
-        // Its own exits stay linked, for a vCPU that is inside; nobody enters it again.
-        if state.by_key.get(&key) == Some(&index) {
-            state.by_key.remove(&key);
-        }
-        for page in pages {
-            if let Some(list) = state.by_page.get_mut(&page) {
-                list.retain(|i| *i != index);
-                if list.is_empty() {
-                    state.by_page.remove(&page);
-                }
-            }
-        }
-        let code = state.buffer.entry_address(entry) as u64;
-        self.members.read().iter().for_each(|m| m.tables.forget_jump(key.phys, code));
-    }
-}
-
-impl CodeWatch for CodeCache {
-    fn code_written(&self, phys: u64, len: u64) -> bool {
-        let mut state = self.state.lock();
-        state.epoch += 1;
-        let mut any = false;
-        if len / PAGE_SIZE > state.by_page.len() as u64 {
-            let pages: Vec<u64> =
-                state.by_page.keys().copied().filter(|page| (phys..phys + len).contains(page)).collect();
-            for page in pages {
-                any |= self.drop_range(&mut state, page, PAGE_SIZE);
-            }
-            return any;
-        }
-        let mut at = phys;
-        while at < phys + len {
-            let end = ((at | (PAGE_SIZE - 1)) + 1).min(phys + len);
-            any |= self.drop_range(&mut state, at, end - at);
-            at = end;
-        }
-        any
-    }
-}
-
-impl WriteWatcher for CodeCache {
-    fn written(&self, addr: u64, len: u64) {
-        self.code_written(addr, len);
     }
 }

@@ -1,0 +1,87 @@
+//! What the cache knows of its translations: by key, by page of their code, and who jumps straight to whom.
+
+use super::CodeStats;
+use crate::host::{self, CodeBuffer};
+use base::PAGE_SIZE;
+use rustc_hash::FxHashMap;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub phys: u64,
+    pub mode: u64,
+    /// The virtual page that it serves, if that matters ([`crate::observe`]); else 0.
+    pub page: u64,
+}
+
+/// What a translation was made from.
+pub struct Source {
+    pub key: Key,
+    /// Physical addresses and lengths in bytes, no part crossing into another page.
+    pub parts: Vec<(u64, u64)>,
+    /// Distance to the last byte of the code, and its physical page, if the code crosses into another page.
+    pub second_page: Option<(u64, u64)>,
+    pub insns: u64,
+    /// It is the region of a hot loop.
+    pub hot: bool,
+}
+
+impl Source {
+    /// Adds `len` bytes at `phys`, page by page.
+    pub fn add(&mut self, mut phys: u64, mut len: u64) {
+        while len > 0 {
+            let here = len.min(PAGE_SIZE - phys % PAGE_SIZE);
+            self.parts.push((phys, here));
+            (phys, len) = (phys + here, len - here);
+        }
+    }
+
+    /// Physical pages that it is in.
+    pub fn pages(&self) -> Vec<u64> {
+        let mut pages: Vec<u64> = self.parts.iter().map(|(phys, _)| phys & !(PAGE_SIZE - 1)).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        pages
+    }
+
+    pub fn overlaps(&self, phys: u64, len: u64) -> bool {
+        self.parts.iter().any(|(start, bytes)| *start < phys + len && phys < start + bytes)
+    }
+}
+
+pub struct Block {
+    pub source: Source,
+    pub entry: u32,
+    /// Exits of other blocks that jump straight here.
+    pub incoming: Vec<u32>,
+    pub valid: bool,
+}
+
+pub struct Site {
+    pub site: host::Site,
+    /// The block it leaves.
+    pub from: u32,
+}
+
+pub struct State {
+    pub buffer: CodeBuffer,
+    pub blocks: Vec<Block>,
+    pub by_key: FxHashMap<Key, u32>,
+    pub by_page: FxHashMap<u64, Vec<u32>>,
+    pub sites: Vec<Site>,
+    /// Raised whenever watched code changes: a translation made meanwhile may be of the old code.
+    pub epoch: u64,
+    /// Number of the first of `sites`; numbers are never used twice.
+    pub first_site: u32,
+    pub stats: CodeStats,
+}
+
+impl State {
+    /// Number that the next exit gets.
+    pub fn next_site(&self) -> u32 {
+        self.first_site + self.sites.len() as u32
+    }
+
+    pub fn get(&self, key: &Key) -> Option<&Block> {
+        Some(&self.blocks[*self.by_key.get(key)? as usize])
+    }
+}

@@ -83,6 +83,13 @@ impl Image {
     pub fn end(&self) -> u64 {
         self.segments.iter().map(Segment::end).max().unwrap_or(self.entry)
     }
+
+    /// Moves all of it, so that the lowest address is `start`.
+    pub fn move_to(&mut self, start: u64) {
+        let distance = start.wrapping_sub(self.start());
+        self.segments.iter_mut().for_each(|s| s.addr = s.addr.wrapping_add(distance));
+        self.entry = self.entry.wrapping_add(distance);
+    }
 }
 
 /// Reads a whole file.

@@ -42,7 +42,7 @@ pub enum BoardError {
 
 /// What is in a flash chip.
 pub struct FlashPart {
-    /// First contents; the rest of the chip is erased.
+    /// First contents; the rest of the chip is zero.
     pub contents: Vec<u8>,
     /// What programming does.
     pub backing: Backing,
@@ -171,13 +171,11 @@ impl Builder {
         Ok(())
     }
 
-    /// The next flash chip: what the user put in, the rest erased.
+    /// The next flash chip: what the user put in, the rest zero, as QEMU has it: what nobody looks at costs no memory.
     pub fn flash<C>(&mut self, slot: &Slot<C>, part: Option<FlashPart>) -> Result<(), BoardError> {
         let array = RomRegion::new(slot.size)?;
         let contents = part.as_ref().map_or(&[][..], |part| &part.contents);
         array.fill(0, contents);
-        let erased = vec![0xff; slot.size as usize - contents.len().min(slot.size as usize)];
-        array.fill(contents.len() as u64, &erased);
         let backing = part.map_or(Backing::Volatile, |part| part.backing);
         let map_space = Arc::downgrade(&self.space);
         let remap = move || {

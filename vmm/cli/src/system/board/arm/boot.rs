@@ -136,12 +136,10 @@ pub fn starts_linux(options: &SystemOptions, firmware: bool) -> bool {
 
 /// Loads a kernel; whether it is an ELF file, which is entered without more ado. Others leave room for the stub.
 fn load_kernel(path: &Path) -> Result<(Image, bool), SystemError> {
-    let image = image::load(path, Machine::Aarch64, RAM_BASE)?;
-    if image.is_elf {
-        return Ok((image, true));
+    let mut image = image::load(path, Machine::Aarch64, RAM_BASE)?;
+    let is_elf = image.is_elf;
+    if !is_elf && image.start() < RAM_BASE + stub::SIZE {
+        image.move_to(image.start() + ALIGN);
     }
-    if image.start() >= RAM_BASE + stub::SIZE {
-        return Ok((image, false));
-    }
-    Ok((image::load(path, Machine::Aarch64, RAM_BASE + ALIGN)?, false))
+    Ok((image, is_elf))
 }

@@ -169,9 +169,7 @@ fn choose(options: &SystemOptions, flash: bool) -> Result<Choice, SystemError> {
 fn load_kernel(path: &Path, base: u64) -> Result<Image, SystemError> {
     let mut kernel = image::load(path, Machine::Riscv64, base)?;
     if kernel.end() <= RAM_BASE {
-        let distance = base.wrapping_sub(kernel.start());
-        kernel.segments.iter_mut().for_each(|s| s.addr = s.addr.wrapping_add(distance));
-        kernel.entry = kernel.entry.wrapping_add(distance);
+        kernel.move_to(base);
     }
     Ok(kernel)
 }

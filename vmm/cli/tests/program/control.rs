@@ -173,6 +173,8 @@ fn the_monitor_shows_registers_and_memory() {
         ("x/2xw 0x80000000", "0000000080000000: 0x00001"),
         ("x/2i $pc", "0x00001000:  00000297          auipc t0, "),
         ("xp/1bd 0x80000000+3-3", "0000000080000000:"),
+        ("xp /2wx 0x80000000", "0000000080000000: 0x00001"),
+        ("p /x 0x10/4", "0x4"),
         // Logic binds closer than sums, as in QEMU.
         ("print/x 2*(3+4)-1|0x10", "0xfffffffffffffffd"),
         ("p $nothing", "unknown register"),

@@ -268,7 +268,13 @@ fn run(context: &Arc<Context>, cpu: &mut usize, line: &str) -> String {
     let (name, format) = word.split_once('/').unwrap_or((word, ""));
     match (name, find(COMMANDS, name)) {
         ("", _) => String::new(),
-        (_, Some(command)) => (command.run)(&mut Call { context, cpu, format, rest }),
+        (_, Some(command)) => {
+            let (format, rest) = match rest.strip_prefix('/') {
+                Some(rest) if format.is_empty() && command.arguments.starts_with("/fmt") => split(rest),
+                _ => (format, rest),
+            };
+            (command.run)(&mut Call { context, cpu, format, rest })
+        }
         (_, None) => format!("unknown command: '{name}'\n"),
     }
 }

@@ -24,23 +24,24 @@ pub fn carry_singles(region: &mut Region) {
     wanted.sort_unstable_by_key(|v| v.0);
     wanted.dedup();
     let preds = predecessors(region);
-    for (n, preds) in preds.iter().enumerate() {
+    // From the inside: what an inner loop finds in a box, the loops around it carry.
+    for (n, preds) in preds.iter().enumerate().rev() {
         let Some(last) = preds.iter().map(|pred| pred.0 as usize).max().filter(|last| *last >= n) else {
             continue;
         };
         for i in 0..region.blocks[n].params.len() {
             let param = region.blocks[n].params[i];
             if wanted.contains(&param) {
-                let single = beside(region, BlockId(n as u32), i, preds);
+                let single = beside(region, BlockId(n as u32), i, preds, &mut wanted);
                 replace(region, n..region.blocks.len(), param, single);
             }
         }
-        hoist(region, n..last + 1);
+        hoist(region, n..last + 1, &mut wanted);
     }
 }
 
-/// Unboxes before the loop `blocks` what is from before it.
-fn hoist(region: &mut Region, blocks: Range<usize>) {
+/// Unboxes before the loop `blocks` what is from before it; adds that to what is `wanted`.
+fn hoist(region: &mut Region, blocks: Range<usize>, wanted: &mut Vec<Value>) {
     let mut list = Vec::new();
     for block in &region.blocks[blocks.clone()] {
         list.extend(block.insts.iter().filter(|v| region.inst(**v).op == Op::Unbox).copied());
@@ -55,6 +56,7 @@ fn hoist(region: &mut Region, blocks: Range<usize>) {
         if let Some(home) = region.blocks[..blocks.start].iter().position(makes) {
             let single = add(region, unary(Op::Unbox, from));
             region.blocks[home].insts.push(single);
+            wanted.push(from);
             replace(region, blocks.clone(), from, single);
         }
     }
@@ -82,8 +84,8 @@ fn add(region: &mut Region, inst: Inst) -> Value {
     Value(region.insts.len() as u32 - 1)
 }
 
-/// A new parameter of block `id`: what is boxed in its parameter `i`.
-fn beside(region: &mut Region, id: BlockId, i: usize, preds: &[BlockId]) -> Value {
+/// A new parameter of block `id`: what is boxed in its parameter `i`. Adds what is unboxed for it to what is `wanted`.
+fn beside(region: &mut Region, id: BlockId, i: usize, preds: &[BlockId], wanted: &mut Vec<Value>) -> Value {
     let param = region.blocks[id.0 as usize].params[i];
     let single = region.add_param(id, Ty::F32);
     let mut preds = preds.to_vec();
@@ -99,6 +101,7 @@ fn beside(region: &mut Region, id: BlockId, i: usize, preds: &[BlockId]) -> Valu
                 _ => {
                     let v = add(region, unary(Op::Unbox, arg));
                     region.blocks[pred.0 as usize].insts.push(v);
+                    wanted.push(arg);
                     v
                 }
             };

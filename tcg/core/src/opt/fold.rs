@@ -28,7 +28,7 @@ pub enum Folded {
 }
 
 /// The constant that `v` is.
-fn constant(region: &Region, v: Value) -> Option<u64> {
+pub fn constant(region: &Region, v: Value) -> Option<u64> {
     let inst = region.inst(v);
     (inst.op == Op::Const).then_some(inst.imm)
 }
@@ -67,6 +67,10 @@ fn fold1(region: &Region, inst: &Inst) -> Folded {
         (Op::SextW, _) if width::is_positive(region, inst.args[0]) => {
             Folded::Inst(Inst { op: Op::Zext, ..*inst })
         }
+        (Op::Trunc, Op::And) if constant(region, from.args[1]).is_some_and(|k| k as u32 == u32::MAX) => {
+            Folded::Inst(Inst { args: [from.args[0], Value::NONE, Value::NONE], ..*inst })
+        }
+        (Op::Zext, Op::Trunc) if width::is_word(region, from.args[0]) => Folded::Value(from.args[0]),
         (Op::Trunc, Op::Zext) if region.inst(from.args[0]).result() == Ty::I32 => Folded::Value(from.args[0]),
         (Op::Unbox, Op::Box) => Folded::Value(from.args[0]),
         (Op::Trunc, Op::Bitcast) if region.inst(from.args[0]).op == Op::Box => {
@@ -135,6 +139,9 @@ fn fold2(region: &Region, inst: &Inst) -> Folded {
         (Op::Mul, Some(1), _) => Folded::Value(b),
         (Op::Sub | Op::Xor, _, _) if a == b => Folded::Const(0),
         (Op::And | Op::Or, _, _) if a == b => Folded::Value(a),
+        (Op::Shl, _, Some(k)) if region.inst(a).op == Op::And => {
+            width::fold_mask(region, inst, k).unwrap_or(Folded::Same)
+        }
         (Op::ShrU | Op::ShrS, _, Some(k)) if region.inst(a).op == Op::Shl => {
             width::fold_shifts(region, inst, k).unwrap_or(Folded::Same)
         }

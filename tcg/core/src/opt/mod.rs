@@ -11,6 +11,7 @@ mod flow;
 mod fold;
 mod params;
 mod promote;
+mod seen;
 
 use crate::cpu::{Helper, RegDesc};
 use crate::ir::{Names, Region, order_blocks, verify};
@@ -27,7 +28,7 @@ pub fn optimise(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], scrat
     let names = Names { regs, helpers };
     check(region, names, "build");
     // Twice: parameters turn out to be values that fold.
-    for _ in 0..2 {
+    for first in [true, false] {
         let promoted = promote::promote(region, regs, helpers, &mut scratch.promote);
         check(region, names, "promotion");
         if !promoted.joins {
@@ -39,8 +40,10 @@ pub fn optimise(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], scrat
         }
         params::remove_needless(region);
         check(region, names, "removal of needless parameters");
-        boxes::carry_singles(region);
-        check(region, names, "boxed parameters");
+        if first {
+            boxes::carry_singles(region);
+            check(region, names, "boxed parameters");
+        }
     }
     dead::remove_dead(region, &mut scratch.dead);
     check(region, names, "removal of dead code");

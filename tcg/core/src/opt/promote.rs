@@ -7,6 +7,7 @@
 
 use super::flow::{Flow, Way};
 use super::fold::{Folded, fold, fold_store};
+use super::seen::Seen;
 use crate::cpu::{Helper, RegDesc, RegId};
 use crate::ir::{BlockId, Edge, Inst, Op, Region, SnapId, Snapshot, Term, Value};
 use crate::ty::Ty;
@@ -35,6 +36,7 @@ pub struct Scratch {
     same_as: Vec<Value>,
     /// What becomes of the block's instructions.
     out: Vec<Value>,
+    seen: Seen,
     /// Of one snapshot.
     outdated: Vec<(RegId, Value)>,
 }
@@ -79,6 +81,7 @@ pub fn promote(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], s: &mu
 impl Promote<'_> {
     fn block(&mut self, id: BlockId) {
         self.start(id);
+        self.s.seen.clear();
         let mut insts = std::mem::take(&mut self.region.blocks[id.0 as usize].insts);
         for v in insts.drain(..) {
             self.inst(v);
@@ -240,7 +243,14 @@ impl Promote<'_> {
                 Folded::CodeAddr(imm) => inst = Inst { op: Op::CodeAddr, ..constant(Ty::I64, imm) },
             },
         }
-        self.keep(v, inst);
+        match self.s.seen.look(self.region, &inst) {
+            Some(Ok(other)) => self.s.same_as[v.0 as usize] = other,
+            Some(Err(place)) => {
+                *place = v;
+                self.keep(v, inst);
+            }
+            None => self.keep(v, inst),
+        }
     }
 
     /// A new instruction, put here.

@@ -191,24 +191,22 @@ impl Uses {
                     _ => {}
                 }
             }
-            if let Term::Branch { cond, .. } = &block.term
-                && block.insts.contains(cond)
-            {
+            if let Term::Branch { cond, .. } = &block.term {
                 self.try_compare(region, &block.insts, *cond);
             }
         }
     }
 
-    /// `before` are the block's instructions up to the user of `v`.
+    /// Leaves comparison `v` to its only user, if it is among `before`: the block's instructions up to the user.
     fn try_compare(&mut self, region: &Region, before: &[Value], v: Value) {
         let inst = region.inst(v);
+        if !is_compare(region, inst) || self.count[v.0 as usize] != 1 {
+            return;
+        }
+        let Some(at) = before.iter().rposition(|other| *other == v) else { return };
         // Float flags are raised before anything that may leave.
-        let between = || before.iter().rev().take_while(|other| **other != v);
-        let waits = || {
-            inst.op != Op::CondFloat
-                || before.contains(&v) && between().all(|v| region.inst(*v).op.effect() != Effect::Memory)
-        };
-        if is_compare(region, inst) && self.count[v.0 as usize] == 1 && waits() {
+        let leaves = |v: &Value| region.inst(*v).op.effect() == Effect::Memory;
+        if inst.op != Op::CondFloat || !before[at..].iter().any(leaves) {
             self.fused[v.0 as usize] = true;
         }
     }

@@ -3,6 +3,7 @@
 use super::{Folded, constant};
 use crate::ir::{Inst, Op, Region, Value};
 use crate::sem::MemOp;
+use crate::ty::Ty;
 
 /// How far back operands are followed.
 const DEPTH: u32 = 4;
@@ -39,6 +40,21 @@ pub fn keeps_all(region: &Region, inst: &Inst, k: u64) -> bool {
 /// Whether the I32 `v` is never negative.
 pub fn is_positive(region: &Region, v: Value) -> bool {
     width(region, v, DEPTH) < 32
+}
+
+/// Whether the I64 `v` has no bits above its low 32.
+pub fn is_word(region: &Region, v: Value) -> bool {
+    region.inst(v).result() == Ty::I64 && width(region, v, DEPTH) <= 32
+}
+
+/// A shift left by `k` that loses all the bits which a mask before it would have cleared.
+pub fn fold_mask(region: &Region, inst: &Inst, k: u64) -> Option<Folded> {
+    let masked = region.inst(inst.args[0]);
+    let all = inst.ty.bits();
+    let kept = all - (k as u32 & (all - 1));
+    let mask = constant(region, masked.args[1])?;
+    let args = [masked.args[0], inst.args[1], Value::NONE];
+    (mask.trailing_ones() >= kept).then_some(Folded::Inst(Inst { args, ..*inst }))
 }
 
 /// A shift right by `k` of what was shifted left by as much: an extension of the bits that are left.

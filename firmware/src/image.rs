@@ -3,6 +3,7 @@
 //! Formats: ELF64 (by its program headers), the Linux `Image` of riscv (Documentation/arch/riscv/boot-image-header) and of
 //! arm64 (Documentation/arch/arm64/booting), any of them gzip-compressed, and anything else as raw bytes. Left out: compressed EFI stubs, 32-bit ELF.
 
+use crate::content::Content;
 use flate2::read::GzDecoder;
 use object::LittleEndian;
 use object::elf::{ELFMAG, EM_AARCH64, EM_RISCV, FileHeader64, PT_LOAD};
@@ -13,6 +14,9 @@ use thiserror::Error;
 
 /// Largest image that is read, decompressed or not.
 const MAX_IMAGE: u64 = 1 << 30;
+
+/// Bytes that tell formats apart: the header of a Linux `Image`.
+const HEAD: usize = 64;
 
 /// Where arm64 kernels stand that do not say it.
 const ARM_TEXT_OFFSET: u64 = 0x8_0000;
@@ -39,12 +43,12 @@ pub enum ImageError {
 }
 
 /// Bytes that belong at one guest-physical address.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Segment {
     /// First address.
     pub addr: u64,
-    /// Content.
-    pub bytes: Vec<u8>,
+    /// What stands there.
+    pub content: Content,
     /// Size in memory; what is beyond the content is zero.
     pub size: u64,
 }
@@ -58,12 +62,12 @@ impl Segment {
 
 impl std::fmt::Debug for Segment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:#x}+{:#x} ({} bytes given)", self.addr, self.size, self.bytes.len())
+        write!(f, "{:#x}+{:#x} ({} bytes given)", self.addr, self.size, self.content.len())
     }
 }
 
 /// An image, ready to be copied to memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Image {
     /// What goes where.
     pub segments: Vec<Segment>,
@@ -92,18 +96,19 @@ impl Image {
     }
 }
 
-/// Reads a whole file.
-pub fn read_file(path: &Path) -> Result<Vec<u8>, ImageError> {
-    let failed = |source| ImageError::Read { path: path.into(), source };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    // Room for all of it at once; something that is no file does not say how much that is.
-    let len = file.metadata().map_or(0, |known| known.len().min(MAX_IMAGE));
-    let mut bytes = Vec::with_capacity(len as usize + 1);
-    file.take(MAX_IMAGE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_IMAGE {
+/// What is in the file at `path`.
+pub fn open_file(path: &Path) -> Result<Content, ImageError> {
+    let content =
+        Content::open(path, MAX_IMAGE).map_err(|source| ImageError::Read { path: path.into(), source })?;
+    if content.len() > MAX_IMAGE {
         return Err(ImageError::Format { path: path.into(), what: "larger than 1 GiB".into() });
     }
-    Ok(bytes)
+    Ok(content)
+}
+
+/// Reads a whole file.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, ImageError> {
+    open_file(path)?.into_bytes().map_err(|source| ImageError::Read { path: path.into(), source })
 }
 
 /// What images have to be for.
@@ -148,25 +153,31 @@ pub fn linux_machine(bytes: &[u8]) -> Option<Machine> {
 
 /// Loads a kernel or firmware file; formats that do not say where they belong go to `base`.
 pub fn load(path: &Path, machine: Machine, base: u64) -> Result<Image, ImageError> {
-    parse(read_file(path)?, machine, base).map_err(|what| ImageError::Format { path: path.into(), what })
+    parse(open_file(path)?, machine, base).map_err(|what| ImageError::Format { path: path.into(), what })
 }
 
 /// Takes an image apart; the error says what is wrong with it. The Linux `Image` of arm64 stands as far behind `base` as it
 /// asks.
-pub fn parse(bytes: Vec<u8>, machine: Machine, base: u64) -> Result<Image, String> {
-    let bytes = if bytes.starts_with(&[0x1f, 0x8b, 8]) { gunzip(&bytes)? } else { bytes };
-    if bytes.starts_with(&ELFMAG) {
-        return elf(&bytes, machine);
+pub fn parse(content: Content, machine: Machine, base: u64) -> Result<Image, String> {
+    let unread = |error: std::io::Error| format!("cannot be read: {error}");
+    let mut content = content;
+    let mut head = content.head(HEAD).map_err(unread)?;
+    if head.starts_with(&[0x1f, 0x8b, 8]) {
+        content = Content::Bytes(gunzip(&content.into_bytes().map_err(unread)?)?);
+        head = content.head(HEAD).map_err(unread)?;
     }
-    let header = match linux_machine(&bytes) {
+    if head.starts_with(&ELFMAG) {
+        return elf(&content.into_bytes().map_err(unread)?, machine);
+    }
+    let header = match linux_machine(&head) {
         Some(other) if other != machine => {
             let (is, wanted) = (other.name(), machine.name());
             return Err(format!("a {is} kernel, and this machine runs {wanted} code"));
         }
-        Some(_) => linux_header(&bytes),
+        Some(_) => linux_header(&head),
         None => None,
     };
-    let size = header.map_or(0, |header| header.image_size).max(bytes.len() as u64);
+    let size = header.map_or(0, |header| header.image_size).max(content.len());
     let offset = match (machine, header) {
         (Machine::Riscv64, _) => 0,
         (Machine::Aarch64, Some(header)) if header.image_size != 0 => header.text_offset,
@@ -176,7 +187,7 @@ pub fn parse(bytes: Vec<u8>, machine: Machine, base: u64) -> Result<Image, Strin
     if base.checked_add(size).is_none() || size > MAX_IMAGE {
         return Err(format!("the image header asks for {size} bytes of memory"));
     }
-    Ok(Image { segments: vec![Segment { addr: base, bytes, size }], entry: base, is_elf: false })
+    Ok(Image { segments: vec![Segment { addr: base, content, size }], entry: base, is_elf: false })
 }
 
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, String> {
@@ -226,7 +237,7 @@ fn elf(bytes: &[u8], wanted: Machine) -> Result<Image, String> {
         if content.len() as u64 > size || addr.checked_add(size).is_none() || total > MAX_IMAGE {
             return Err(bad("a segment has an impossible size"));
         }
-        segments.push(Segment { addr, bytes: content.to_vec(), size });
+        segments.push(Segment { addr, content: Content::Bytes(content.to_vec()), size });
     }
     if segments.is_empty() {
         return Err(bad("nothing in it is to be loaded"));
@@ -249,6 +260,10 @@ mod tests {
 
     const RISCV: Machine = Machine::Riscv64;
 
+    fn read(bytes: Vec<u8>, machine: Machine, base: u64) -> Result<Image, String> {
+        parse(Content::Bytes(bytes), machine, base)
+    }
+
     fn linux_image(image_size: u64) -> Vec<u8> {
         let mut bytes = vec![0u8; 0x100];
         bytes[16..24].copy_from_slice(&image_size.to_le_bytes());
@@ -258,9 +273,9 @@ mod tests {
 
     #[test]
     fn linux_images_take_the_size_they_ask_for() {
-        let image = parse(linux_image(0x5000), RISCV, 0x8020_0000).expect("valid");
+        let image = read(linux_image(0x5000), RISCV, 0x8020_0000).expect("valid");
         assert_eq!((image.entry, image.start(), image.end()), (0x8020_0000, 0x8020_0000, 0x8020_5000));
-        assert!(parse(linux_image(u64::MAX), RISCV, 0x8020_0000).is_err());
+        assert!(read(linux_image(u64::MAX), RISCV, 0x8020_0000).is_err());
     }
 
     #[test]
@@ -268,11 +283,11 @@ mod tests {
         let mut bytes = linux_image(0x5000);
         bytes[8..16].copy_from_slice(&0x8_0000u64.to_le_bytes());
         bytes[0x38..0x3c].copy_from_slice(b"ARM\x64");
-        let image = parse(bytes.clone(), Machine::Aarch64, 0x4000_0000).expect("valid");
+        let image = read(bytes.clone(), Machine::Aarch64, 0x4000_0000).expect("valid");
         assert_eq!((image.entry, image.end()), (0x4008_0000, 0x4008_5000));
-        assert!(parse(bytes.clone(), RISCV, 0).unwrap_err().contains("64-bit Arm kernel"));
+        assert!(read(bytes.clone(), RISCV, 0).unwrap_err().contains("64-bit Arm kernel"));
         bytes[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
-        assert!(parse(bytes, Machine::Aarch64, 0x4000_0000).is_err());
+        assert!(read(bytes, Machine::Aarch64, 0x4000_0000).is_err());
     }
 
     #[test]
@@ -280,24 +295,25 @@ mod tests {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(&linux_image(0x5000)).expect("memory");
         let packed = packed.finish().expect("memory");
-        assert_eq!(parse(packed.clone(), RISCV, 0x1000), parse(linux_image(0x5000), RISCV, 0x1000));
-        assert!(parse(packed[..40].to_vec(), RISCV, 0x1000).is_err());
+        let seen = |bytes: Vec<u8>| format!("{:?}", read(bytes, RISCV, 0x1000));
+        assert_eq!(seen(packed.clone()), seen(linux_image(0x5000)));
+        assert!(read(packed[..40].to_vec(), RISCV, 0x1000).is_err());
     }
 
     #[test]
     fn damaged_elf_files_are_refused() {
         let mut elf = vec![0u8; 64];
         elf[..4].copy_from_slice(&ELFMAG);
-        assert!(parse(elf.clone(), RISCV, 0).is_err());
+        assert!(read(elf.clone(), RISCV, 0).is_err());
         elf[4..7].copy_from_slice(&[2, 1, 1]);
         elf[18] = 62;
-        assert!(parse(elf.clone(), RISCV, 0).unwrap_err().contains("another architecture"));
+        assert!(read(elf.clone(), RISCV, 0).unwrap_err().contains("another architecture"));
         elf[18] = 243;
         for seed in 0..2000u64 {
             for (i, byte) in elf.iter_mut().enumerate().skip(20) {
                 *byte = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (i % 57)) as u8;
             }
-            let _ = parse(elf.clone(), RISCV, 0);
+            let _ = read(elf.clone(), RISCV, 0);
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows memory and formats; knows no board, no device and no accelerator.
 
+pub mod content;
 pub mod find;
 pub mod image;
 pub mod place;

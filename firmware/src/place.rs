@@ -3,7 +3,7 @@
 use crate::image::{Image, ImageError};
 use base::GuestRam;
 use thiserror::Error;
-use vm_memory::{Bytes, GuestAddress};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend};
 
 /// Kernels of 64-bit RISC-V want this alignment.
 pub const KERNEL_ALIGN: u64 = 2 << 20;
@@ -24,6 +24,14 @@ pub enum PlaceError {
     /// The image itself.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// Its file.
+    #[error("{what} {reason}")]
+    Content {
+        /// What was to be placed.
+        what: String,
+        /// The host's reason.
+        reason: String,
+    },
     /// There is not enough RAM, or it is elsewhere.
     #[error("{what} needs memory at {addr:#x}+{size:#x}, where the machine has none; give it more with -m")]
     NoRam {
@@ -39,15 +47,22 @@ pub enum PlaceError {
 /// Copies an image to RAM.
 pub fn load_image(ram: &GuestRam, image: &Image, what: &str) -> Result<(), PlaceError> {
     for segment in &image.segments {
-        let fail = |_| PlaceError::NoRam { what: what.into(), addr: segment.addr, size: segment.size };
-        ram.write_slice(&segment.bytes, GuestAddress(segment.addr)).map_err(fail)?;
-        let rest = segment.size - segment.bytes.len() as u64;
+        let fail = |()| PlaceError::NoRam { what: what.into(), addr: segment.addr, size: segment.size };
+        let given = segment.content.len();
+        if !ram.check_range(GuestAddress(segment.addr), given as usize) {
+            return Err(fail(()));
+        }
+        segment.content.put(ram, GuestAddress(segment.addr)).map_err(|error| {
+            let reason = format!("cannot be read any more: {error}");
+            PlaceError::Content { what: what.into(), reason }
+        })?;
+        let rest = segment.size - given;
         if rest > 0 {
             // In pieces: what a header asks for may be much more than there is.
-            let mut at = segment.addr + segment.bytes.len() as u64;
+            let mut at = segment.addr + given;
             while at < segment.end() {
                 let n = ZEROES.len().min((segment.end() - at) as usize);
-                ram.write_slice(&ZEROES[..n], GuestAddress(at)).map_err(fail)?;
+                ram.write_slice(&ZEROES[..n], GuestAddress(at)).map_err(|_| fail(()))?;
                 at += n as u64;
             }
         }

@@ -1,5 +1,6 @@
 //! Kernel and firmware images: ELF, Linux `Image`, gzip, raw bytes.
 
+use firmware::content::Content;
 use firmware::image::{Image, Machine, parse};
 use firmware::place::{fdt_address, initrd_address, kernel_address, load_image};
 
@@ -9,7 +10,7 @@ const BASE: u64 = RAM.0 + (2 << 20);
 /// Takes `data` as a kernel that is put into a machine with 4 MiB of RAM, with what goes behind it.
 pub fn image(data: &[u8]) {
     for machine in [Machine::Aarch64, Machine::Riscv64] {
-        if let Ok(parsed) = parse(data.to_vec(), machine, BASE) {
+        if let Ok(parsed) = parse(Content::Bytes(data.to_vec()), machine, BASE) {
             place(&parsed);
         }
     }
@@ -18,7 +19,7 @@ pub fn image(data: &[u8]) {
 fn place(image: &Image) {
     assert!(!image.segments.is_empty());
     for segment in &image.segments {
-        assert!(segment.bytes.len() as u64 <= segment.size);
+        assert!(segment.content.len() <= segment.size);
         assert!(segment.addr >= image.start() && segment.addr + segment.size <= image.end());
     }
     let ram = base::allocate_ram(&[RAM]).expect("the host has 4 MiB");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use devices::virtio::{EntropySource, HostEntropy};
+use firmware::content::Content;
 use firmware::find;
 use firmware::image::{Image, Segment};
 
@@ -26,10 +27,10 @@ pub fn firmware_file(options: &SystemOptions, name: &str) -> Result<PathBuf, Sys
     given.or_else(|| find::named(name)).ok_or_else(missing)
 }
 
-/// Bytes at an address.
-pub fn blob(addr: u64, bytes: Vec<u8>) -> Image {
-    let size = bytes.len() as u64;
-    Image { segments: vec![Segment { addr, bytes, size }], entry: addr, is_elf: false }
+/// Something at an address.
+pub fn blob(addr: u64, content: Content) -> Image {
+    let size = content.len();
+    Image { segments: vec![Segment { addr, content, size }], entry: addr, is_elf: false }
 }
 
 /// No two images have a byte in common.

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use base::GuestRam;
+use firmware::content::Content;
 use firmware::image::{self, Image, Machine};
 use firmware::{place, stub};
 use machines::arm_virt::Virt;
@@ -68,7 +69,7 @@ impl Boot {
             let distance = (128 << 20).min(ram_size / 2);
             let mut end = image.end().max(ram_base + distance).next_multiple_of(4096);
             if let Some(file) = &options.initrd {
-                let initrd = blob(end, image::read_file(Path::new(file))?);
+                let initrd = blob(end, image::open_file(Path::new(file))?);
                 text.initrd = Some((end, initrd.end()));
                 end = initrd.end();
                 images.push((format!("initrd {file}"), initrd));
@@ -82,7 +83,7 @@ impl Boot {
             kernel = Some(image.entry);
             if !direct {
                 let code = stub::code(image.entry, fdt_addr);
-                images.push(("the boot stub".into(), blob(RAM_BASE, code)));
+                images.push(("the boot stub".into(), blob(RAM_BASE, Content::Bytes(code))));
                 kernel = Some(RAM_BASE);
             }
             images.push((file.clone(), image));
@@ -119,7 +120,7 @@ impl Boot {
             place::load_image(ram, image, what)?;
         }
         if let Some((addr, tree)) = &self.fdt {
-            place::load_image(ram, &blob(*addr, tree.clone()), "the device tree")?;
+            place::load_image(ram, &blob(*addr, Content::Bytes(tree.clone())), "the device tree")?;
         }
         Ok(())
     }

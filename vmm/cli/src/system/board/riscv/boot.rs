@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base::GuestRam;
 use engine::riscv::Sbi;
+use firmware::content::Content;
 use firmware::find;
 use firmware::image::{self, Image, Machine};
 use firmware::place::{self, KERNEL_ALIGN};
@@ -85,7 +86,7 @@ impl Boot {
             end = end.max(kernel.end());
             if let Some(file) = &options.initrd {
                 let addr = place::initrd_address((ram_base, ram_size), &kernel)?;
-                let initrd = blob(addr, image::read_file(Path::new(file))?);
+                let initrd = blob(addr, image::open_file(Path::new(file))?);
                 text.initrd = Some((addr, initrd.end()));
                 end = end.max(initrd.end());
                 images.push((format!("initrd {file}"), initrd));
@@ -134,7 +135,7 @@ impl Boot {
         for (what, image) in &self.images {
             place::load_image(ram, image, what)?;
         }
-        place::load_image(ram, &blob(self.fdt.0, self.fdt.1.clone()), "the device tree")?;
+        place::load_image(ram, &blob(self.fdt.0, Content::Bytes(self.fdt.1.clone())), "the device tree")?;
         if let Start::Rom(code) = &self.start {
             board.rom.fill(0, code);
         }

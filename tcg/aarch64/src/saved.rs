@@ -10,7 +10,6 @@ use crate::sysreg::{Key, Stored, System, fpcr};
 use crate::timer::TimerState;
 use base::{State, StateError};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use tcg_core::saved::{HeaderState, Saved};
 use tcg_core::sem::packed;
 
@@ -130,7 +129,7 @@ impl SystemState {
         (system.unprivileged, system.stage2_fault) = (false, None);
         system.untold.clear();
         // Those who still were to do something have forgotten everything.
-        system.outstanding = Arc::default();
+        system.outstanding.clear();
         system.timers.load(self.timers);
         if system.random.is_some() {
             system.random = self.random.or(system.random);

@@ -10,7 +10,6 @@ use crate::features::IdReg;
 use crate::mmu::{Regime, key};
 use crate::sysreg::hcr;
 use base::PAGE_SIZE;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use tcg_core::run::{Handle, Vcpu, with_mmu};
 
@@ -267,15 +266,14 @@ pub fn complete(cpu: &mut Cpu) -> bool {
         let untold: Arc<[Invalidation]> = untold.into();
         let this = cpu.system.board.number;
         for (_, handle) in domain.pes().iter().enumerate().filter(|(n, _)| *n != this) {
-            let (untold, left) = (untold.clone(), cpu.system.outstanding.clone());
-            left.fetch_add(1, Ordering::SeqCst);
-            handle.post(move |vcpu| {
+            let untold = untold.clone();
+            cpu.system.outstanding.push(handle.give(move |vcpu| {
                 untold.iter().for_each(|invalidation| invalidation.carry_out(vcpu.cpu_mut()));
-                left.fetch_sub(1, Ordering::SeqCst);
-            });
+            }));
         }
     }
-    cpu.head.ticks().is_some() || cpu.system.outstanding.load(Ordering::SeqCst) == 0
+    cpu.system.outstanding.retain(|errand| !errand.is_over());
+    cpu.head.ticks().is_some() || cpu.system.outstanding.is_empty()
 }
 
 #[cfg(test)]

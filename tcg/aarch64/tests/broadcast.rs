@@ -63,10 +63,12 @@ writer:
     b .
 reader:
     mov x7, #0
-2:  ldr x2, [x12]
+2:  SLEEP
+    ldr x2, [x12]
     ldar x6, [x10]
     cmp x6, x5
     b.eq 2b
+    SLEEP
     ldr x2, [x12]
     and x3, x6, #1
     add x3, x3, #1
@@ -81,9 +83,17 @@ reader:
     b 3b
 ";
 
-fn mistakes(tlbi: &str, tiers: Tiers) -> u64 {
-    let name = tlbi.replace([',', ' '], "-");
-    let text = TEXT.replace("TLBI", tlbi);
+/// Waits for the timer, 20 us away, whose interrupt is masked.
+const SLEEP: &str = "mov x4, #20000
+    msr cntv_tval_el0, x4
+    mov x4, #1
+    msr cntv_ctl_el0, x4
+    wfi";
+
+/// With a reader that does `sleep` before it reads.
+fn mistakes(tlbi: &str, sleep: &str, tiers: Tiers) -> u64 {
+    let name = format!("{tlbi}-{}", sleep.len()).replace([',', ' '], "-");
+    let text = TEXT.replace("TLBI", tlbi).replace("SLEEP", sleep);
     let program = Program::assemble(&support::scratch("broadcast"), &name, &text);
     let ram = base::allocate_ram(&[RAM]).expect("memory");
     let space = Arc::new(base::AddressSpace::new(ram));
@@ -158,10 +168,12 @@ fn others_have_forgotten_after_the_barrier() {
         return;
     }
     for tlbi in ["tlbi vaae1is, x3", "tlbi vmalle1is", "tlbi vae1os, x3"] {
-        for translate_after in [0, 8] {
-            assert_eq!(mistakes(tlbi, Tiers { translate_after }), 0, "{tlbi}");
+        for (translate_after, sleep) in [(0, "nop"), (8, "nop"), (0, SLEEP), (8, SLEEP)] {
+            assert_eq!(mistakes(tlbi, sleep, Tiers { translate_after }), 0, "{tlbi}, {sleep}");
         }
     }
     // Without the broadcast the reader finds what it knows, so the program would notice.
-    assert!(mistakes("tlbi vaae1, x3", Tiers { translate_after: 0 }) > 0);
+    for sleep in ["nop", SLEEP] {
+        assert!(mistakes("tlbi vaae1, x3", sleep, Tiers { translate_after: 0 }) > 0, "{sleep}");
+    }
 }

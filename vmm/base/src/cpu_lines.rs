@@ -32,9 +32,14 @@ impl CpuLines {
         self.levels.load(Ordering::Acquire)
     }
 
+    /// Has a request stand, for a vCPU that need not wake up for it.
+    pub fn request(&self) {
+        self.request.store(1, Ordering::SeqCst);
+    }
+
     /// Asks the vCPU to leave guest code at its next loop head and look around.
     pub fn kick(&self) {
-        self.request.store(1, Ordering::SeqCst);
+        self.request();
         // The lock closes the window between a sleeper's last look at `request` and its sleep.
         drop(self.sleeping.lock());
         self.wake.notify_all();
@@ -59,7 +64,8 @@ impl CpuLines {
     /// Sleeps until a request stands or `limit` nanoseconds have passed; does not take the request back.
     pub fn wait(&self, limit: Option<Ns>) -> WakeReason {
         let mut guard = self.sleeping.lock();
-        while !self.requested() {
+        // Whoever says before that it sleeps is seen to sleep by those whose request it misses.
+        while self.request.load(Ordering::SeqCst) == 0 {
             match limit {
                 None => self.wake.wait(&mut guard),
                 Some(ns) => {

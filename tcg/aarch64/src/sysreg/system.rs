@@ -2,6 +2,7 @@
 
 use super::bits::{cpacr, hcr, scr, sctlr, tcr};
 use super::{COUNTER_HZ, Key};
+use crate::Aarch64;
 use crate::board::{Board, Wiring};
 use crate::features::Features;
 use crate::mmu::{SecureSpace, Stage2Fault};
@@ -11,7 +12,7 @@ use crate::timer::Timers;
 use crate::tlbi::{Domain, Invalidation};
 use base::Clock;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use tcg_core::run::Errand;
 
 macro_rules! stored {
     ($($name:ident)*) => {
@@ -97,8 +98,8 @@ pub struct System {
     pub domain: Option<Arc<Domain>>,
     /// Maintenance that the others have not been told of yet.
     pub untold: Vec<Invalidation>,
-    /// PEs that have not carried out yet what they were told.
-    pub outstanding: Arc<AtomicUsize>,
+    /// What others were told and may not have carried out yet.
+    pub outstanding: Vec<Errand<Aarch64>>,
     /// The generic timer.
     pub timers: Timers,
     /// The performance monitors.
@@ -160,7 +161,7 @@ impl System {
             wiring: None,
             domain: None,
             untold: Vec::new(),
-            outstanding: Arc::default(),
+            outstanding: Vec::new(),
             timers: Timers::default(),
             pmu: Pmu::default(),
             debug: DebugUnit::default(),

@@ -27,7 +27,7 @@ pub use store::Store;
 pub use tlb::Tables;
 pub use turn::{Rest, Turn};
 pub use user_space::{Pages, UserSpace, host_prot};
-pub use vcpu::{Handle, Left, Tiers, TrapHook, Vcpu, VcpuConfig, parts};
+pub use vcpu::{Errand, Handle, Left, Tiers, TrapHook, Vcpu, VcpuConfig, parts};
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use float::with_guest_mode;

@@ -65,6 +65,22 @@ pub type TrapHook<G> = Box<dyn FnMut(&mut Vcpu<G>, Trap) -> bool + Send>;
 /// Something a vCPU's own thread is to do between two instructions.
 type Work<G> = Box<dyn FnOnce(&mut Vcpu<G>) + Send>;
 
+/// What waits at most for a vCPU that sleeps, before it is woken to do it.
+const MOST_WAITING: usize = 64;
+
+/// Work that was given to a vCPU.
+pub struct Errand<G: Guest> {
+    handle: Arc<Handle<G>>,
+    done: Arc<AtomicBool>,
+}
+
+impl<G: Guest> Errand<G> {
+    /// Whether it is done, or will be before the guest's next instruction: its vCPU sleeps.
+    pub fn is_over(&self) -> bool {
+        self.done.load(Ordering::SeqCst) || self.handle.asleep()
+    }
+}
+
 /// What other threads hold of a vCPU.
 pub struct Handle<G: Guest> {
     lines: Arc<CpuLines>,
@@ -85,16 +101,35 @@ impl<G: Guest> Handle<G> {
         self.lines.kick();
     }
 
+    /// Has the vCPU's thread run `work` between two guest instructions. A guest that waits for an interrupt goes on waiting.
+    pub fn give(self: &Arc<Self>, work: impl FnOnce(&mut Vcpu<G>) + Send + 'static) -> Errand<G> {
+        let done = Arc::new(AtomicBool::new(false));
+        let errand = Errand { handle: self.clone(), done: done.clone() };
+        let mut list = self.work.lock();
+        list.push(Box::new(move |vcpu| {
+            work(vcpu);
+            done.store(true, Ordering::SeqCst);
+        }));
+        let much = list.len() > MOST_WAITING;
+        drop(list);
+        // In this order: who falls asleep says so, and then looks for a request.
+        self.lines.request();
+        if much || !self.asleep() {
+            self.lines.kick();
+        }
+        errand
+    }
+
     /// Whether the guest waits for an interrupt.
     pub fn asleep(&self) -> bool {
-        self.asleep.load(Ordering::Relaxed)
+        self.asleep.load(Ordering::SeqCst)
     }
 
     /// Waits for an input to change, for at most so long: on the vCPU's thread.
     pub(super) fn sleep(&self, limit: Option<Ns>) {
-        self.asleep.store(true, Ordering::Relaxed);
+        self.asleep.store(true, Ordering::SeqCst);
         self.lines.wait(limit);
-        self.asleep.store(false, Ordering::Relaxed);
+        self.asleep.store(false, Ordering::SeqCst);
     }
 
     /// Makes [`Vcpu::run`] come back, now or when it is next called.

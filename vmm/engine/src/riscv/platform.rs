@@ -4,9 +4,7 @@ use super::{Sbi, interrupt};
 use crate::parking::{Life, Start};
 use base::PowerEvent;
 use firmware::sbi::{Fence, HartState, Platform, Pmu, Reset};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tcg_core::run::Vcpu;
+use tcg_core::run::{Errand, Vcpu};
 use tcg_riscv::Riscv;
 use tcg_riscv::csr::{Counters, bits::irq};
 use tcg_riscv::{cpu::Hart, mmu};
@@ -65,7 +63,7 @@ impl Platform for Calling<'_> {
 
     fn remote_fence(&mut self, harts: u64, fence: Fence) {
         let this = self.this_hart();
-        let left = Arc::new(AtomicUsize::new(0));
+        let mut errands = Vec::new();
         for (n, handle) in self.sbi.harts.handles().iter().enumerate() {
             let n = n as u64;
             if harts >> n & 1 == 0 {
@@ -75,15 +73,10 @@ impl Platform for Calling<'_> {
                 carry_out(self.vcpu.cpu_mut(), fence);
                 continue;
             }
-            left.fetch_add(1, Ordering::SeqCst);
-            let left = left.clone();
-            handle.post(move |vcpu| {
-                carry_out(vcpu.cpu_mut(), fence);
-                left.fetch_sub(1, Ordering::SeqCst);
-            });
+            errands.push(handle.give(move |vcpu| carry_out(vcpu.cpu_mut(), fence)));
         }
         // Where harts run by turns, the others do it before anything else. Else they may be waiting for this hart in the same way.
-        while !self.vcpu.takes_turns() && left.load(Ordering::SeqCst) != 0 && !self.vcpu.stopping() {
+        while !self.vcpu.takes_turns() && !errands.iter().all(Errand::is_over) && !self.vcpu.stopping() {
             self.vcpu.do_posted_work();
             std::thread::yield_now();
         }

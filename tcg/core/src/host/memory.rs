@@ -1,12 +1,10 @@
 //! Code memory that is never writable and executable at one address: shared memory mapped twice.
 //!
 //! It has no file, so that profilers take it for what it is: `perf` looks into its map of generated code only for memory
-//! without one. A copy for a new process is a `memfd`.
+//! without one. Nor has a copy for a new process, which may share its parent's descriptors.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::fs::FileExt;
+use std::mem::ManuallyDrop;
 use std::ptr;
 
 /// Two views of the same bytes.
@@ -18,18 +16,6 @@ pub struct CodeMemory {
 
 // SAFETY: the two mappings belong to this value; writes go through `&mut self` or single aligned stores.
 unsafe impl Send for CodeMemory {}
-
-fn new_file(len: usize) -> io::Result<File> {
-    // SAFETY: the name is a NUL-terminated literal.
-    let fd = unsafe { libc::memfd_create(c"translations".as_ptr(), libc::MFD_CLOEXEC) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just handed out `fd`.
-    let file = unsafe { File::from_raw_fd(fd) };
-    file.set_len(len as u64)?;
-    Ok(file)
-}
 
 /// Two mappings of the same new memory: to write and to run.
 fn map_twice(len: usize) -> io::Result<(*mut u8, *mut u8)> {
@@ -91,20 +77,24 @@ impl CodeMemory {
     }
 
     /// A copy of the first `used` bytes, for [`Self::replace`].
-    pub fn copy(&self, used: usize) -> io::Result<File> {
-        let file = new_file(self.len)?;
-        file.write_all_at(self.bytes(0, used), 0)?;
-        Ok(file)
+    pub fn copy(&self, used: usize) -> io::Result<Self> {
+        let mut copy = Self::new(self.len)?;
+        // SAFETY: has the kernel make pages of the new mapping that are written next. That it cannot is no harm.
+        unsafe { libc::madvise(copy.write.cast(), used.next_multiple_of(4096), libc::MADV_POPULATE_WRITE) };
+        copy.write(0, self.bytes(0, used));
+        Ok(copy)
     }
 
     /// Has a copy take the place of the memory, at the same addresses. Nobody runs code meanwhile.
-    pub fn replace(&mut self, copy: &File) -> io::Result<()> {
-        let views = [(self.write.cast_const(), libc::PROT_WRITE), (self.run, libc::PROT_EXEC)];
-        for (at, protection) in views {
-            let (flags, protection) = (libc::MAP_SHARED | libc::MAP_FIXED, protection | libc::PROT_READ);
-            // SAFETY: replaces a mapping of this value.
+    pub fn replace(&mut self, copy: Self) -> io::Result<()> {
+        assert_eq!(copy.len, self.len, "it is a copy of this memory");
+        // What has moved is this value's; what has not, after an error, nobody's.
+        let copy = ManuallyDrop::new(copy);
+        for (from, to) in [(copy.write.cast_const(), self.write.cast_const()), (copy.run, self.run)] {
+            let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+            // SAFETY: moves a mapping of the copy's over one of this value's, both of `len` bytes.
             let done =
-                unsafe { libc::mmap(at.cast_mut().cast(), self.len, protection, flags, copy.as_raw_fd(), 0) };
+                unsafe { libc::mremap(from.cast_mut().cast(), self.len, self.len, flags, to.cast_mut()) };
             if done == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
@@ -127,5 +117,25 @@ impl Drop for CodeMemory {
             libc::munmap(self.write.cast(), self.len);
             libc::munmap(self.run.cast_mut().cast(), self.len);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_takes_the_place_of_the_memory() {
+        let mut memory = CodeMemory::new(16 << 10).expect("there is memory");
+        memory.write(0, b"before");
+        memory.write(5000, b"not copied");
+        let (write, run) = (memory.write, memory.run);
+        let copy = memory.copy(4096).expect("there is memory");
+        memory.write(0, b"after!");
+        memory.replace(copy).expect("it fits");
+        assert_eq!((memory.write, memory.run), (write, run));
+        assert_eq!((memory.bytes(0, 6), memory.bytes(5000, 3)), (&b"before"[..], &[0; 3][..]));
+        memory.write(0, b"again!");
+        assert_eq!(memory.bytes(0, 6), b"again!");
     }
 }

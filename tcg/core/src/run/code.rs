@@ -208,7 +208,7 @@ impl CodeCache {
             None => fork(),
         };
         if pid == 0 {
-            state.buffer.use_copy(&copy)?;
+            state.buffer.use_copy(copy)?;
             members.retain(|member| Arc::ptr_eq(&member.lines, own));
             drop(members);
             if let Some(new) = &mut new {

@@ -13,7 +13,6 @@ use crate::host::{CompileError, Compiled, Env, Site};
 use crate::ir::Region;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
-use std::fs::File;
 use std::io;
 
 /// Code memory with the common entry and exit at its start.
@@ -104,12 +103,12 @@ impl CodeBuffer {
     }
 
     /// A copy of the code memory, with its regions or without them, for a process that is to have its own.
-    pub fn copy_memory(&self, regions: bool) -> io::Result<File> {
+    pub fn copy_memory(&self, regions: bool) -> io::Result<CodeMemory> {
         self.memory.copy(if regions { self.used } else { self.first })
     }
 
     /// Has a copy take the place of the code memory.
-    pub fn use_copy(&mut self, copy: &File) -> io::Result<()> {
+    pub fn use_copy(&mut self, copy: CodeMemory) -> io::Result<()> {
         self.memory.replace(copy)
     }
 

@@ -322,6 +322,14 @@ pub enum CpuError {
         /// What was asked for.
         name: String,
     },
+    /// It cannot be switched.
+    #[error("CPU property '{name}' can only be '{only}'")]
+    Fixed {
+        /// The property.
+        name: &'static str,
+        /// What it is.
+        only: &'static str,
+    },
     /// Neither on nor off.
     #[error("CPU property '{name}' is 'on' or 'off', not '{value}'")]
     Value {
@@ -330,6 +338,26 @@ pub enum CpuError {
         /// What it was to be.
         value: String,
     },
+}
+
+/// Properties that QEMU has, and which are one way here.
+const FIXED: &[(&str, bool)] = &[
+    ("aarch64", true),
+    ("cfgend", false),
+    ("lpa2", false),
+    ("pmu", false),
+    ("sme", false),
+    ("sme_fa64", false),
+    ("sve", false),
+    ("x-rme", false),
+];
+
+fn on_or_off(name: &str, value: &str) -> Result<bool, CpuError> {
+    match value {
+        "on" | "true" | "yes" => Ok(true),
+        "off" | "false" | "no" => Ok(false),
+        _ => Err(CpuError::Value { name: name.into(), value: value.into() }),
+    }
 }
 
 impl Features {
@@ -363,13 +391,16 @@ impl Features {
         for item in items {
             let (name, value) = item.split_once('=').unwrap_or((item, "on"));
             let switchable = |row: &&Row| row.ext != Ext::Base && row.name.eq_ignore_ascii_case(name);
-            let Some(row) = TABLE.iter().find(switchable) else {
-                return Err(CpuError::Property { model: MODELS[n].name, name: name.into() });
-            };
-            match value {
-                "on" | "true" | "yes" => set.extensions |= 1 << row.ext as u32,
-                "off" | "false" | "no" => set.extensions &= !(1 << row.ext as u32),
-                _ => return Err(CpuError::Value { name: name.into(), value: value.into() }),
+            let row = TABLE.iter().find(switchable);
+            let fixed = FIXED.iter().find(|(fixed, _)| *fixed == name);
+            match (row, fixed) {
+                (Some(row), _) if on_or_off(name, value)? => set.extensions |= 1 << row.ext as u32,
+                (Some(row), _) => set.extensions &= !(1 << row.ext as u32),
+                (None, Some((_, only))) if on_or_off(name, value)? == *only => {}
+                (None, Some((name, only))) => {
+                    return Err(CpuError::Fixed { name, only: if *only { "on" } else { "off" } });
+                }
+                (None, None) => return Err(CpuError::Property { model: MODELS[n].name, name: name.into() }),
             }
         }
         Ok(set.settled())
@@ -541,10 +572,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_there_can_be_switched_off() {
+        let off = Features::parse("max,sve=off,sme=off,lpa2=off,aarch64=on,pmu=off").expect("so it is");
+        assert!(off == Features::max());
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let message = |cpu| Features::parse(cpu).map(|_| ()).expect_err("a mistake").to_string();
         assert!(message("cortex-a99").contains("'cortex-a99'"));
         assert!(message("max,zba=on").contains("'zba'"));
         assert!(message("max,lse=maybe").contains("'maybe'"));
+        assert_eq!(message("max,sve=on"), "CPU property 'sve' can only be 'off'");
+        assert_eq!(message("max,aarch64=off"), "CPU property 'aarch64' can only be 'on'");
+        assert!(message("max,sve=128").contains("'128'"));
     }
 }

@@ -21,6 +21,61 @@ const NUMBERS: [(&str, &str); 2] = [
     ("elen", "bits of the widest element of vectors, 8 to 64 (64)"),
 ];
 
+/// Extensions that QEMU has and that are not here.
+const ABSENT: &[&str] = &[
+    "h",
+    "smaia",
+    "smcdeleg",
+    "smcntrpmf",
+    "smcsrind",
+    "smctr",
+    "smdbltrp",
+    "smepmp",
+    "smmpm",
+    "smnpm",
+    "smrnmi",
+    "smstateen",
+    "ssaia",
+    "ssccfg",
+    "sscsrind",
+    "ssctr",
+    "ssdbltrp",
+    "ssnpm",
+    "sspm",
+    "supm",
+    "zacas",
+    "zama16b",
+    "zce",
+    "zcf",
+    "zcmp",
+    "zcmt",
+    "zfbfmin",
+    "zicfilp",
+    "zicfiss",
+    "zkr",
+    "ztso",
+    "zvfbfmin",
+    "zvfbfwma",
+];
+
+/// Other properties of QEMU's, which are one way here.
+const FIXED: &[(&str, &str)] = &[
+    ("debug", "on"),
+    ("mmu", "on"),
+    ("pmp", "on"),
+    ("rvv_ma_all_1s", "off"),
+    ("rvv_ta_all_1s", "off"),
+    ("rvv_vl_half_avl", "off"),
+    ("short-isa-string", "off"),
+    ("vext_spec", "v1.0"),
+];
+
+/// The property `name` that cannot be chosen, and its value.
+fn fixed(name: &str) -> Option<(&'static str, &'static str)> {
+    let absent = ABSENT.iter().map(|name| (*name, "off"));
+    FIXED.iter().copied().chain(absent).find(|(fixed, _)| *fixed == name)
+}
+
 /// Why a `-cpu` value is not one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CpuError {
@@ -49,6 +104,14 @@ pub enum CpuError {
         name: String,
         /// What it was to be.
         value: String,
+    },
+    /// It cannot be chosen.
+    #[error("CPU property '{name}' can only be '{only}'")]
+    Fixed {
+        /// The property.
+        name: &'static str,
+        /// What it is.
+        only: &'static str,
     },
     /// Not a number that will do.
     #[error("CPU property '{name}' is a power of two from {least} to {most}, not '{value}'")]
@@ -126,6 +189,12 @@ impl Features {
                 _ if profile(property).is_some() => {
                     if let (true, Some(profile)) = (on_or_off(property, value)?, profile(property)) {
                         set = set.with_profile(profile);
+                    }
+                }
+                _ if let Some((name, only)) = fixed(property) => {
+                    let alike = ["on", "off"].contains(&only) && on_or_off(name, value)? == (only == "on");
+                    if !alike && value != only {
+                        return Err(CpuError::Fixed { name, only });
                     }
                 }
                 _ => {

@@ -83,11 +83,19 @@ fn sets_have_numbers() {
 }
 
 #[test]
+fn what_is_not_there_can_be_switched_off() {
+    let off = Features::parse("max,h=off,vext_spec=v1.0,rvv_ta_all_1s=off,rvv_ma_all_1s=false,zacas=off");
+    assert_eq!(off, Ok(Features::max()));
+}
+
+#[test]
 fn mistakes_are_named() {
     let message = |cpu: &str| Features::parse(cpu).expect_err("a mistake").to_string();
     assert_eq!(message("rv46"), "unable to find CPU model 'rv46'; did you mean 'rv64'?");
     assert_eq!(message("rv64,zbx=on"), "CPU model 'rv64' has no property 'zbx'; did you mean 'zba'?");
     assert_eq!(message("rv64,zicbum"), "CPU model 'rv64' has no property 'zicbum'; did you mean 'zicbom'?");
+    assert_eq!(message("max,h=on"), "CPU property 'h' can only be 'off'");
+    assert_eq!(message("max,vext_spec=v2.0"), "CPU property 'vext_spec' can only be 'v1.0'");
     assert_eq!(message("rv64,zba=maybe"), "CPU property 'zba' is 'on' or 'off', not 'maybe'");
     assert_eq!(message("rv64,zfa=on,f=off"), "CPU property 'zfa' needs 'f', which is switched off");
     let limits = "is a power of two from 128 to 1024, not";

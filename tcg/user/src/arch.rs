@@ -4,6 +4,7 @@
 use crate::syscall::Row;
 use tcg_core::debug::{Debuggable, Feature};
 use tcg_core::guest::Trap;
+use tcg_core::run::HostFault;
 
 /// A function of the vDSO.
 pub struct VdsoFunction {
@@ -99,8 +100,8 @@ pub trait Arch: Debuggable {
     fn copy_cpu(cpu: &Self::Cpu) -> Self::Cpu;
     /// What a trap means.
     fn event(trap: Trap) -> Event;
-    /// Keeps what a trap says about an access to `addr`, for an architecture whose signal frames tell it.
-    fn note_fault(_cpu: &mut Self::Cpu, _trap: Trap, _addr: u64) {}
+    /// Keeps what a trap says about an access that the host refused, for an architecture whose signal frames tell it.
+    fn note_fault(_cpu: &mut Self::Cpu, _trap: Trap, _fault: &HostFault) {}
 
     /// Number and arguments of the system call that the CPU stands at.
     fn call(cpu: &Self::Cpu) -> (u64, [u64; 6]);

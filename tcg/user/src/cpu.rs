@@ -130,7 +130,7 @@ impl<A: Arch> CpuOf<A> {
     }
 
     fn fault_at(&mut self, trap: Trap, fault: HostFault) -> Stop {
-        A::note_fault(self.vcpu.cpu_mut(), trap, fault.addr);
+        A::note_fault(self.vcpu.cpu_mut(), trap, &fault);
         Stop::Fault(fault)
     }
 }

@@ -18,6 +18,7 @@ use tcg_aarch64::pauth;
 use tcg_aarch64::sysreg::{self, Stored};
 use tcg_core::debug::{Debuggable, Feature};
 use tcg_core::guest::Trap;
+use tcg_core::run::HostFault;
 
 /// A note or set of registers: where pointers to data and to code have their codes.
 const NT_ARM_PAC_MASK: u32 = 0x406;
@@ -63,6 +64,10 @@ const BEFORE_REGS: u64 = 128 + 176;
 /// PSTATE bits that a handler may change beside the flags.
 const PSTATE_DIT: u64 = 1 << 24;
 const PSTATE_SSBS: u64 = 1 << 12;
+/// Of a syndrome: the fault status.
+const STATUS: u32 = 0x3f;
+/// Set in the addresses that are the kernel's.
+const KERNEL_HALF: u64 = 1 << 55;
 
 /// The parts of `siginfo` codes that traps make.
 mod code {
@@ -70,6 +75,7 @@ mod code {
     pub const ILL_ILLOPN: i32 = 2;
     pub const TRAP_BRKPT: i32 = 1;
     pub const BUS_ADRALN: i32 = 1;
+    pub const SEGV_ACCERR: i32 = 2;
 }
 
 fn word(from: &[u8], at: usize) -> u64 {
@@ -118,6 +124,20 @@ fn save_float(cpu: &mut Cpu, to: &mut [u8]) {
 }
 
 /// The syndrome of the last fault, if there was one.
+/// The syndrome of an access that the host refused, as the MMU would have told it. Of addresses that are the kernel's the
+/// real one tells no more than that nothing is there (`set_thread_esr`).
+fn syndrome(trap: Trap, fault: &HostFault) -> u32 {
+    let told = trap.code & !STATUS;
+    match trap.code & STATUS {
+        status::EXTERNAL if fault.addr & KERNEL_HALF != 0 => told | status::TRANSLATION_0,
+        status::EXTERNAL if (fault.signal, fault.code) == (libc::SIGSEGV, code::SEGV_ACCERR) => {
+            told | status::PERMISSION
+        }
+        status::EXTERNAL => told | status::TRANSLATION,
+        _ => trap.code,
+    }
+}
+
 fn save_syndrome(cpu: &Cpu, to: &mut [u8]) {
     let syndrome = cpu.system.stored[Stored::EsrEl1 as usize];
     if syndrome != 0 {
@@ -184,7 +204,7 @@ impl Arch for Aarch64 {
     }
 
     fn event(trap: Trap) -> Event {
-        let is_misaligned = trap.code & 0x3f == status::ALIGNMENT;
+        let is_misaligned = trap.code & STATUS == status::ALIGNMENT;
         match class_of(trap.code) {
             class::SVC => Event::Call,
             class::BRK => Event::Signal(libc::SIGTRAP, code::TRAP_BRKPT),
@@ -196,9 +216,9 @@ impl Arch for Aarch64 {
         }
     }
 
-    fn note_fault(cpu: &mut Cpu, trap: Trap, addr: u64) {
-        cpu.system.stored[Stored::FarEl1 as usize] = addr;
-        cpu.system.stored[Stored::EsrEl1 as usize] = trap.code.into();
+    fn note_fault(cpu: &mut Cpu, trap: Trap, fault: &HostFault) {
+        cpu.system.stored[Stored::FarEl1 as usize] = fault.addr;
+        cpu.system.stored[Stored::EsrEl1 as usize] = syndrome(trap, fault).into();
     }
 
     fn call(cpu: &Cpu) -> (u64, [u64; 6]) {
@@ -377,7 +397,9 @@ mod tests {
         (cpu.sp, cpu.head.pc, cpu.flags) = (0x7000, 0x4000, sysreg::packed_flags(0xa000_0000));
         sysreg::set_fpcr(&mut cpu, 3 << 22);
         sysreg::set_fpsr(&mut cpu, 0x11);
-        Aarch64::note_fault(&mut cpu, Trap { code: 0x9200_0047, value: 0x1230 }, 0x1234);
+        let fault = |code, addr| HostFault { signal: libc::SIGSEGV, code, addr };
+        let trap = Trap { code: 0x9200_0050, value: 0x1230 };
+        Aarch64::note_fault(&mut cpu, trap, &fault(1, 0x1234));
         let mut frame = vec![0; Aarch64::mcontext_size(&cpu)];
         Aarch64::save(&mut cpu, 0, &mut frame);
         assert_eq!((word(&frame, 0), word(&frame, at::PSTATE)), (0x1234, 0xa000_0000));
@@ -390,6 +412,19 @@ mod tests {
         assert_eq!((other.x, other.v, other.sp), (cpu.x, cpu.v, cpu.sp));
         assert_eq!((other.head.pc, other.flags), (cpu.head.pc, cpu.flags));
         assert_eq!((other.system.fpcr, sysreg::fpsr(&mut other)), (3 << 22, 0x11));
+    }
+
+    #[test]
+    fn a_refused_access_is_told_as_the_mmu_would() {
+        let told = |code, fault_code, addr| {
+            syndrome(Trap { code, value: addr }, &HostFault { signal: libc::SIGSEGV, code: fault_code, addr })
+        };
+        assert_eq!(told(0x9200_0050, 1, 0x1000), 0x9200_0047);
+        assert_eq!(told(0x9200_0050, 2, 0x1000), 0x9200_004f);
+        assert_eq!(told(0x8200_0010, 2, 0x1000), 0x8200_000f);
+        assert_eq!(told(0x9200_0010, 1, 0xffff_0000_0000_1000), 0x9200_0004);
+        // What the CPU itself refuses.
+        assert_eq!(told(0x9200_0021, 1, 0x1001), 0x9200_0021);
     }
 
     #[test]

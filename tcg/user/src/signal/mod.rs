@@ -126,6 +126,11 @@ impl Actions {
         }
     }
 
+    /// Signals with handlers are left to the default from now on; what the host does is as it was.
+    pub fn clear_handlers(&self) {
+        self.lock().iter_mut().filter(|action| action.handler > IGNORE).for_each(|a| *a = Action::default());
+    }
+
     /// Keeps everybody else out while `f` runs.
     pub fn alone<T>(&self, f: impl FnOnce() -> T) -> T {
         let _actions = self.lock();

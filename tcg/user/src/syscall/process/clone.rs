@@ -2,12 +2,15 @@
 
 use crate::debug::{ForkWait, Forked, Link};
 use crate::memory::{Memory, Result};
-use crate::signal::host as signals;
+use crate::signal::{SIGNALS, host as signals};
 use crate::sys;
 use crate::thread::Thread;
 use crate::trace::{self, Tracee};
+use base::PAGE_SIZE;
 use libc::*;
-use std::sync::{Arc, mpsc};
+use std::array::from_fn;
+use std::ops::Range;
+use std::sync::{Arc, Once, mpsc};
 
 /// Bytes of host stack of a thread.
 const HOST_STACK: usize = 512 << 10;
@@ -29,6 +32,16 @@ struct Request {
 impl Request {
     fn has(&self, flag: i32) -> bool {
         self.flags & flag as u64 != 0
+    }
+
+    /// Refuses what the kernel refuses, whichever call asks for it.
+    fn check(&self) -> Result<()> {
+        let wrong = self.has(CLONE_THREAD) && !self.has(CLONE_SIGHAND)
+            || self.has(CLONE_SIGHAND) && !self.has(CLONE_VM)
+            || self.has(CLONE_PIDFD) && self.has(CLONE_THREAD)
+            // Both would be written to one place.
+            || self.has(CLONE_PIDFD) && self.has(CLONE_PARENT_SETTID) && self.pidfd == self.parent_tid;
+        if wrong { Err(EINVAL) } else { Ok(()) }
     }
 
     /// Sets up the CPU of the child.
@@ -59,7 +72,8 @@ pub fn clone(thread: &mut Thread, [flags, stack, parent_tid, tls, child_tid, _]:
     make(
         thread,
         Request {
-            flags: flags & !0xff,
+            // The upper half is not looked at.
+            flags: flags & 0xffff_ff00,
             pidfd: parent_tid,
             child_tid,
             parent_tid,
@@ -70,38 +84,60 @@ pub fn clone(thread: &mut Thread, [flags, stack, parent_tid, tls, child_tid, _]:
     )
 }
 
-/// Smallest `struct clone_args`.
-const CLONE_ARGS: usize = 64;
+/// Smallest and largest known `struct clone_args`.
+const CLONE_ARGS: Range<usize> = 64..88;
+/// `CLONE_CLEAR_SIGHAND`, of `clone3` alone.
+const CLEAR_HANDLERS: u64 = 1 << 32;
+/// Flags that `clone3` takes no more: a signal's number, and what was never used.
+const NOT_BY_CLONE3: u64 = 0xff | CLONE_DETACHED as u64;
 
 /// `clone3`.
 pub fn clone3(thread: &mut Thread, [addr, size, ..]: [u64; 6]) -> Result<u64> {
-    if (size as usize) < CLONE_ARGS {
+    let size = size as usize;
+    if size < CLONE_ARGS.start {
         return Err(EINVAL);
+    } else if size > PAGE_SIZE as usize {
+        return Err(E2BIG);
     }
-    let mut words = [0u64; CLONE_ARGS / 8];
-    for (n, word) in words.iter_mut().enumerate() {
-        *word = thread.process.memory.read(addr + n as u64 * 8)?;
+    let mut bytes = vec![0; size.max(CLONE_ARGS.end)];
+    thread.process.memory.read_bytes(addr, &mut bytes[..size])?;
+    if bytes[CLONE_ARGS.end..].iter().any(|byte| *byte != 0) {
+        return Err(E2BIG);
     }
-    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls] = words;
-    if size as usize > CLONE_ARGS && thread.process.memory.read::<u64>(addr + 72).unwrap_or(0) != 0 {
-        // set_tid: nobody but checkpointing tools uses it.
-        return Err(EINVAL);
-    }
-    if flags & 0xff != 0 {
-        return Err(EINVAL);
-    }
-    let stack = if stack == 0 { 0 } else { stack + stack_size };
+    let mut words =
+        bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
+    let mut word = || words.next().expect("all fields were made room for");
+    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls] = from_fn(|_| word());
+    let [set_tid, set_tid_count, _cgroup] = from_fn(|_| word());
+    let has_signal = exit_signal != 0 && flags & (CLONE_THREAD | CLONE_PARENT) as u64 != 0;
+    let wrong = exit_signal > SIGNALS as u64
+        || has_signal
+        || flags & NOT_BY_CLONE3 != 0
+        // Those above are unknown, or put the child into a control group, which is not there.
+        || flags >= CLEAR_HANDLERS << 1
+        || flags & CLEAR_HANDLERS != 0 && flags & CLONE_SIGHAND as u64 != 0
+        || (stack == 0) != (stack_size == 0)
+        // Nobody but checkpointing tools chooses numbers.
+        || set_tid != 0
+        || set_tid_count != 0;
+    let top = stack.checked_add(stack_size).filter(|_| thread.process.memory.contains(stack, stack_size));
+    let Some(stack) = top.filter(|_| !wrong) else { return Err(EINVAL) };
     make(thread, Request { flags, pidfd, child_tid, parent_tid, exit_signal, stack, tls })
 }
 
 fn make(thread: &mut Thread, request: Request) -> Result<u64> {
-    // All or nothing, as the kernel demands.
-    let all_of_thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
-    let thread_flags = request.flags as i32 & all_of_thread;
+    request.check()?;
+    let waits = request.has(CLONE_VFORK);
+    if request.has(CLONE_VM) && !request.has(CLONE_THREAD) && !waits {
+        // Two processes at once in one memory: not even their locks would be apart.
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| tracing::trace!(target: "unimp", "{NO_SHARED_MEMORY}"));
+        return Err(EINVAL);
+    }
     signals::block_all();
     let done = if request.has(CLONE_THREAD) {
-        if thread_flags == all_of_thread { new_thread(thread, request) } else { Err(EINVAL) }
-    } else if request.has(CLONE_VM) && request.has(CLONE_VFORK) && !thread.follows_forks() {
+        new_thread(thread, request)
+    } else if request.has(CLONE_VM) && !thread.follows_forks() {
         borrow(thread, request)
     } else {
         fork(thread, request)
@@ -111,6 +147,8 @@ fn make(thread: &mut Thread, request: Request) -> Result<u64> {
     }
     done
 }
+
+const NO_SHARED_MEMORY: &str = "Unsupported: clone with CLONE_VM, but neither CLONE_THREAD nor CLONE_VFORK";
 
 /// A thread: a host thread with a CPU of its own.
 fn new_thread(thread: &mut Thread, request: Request) -> Result<u64> {
@@ -156,7 +194,13 @@ const HOST_FLAGS: i32 = CLONE_FS
 
 /// A process with a copy of everything.
 fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
-    let flags = request.flags as i32 & (HOST_FLAGS | CLONE_PIDFD);
+    let mut flags = request.flags as i32 & (HOST_FLAGS | CLONE_PIDFD);
+    if flags & CLONE_FILES != 0 && thread.debug.is_some() {
+        // The child would close the debugger's descriptors.
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| tracing::trace!(target: "unimp", "{NO_SHARED_FILES}"));
+        flags &= !CLONE_FILES;
+    }
     let mut pidfd = 0i32;
     let pidfd_addr = &raw mut pidfd as u64;
     let (memory, actions) = (thread.process.memory.clone(), thread.actions.clone());
@@ -202,6 +246,10 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
         if request.has(CLONE_SETTLS) {
             thread.cpu.set_tls(request.tls);
         }
+        if request.flags & CLEAR_HANDLERS != 0 {
+            actions.clear_handlers();
+            actions.refresh();
+        }
         request.child_words(&memory, thread);
         thread.forked = Some(Forked::IsChild(link));
         return Ok(0);
@@ -214,6 +262,8 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
     }
     Ok(pid)
 }
+
+const NO_SHARED_FILES: &str = "Unsupported under a debugger: clone with CLONE_FILES, but without CLONE_VM";
 
 /// What the parent writes.
 fn told(memory: &Memory, request: Request, pid: u64, pidfd: i32) {
@@ -240,7 +290,11 @@ fn borrow(thread: &mut Thread, request: Request) -> Result<u64> {
     let mut cpu = thread.cpu.copy();
     request.apply(&mut *cpu);
     // Everything but memory is the child's own.
-    let mut child = Thread::new(thread.process.clone(), cpu, Arc::new(thread.actions.copy()));
+    let actions = thread.actions.copy();
+    if request.flags & CLEAR_HANDLERS != 0 {
+        actions.clear_handlers();
+    }
+    let mut child = Thread::new(thread.process.clone(), cpu, Arc::new(actions));
     child.mask = thread.mask;
     child.alt_stack = thread.alt_stack;
     child.is_vfork = true;

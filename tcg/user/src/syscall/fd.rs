@@ -2,6 +2,7 @@
 
 use super::convert::{open_flags_to_guest, open_flags_to_host};
 use super::kind::SEEK;
+use super::net::{has_receive_timeout, has_send_timeout};
 use super::{Kind, Row, host, own};
 use crate::memory::Result;
 use crate::reserved::without;
@@ -24,17 +25,18 @@ pub const ROWS: &[Row] = &[
     host(59, "pipe2", &[Out(8), Hex], SYS_pipe2),
     host(61, "getdents64", &[Fd, OutBuffer(2), Size], SYS_getdents64),
     host(62, "lseek", &[Fd, Long, Enum(SEEK)], SYS_lseek),
-    host(63, "read", &[Fd, OutBuffer(2), Size], SYS_read),
-    host(64, "write", &[Fd, Buffer(2), Size], SYS_write),
-    host(65, "readv", &[Fd, Pointer, Int], SYS_readv),
-    host(66, "writev", &[Fd, Pointer, Int], SYS_writev),
+    host(63, "read", &[Fd, OutBuffer(2), Size], SYS_read).interrupted_if(has_receive_timeout),
+    host(64, "write", &[Fd, Buffer(2), Size], SYS_write).interrupted_if(has_send_timeout),
+    host(65, "readv", &[Fd, Pointer, Int], SYS_readv).interrupted_if(has_receive_timeout),
+    host(66, "writev", &[Fd, Pointer, Int], SYS_writev).interrupted_if(has_send_timeout),
     host(67, "pread64", &[Fd, OutBuffer(2), Size, Long], SYS_pread64),
     host(68, "pwrite64", &[Fd, Buffer(2), Size, Long], SYS_pwrite64),
     host(69, "preadv", &[Fd, Pointer, Int, Long, Long], SYS_preadv),
     host(70, "pwritev", &[Fd, Pointer, Int, Long, Long], SYS_pwritev),
-    host(71, "sendfile", &[Fd, Fd, Pointer, Size], SYS_sendfile),
+    host(71, "sendfile", &[Fd, Fd, Pointer, Size], SYS_sendfile).interrupted_if(has_send_timeout),
     host(75, "vmsplice", &[Fd, Pointer, Size, Hex], SYS_vmsplice),
-    host(76, "splice", &[Fd, Pointer, Fd, Pointer, Size, Hex], SYS_splice),
+    host(76, "splice", &[Fd, Pointer, Fd, Pointer, Size, Hex], SYS_splice)
+        .interrupted_if(|args| has_receive_timeout(args) || has_send_timeout(&[args[2]; 6])),
     host(77, "tee", &[Fd, Fd, Size, Hex], SYS_tee),
     host(81, "sync", &[], SYS_sync),
     host(82, "fsync", &[Fd], SYS_fsync),
@@ -45,8 +47,10 @@ pub const ROWS: &[Row] = &[
     host(267, "syncfs", &[Fd], SYS_syncfs),
     host(279, "memfd_create", &[Text, Hex], SYS_memfd_create),
     host(285, "copy_file_range", &[Fd, Pointer, Fd, Pointer, Size, Hex], SYS_copy_file_range),
-    host(286, "preadv2", &[Fd, Pointer, Int, Long, Long, Hex], SYS_preadv2),
-    host(287, "pwritev2", &[Fd, Pointer, Int, Long, Long, Hex], SYS_pwritev2),
+    host(286, "preadv2", &[Fd, Pointer, Int, Long, Long, Hex], SYS_preadv2)
+        .interrupted_if(has_receive_timeout),
+    host(287, "pwritev2", &[Fd, Pointer, Int, Long, Long, Hex], SYS_pwritev2)
+        .interrupted_if(has_send_timeout),
     own(436, "close_range", &[Size, Size, Hex], close_range_call),
 ];
 

@@ -59,13 +59,34 @@ pub struct Row {
     pub args: &'static [Kind],
     /// How it is made.
     pub how: How,
-    /// After a signal whose action has `SA_RESTART` it is made again.
-    pub restarts: bool,
+    /// Whether it is made again after a signal whose action has `SA_RESTART`.
+    pub restarts: Restarts,
+}
+
+/// Whether a call that a handler with `SA_RESTART` interrupted is made again: `signal(7)`.
+#[derive(Clone, Copy)]
+pub enum Restarts {
+    /// It is.
+    Always,
+    /// It is not.
+    Never,
+    /// Not if this holds of its arguments.
+    Unless(fn(&[u64; 6]) -> bool),
+}
+
+impl Restarts {
+    fn holds(self, args: &[u64; 6]) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Unless(interrupted) => !interrupted(args),
+        }
+    }
 }
 
 /// A call that the host makes.
 pub const fn host(number: u16, name: &'static str, args: &'static [Kind], nr: i64) -> Row {
-    Row { number, name, args, how: How::Host(nr), restarts: true }
+    Row { number, name, args, how: How::Host(nr), restarts: Restarts::Always }
 }
 
 /// A call that is made here.
@@ -75,18 +96,23 @@ pub const fn own(
     args: &'static [Kind],
     f: fn(&mut Thread, [u64; 6]) -> Result<u64>,
 ) -> Row {
-    Row { number, name, args, how: How::Own(f), restarts: true }
+    Row { number, name, args, how: How::Own(f), restarts: Restarts::Always }
 }
 
 /// A call that always fails.
 pub const fn refused(number: u16, name: &'static str, args: &'static [Kind], errno: i32) -> Row {
-    Row { number, name, args, how: How::Refused(errno), restarts: true }
+    Row { number, name, args, how: How::Refused(errno), restarts: Restarts::Always }
 }
 
 impl Row {
-    /// The same, but a handler always interrupts it: `signal(7)`.
+    /// The same, but a handler always interrupts it.
     pub const fn interrupted(self) -> Self {
-        Self { restarts: false, ..self }
+        Self { restarts: Restarts::Never, ..self }
+    }
+
+    /// The same, but a handler interrupts it if `holds` is true of its arguments.
+    pub const fn interrupted_if(self, holds: fn(&[u64; 6]) -> bool) -> Self {
+        Self { restarts: Restarts::Unless(holds), ..self }
     }
 }
 
@@ -173,7 +199,8 @@ impl Thread {
                 let cut_short = errno == ERESTARTSYS
                     || errno == libc::EINTR && (told || self.caught.is_waiting(self.mask));
                 if cut_short {
-                    self.interrupted = Some(Interrupted { first: args[0], restarts: row.restarts });
+                    let restarts = row.restarts.holds(&args);
+                    self.interrupted = Some(Interrupted { first: args[0], restarts });
                 }
                 -i64::from(if errno == ERESTARTSYS { libc::EINTR } else { errno }) as u64
             }

@@ -17,7 +17,8 @@ pub const ROWS: &[Row] = &[
         "futex",
         &[Pointer, Enum(FUTEX), Int, PointerIf(futex_waits), PointerIf(futex_has_second), Int],
         SYS_futex,
-    ),
+    )
+    .interrupted_if(futex_waits_for_a_time),
     host(99, "set_robust_list", &[Pointer, Size], SYS_set_robust_list),
     host(100, "get_robust_list", &[Int, Pointer, Pointer], SYS_get_robust_list),
     host(118, "sched_setparam", &[Int, Pointer], SYS_sched_setparam),
@@ -49,6 +50,11 @@ fn futex_operation(args: &[u64; 6]) -> c_int {
 fn futex_waits(args: &[u64; 6]) -> bool {
     [FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_WAIT_REQUEUE_PI]
         .contains(&futex_operation(args))
+}
+
+/// The kernel would go on with the rest of the time, but not behind a handler.
+fn futex_waits_for_a_time(args: &[u64; 6]) -> bool {
+    [FUTEX_WAIT, FUTEX_WAIT_BITSET].contains(&futex_operation(args)) && args[3] != 0
 }
 
 fn futex_has_second(args: &[u64; 6]) -> bool {

@@ -12,9 +12,10 @@ use object::elf::{
 };
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Why a program cannot run.
@@ -63,6 +64,10 @@ pub struct Image {
     pub start: u64,
     /// End of the highest segment.
     pub end: u64,
+    /// From the lowest segment that is executed to the end of what is in the file of the highest.
+    pub code: Range<u64>,
+    /// The highest segment, as far as it is in the file.
+    pub data: Range<u64>,
     interpreter: Option<PathBuf>,
 }
 
@@ -223,7 +228,16 @@ fn elf(memory: &Memory, abi: &Abi, file: &File, path: &Path, main: bool) -> Resu
         let inside = head.table_offset.checked_sub(s.p_offset.get(Le))?;
         (inside < s.p_filesz.get(Le)).then(|| s.p_vaddr.get(Le).wrapping_add(inside).wrapping_add(bias))
     });
+    let in_file = |s: &&ProgramHeader64<Le>| {
+        let start = s.p_vaddr.get(Le).wrapping_add(bias);
+        start..start.wrapping_add(s.p_filesz.get(Le))
+    };
+    let code = loads.iter().filter(|s| s.p_flags.get(Le).0 & PF_X.0 != 0).map(in_file);
+    let code = code.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end));
+    let data = loads.iter().map(in_file).reduce(|all, one| all.start.max(one.start)..all.end.max(one.end));
     Ok(Image {
+        code: code.unwrap_or_default(),
+        data: data.unwrap_or_default(),
         entry: head.entry.wrapping_add(bias),
         bias,
         headers: headers.unwrap_or(0),

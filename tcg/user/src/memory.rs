@@ -33,6 +33,20 @@ impl Backing {
     pub const ZERO: Self = Self { flags: libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, fd: -1, offset: 0 };
 }
 
+/// Where something is to be mapped.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// Anywhere.
+    Any,
+    /// There.
+    At {
+        /// Where.
+        addr: u64,
+        /// In place of what is there, which is an error if not.
+        over: bool,
+    },
+}
+
 struct Heap {
     start: u64,
     end: u64,
@@ -122,7 +136,7 @@ impl Memory {
             return Err(libc::EINVAL);
         }
         let len = pages_up(len);
-        let prot = prot & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
+        let prot = prot & RIGHTS;
         let _placing = self.heap();
         if backing.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0 {
             if !addr.is_multiple_of(PAGE_SIZE) {
@@ -178,13 +192,17 @@ impl Memory {
 
     /// `mprotect`.
     pub fn protect(&self, addr: u64, len: u64, prot: i32) -> Result<()> {
-        if !addr.is_multiple_of(PAGE_SIZE) {
+        let both_ways = PROT_GROWSDOWN | PROT_GROWSUP;
+        if !addr.is_multiple_of(PAGE_SIZE) || prot & both_ways == both_ways {
             return Err(libc::EINVAL);
         }
         if len == 0 {
             return Ok(());
         }
         let mut range = self.in_range(addr, pages_up(len))?;
+        if prot & !(RIGHTS | PROT_SEM | PROT_GROWSDOWN | PROT_GROWSUP) != 0 {
+            return Err(libc::EINVAL);
+        }
         let _placing = self.heap();
         if prot & PROT_GROWSDOWN != 0 {
             self.space.each(|part, _| {
@@ -197,7 +215,7 @@ impl Memory {
         if !self.space.is_mapped(&range) {
             return Err(libc::ENOMEM);
         }
-        let prot = prot & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC);
+        let prot = prot & RIGHTS;
         self.space.protect(range.clone(), prot).map_err(errno)?;
         if prot & libc::PROT_EXEC == 0 {
             self.drop_code(range);
@@ -215,6 +233,7 @@ impl Memory {
             || new_len == 0
             || !old.is_multiple_of(PAGE_SIZE)
             || (fixed || keep) && !may_move
+            || keep && pages_up(old_len) != pages_up(new_len)
         {
             return Err(libc::EINVAL);
         }
@@ -238,7 +257,11 @@ impl Memory {
             if !wanted.is_multiple_of(PAGE_SIZE) {
                 return Err(libc::EINVAL);
             }
-            self.in_range(wanted, new_len)?.start
+            let to = self.in_range(wanted, new_len)?;
+            if to.start < from.end && from.start < to.end {
+                return Err(libc::EINVAL);
+            }
+            to.start
         } else if in_place && grown.end <= self.space.range().end && self.space.is_free(&grown) {
             old
         } else if may_move {
@@ -300,15 +323,27 @@ impl Memory {
     }
 
     /// Attaches a System V segment of `len` bytes by `attach`, which is given the address.
-    pub fn attach(&self, hint: u64, len: u64, prot: i32, attach: impl FnOnce(u64) -> i64) -> Result<u64> {
+    pub fn attach(&self, place: Place, len: u64, prot: i32, attach: impl FnOnce(u64) -> i64) -> Result<u64> {
         let len = pages_up(len);
         let _placing = self.heap();
-        let at = self.place(hint, len).ok_or(libc::ENOMEM)?;
-        let host = || match attach(at) {
+        let range = match place {
+            Place::Any => self.place(0, len).map(|at| at..at + len).ok_or(libc::ENOMEM)?,
+            Place::At { addr, over } => {
+                let range = self.in_range(addr, len)?;
+                if !over && !self.space.is_free(&range) {
+                    return Err(libc::EINVAL);
+                }
+                range
+            }
+        };
+        let host = || match attach(range.start) {
             error if error < 0 => Err(io::Error::from_raw_os_error(-error as i32)),
             at => Ok(at as u64),
         };
-        self.space.replace(at..at + len, Some(Pages { prot, shared: true }), host).map_err(errno)
+        let pages = Pages { prot, shared: true };
+        let at = self.space.replace(range.clone(), Some(pages), host).map_err(errno)?;
+        self.drop_code(range);
+        Ok(at)
     }
 
     /// Keeps everybody else from placing mappings while `f` runs.
@@ -416,7 +451,10 @@ impl Memory {
 
 /// `SEGV_ACCERR`: what is mapped does not allow the access.
 const ACCERR: i32 = 2;
+const RIGHTS: i32 = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+const PROT_SEM: i32 = 8;
 const PROT_GROWSDOWN: i32 = 0x0100_0000;
+const PROT_GROWSUP: i32 = 0x0200_0000;
 const MAP_GROWSDOWN: i32 = 0x0100;
 
 /// The errno of a host error.

@@ -111,8 +111,12 @@ pub struct Process {
     pub auxv: Vec<(u64, u64)>,
     /// What was added to the addresses in its file.
     pub bias: u64,
+    /// Its code and its data in memory.
+    pub segments: [Range<u64>; 2],
     /// Where the stack of the first thread is.
     pub stack: Range<u64>,
+    /// Where the stack pointer of the first thread was at its start.
+    pub first_sp: u64,
     /// Where the vDSO is.
     pub vdso: Range<u64>,
     /// Where the strings of the arguments are.
@@ -214,7 +218,9 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
         exe,
         bias: program.image.bias,
         auxv: stack.auxv,
+        segments: [program.image.code, program.image.data],
         stack: stack.range,
+        first_sp: stack.sp,
         vdso: at..at + len.next_multiple_of(PAGE_SIZE),
         args: stack.args,
         env: stack.env,

@@ -92,6 +92,8 @@ impl Caller {
             exe: "/program".into(),
             auxv: Vec::new(),
             bias: 0,
+            segments: [code..code + ROOM, data..data],
+            first_sp: data + ROOM,
             stack: data..data + ROOM,
             vdso: code..code + ROOM,
             args: data..data,

@@ -1,10 +1,11 @@
 //! System V and POSIX message queues, semaphores and shared memory.
 
 use super::{Kind, Row, host, own};
-use crate::memory::{Result, pages_up};
+use crate::memory::{Place, Result, pages_up};
 use crate::sys;
 use crate::thread::Thread;
 use Kind::*;
+use base::PAGE_SIZE;
 use libc::*;
 
 pub const ROWS: &[Row] = &[
@@ -78,24 +79,19 @@ fn segment_size(id: u64) -> Result<u64> {
     Ok(info.shm_segsz as u64)
 }
 
-fn shmat_call(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
-    let len = pages_up(segment_size(args[0])?);
-    let [id, mut hint, flags, ..] = args;
-    if flags as i32 & SHM_RND != 0 {
-        hint &= !0xfff;
-    }
-    let read_only = flags as i32 & SHM_RDONLY != 0;
-    let write = if read_only { 0 } else { PROT_WRITE };
-    let memory = thread.process.memory.clone();
-    if hint != 0
-        && !memory.space().is_free(&(hint..hint.saturating_add(len)))
-        && flags as i32 & SHM_REMAP == 0
-    {
+fn shmat_call(thread: &mut Thread, [id, addr, flags, ..]: [u64; 6]) -> Result<u64> {
+    let len = pages_up(segment_size(id)?);
+    let has = |flag| flags as i32 & flag != 0;
+    let at = if has(SHM_RND) { addr & !(PAGE_SIZE - 1) } else { addr };
+    if !at.is_multiple_of(PAGE_SIZE) || at == 0 && has(SHM_REMAP) {
         return Err(EINVAL);
     }
+    let write = if has(SHM_RDONLY) { 0 } else { PROT_WRITE };
+    let exec = if has(SHM_EXEC) { PROT_EXEC } else { 0 };
+    let place = if at == 0 { Place::Any } else { Place::At { addr: at, over: has(SHM_REMAP) } };
     let flags = flags & !(SHM_RND | SHM_EXEC) as u64;
-    memory.attach(hint, len, PROT_READ | write, |at| {
-        // SAFETY: a range of the guest's that is free.
+    thread.process.memory.attach(place, len, PROT_READ | write | exec, |at| {
+        // SAFETY: a range of the guest's, which is free or may be mapped over.
         unsafe { sys::call(SYS_shmat, [id, at, flags, 0, 0, 0]) }
     })
 }

@@ -22,8 +22,7 @@ pub const ROWS: &[Row] = &[
     host(227, "msync", &[Address, Size, Hex], SYS_msync),
     host(228, "mlock", &[Address, Size], SYS_mlock),
     host(229, "munlock", &[Address, Size], SYS_munlock),
-    // Of the emulator nothing need be locked.
-    own(230, "mlockall", &[Hex], |_, _| Ok(0)),
+    own(230, "mlockall", &[Hex], mlockall_call),
     own(231, "munlockall", &[], |_, _| Ok(0)),
     host(232, "mincore", &[Address, Size, Pointer], SYS_mincore),
     own(233, "madvise", &[Address, Size, Int], madvise_call),
@@ -40,6 +39,16 @@ pub const ROWS: &[Row] = &[
 fn mmap_call(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
     let backing = Backing { flags: args[3] as i32, fd: args[4] as i32, offset: args[5] };
     thread.process.memory.map(args[0], args[1], args[2] as i32, backing)
+}
+
+/// `mlockall`: of the emulator nothing need be locked.
+fn mlockall_call(_: &mut Thread, [flags, ..]: [u64; 6]) -> Result<u64> {
+    let known = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+    match flags as i32 {
+        0 | MCL_ONFAULT => Err(EINVAL),
+        flags if flags & !known != 0 => Err(EINVAL),
+        _ => Ok(0),
+    }
 }
 
 fn madvise_call(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {

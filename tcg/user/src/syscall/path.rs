@@ -6,6 +6,7 @@ use super::{Kind, Row, host, own, proc_self};
 use crate::memory::Result;
 use crate::thread::Thread;
 use Kind::*;
+use base::PAGE_SIZE;
 use libc::*;
 use std::ffi::CString;
 
@@ -74,7 +75,10 @@ fn openat_call(thread: &mut Thread, mut args: [u64; 6]) -> Result<u64> {
 
 fn openat2_call(thread: &mut Thread, mut args: [u64; 6]) -> Result<u64> {
     let memory = thread.process.memory.clone();
-    let mut how = vec![0u8; args[3].min(4096) as usize];
+    if args[3] > PAGE_SIZE {
+        return Err(E2BIG);
+    }
+    let mut how = vec![0u8; args[3] as usize];
     memory.read_bytes(args[2], &mut how)?;
     if let Some(flags) = how.first_chunk_mut::<8>() {
         *flags = open_flags_to_host(thread.cpu.abi().open_flags, u64::from_le_bytes(*flags)).to_le_bytes();

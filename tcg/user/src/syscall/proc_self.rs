@@ -90,14 +90,30 @@ fn file_of(contents: &[u8], flags: u64) -> Result<u64> {
     }
 }
 
-/// `stat`: with the guest's stack, and without the emulator's addresses.
+/// `stat`: with the guest's addresses in place of the emulator's.
 fn stat(process: &Process) -> Option<Vec<u8>> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
     let (head, tail) = text.rsplit_once(") ")?;
     let mut fields: Vec<String> = tail.trim_end().split(' ').map(String::from).collect();
-    // Field 3 of the manual page is the first here.
-    if let Some(field) = fields.get_mut(28 - 3) {
-        *field = process.stack.end.to_string();
+    let [code, data] = &process.segments;
+    let (args, env, heap) = (&process.args, &process.env, process.memory.heap_range());
+    let own = [
+        (26, code.start),
+        (27, code.end),
+        (28, process.first_sp),
+        (45, data.start),
+        (46, data.end),
+        (47, heap.start),
+        (48, args.start),
+        (49, args.end),
+        (50, env.start),
+        (51, env.end),
+    ];
+    for (number, value) in own {
+        // Field 3 of the manual page is the first here.
+        if let Some(field) = fields.get_mut(number - 3) {
+            *field = value.to_string();
+        }
     }
     Some(format!("{head}) {}\n", fields.join(" ")).into_bytes())
 }
@@ -139,7 +155,9 @@ fn maps(process: &Process, details: bool) -> String {
         let sharing = if pages.shared { 's' } else { 'p' };
         let mut rest = format!("{r}{w}{x}{sharing} {rest}");
         let name = [(&process.stack, "[stack]"), (&process.vdso, "[vdso]"), (&heap, "[heap]")];
-        if let Some((_, name)) = name.iter().find(|(part, _)| part.contains(&range.start)) {
+        // What is zeros of the program may be one with the heap.
+        let holds = |part: &Range<u64>| part.start < range.end && range.start < part.end;
+        if let Some((_, name)) = name.iter().find(|(part, _)| holds(part) && !rest.contains('/')) {
             // The name stands in column 73.
             rest = format!("{:<55}{name}", rest.trim_end());
         }

@@ -118,6 +118,12 @@ fn interrupted() {
 }
 
 #[test]
+fn refused() {
+    // QEMU 10.0.2 takes more.
+    check("refused", &[""], Peer { args: &[], trusted: |_| false });
+}
+
+#[test]
 fn unused_arguments() {
     // QEMU 10.0.2 follows them, and ends with a fault of its own. What is expected is what the host's kernel answers.
     check("unused", &[""], Peer { args: &[], trusted: |_| false });

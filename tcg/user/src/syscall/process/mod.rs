@@ -45,6 +45,8 @@ fn exit_group(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
 /// `prctl`, but for what would hit the emulator.
 fn prctl_call(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
     match args[0] as i32 {
+        // It is off.
+        PR_SET_SYSCALL_USER_DISPATCH if args[1..5] == [0; 4] => Ok(0),
         PR_SET_SECCOMP | PR_SET_MM | PR_SET_SYSCALL_USER_DISPATCH => Err(EINVAL),
         PR_GET_TSC | PR_SET_TSC => Err(EINVAL),
         _ => {

@@ -89,29 +89,37 @@ fn writes(words: &[OsString], register: bool) -> Result<Vec<Write>, String> {
     Ok(chosen.iter().map(write).collect())
 }
 
-/// Writes; without the right to do so, says what would have been written.
+/// Writes; where that is not possible, says what would have been written.
 fn carry_out(writes: &[Write]) -> Result<(), String> {
     for (file, text) in writes {
-        match fs::OpenOptions::new()
-            .write(true)
-            .open(file)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-        {
-            Ok(()) => println!("{}: {text}", file.display()),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                println!("not written, which needs root: echo '{text}' > {}", file.display());
-            }
-            Err(error) => return Err(why(file, &error)),
-        }
+        let opened = fs::OpenOptions::new().write(true).open(file);
+        let Err(error) = opened.and_then(|mut file| file.write_all(text.as_bytes())) else {
+            println!("{}: {text}", file.display());
+            continue;
+        };
+        let Some(obstacle) = obstacle(Path::new(FOLDER), &error) else { return Err(why(file, &error)) };
+        println!("not written, {obstacle}: echo '{text}' > {}", file.display());
     }
     Ok(())
 }
 
+/// What stands in the way of any entry in `folder`, if that is what `error` tells.
+fn obstacle(folder: &Path, error: &io::Error) -> Option<String> {
+    let is_there = folder.join("register").exists();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Some("which needs root".into())
+        }
+        io::ErrorKind::NotFound if !is_there => Some(format!(
+            "since binfmt_misc is not mounted, which mount -t binfmt_misc binfmt_misc {} does",
+            folder.display()
+        )),
+        _ => None,
+    }
+}
+
 fn why(file: &Path, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound if !Path::new(FOLDER).join("register").exists() => {
-            format!("binfmt_misc is not mounted: mount -t binfmt_misc binfmt_misc {FOLDER}")
-        }
         io::ErrorKind::NotFound => format!("there is no entry {}", file.display()),
         io::ErrorKind::AlreadyExists => "there is such an entry already; --unregister removes it".into(),
         _ => format!("cannot write to {}: {error}", file.display()),
@@ -163,6 +171,15 @@ mod tests {
         );
         // The kernel's limit for a line.
         assert!(line.len() < 1920);
+    }
+
+    #[test]
+    fn without_the_file_system_or_the_right_it_is_only_told() {
+        let told = |folder: &str, kind: io::ErrorKind| obstacle(Path::new(folder), &kind.into());
+        let nowhere = told("/nowhere", io::ErrorKind::NotFound).expect("it is not mounted");
+        assert!(nowhere.contains("mount -t binfmt_misc binfmt_misc /nowhere"), "{nowhere}");
+        assert_eq!(told("/nowhere", io::ErrorKind::PermissionDenied).as_deref(), Some("which needs root"));
+        assert_eq!(told("/nowhere", io::ErrorKind::AlreadyExists), None);
     }
 
     #[test]

@@ -31,6 +31,27 @@ fn programs_start_by_themselves() {
     assert!(!text.contains("qemu-riscv64\n"), "the entries are gone: {text}");
 }
 
+/// A namespace in which nothing is mounted there.
+#[test]
+fn what_would_be_written_is_printed() {
+    let script = "mount -t tmpfs none /proc/sys/fs/binfmt_misc || exit 77; \"$0\" user --register; \"$0\" user --unregister";
+    let mut command = Command::new("unshare");
+    command.args(["-Urm", "sh", "-c", script, env!("CARGO_BIN_EXE_mimic")]);
+    let output = run(&mut command);
+    if output.status.code() == Some(NOT_POSSIBLE) || output.status.code() == Some(127) {
+        return eprintln!("skipped: no mounts in a namespace: {}", stderr(&output));
+    }
+    let text = stdout(&output);
+    assert!(output.status.success(), "{output:?}");
+    for guest in &GUESTS {
+        assert!(text.contains(&format!("echo ':qemu-{}:M:0:", guest.name)), "{text}");
+        assert!(
+            text.contains(&format!("echo '-1' > /proc/sys/fs/binfmt_misc/qemu-{}", guest.name)),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn mistakes_are_told_in_a_sentence() {
     let output = run(Command::new(env!("CARGO_BIN_EXE_mimic")).args(["user", "--register", "sparc"]));

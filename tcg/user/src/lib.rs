@@ -20,6 +20,7 @@ mod load;
 mod memory;
 mod observed;
 mod process;
+mod random;
 mod reserved;
 mod riscv;
 mod signal;
@@ -37,7 +38,7 @@ mod vdso;
 
 pub use load::{Kind, LoadError, kind};
 pub use observed::end;
-pub use process::{Config, DEBUGGER, OWN_FILE, StartError, run};
+pub use process::{Config, DEBUGGER, EXEC_NAME, OWN_FILE, StartError, run};
 pub use reserved::Reserved;
 pub use strace::open_log;
 pub use syscall::HIDDEN;

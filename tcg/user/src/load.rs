@@ -198,6 +198,23 @@ fn headers(file: &File, path: &Path, abi: &Abi) -> Result<Headers, LoadError> {
     Ok(Headers { entry: head.e_entry.get(Le), fixed, table_offset, segments: segments.to_vec() })
 }
 
+/// What the kernel checks of an ELF file before the old program is gone.
+///
+/// # Errors
+/// The errno of `execve(2)`.
+pub fn check(abi: &Abi, sysroot: &Sysroot, file: &File) -> Result<(), i32> {
+    let nowhere = Path::new("");
+    let head = headers(file, nowhere, abi).map_err(|_| libc::ENOEXEC)?;
+    let Some(name) = interpreter(file, &head).map_err(|_| libc::ENOEXEC)? else { return Ok(()) };
+    let name = sysroot.resolve_path(&name);
+    let file = File::open(&name).map_err(|error| error.raw_os_error().unwrap_or(libc::ENOENT))?;
+    let may_run = file.metadata().is_ok_and(|data| data.is_file() && data.mode() & 0o111 != 0);
+    if !may_run {
+        return Err(libc::EACCES);
+    }
+    headers(&file, nowhere, abi).map(|_| ()).map_err(|_| libc::ELIBBAD)
+}
+
 /// Maps an ELF file. The `main` program may be placed low; what is not goes where mappings go.
 fn elf(memory: &Memory, abi: &Abi, file: &File, path: &Path, main: bool) -> Result<Image, LoadError> {
     let head = headers(file, path, abi)?;
@@ -251,12 +268,12 @@ fn elf(memory: &Memory, abi: &Abi, file: &File, path: &Path, main: bool) -> Resu
 fn interpreter(file: &File, head: &Headers) -> Result<Option<PathBuf>, &'static str> {
     let Some(segment) = head.segments.iter().find(|s| s.p_type.get(Le) == PT_INTERP) else { return Ok(None) };
     let len = segment.p_filesz.get(Le);
-    if len > libc::PATH_MAX as u64 {
-        return Err("the name of the ELF interpreter is too long");
+    if !(2..=libc::PATH_MAX as u64).contains(&len) {
+        return Err("the ELF interpreter has no possible name");
     }
     let mut name = vec![0; len as usize];
     file.read_exact_at(&mut name, segment.p_offset.get(Le)).map_err(|_| "the ELF file is cut short")?;
-    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    let end = name.iter().position(|byte| *byte == 0).ok_or("the name of the ELF interpreter has no end")?;
     name.truncate(end);
     Ok(Some(OsString::from_vec(name).into()))
 }

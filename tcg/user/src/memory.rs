@@ -14,6 +14,9 @@ use tcg_core::run::{
 /// libraries is placed on a 47-bit host.
 const TOP: u64 = 1 << 46;
 
+/// Bytes below the stack that nothing is placed in, so that it is seen when it overflows.
+const STACK_GAP: u64 = 1 << 20;
+
 /// Errors of system calls.
 pub type Result<T> = std::result::Result<T, i32>;
 
@@ -56,6 +59,8 @@ struct Heap {
 pub struct Memory {
     space: Arc<UserSpace>,
     code: Arc<CodeCache>,
+    /// Bytes of the stack, which is at the end.
+    stack: u64,
     /// Held while mappings are placed.
     placing: Mutex<Heap>,
 }
@@ -73,15 +78,16 @@ fn lowest_own() -> u64 {
 }
 
 impl Memory {
-    /// Memory below `reserved` bytes, or as much as there can be.
-    pub fn new(reserved: Option<u64>, config: CodeConfig) -> io::Result<Arc<Self>> {
+    /// Memory below `reserved` bytes, or as much as there can be, for a program with `stack` bytes of stack.
+    pub fn new(reserved: Option<u64>, stack: u64, config: CodeConfig) -> io::Result<Arc<Self>> {
         let lowest = std::fs::read_to_string("/proc/sys/vm/mmap_min_addr").unwrap_or_default();
         let start = pages_up(lowest.trim().parse().unwrap_or(65536)).max(PAGE_SIZE);
         // Room to grow downwards for what the host places below its lowest mapping.
         let end = TOP.min(lowest_own().saturating_sub(1 << 32)).min(reserved.unwrap_or(u64::MAX));
         let space = Arc::new(UserSpace::new(start..end & !(PAGE_SIZE - 1)));
         let code = CodeCache::for_process(space.clone(), config)?;
-        Ok(Arc::new(Self { space, code, placing: Mutex::new(Heap { start: 0, end: 0 }) }))
+        let stack = pages_up(stack).min(end / 4).next_multiple_of(PAGE_SIZE);
+        Ok(Arc::new(Self { space, code, stack, placing: Mutex::new(Heap { start: 0, end: 0 }) }))
     }
 
     /// The page map.
@@ -162,14 +168,18 @@ impl Memory {
         {
             return Some(hint);
         }
-        // A gap keeps the stack apart, and lets it be seen when it overflows.
         self.space.free_below(len, self.mmap_top())
+    }
+
+    /// Bytes of the stack: what was asked for, but at most a quarter of all.
+    pub fn stack_size(&self) -> u64 {
+        self.stack
     }
 
     /// Where the highest mappings go: below the place of the stack.
     fn mmap_top(&self) -> u64 {
         let end = self.space.range().end;
-        end - (end / 8).min(1 << 30)
+        end - (end / 8).min(1 << 30).max(self.stack + STACK_GAP)
     }
 
     /// `munmap`.

@@ -7,6 +7,7 @@ use crate::debug::{Attach, Debug};
 use crate::load::{self, LoadError};
 use crate::memory::{Backing, Memory};
 use crate::observed;
+use crate::random;
 use crate::reserved::Reserved;
 use crate::signal::{Actions, host};
 use crate::stack::{self, Setup};
@@ -44,6 +45,8 @@ pub struct Config {
     pub stack_size: u64,
     /// `-R`: bytes of guest address space.
     pub reserved: Option<u64>,
+    /// `-seed`: what is random at the start comes from it.
+    pub seed: Option<u64>,
     /// `-r`: kernel release that `uname` tells.
     pub release: Option<String>,
     /// `-strace`.
@@ -165,19 +168,12 @@ fn host_error(what: &'static str) -> impl Fn(std::io::Error) -> StartError {
     move |source| StartError::Host { what, source }
 }
 
-/// Bytes that nobody guesses.
-pub fn random() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    // SAFETY: writes the local buffer. If it fails the bytes are only less random.
-    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    bytes
-}
-
 /// Runs a program for architecture `A`, under a debugger if `attach` makes one; comes back only if it does not start.
 pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::convert::Infallible, StartError> {
     host::restore_inherited();
+    random::begin(config.seed);
     let emulator = own_file();
-    let memory = Memory::new(config.reserved, config.code.clone())
+    let memory = Memory::new(config.reserved, config.stack_size, config.code.clone())
         .map_err(host_error("allocate memory for translated code"))?;
     host::install_fault_handlers();
 
@@ -198,18 +194,15 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
     memory.write_bytes(at, &object.image).map_err(no_stack)?;
     memory.protect(at, len, libc::PROT_READ | libc::PROT_EXEC).map_err(no_stack)?;
 
-    let exec_name: OsString = config.program.clone().into();
-    let setup = Setup {
-        env: &config.env,
-        exec_name: &exec_name,
-        size: config.stack_size,
-        vdso: at,
-        random: random(),
-    };
+    let exec_name = std::env::var_os(EXEC_NAME).unwrap_or_else(|| config.program.clone().into());
+    let setup = Setup { env: &config.env, exec_name: &exec_name, vdso: at, random: random::bytes() };
     let stack = stack::build(&memory, &cpu, &program, &setup).map_err(no_stack)?;
     cpu.start(program.interpreter.as_ref().unwrap_or(&program.image).entry, stack.sp);
 
     let exe = program.path.canonicalize().unwrap_or_else(|_| program.path.clone());
+    if exec_name != config.program.as_os_str() && program.path == config.program {
+        close_unnamed(&program.path);
+    }
     set_name(&exe);
     let strace = Strace::new(&config).map_err(host_error("open the log file"))?;
     let process = Arc::new(Process {
@@ -246,6 +239,9 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
 /// Variable of the environment in which an emulator tells the next one which descriptor its file has.
 pub const OWN_FILE: &str = "MIMIC_OWN_FILE";
 
+/// The same for the name of a program that has none in the file system.
+pub const EXEC_NAME: &str = "MIMIC_EXEC_NAME";
+
 /// The same for what a debugger's conversation goes on with.
 pub const DEBUGGER: &str = "MIMIC_DEBUGGER";
 
@@ -262,6 +258,16 @@ fn own_file() -> Option<Reserved> {
     // Without /proc, by the name that it was called by.
     let file = open(OsStr::new("/proc/self/exe")).or_else(|_| open(OsStr::from_bytes(called.to_bytes())));
     Reserved::new(&file.ok()?).ok()
+}
+
+/// Closes the descriptor that the emulator before has left open for a program whose name is `path`.
+fn close_unnamed(path: &Path) {
+    let fd =
+        path.to_str().and_then(|path| path.strip_prefix("/proc/self/fd/")).and_then(|fd| fd.parse().ok());
+    if let Some(fd) = fd {
+        // SAFETY: it was opened for reading the program's file, which is done.
+        drop(unsafe { File::from_raw_fd(fd) });
+    }
 }
 
 /// Gives the process the program's name.

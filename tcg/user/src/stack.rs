@@ -17,8 +17,6 @@ pub struct Setup<'a> {
     pub env: &'a [OsString],
     /// The name that the program was called by.
     pub exec_name: &'a OsString,
-    /// Bytes of stack.
-    pub size: u64,
     /// Address of the vDSO.
     pub vdso: u64,
     /// Sixteen random bytes.
@@ -66,7 +64,7 @@ fn ids() -> [u64; 4] {
 /// Makes the stack of `program`.
 pub fn build(memory: &Memory, cpu: &dyn Cpu, program: &Program, setup: &Setup) -> Result<Stack> {
     let top = memory.space().range().end - PAGE_SIZE;
-    let size = setup.size.next_multiple_of(PAGE_SIZE).min(memory.space().range().end / 4);
+    let size = memory.stack_size();
     let flags = Backing::ZERO.flags | libc::MAP_FIXED_NOREPLACE | libc::MAP_NORESERVE | libc::MAP_STACK;
     let prot = libc::PROT_READ | libc::PROT_WRITE;
     memory.map(top - size, size, prot, Backing { flags, ..Backing::ZERO })?;

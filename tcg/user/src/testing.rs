@@ -23,7 +23,7 @@ const ROOM: u64 = 8192;
 
 fn memory() -> io::Result<Arc<Memory>> {
     let config = CodeConfig { code_bytes: CODE, ..CodeConfig::default() };
-    let memory = Memory::new(None, config)?;
+    let memory = Memory::new(None, 8 << 20, config)?;
     host::install_fault_handlers();
     // A sanitizer has its own memory where the guest's would be.
     if memory.space().range().end < 1 << 40 { Err(io::ErrorKind::OutOfMemory.into()) } else { Ok(memory) }
@@ -77,6 +77,7 @@ impl Caller {
             cpu: None,
             stack_size: ROOM,
             reserved: None,
+            seed: None,
             release: None,
             strace: false,
             log: None,

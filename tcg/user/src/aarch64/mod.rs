@@ -6,7 +6,7 @@
 mod hwcap;
 
 use crate::arch::{Abi, Arch, Event, HandlerEntry, Note, VdsoFunction, VdsoParts};
-use crate::process::random;
+use crate::random;
 use crate::time::Monotonic;
 use object::elf::{NT_ARM_TLS, NT_PRFPREG, NT_PRSTATUS};
 use std::sync::Arc;
@@ -180,7 +180,7 @@ impl Arch for Aarch64 {
         let mut cpu = Cpu::new(features);
         cpu.system.clock = Some(Arc::new(Monotonic));
         for key in &mut cpu.system.keys {
-            let bytes = random();
+            let bytes = random::bytes();
             *key = [word(&bytes, 0), word(&bytes, 8)];
         }
         Ok(cpu)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use control::gdb::process::Address;
 use tcg_core::run::{CodeConfig, Tiers};
-use tcg_user::{Config, DEBUGGER, HIDDEN, OWN_FILE, TRACED};
+use tcg_user::{Config, DEBUGGER, EXEC_NAME, HIDDEN, OWN_FILE, TRACED};
 
 use super::table::{Opt, ROWS, Row, STRACE};
 use crate::options::LogOptions;
@@ -55,6 +55,9 @@ pub struct Gdb {
 /// Bytes of stack when nothing is said.
 const STACK: u64 = 8 << 20;
 
+/// Smallest address space of a guest.
+const LEAST_SPACE: u64 = 16 << 20;
+
 /// Where the guest's files are when nothing is said.
 pub fn default_prefix(arch: &str) -> PathBuf {
     format!("/usr/gnemul/qemu-{arch}").into()
@@ -84,7 +87,7 @@ pub fn parse(
         text
     };
     // For this emulator, from the one before.
-    let own = [OWN_FILE, DEBUGGER, TRACED];
+    let own = [OWN_FILE, EXEC_NAME, DEBUGGER, TRACED];
     let config = Config {
         program: PathBuf::new(),
         args: Vec::new(),
@@ -93,6 +96,7 @@ pub fn parse(
         cpu: None,
         stack_size: STACK,
         reserved: None,
+        seed: None,
         release: None,
         strace: false,
         log: None,
@@ -109,7 +113,12 @@ pub fn parse(
     for row in ROWS.iter().filter(set) {
         if let Some((_, value)) = env.iter().find(|(name, _)| name.as_os_str() == row.variable) {
             let text = value.to_string_lossy();
-            collected.set(row, value).map_err(|fault| fault.at(&format!("{}={text}", row.variable)))?;
+            match collected.set(row, value) {
+                Err(fault) if !row.may_be_left_over() => {
+                    return Err(fault.at(&format!("{}={text}", row.variable)));
+                }
+                _ => {}
+            }
         }
     }
     let mut words = words.into_iter();
@@ -117,9 +126,11 @@ pub fn parse(
         if let Some(request) = collected.ends.take() {
             return Ok(request);
         }
-        let Some(word) = words.next() else {
-            return Err(Fault::new("no program to run is named").at("the command line"));
-        };
+        let missing = || Fault::new("no program to run is named").at("the command line");
+        let word = words.next().ok_or_else(missing)?;
+        if word == END {
+            break words.next().ok_or_else(missing)?;
+        }
         let Some(name) = option_name(&word) else { break word };
         let text = word.to_string_lossy();
         let Some(row) = ROWS.iter().find(|row| row.name == name) else {
@@ -141,6 +152,9 @@ pub fn parse(
     config.program = program.into();
     Ok(Request::Run(Box::new(Run { config, log, gdb, watch })))
 }
+
+/// Ends the options: the next word is the program, whatever it is.
+const END: &str = "--";
 
 /// The name in `-name` and `--name`; `None`: the word is the program.
 fn option_name(word: &OsStr) -> Option<String> {
@@ -191,6 +205,20 @@ fn size(text: &str) -> Result<u64, Fault> {
     value::size(text, 1)
 }
 
+/// Checks `TSIG HSIG N[,...]`. Every real-time signal of the guest's is the host's of the same number, so nothing need be
+/// mapped.
+fn signal_map(text: &str) -> Result<(), Fault> {
+    let is_item = |item: &str| {
+        let numbers: Vec<_> = item.split_whitespace().map(value::unsigned).collect();
+        numbers.len() == 3 && numbers.iter().all(Result::is_ok)
+    };
+    if text.split(',').all(is_item) {
+        Ok(())
+    } else {
+        Err(Fault::new("expects 'TSIG HSIG N', several parted by commas"))
+    }
+}
+
 impl Collected {
     fn set(&mut self, row: &Row, argument: &OsStr) -> Result<(), Fault> {
         let opt = row.opt.ok_or_else(|| Fault::not_available(""))?;
@@ -221,7 +249,13 @@ impl Collected {
                     return Err(Fault::new("guest addresses are host addresses here: the base is always 0"));
                 }
             }
-            Opt::Reserved => config.reserved = Some(size(text?)?).filter(|size| *size != 0),
+            Opt::Reserved => match size(text?)? {
+                0 => config.reserved = None,
+                size if size < LEAST_SPACE => {
+                    return Err(Fault::new("is no room for a program: there must be 16M at least"));
+                }
+                size => config.reserved = Some(size),
+            },
             Opt::LogItems => self.log_items(text?)?,
             Opt::LogFile => self.log.file = Some(log::file(text?)?),
             Opt::LogFilter => self.log.ranges = log::ranges(text?)?,
@@ -232,6 +266,13 @@ impl Collected {
                 _ => return Err(Fault::new("expects at most 1024 MiB")),
             },
             Opt::Strace => config.strace = true,
+            Opt::SignalMap => signal_map(text?)?,
+            Opt::PageSize => {
+                if value::unsigned(text?)? != 4096 {
+                    return Err(Fault::new("pages are those of the host here: 4096 bytes"));
+                }
+            }
+            Opt::Seed => config.seed = Some(value::unsigned(text?)?),
             Opt::Plugin => self.watch.plugins.push(plugin::read(text?)?),
             Opt::PerfMap => self.watch.perf_map = true,
             Opt::JitDump => self.watch.jit_dump = true,
@@ -274,6 +315,9 @@ impl Collected {
 pub fn program_of(words: &[OsString]) -> Option<&Path> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
+        if word == END {
+            return words.next().map(Path::new);
+        }
         let Some(name) = option_name(word) else { return Some(Path::new(word)) };
         let row = ROWS.iter().find(|row| row.name == name)?;
         if !row.argument.is_empty() {

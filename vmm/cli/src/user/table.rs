@@ -26,6 +26,9 @@ pub enum Opt {
     PerfMap,
     JitDump,
     TbCache,
+    SignalMap,
+    PageSize,
+    Seed,
 }
 
 /// One option.
@@ -77,16 +80,22 @@ pub static ROWS: &[Row] = &[
     row("r", "uname", "QEMU_UNAME", Opt::Release, "kernel release that uname tells"),
     row("B", "address", "QEMU_GUEST_BASE", Opt::GuestBase, "host address of the guest's address 0: always 0"),
     row("R", "size", "QEMU_RESERVED_VA", Opt::Reserved, "size of the guest's address space"),
-    later("t", "tsig hsig n[,...]", "QEMU_RTSIG_MAP"),
+    row(
+        "t",
+        "tsig hsig n[,...]",
+        "QEMU_RTSIG_MAP",
+        Opt::SignalMap,
+        "real-time signals: taken and not needed",
+    ),
     row("d", "item[,...]", "QEMU_LOG", Opt::LogItems, "what is logged ('help' lists the items)"),
     row("dfilter", "range[,...]", "QEMU_DFILTER", Opt::LogFilter, "log only code at these addresses"),
     row("D", "logfile", "QEMU_LOG_FILENAME", Opt::LogFile, "write the log to 'logfile' instead of stderr"),
-    later("p", "pagesize", "QEMU_PAGESIZE"),
+    row("p", "pagesize", "QEMU_PAGESIZE", Opt::PageSize, "size of pages: always 4096"),
     row("one-insn-per-tb", "", "QEMU_ONE_INSN_PER_TB", Opt::OneInsn, "translate each instruction alone"),
     row("tb-size", "size", "QEMU_TB_SIZE", Opt::CodeSize, "memory for translations, in MiB"),
     row("tb-cache", "folder", "MIMIC_TB_CACHE", Opt::TbCache, "keep translations there for the next run"),
     row("strace", "", "QEMU_STRACE", Opt::Strace, "log system calls"),
-    later("seed", "number", "QEMU_RAND_SEED"),
+    row("seed", "number", "QEMU_RAND_SEED", Opt::Seed, "what is random at the start comes from 'number'"),
     later("trace", "[[enable=]pattern][,events=file][,file=file]", "QEMU_TRACE"),
     row(
         "plugin",
@@ -106,6 +115,13 @@ pub static ROWS: &[Row] = &[
     ),
     row("jitdump", "", "QEMU_JITDUMP", Opt::JitDump, "the same with the code itself, in jit-PID.dump"),
 ];
+
+impl Row {
+    /// Whether the variable is passed over when it asks for what is not here: it may have been left for QEMU.
+    pub fn may_be_left_over(&self) -> bool {
+        matches!(self.opt, None | Some(Opt::PageSize))
+    }
+}
 
 /// The item of `-d` that a process has beside those of a machine.
 pub const STRACE: &str = "strace";

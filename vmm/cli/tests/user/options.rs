@@ -9,7 +9,7 @@ fn mistakes_are_told_in_a_sentence() {
         let output = run(mimic().args(words));
         (output.status.code(), stderr(&output))
     };
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 15] = [
         (&["-strce", "x"], 1, "qemu-riscv64: -strce: unknown option; did you mean -strace?\n"),
         (&["-L"], 1, "qemu-riscv64: -L: needs an argument: -L path\n"),
         (&[], 1, "qemu-riscv64: the command line: no program to run is named\n"),
@@ -18,6 +18,24 @@ fn mistakes_are_told_in_a_sentence() {
             &["-B", "0x1000", "x"],
             1,
             "qemu-riscv64: -B 0x1000: guest addresses are host addresses here: the base is always 0\n",
+        ),
+        (&["-p", "8192", "x"], 1, "qemu-riscv64: -p 8192: pages are those of the host here: 4096 bytes\n"),
+        (
+            &["-t", "40 41", "x"],
+            1,
+            "qemu-riscv64: -t 40 41: expects 'TSIG HSIG N', several parted by commas\n",
+        ),
+        (&["-seed", "x", "x"], 1, "qemu-riscv64: -seed x: expects a number\n"),
+        (
+            &["-R", "1M", "x"],
+            1,
+            "qemu-riscv64: -R 1M: is no room for a program: there must be 16M at least\n",
+        ),
+        (&["--"], 1, "qemu-riscv64: the command line: no program to run is named\n"),
+        (
+            &["-cpu", "max,h=on", "/bin/sh"],
+            1,
+            "qemu-riscv64: -cpu max,h=on: CPU property 'h' can only be 'off'\n",
         ),
         (&["-E", "X", "x"], 1, "qemu-riscv64: -E X: expects NAME=VALUE\n"),
         (
@@ -57,6 +75,37 @@ fn environment_and_name() {
     assert!(has("A=1") && has("C=3") && !has("B=2"), "{text}");
     let output = run(mimic().args(["-s", "1M", "-r", "9.9.9", "-strace"]).arg(&program));
     assert!(stderr(&output).contains("write(1,\""), "{}", stderr(&output));
+}
+
+/// What QEMU's user mode takes, too.
+#[test]
+fn options_that_ask_for_what_is_there() {
+    for guest in &GUESTS {
+        let Some(program) = guest.compile("show", &["-static"]) else { continue };
+        let words = match guest.name {
+            "riscv64" => "max,h=off,vext_spec=v1.0,rvv_ta_all_1s=off,rvv_ma_all_1s=off",
+            _ => "max,sve=off,sme=off,lpa2=off,aarch64=on,pmu=off",
+        };
+        let mut command = guest.mimic();
+        command.args(["-p", "4096", "-t", "40 41 2,50 51 1", "-R", "64M", "-cpu", words, "--"]).arg(&program);
+        // What may have been left for QEMU.
+        command.env("QEMU_PAGESIZE", "65536").env("QEMU_TRACE", "x").env("QEMU_RTSIG_MAP", "40 41 2");
+        let output = run(command.arg("y"));
+        assert!(stdout(&output).contains(" y\n") && output.status.success(), "{}: {output:?}", guest.name);
+    }
+}
+
+#[test]
+fn a_seed_repeats_what_is_random() {
+    let Some(program) = compile("show", &["-static"]) else { return };
+    let random = |words: &[&str]| {
+        let output = run(mimic().args(words).arg(&program));
+        let text = stdout(&output);
+        text.lines().find(|line| line.starts_with("random ")).expect("it is shown").to_string()
+    };
+    assert_eq!(random(&["-seed", "5"]), random(&["-seed", "5"]));
+    assert_ne!(random(&["-seed", "5"]), random(&["-seed", "6"]));
+    assert_ne!(random(&[]), random(&[]));
 }
 
 #[test]

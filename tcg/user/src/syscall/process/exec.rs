@@ -1,8 +1,8 @@
 //! `execve`: programs of the guest's architecture run in a new emulator, others by the host itself.
 
-use crate::load::{Kind, kind};
+use crate::load::{Kind, check, kind};
 use crate::memory::Result;
-use crate::process::{Config, DEBUGGER, OWN_FILE};
+use crate::process::{Config, DEBUGGER, EXEC_NAME, OWN_FILE};
 use crate::signal::host as signals;
 use crate::sys;
 use crate::thread::Thread;
@@ -33,6 +33,17 @@ struct Target {
     flags: i32,
 }
 
+impl Target {
+    /// The name of a file that is in a folder or has none, as the program finds it (`AT_EXECFN`).
+    fn name(&self) -> Vec<u8> {
+        let folder = format!("/dev/fd/{}", self.folder).into_bytes();
+        match self.path.as_bytes() {
+            b"" => folder,
+            path => [&folder, path].join(&b'/'),
+        }
+    }
+}
+
 fn strings(thread: &Thread, list: u64) -> Result<Vec<CString>> {
     let memory = &thread.process.memory;
     let text =
@@ -46,6 +57,9 @@ const ARG_MAX: u64 = 32 * 4096;
 
 /// Opens the file, if it may be executed.
 fn open(target: &Target) -> Result<File> {
+    if target.flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Err(EINVAL);
+    }
     let path = target.path.as_ptr() as u64;
     let call = |nr, args| {
         // SAFETY: reads the path, makes a descriptor at most.
@@ -56,7 +70,8 @@ fn open(target: &Target) -> Result<File> {
     let fd = if target.path.is_empty() && target.flags & AT_EMPTY_PATH != 0 {
         call(SYS_fcntl, [folder, F_DUPFD_CLOEXEC as u64, 3, 0, 0, 0])?
     } else {
-        call(SYS_openat, [folder, path, (O_RDONLY | O_CLOEXEC) as u64, 0, 0, 0])
+        let follow = if target.flags & AT_SYMLINK_NOFOLLOW != 0 { O_NOFOLLOW } else { 0 };
+        call(SYS_openat, [folder, path, (O_RDONLY | O_CLOEXEC | follow) as u64, 0, 0, 0])
             .map_err(|e| if e == ENXIO { EACCES } else { e })?
     };
     // SAFETY: the kernel has just handed out the descriptor.
@@ -64,15 +79,17 @@ fn open(target: &Target) -> Result<File> {
     if file.metadata().is_ok_and(|data| data.is_file()) { Ok(file) } else { Err(EACCES) }
 }
 
-/// Whether a program for the guest's machine, or a script for one, is in `file`.
-fn is_for_guest(thread: &Thread, file: &File, depth: usize) -> bool {
+/// Whether a program for the guest's machine, or a script for one, is in `file`; an error if it is one that cannot run.
+fn is_for_guest(thread: &Thread, file: &File, depth: usize) -> Result<bool> {
+    let (abi, sysroot) = (thread.cpu.abi(), &thread.process.sysroot);
     match kind(file) {
-        Kind::Elf(machine) => machine == thread.cpu.abi().machine,
-        Kind::Script(interpreter, _) if depth > 0 => {
-            let interpreter = thread.process.sysroot.resolve_path(&interpreter);
-            File::open(interpreter).is_ok_and(|file| is_for_guest(thread, &file, depth - 1))
-        }
-        _ => false,
+        Kind::Elf(machine) if machine == abi.machine => check(abi, sysroot, file).map(|()| true),
+        Kind::Script(interpreter, _) if depth > 0 => match File::open(sysroot.resolve_path(&interpreter)) {
+            Ok(file) => is_for_guest(thread, &file, depth - 1),
+            // The host will say why.
+            Err(_) => Ok(false),
+        },
+        _ => Ok(false),
     }
 }
 
@@ -85,15 +102,17 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
         target.path = inside;
     }
     let file = open(&target)?;
+    let for_guest = is_for_guest(thread, &file, 4)?;
     thread.process.keep_translations();
     let env: Vec<&CStr> = env.iter().map(CString::as_c_str).collect();
-    if !is_for_guest(thread, &file, 4) {
+    if !for_guest {
         let args: Vec<&CStr> = args.iter().map(CString::as_c_str).collect();
         drop(file);
         return replace(thread, target.folder, &target.path, &args, &env, target.flags);
     }
     // The emulator is told a path; for a file without one, the descriptor's.
     let by_name = target.folder == AT_FDCWD || target.path.as_bytes().starts_with(b"/");
+    let name = if by_name { Vec::new() } else { [EXEC_NAME.as_bytes(), b"=", &target.name()].concat() };
     let path = if by_name {
         target.path
     } else {
@@ -110,6 +129,7 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
     let Some(own) = thread.process.emulator.as_ref().map(|file| file.as_raw_fd()) else { return Err(ENOENT) };
     let mut env: Vec<CString> = env.into_iter().map(hidden).collect();
     env.extend(CString::new(format!("{OWN_FILE}={own}")));
+    env.extend(CString::new(name).ok().filter(|name| !name.is_empty()));
     if thread.trace.is_some() {
         env.extend(CString::new(format!("{TRACED}=1")));
     }
@@ -160,6 +180,9 @@ fn emulator_args(config: &Config, name: &str) -> Vec<CString> {
     option("-s", Some(OsStr::new(&config.stack_size.to_string())));
     if let Some(reserved) = config.reserved {
         option("-R", Some(OsStr::new(&reserved.to_string())));
+    }
+    if let Some(seed) = config.seed {
+        option("-seed", Some(OsStr::new(&seed.to_string())));
     }
     if config.code.max_insns == 1 {
         option("-one-insn-per-tb", None);

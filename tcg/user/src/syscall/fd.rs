@@ -1,7 +1,7 @@
 //! Calls on open files: reading, writing, descriptors, `ioctl`, `fcntl`.
 
 use super::convert::{open_flags_to_guest, open_flags_to_host};
-use super::kind::SEEK;
+use super::names::{FCNTL, IOCTL, OPEN, SEEK};
 use super::net::{has_receive_timeout, has_send_timeout};
 use super::{Kind, Row, host, own};
 use crate::memory::Result;
@@ -13,8 +13,8 @@ use libc::*;
 pub const ROWS: &[Row] = &[
     host(23, "dup", &[Fd], SYS_dup),
     host(24, "dup3", &[Fd, Fd, Hex], SYS_dup3),
-    own(25, "fcntl", &[Fd, Int, Hex], fcntl_call),
-    own(29, "ioctl", &[Fd, Hex, Address], ioctl_call),
+    own(25, "fcntl", &[Fd, Enum(FCNTL), By(fcntl_third)], fcntl_call),
+    own(29, "ioctl", &[Fd, Enum(IOCTL), By(ioctl_third)], ioctl_call),
     host(32, "flock", &[Fd, Int], SYS_flock),
     host(46, "ftruncate", &[Fd, Long], SYS_ftruncate),
     host(47, "fallocate", &[Fd, Int, Long, Long], SYS_fallocate),
@@ -53,6 +53,23 @@ pub const ROWS: &[Row] = &[
         .interrupted_if(has_send_timeout),
     own(436, "close_range", &[Size, Size, Hex], close_range_call),
 ];
+
+/// What a command of `fcntl` takes; pointers are checked by [`fcntl_call`].
+fn fcntl_third(args: &[u64; 6]) -> Option<Kind> {
+    match args[1] as i32 {
+        F_GETFD | F_GETFL | F_GETOWN | F_GETLEASE | F_GETPIPE_SZ | F_GET_SEALS => None,
+        F_GETLK | F_SETLK | F_SETLKW | F_OFD_GETLK | F_OFD_SETLK | F_OFD_SETLKW => Some(Address),
+        F_SETFL => Some(Parts(&OPEN)),
+        F_DUPFD | F_DUPFD_CLOEXEC | F_SETFD | F_SETOWN | F_SETLEASE | F_SETPIPE_SZ => Some(Int),
+        _ => Some(Hex),
+    }
+}
+
+/// What a request of `ioctl` takes; [`ioctl_call`] checks it, whatever it is.
+fn ioctl_third(args: &[u64; 6]) -> Option<Kind> {
+    let known = IOCTL.iter().any(|(_, request)| *request == args[1]);
+    Some(if known { Address } else { Hex })
+}
 
 /// `fcntl`: the flags of `open` may be numbered otherwise.
 fn fcntl_call(thread: &mut Thread, mut args: [u64; 6]) -> Result<u64> {

@@ -1,6 +1,6 @@
 //! System V and POSIX message queues, semaphores and shared memory.
 
-use super::{Kind, Row, host, own};
+use super::{Gives, Kind, Row, host, own};
 use crate::memory::{Place, Result, pages_up};
 use crate::sys;
 use crate::thread::Thread;
@@ -11,8 +11,8 @@ use libc::*;
 pub const ROWS: &[Row] = &[
     host(180, "mq_open", &[Text, Hex, Mode, Pointer], SYS_mq_open),
     host(181, "mq_unlink", &[Text], SYS_mq_unlink),
-    host(182, "mq_timedsend", &[Fd, Buffer(2), Size, Int, Pointer], SYS_mq_timedsend),
-    host(183, "mq_timedreceive", &[Fd, OutBuffer(2), Size, Pointer, Pointer], SYS_mq_timedreceive),
+    host(182, "mq_timedsend", &[Fd, Buffer(2), Size, Int, Timespec], SYS_mq_timedsend),
+    host(183, "mq_timedreceive", &[Fd, OutBuffer(2), Size, Pointer, Timespec], SYS_mq_timedreceive),
     host(184, "mq_notify", &[Fd, Pointer], SYS_mq_notify),
     host(185, "mq_getsetattr", &[Fd, Pointer, Pointer], SYS_mq_getsetattr),
     host(186, "msgget", &[Hex, Hex], SYS_msgget),
@@ -21,11 +21,11 @@ pub const ROWS: &[Row] = &[
     host(189, "msgsnd", &[Int, Pointer, Size, Hex], SYS_msgsnd).interrupted(),
     host(190, "semget", &[Hex, Int, Hex], SYS_semget),
     own(191, "semctl", &[Int, Int, Int, Address], semctl_call),
-    host(192, "semtimedop", &[Int, Pointer, Size, Pointer], SYS_semtimedop).interrupted(),
+    host(192, "semtimedop", &[Int, Pointer, Size, Timespec], SYS_semtimedop).interrupted(),
     host(193, "semop", &[Int, Pointer, Size], SYS_semop).interrupted(),
     host(194, "shmget", &[Hex, Size, Hex], SYS_shmget),
     host(195, "shmctl", &[Int, Int, PointerIf(shmctl_fills)], SYS_shmctl),
-    own(196, "shmat", &[Int, Address, Hex], shmat_call),
+    own(196, "shmat", &[Int, Address, Hex], shmat_call).gives(Gives::Address),
     own(197, "shmdt", &[Address], shmdt_call),
 ];
 

@@ -3,6 +3,18 @@
 /// Names of flag bits, or of values.
 pub type Names = &'static [(&'static str, u64)];
 
+/// An argument that holds a value in some bits and flags in the others.
+pub struct Parts {
+    /// The bits of the value.
+    pub mask: u64,
+    /// Its names.
+    pub values: Names,
+    /// The flags' names.
+    pub flags: Names,
+    /// They are printed before the value.
+    pub flags_first: bool,
+}
+
 /// A kind of argument.
 #[derive(Clone, Copy)]
 pub enum Kind {
@@ -14,7 +26,7 @@ pub enum Kind {
     Size,
     /// A number in hexadecimal.
     Hex,
-    /// A number in octal.
+    /// The type and rights of a file.
     Mode,
     /// A file descriptor.
     Fd,
@@ -24,6 +36,8 @@ pub enum Kind {
     Path,
     /// Another string.
     Text,
+    /// A list of strings that ends with a null pointer.
+    Texts,
     /// An address that is not read or written.
     Address,
     /// An address of something that is read, or read and written.
@@ -36,107 +50,43 @@ pub enum Kind {
     OutBuffer(u8),
     /// A structure of this size to be written.
     Out(u64),
+    /// A `struct timespec` to read.
+    Timespec,
+    /// A `struct itimerval` to read.
+    Itimerval,
+    /// A set of signals to read.
+    SignalSet,
     /// Bits that have names.
     Flags(Names),
     /// Values that have names.
     Enum(Names),
+    /// Both.
+    Parts(&'static Parts),
     /// A signal.
     Signal,
+    /// What this says of a call with these arguments; `None`: it is not looked at.
+    By(fn(&[u64; 6]) -> Option<Kind>),
 }
 
 impl Kind {
+    /// What it is in a call with these arguments; `None` if the call does not have it.
+    pub fn of(self, args: &[u64; 6]) -> Option<Self> {
+        match self {
+            Self::By(choose) => choose(args),
+            kind => Some(kind),
+        }
+    }
+
     /// Whether the kernel follows it in a call with these arguments.
     pub fn is_pointer(self, args: &[u64; 6]) -> bool {
         match self {
             Self::PointerIf(holds) => holds(args),
-            Self::Path | Self::Text | Self::Pointer | Self::Buffer(_) | Self::OutBuffer(_) | Self::Out(_) => {
-                true
-            }
+            Self::By(choose) => choose(args).is_some_and(|kind| kind.is_pointer(args)),
+            Self::Path | Self::Text | Self::Texts | Self::Pointer | Self::Buffer(_) => true,
+            Self::OutBuffer(_) | Self::Out(_) => true,
+            Self::Timespec | Self::Itimerval | Self::SignalSet => true,
             Self::Int | Self::Long | Self::Size | Self::Hex | Self::Mode | Self::Fd | Self::DirFd => false,
-            Self::Address | Self::Flags(_) | Self::Enum(_) | Self::Signal => false,
+            Self::Address | Self::Flags(_) | Self::Enum(_) | Self::Parts(_) | Self::Signal => false,
         }
     }
 }
-
-macro_rules! names {
-    ($($name:ident),* $(,)?) => { &[$((stringify!($name), libc::$name as u64)),*] };
-}
-/// `PROT_*`.
-pub const PROT: Names = names![PROT_READ, PROT_WRITE, PROT_EXEC];
-/// `MAP_*`.
-pub const MAP: Names = names![
-    MAP_SHARED,
-    MAP_PRIVATE,
-    MAP_ANONYMOUS,
-    MAP_FIXED,
-    MAP_FIXED_NOREPLACE,
-    MAP_NORESERVE,
-    MAP_STACK,
-    MAP_POPULATE,
-    MAP_DENYWRITE,
-    MAP_LOCKED,
-    MAP_HUGETLB
-];
-/// `AT_*`.
-pub const AT: Names =
-    names![AT_SYMLINK_NOFOLLOW, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_NO_AUTOMOUNT, AT_EMPTY_PATH];
-/// `O_*`, as the generic layout has them.
-pub const OPEN: Names = names![
-    O_RDONLY,
-    O_WRONLY,
-    O_RDWR,
-    O_CREAT,
-    O_EXCL,
-    O_NOCTTY,
-    O_TRUNC,
-    O_APPEND,
-    O_NONBLOCK,
-    O_CLOEXEC,
-    O_DIRECTORY,
-    O_NOFOLLOW,
-    O_PATH
-];
-/// `CLONE_*`.
-pub const CLONE: Names = names![
-    CLONE_VM,
-    CLONE_FS,
-    CLONE_FILES,
-    CLONE_SIGHAND,
-    CLONE_VFORK,
-    CLONE_PARENT,
-    CLONE_THREAD,
-    CLONE_SYSVSEM,
-    CLONE_SETTLS,
-    CLONE_PARENT_SETTID,
-    CLONE_CHILD_CLEARTID,
-    CLONE_CHILD_SETTID
-];
-/// `RLIMIT_*`.
-pub const RLIMIT: Names = &[
-    ("RLIMIT_CPU", 0),
-    ("RLIMIT_FSIZE", 1),
-    ("RLIMIT_DATA", 2),
-    ("RLIMIT_STACK", 3),
-    ("RLIMIT_CORE", 4),
-    ("RLIMIT_RSS", 5),
-    ("RLIMIT_NPROC", 6),
-    ("RLIMIT_NOFILE", 7),
-    ("RLIMIT_MEMLOCK", 8),
-    ("RLIMIT_AS", 9),
-];
-/// `CLOCK_*`.
-pub const CLOCK: Names =
-    names![CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID];
-/// `how` of `sigprocmask`.
-pub const SIG_HOW: Names = names![SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK];
-/// `lseek`'s origin.
-pub const SEEK: Names = names![SEEK_SET, SEEK_CUR, SEEK_END];
-/// Operations of `futex`, with those that the private flag makes.
-pub const FUTEX: Names = &[
-    ("FUTEX_WAIT", 0),
-    ("FUTEX_WAKE", 1),
-    ("FUTEX_PRIVATE_FLAG|FUTEX_WAIT", 128),
-    ("FUTEX_PRIVATE_FLAG|FUTEX_WAKE", 129),
-    ("FUTEX_PRIVATE_FLAG|FUTEX_WAIT_BITSET", 137),
-    ("FUTEX_PRIVATE_FLAG|FUTEX_CLOCK_REALTIME|FUTEX_WAIT_BITSET", 393),
-];

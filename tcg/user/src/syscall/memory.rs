@@ -1,21 +1,23 @@
 //! Calls on memory.
 
-use super::kind::{MAP, PROT};
-use super::{Kind, Row, host, own, refused};
+use super::names::{ADVICE, MAP, PROT};
+use super::{Gives, Kind, Row, host, own, refused};
 use crate::memory::{Backing, Result, pages_up};
 use crate::thread::Thread;
 use Kind::*;
 use libc::*;
 
 pub const ROWS: &[Row] = &[
-    own(214, "brk", &[Address], |thread, args| Ok(thread.process.memory.set_break(args[0]))),
+    own(214, "brk", &[Address], |thread, args| Ok(thread.process.memory.set_break(args[0])))
+        .gives(Gives::Address),
     own(215, "munmap", &[Address, Size], |thread, args| {
         thread.process.memory.unmap(args[0], args[1]).map(|()| 0)
     }),
     own(216, "mremap", &[Address, Size, Size, Hex, Address], |thread, args| {
         thread.process.memory.remap(args[0], args[1], args[2], args[3] as i32, args[4])
-    }),
-    own(222, "mmap", &[Address, Size, Flags(PROT), Flags(MAP), Fd, Hex], mmap_call),
+    })
+    .gives(Gives::Address),
+    own(222, "mmap", &[Address, Size, Flags(PROT), Flags(MAP), Fd, Hex], mmap_call).gives(Gives::Address),
     own(226, "mprotect", &[Address, Size, Flags(PROT)], |thread, args| {
         thread.process.memory.protect(args[0], args[1], args[2] as i32).map(|()| 0)
     }),
@@ -25,7 +27,7 @@ pub const ROWS: &[Row] = &[
     own(230, "mlockall", &[Hex], mlockall_call),
     own(231, "munlockall", &[], |_, _| Ok(0)),
     host(232, "mincore", &[Address, Size, Pointer], SYS_mincore),
-    own(233, "madvise", &[Address, Size, Int], madvise_call),
+    own(233, "madvise", &[Address, Size, Enum(ADVICE)], madvise_call),
     host(235, "mbind", &[Address, Size, Int, Pointer, Size, Hex], SYS_mbind),
     host(236, "get_mempolicy", &[Pointer, Pointer, Size, Address, Hex], SYS_get_mempolicy),
     host(237, "set_mempolicy", &[Int, Pointer, Size], SYS_set_mempolicy),

@@ -8,6 +8,7 @@ mod fd;
 mod ipc;
 mod kind;
 mod memory;
+pub mod names;
 mod net;
 mod path;
 mod poll;
@@ -19,7 +20,7 @@ mod system;
 mod thread;
 mod time;
 
-pub use kind::{Kind, Names};
+pub use kind::{Kind, Names, Parts};
 pub use proc_self::Mapping;
 pub use process::HIDDEN;
 
@@ -59,8 +60,21 @@ pub struct Row {
     pub args: &'static [Kind],
     /// How it is made.
     pub how: How,
+    /// What it gives.
+    pub gives: Gives,
     /// Whether it is made again after a signal whose action has `SA_RESTART`.
     pub restarts: Restarts,
+}
+
+/// What a call gives, as `-strace` prints it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Gives {
+    /// A number.
+    Number,
+    /// An address.
+    Address,
+    /// Nothing: it does not come back.
+    Never,
 }
 
 /// Whether a call that a handler with `SA_RESTART` interrupted is made again: `signal(7)`.
@@ -86,7 +100,7 @@ impl Restarts {
 
 /// A call that the host makes.
 pub const fn host(number: u16, name: &'static str, args: &'static [Kind], nr: i64) -> Row {
-    Row { number, name, args, how: How::Host(nr), restarts: Restarts::Always }
+    Row { number, name, args, how: How::Host(nr), gives: Gives::Number, restarts: Restarts::Always }
 }
 
 /// A call that is made here.
@@ -96,15 +110,20 @@ pub const fn own(
     args: &'static [Kind],
     f: fn(&mut Thread, [u64; 6]) -> Result<u64>,
 ) -> Row {
-    Row { number, name, args, how: How::Own(f), restarts: Restarts::Always }
+    Row { number, name, args, how: How::Own(f), gives: Gives::Number, restarts: Restarts::Always }
 }
 
 /// A call that always fails.
 pub const fn refused(number: u16, name: &'static str, args: &'static [Kind], errno: i32) -> Row {
-    Row { number, name, args, how: How::Refused(errno), restarts: Restarts::Always }
+    Row { number, name, args, how: How::Refused(errno), gives: Gives::Number, restarts: Restarts::Always }
 }
 
 impl Row {
+    /// The same, which gives `what`.
+    pub const fn gives(self, what: Gives) -> Self {
+        Self { gives: what, ..self }
+    }
+
     /// The same, but a handler always interrupts it.
     pub const fn interrupted(self) -> Self {
         Self { restarts: Restarts::Never, ..self }
@@ -220,16 +239,16 @@ impl Thread {
             if kind.is_pointer(&args) && !memory.contains(arg, 0) {
                 return Err(libc::EFAULT);
             }
-            match kind {
-                Kind::Fd if is_reserved(arg as i32) => return Err(libc::EBADF),
-                Kind::Path if self.process.sysroot.folder().is_some() && arg != 0 => {
+            match kind.of(&args) {
+                Some(Kind::Fd) if is_reserved(arg as i32) => return Err(libc::EBADF),
+                Some(Kind::Path) if self.process.sysroot.folder().is_some() && arg != 0 => {
                     let name = self.process.sysroot.resolve(&memory.read_string(arg)?);
                     if let (Some(name), Some(slot)) = (name, used.next()) {
                         args[n] = slot.insert(name).as_ptr() as u64;
                     }
                 }
-                Kind::OutBuffer(len) => memory.prepare_write(arg, args[*len as usize]),
-                Kind::Out(len) => memory.prepare_write(arg, *len),
+                Some(Kind::OutBuffer(len)) => memory.prepare_write(arg, args[len as usize]),
+                Some(Kind::Out(len)) => memory.prepare_write(arg, len),
                 _ => {}
             }
         }

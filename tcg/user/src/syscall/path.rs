@@ -1,7 +1,7 @@
 //! Calls that name files.
 
 use super::convert::{open_flags_to_host, write_stat};
-use super::kind::{AT, OPEN};
+use super::names::{ACCESS, AT, OPEN};
 use super::{Kind, Row, host, own, proc_self};
 use crate::memory::Result;
 use crate::thread::Thread;
@@ -27,7 +27,7 @@ pub const ROWS: &[Row] = &[
     host(26, "inotify_init1", &[Hex], SYS_inotify_init1),
     host(27, "inotify_add_watch", &[Fd, Path, Hex], SYS_inotify_add_watch),
     host(28, "inotify_rm_watch", &[Fd, Int], SYS_inotify_rm_watch),
-    host(33, "mknodat", &[DirFd, Text, Mode, Hex], SYS_mknodat),
+    host(33, "mknodat", &[DirFd, Text, Mode, By(device)], SYS_mknodat),
     host(34, "mkdirat", &[DirFd, Text, Mode], SYS_mkdirat),
     host(35, "unlinkat", &[DirFd, Text, Flags(AT)], SYS_unlinkat),
     host(36, "symlinkat", &[Text, DirFd, Text], SYS_symlinkat),
@@ -39,12 +39,12 @@ pub const ROWS: &[Row] = &[
     host(43, "statfs", &[Path, Out(120)], SYS_statfs),
     host(44, "fstatfs", &[Fd, Out(120)], SYS_fstatfs),
     host(45, "truncate", &[Path, Long], SYS_truncate),
-    host(48, "faccessat", &[DirFd, Path, Int], SYS_faccessat),
+    host(48, "faccessat", &[DirFd, Path, Flags(ACCESS)], SYS_faccessat),
     host(49, "chdir", &[Path], SYS_chdir),
     host(51, "chroot", &[Path], SYS_chroot),
     host(53, "fchmodat", &[DirFd, Path, Mode], SYS_fchmodat),
     host(54, "fchownat", &[DirFd, Path, Int, Int, Flags(AT)], SYS_fchownat),
-    own(56, "openat", &[DirFd, Path, Flags(OPEN), Mode], openat_call),
+    own(56, "openat", &[DirFd, Path, Parts(&OPEN), By(created_mode)], openat_call),
     own(78, "readlinkat", &[DirFd, Path, OutBuffer(3), Size], readlinkat_call),
     own(79, "newfstatat", &[DirFd, Path, Out(128), Flags(AT)], newfstatat),
     own(80, "fstat", &[Fd, Out(128)], fstat_call),
@@ -55,9 +55,20 @@ pub const ROWS: &[Row] = &[
     host(276, "renameat2", &[DirFd, Text, DirFd, Text, Hex], SYS_renameat2),
     host(291, "statx", &[DirFd, Path, Flags(AT), Hex, Out(256)], SYS_statx),
     own(437, "openat2", &[DirFd, Path, Pointer, Size], openat2_call),
-    host(439, "faccessat2", &[DirFd, Path, Int, Flags(AT)], SYS_faccessat2),
+    host(439, "faccessat2", &[DirFd, Path, Flags(ACCESS), Flags(AT)], SYS_faccessat2),
     host(452, "fchmodat2", &[DirFd, Path, Mode, Flags(AT)], 452),
 ];
+
+/// The rights of a file that `openat` makes.
+fn created_mode(args: &[u64; 6]) -> Option<Kind> {
+    let makes = args[2] as i32 & (O_CREAT | O_TMPFILE & !O_DIRECTORY) != 0;
+    makes.then_some(Mode)
+}
+
+/// The number of a device that `mknodat` makes.
+fn device(args: &[u64; 6]) -> Option<Kind> {
+    [S_IFBLK, S_IFCHR].contains(&(args[2] as u32 & S_IFMT)).then_some(Hex)
+}
 
 /// The guest's own name of the file in argument 1, whatever was put in its place.
 fn name(thread: &Thread, addr: u64) -> Option<CString> {

@@ -1,6 +1,6 @@
 //! Signals: actions, masks, sending, waiting.
 
-use super::kind::SIG_HOW;
+use super::names::SIG_HOW;
 use super::{JUMPED, Kind, Row, host, own};
 use crate::memory::Result;
 use crate::signal::host as host_signals;
@@ -14,11 +14,11 @@ pub const ROWS: &[Row] = &[
     host(130, "tkill", &[Int, Signal], SYS_tkill),
     host(131, "tgkill", &[Int, Int, Signal], SYS_tgkill),
     own(132, "sigaltstack", &[Pointer, Pointer], sigaltstack_call),
-    own(133, "rt_sigsuspend", &[Pointer, Size], rt_sigsuspend).interrupted(),
+    own(133, "rt_sigsuspend", &[SignalSet, Size], rt_sigsuspend).interrupted(),
     own(134, "rt_sigaction", &[Signal, Pointer, Pointer, Size], rt_sigaction),
-    own(135, "rt_sigprocmask", &[Enum(SIG_HOW), Pointer, Pointer, Size], rt_sigprocmask),
+    own(135, "rt_sigprocmask", &[Enum(SIG_HOW), SignalSet, Pointer, Size], rt_sigprocmask),
     own(136, "rt_sigpending", &[Pointer, Size], rt_sigpending),
-    host(137, "rt_sigtimedwait", &[Pointer, Pointer, Pointer, Size], SYS_rt_sigtimedwait).interrupted(),
+    host(137, "rt_sigtimedwait", &[SignalSet, Pointer, Timespec, Size], SYS_rt_sigtimedwait).interrupted(),
     host(138, "rt_sigqueueinfo", &[Int, Signal, Pointer], SYS_rt_sigqueueinfo),
     own(139, "rt_sigreturn", &[], rt_sigreturn),
     host(240, "rt_tgsigqueueinfo", &[Int, Int, Signal, Pointer], SYS_rt_tgsigqueueinfo),

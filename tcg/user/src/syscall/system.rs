@@ -1,6 +1,6 @@
 //! What the system is, limits, identities, and calls that are not for guests.
 
-use super::kind::RLIMIT;
+use super::names::RLIMIT;
 use super::{Kind, Row, host, own, refused};
 use crate::memory::Result;
 use crate::thread::Thread;

@@ -1,6 +1,6 @@
 //! Threads and scheduling.
 
-use super::kind::{CLONE, FUTEX};
+use super::names::{CLONE, FUTEX};
 use super::{Kind, Row, host, own};
 use Kind::*;
 use libc::*;
@@ -15,7 +15,7 @@ pub const ROWS: &[Row] = &[
     host(
         98,
         "futex",
-        &[Pointer, Enum(FUTEX), Int, PointerIf(futex_waits), PointerIf(futex_has_second), Int],
+        &[Pointer, Parts(&FUTEX), Int, By(futex_fourth), By(futex_fifth), By(futex_sixth)],
         SYS_futex,
     )
     .interrupted_if(futex_waits_for_a_time),
@@ -50,6 +50,22 @@ fn futex_operation(args: &[u64; 6]) -> c_int {
 fn futex_waits(args: &[u64; 6]) -> bool {
     [FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_WAIT_REQUEUE_PI]
         .contains(&futex_operation(args))
+}
+
+/// A time, or another number.
+fn futex_fourth(args: &[u64; 6]) -> Option<Kind> {
+    if futex_waits(args) { Some(Timespec) } else { futex_has_second(args).then_some(Int) }
+}
+
+fn futex_fifth(args: &[u64; 6]) -> Option<Kind> {
+    futex_has_second(args).then_some(Pointer)
+}
+
+/// A set of bits, an operation, or the word's value.
+fn futex_sixth(args: &[u64; 6]) -> Option<Kind> {
+    [FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, FUTEX_CMP_REQUEUE, FUTEX_CMP_REQUEUE_PI]
+        .contains(&futex_operation(args))
+        .then_some(Int)
 }
 
 /// The kernel would go on with the rest of the time, but not behind a handler.

@@ -13,4 +13,5 @@ mod plugins;
 mod programs;
 #[path = "../program/rsp.rs"]
 mod rsp;
+mod strace;
 mod support;

@@ -5,8 +5,8 @@ mod exec;
 
 pub use exec::HIDDEN;
 
-use super::kind::{AT, CLONE};
-use super::{Kind, Row, host, own};
+use super::names::{AT, CLONE};
+use super::{Gives, Kind, Row, host, own};
 use crate::debug::End;
 use crate::memory::Result;
 use crate::thread::{Thread, end_process};
@@ -17,8 +17,9 @@ pub const ROWS: &[Row] = &[
     own(93, "exit", &[Int], |thread, args| {
         thread.ends = Some(args[0] as i32 & 0xff);
         Ok(0)
-    }),
-    own(94, "exit_group", &[Int], exit_group),
+    })
+    .gives(Gives::Never),
+    own(94, "exit_group", &[Int], exit_group).gives(Gives::Never),
     own(95, "waitid", &[Int, Int, Out(128), Hex, Pointer], crate::trace::waitid),
     host(154, "setpgid", &[Int, Int], SYS_setpgid),
     host(155, "getpgid", &[Int], SYS_getpgid),
@@ -28,9 +29,9 @@ pub const ROWS: &[Row] = &[
     host(172, "getpid", &[], SYS_getpid),
     host(173, "getppid", &[], SYS_getppid),
     own(220, "clone", &[Flags(CLONE), Address, Address, Address, Address], clone::clone),
-    own(221, "execve", &[Text, Pointer, Pointer], exec::execve),
+    own(221, "execve", &[Text, Texts, Pointer], exec::execve),
     own(260, "wait4", &[Int, Out(4), Hex, Pointer], crate::trace::wait4),
-    own(281, "execveat", &[DirFd, Text, Pointer, Pointer, Flags(AT)], exec::execveat),
+    own(281, "execveat", &[DirFd, Text, Texts, Pointer, Flags(AT)], exec::execveat),
     own(435, "clone3", &[Pointer, Size], clone::clone3),
 ];
 

@@ -33,7 +33,7 @@ static void put(uint32_t *at, int n) {
 }
 static int call(void *at) { return ((int (*)(void))at)(); }
 
-int main(void) {
+int main(int argc, char **argv) {
     struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     sigaction(SIGSEGV, &sa, 0);
     sigaction(SIGBUS, &sa, 0);
@@ -108,6 +108,23 @@ int main(void) {
     pwrite(fd, other, 8, 0);
     pread(fd, j, 8, 0);
     printf("read over code: %d\n", call(j));
-    // A block that writes into itself.
+
+    // What /proc tells of addresses.
+    char line[1000], *words[60];
+    FILE *stat = fopen("/proc/self/stat", "r");
+    fgets(line, sizeof line, stat);
+    fclose(stat);
+    for (int n = 0; n < 60; n++) words[n] = "0";
+    int count = 2;
+    for (char *word = strtok(strrchr(line, ')') + 1, " "); word && count < 59; word = strtok(0, " ")) words[++count] = word;
+#define FIELD(n) strtoul(words[n], 0, 10)
+    unsigned long here = (unsigned long)main, top = (unsigned long)sbrk(0);
+    printf("stat: code %d, heap %d, arguments %d, environment %d\n", FIELD(26) <= here && here < FIELD(27),
+           FIELD(47) && FIELD(47) <= top, FIELD(48) == (unsigned long)argv[0], FIELD(50) == (unsigned long)environ[0]);
+    FILE *maps = fopen("/proc/self/maps", "r");
+    unsigned long from, to, found = 0;
+    while (fgets(line, sizeof line, maps))
+        if (strstr(line, "[heap]") && sscanf(line, "%lx-%lx", &from, &to) == 2) found |= from < top && top <= to;
+    printf("maps: heap %lu\n", found);
     return 0;
 }

@@ -6,7 +6,7 @@ use crate::mmu::{self, Who};
 use crate::{decode, esr, exception, helpers, mode, print, show};
 use std::fmt;
 use tcg_core::cpu::{Helper, RegDesc};
-use tcg_core::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Point, Trap, Wait};
+use tcg_core::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Point, Trap, Units, Wait};
 use tcg_core::sem::{Flow, Rm, Sem};
 
 /// The A64 instruction set.
@@ -38,8 +38,8 @@ impl Guest for Aarch64 {
         print::print(insn, pc)
     }
 
-    fn show(cpu: &Cpu, float: bool, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show::registers(cpu, float, to)
+    fn show(cpu: &Cpu, units: Units, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show::registers(cpu, units.float, to)
     }
 
     fn rounding(mode: u64) -> Rm {

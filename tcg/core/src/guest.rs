@@ -131,8 +131,8 @@ pub trait Guest: Sized + 'static {
     fn exec<S: Sem>(s: &mut S, cx: &Ctx, insn: Self::Insn) -> Flow<S>;
     /// The listing of an instruction.
     fn print(insn: Self::Insn, pc: u64) -> String;
-    /// Writes the registers of `cpu`, lines without a newline after the last, with those of the float unit if `float`.
-    fn show(cpu: &Self::Cpu, float: bool, to: &mut fmt::Formatter<'_>) -> fmt::Result;
+    /// Writes the registers of `cpu`, lines without a newline after the last, with those of `units`.
+    fn show(cpu: &Self::Cpu, units: Units, to: &mut fmt::Formatter<'_>) -> fmt::Result;
     /// The rounding mode that the float unit is in under `mode`.
     fn rounding(mode: u64) -> Rm;
 
@@ -181,13 +181,32 @@ pub trait Guest: Sized + 'static {
 pub struct Registers<'a, G: Guest> {
     /// The CPU.
     pub cpu: &'a G::Cpu,
-    /// With those of the float unit.
+    /// With those of these units.
+    pub units: Units,
+}
+
+/// Units whose registers are shown beside the general ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Units {
+    /// The float unit.
     pub float: bool,
+    /// The vector unit, where that has registers of its own.
+    pub vector: bool,
+}
+
+impl Units {
+    /// Those that are logged.
+    pub fn logged() -> Self {
+        Self {
+            float: tracing::enabled!(target: "fpu", tracing::Level::TRACE),
+            vector: tracing::enabled!(target: "vpu", tracing::Level::TRACE),
+        }
+    }
 }
 
 impl<G: Guest> fmt::Display for Registers<'_, G> {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        G::show(self.cpu, self.float, to)
+        G::show(self.cpu, self.units, to)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::cpu::{Hart, REGS};
 use crate::{decode, helpers, mmu, mode, print, show, trap};
 use std::fmt;
 use tcg_core::cpu::{Helper, RegDesc};
-use tcg_core::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Point, Trap, Wait};
+use tcg_core::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Point, Trap, Units, Wait};
 use tcg_core::sem::{Flow, Rm, Sem};
 
 /// 64-bit RISC-V.
@@ -36,8 +36,8 @@ impl Guest for Riscv {
         print::print(insn, pc)
     }
 
-    fn show(cpu: &Hart, float: bool, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show::registers(cpu, float, to)
+    fn show(cpu: &Hart, units: Units, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show::registers(cpu, units, to)
     }
 
     fn rounding(mode: u64) -> Rm {

@@ -1,14 +1,15 @@
 //! The state of a hart as text, in the form that QEMU's users and their scripts know.
 
 use crate::cpu::{F_NAMES, Hart, X_NAMES};
+use crate::features::Ext;
 use std::fmt::{Formatter, Result};
+use tcg_core::guest::Units;
 
 /// Registers on a line.
 const COLUMNS: usize = 4;
 
-/// Writes pc, the CSRs that traps and interrupts turn on, and the integer registers; `fcsr` and the float registers if
-/// `float`.
-pub fn registers(hart: &Hart, float: bool, to: &mut Formatter<'_>) -> Result {
+/// Writes pc, the CSRs that traps and interrupts turn on, and the integer registers; of `units`, their CSRs and registers.
+pub fn registers(hart: &Hart, units: Units, to: &mut Formatter<'_>) -> Result {
     let csr = &hart.csr;
     let named = [
         ("mhartid", csr.mhartid),
@@ -32,10 +33,32 @@ pub fn registers(hart: &Hart, float: bool, to: &mut Formatter<'_>) -> Result {
     write!(to, " {:<8} {:016x}", "pc", hart.head.pc)?;
     named.iter().try_for_each(|(name, value)| write!(to, "\n {name:<8} {value:016x}"))?;
     numbered(to, 'x', &X_NAMES, &hart.x)?;
-    if float {
+    if units.float {
         let fcsr = csr.frm << 5 | u64::from(hart.head.fp_flags);
         write!(to, "\n {:<8} {fcsr:016x}", "fcsr")?;
         numbered(to, 'f', &F_NAMES, &hart.f)?;
+    }
+    if units.vector && csr.features.has(Ext::Zve32x) {
+        vectors(hart, to)?;
+    }
+    Ok(())
+}
+
+fn vectors(hart: &Hart, to: &mut Formatter<'_>) -> Result {
+    let (vector, bytes) = (&hart.csr.vector, hart.csr.features.vlenb());
+    let named = [
+        ("vstart", vector.vstart),
+        ("vxsat", vector.vxsat),
+        ("vxrm", vector.vxrm),
+        ("vcsr", vector.vxrm << 1 | vector.vxsat),
+        ("vl", vector.vl),
+        ("vtype", vector.vtype),
+        ("vlenb", bytes as u64),
+    ];
+    named.iter().try_for_each(|(name, value)| write!(to, "\n {name:<8} {value:016x}"))?;
+    for (n, register) in hart.v.bytes().chunks_exact(bytes).take(32).enumerate() {
+        write!(to, "\n {:<8} ", format!("v{n}"))?;
+        register.iter().rev().try_for_each(|byte| write!(to, "{byte:02x}"))?;
     }
     Ok(())
 }

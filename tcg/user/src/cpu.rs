@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use tcg_core::debug::{self, Feature};
-use tcg_core::guest::{Point, Registers, Trap};
+use tcg_core::guest::{Point, Registers, Trap, Units};
 use tcg_core::run::{CodeCache, HostFault, Left, Tiers, Vcpu, VcpuConfig, VcpuFetch};
 
 /// Instructions that [`Cpu::show`] lists.
@@ -225,7 +225,7 @@ impl<A: Arch> Cpu for CpuOf<A> {
     }
 
     fn show(&mut self) -> String {
-        let mut text = Registers::<A> { cpu: self.vcpu.cpu(), float: false }.to_string();
+        let mut text = Registers::<A> { cpu: self.vcpu.cpu(), units: Units::default() }.to_string();
         let (mut at, mode) = (self.pc(), A::context(self.vcpu.cpu()).mode);
         let (cpu, mmu) = self.vcpu.parts();
         let mut fetch = VcpuFetch::<A> { mmu, cpu };

@@ -16,6 +16,7 @@ mod core_file;
 mod cpu;
 mod crash;
 pub mod debug;
+mod layout;
 mod load;
 mod memory;
 mod observed;

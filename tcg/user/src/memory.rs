@@ -133,6 +133,7 @@ impl Memory {
         };
         let at = self.space.replace(range.clone(), Some(pages), host).map_err(errno)?;
         self.drop_code(range);
+        self.log_pages("mmap");
         Ok(at)
     }
 

@@ -197,7 +197,8 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
     let exec_name = std::env::var_os(EXEC_NAME).unwrap_or_else(|| config.program.clone().into());
     let setup = Setup { env: &config.env, exec_name: &exec_name, vdso: at, random: random::bytes() };
     let stack = stack::build(&memory, &cpu, &program, &setup).map_err(no_stack)?;
-    cpu.start(program.interpreter.as_ref().unwrap_or(&program.image).entry, stack.sp);
+    let entry = program.interpreter.as_ref().unwrap_or(&program.image).entry;
+    cpu.start(entry, stack.sp);
 
     let exe = program.path.canonicalize().unwrap_or_else(|_| program.path.clone());
     if exec_name != config.program.as_os_str() && program.path == config.program {
@@ -224,6 +225,7 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
         emulator,
         config,
     });
+    process.log_start(entry);
     let debug = attach.as_ref().map(|_| Debug::new());
     let mut thread = Thread::new(process, Box::new(cpu), Arc::new(Actions::inherited()));
     thread.debug = debug.clone();

@@ -2,7 +2,7 @@
 
 use base::{AddressSpace, State, StateError};
 use tcg_core::debug::{Debuggable, Feature};
-use tcg_core::guest::{Point, Registers};
+use tcg_core::guest::{Point, Registers, Units};
 use tcg_core::run::{CodeCache, Vcpu};
 use tcg_core::saved::Saved;
 
@@ -76,7 +76,7 @@ impl<G: Debuggable + Saved> Cpu for Vcpu<G> {
     }
 
     fn show(&self) -> String {
-        Registers::<G> { cpu: self.cpu(), float: true }.to_string()
+        Registers::<G> { cpu: self.cpu(), units: Units { float: true, vector: false } }.to_string()
     }
 
     fn mappings(&self) -> String {

@@ -3,7 +3,7 @@
 //! Events about code carry its guest address as `pc`, so that whoever receives them can choose by address. While an
 //! item is off, it costs a look at `tracing`'s highest level, and nothing in generated code.
 
-use crate::guest::{Fetch, Guest, Registers};
+use crate::guest::{Fetch, Guest, Registers, Units};
 use crate::host::disassemble;
 use crate::ir::{Names, Region};
 use std::fmt::{self, Write};
@@ -69,8 +69,8 @@ pub fn run<G: Guest>(number: usize, cpu: &G::Cpu, code: u64) {
         tracing::trace!(target: "exec", pc, "Trace {number}: {code:#x} [00000000/{pc:016x}/{mode:08x}/00000000]");
     }
     if tracing::enabled!(target: "cpu", Level::TRACE) {
-        let float = tracing::enabled!(target: "fpu", Level::TRACE);
-        tracing::trace!(target: "cpu", pc = cpu.as_ref().pc, "{}", Registers::<G> { cpu, float });
+        let units = Units::logged();
+        tracing::trace!(target: "cpu", pc = cpu.as_ref().pc, "{}", Registers::<G> { cpu, units });
     }
 }
 

@@ -4,7 +4,7 @@
 //! Addresses are physical. RAM is [`RAM`] to [`RAM_END`]; its last page is read-only; nothing else exists.
 
 use crate::cpu::{CpuHeader, Helper, HelperId, HelperResult, RegDesc, RegId, exit};
-use crate::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Trap, Wait};
+use crate::guest::{Access, Context, Ctx, Fetch, Guest, Page, PhysMem, Trap, Units, Wait};
 use crate::ir::Op;
 use crate::sem::{Flow, Hint, Lane, MemOp, Next, Rm, Sem};
 use crate::ty::{F64, I64, Ty};
@@ -363,7 +363,7 @@ impl Guest for Toy {
         format!("{pc:#x}: {} x{rd}, x{ra}, x{rb}, {}", insn.name(), insn.imm())
     }
 
-    fn show(cpu: &Cpu, _float: bool, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn show(cpu: &Cpu, _: Units, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "pc {:#x}", cpu.as_ref().pc)
     }
 

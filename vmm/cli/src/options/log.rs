@@ -26,6 +26,8 @@ pub enum LogItem {
     Plugin,
     TbStats,
     Icount,
+    Page,
+    Vpu,
 }
 
 /// The items, in the order of `-d help`: name, item, what is logged.
@@ -38,6 +40,7 @@ pub static ITEMS: &[(&str, LogItem, &str)] = &[
     ("exec", LogItem::Exec, "each block that is run (a lot)"),
     ("cpu", LogItem::Cpu, "CPU registers before each block (a lot)"),
     ("fpu", LogItem::Fpu, "floating-point registers too, with 'cpu'"),
+    ("vpu", LogItem::Vpu, "vector registers too, with 'cpu'"),
     ("mmu", LogItem::Mmu, "work of the memory management unit"),
     ("cpu_reset", LogItem::CpuReset, "CPU registers before a reset"),
     ("unimp", LogItem::Unimp, "use of what is not modelled"),
@@ -46,11 +49,12 @@ pub static ITEMS: &[(&str, LogItem, &str)] = &[
     ("invalid_mem", LogItem::InvalidMem, "accesses to memory that is not there"),
     ("plugin", LogItem::Plugin, "output of plugins"),
     ("tb_stats", LogItem::TbStats, "where translated code spends its time, at the end of the run"),
+    ("page", LogItem::Page, "layout of a process' memory, at its start and as it changes"),
     ("icount", LogItem::Icount, "with -icount: input, and count and trace hash at the end"),
 ];
 
 /// Items that QEMU has and Mimic does not.
-static OTHER_ITEMS: &[&str] = &["op_ind", "op_plugin", "pcall", "page", "strace", "tid", "vpu"];
+static OTHER_ITEMS: &[&str] = &["op_ind", "op_plugin", "pcall", "strace", "tid"];
 
 /// `-d`, `-D`, `-dfilter`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

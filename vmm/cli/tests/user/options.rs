@@ -95,6 +95,42 @@ fn options_that_ask_for_what_is_there() {
     }
 }
 
+/// `-d page`: where the parts of a program are is QEMU's answer, too.
+#[test]
+fn the_layout_of_memory_is_logged() {
+    for guest in &GUESTS {
+        let Some(program) = guest.compile("show", &["-static"]) else { continue };
+        let parts = |text: &str| -> Vec<String> {
+            let fixed = ["end_code", "start_code", "start_data", "end_data", "entry", "brk"];
+            text.lines()
+                .filter(|line| fixed.iter().any(|name| line.starts_with(name)))
+                .map(String::from)
+                .collect()
+        };
+        let ours = stderr(&run(guest.mimic().args(["-d", "page"]).arg(&program)));
+        let head = "page layout changed following binary load\nstart            end              size             prot\n";
+        assert!(ours.contains(head) && ours.contains("page layout changed following mmap\n"), "{ours}");
+        assert_eq!(parts(&ours).len(), 6, "{ours}");
+        let theirs = run(Command::new(guest.emulator()).args(["-d", "page"]).arg(&program));
+        if theirs.status.code() != Some(127) {
+            assert_eq!(parts(&ours), parts(&stderr(&theirs)), "{}: QEMU says otherwise", guest.name);
+        }
+    }
+}
+
+#[test]
+fn vector_registers_are_logged() {
+    let Some(program) = compile("show", &["-static"]) else { return };
+    let log = |items: &str| {
+        let words = ["-cpu", "max,vlen=256", "-d", items, "-dfilter", "0x10000+0x800"];
+        stderr(&run(mimic().args(words).arg(&program)))
+    };
+    let text = log("cpu,vpu");
+    assert!(text.contains("\n vlenb    0000000000000020\n v0       "), "{text}");
+    assert!(text.lines().any(|line| line.starts_with(" v31      ") && line.len() == 10 + 64), "{text}");
+    assert!(!log("cpu").contains("vlenb"));
+}
+
 #[test]
 fn a_seed_repeats_what_is_random() {
     let Some(program) = compile("show", &["-static"]) else { return };

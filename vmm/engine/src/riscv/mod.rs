@@ -10,14 +10,13 @@ use base::{CpuLines, IrqSink, PowerSink};
 use firmware::sbi::{self, Call, Return};
 use platform::Calling;
 use std::sync::Arc;
-use tcg_core::guest::{Registers, Trap};
+use tcg_core::guest::{Registers, Trap, Units};
 use tcg_core::run::Vcpu;
 use tcg_riscv::Riscv;
 use tcg_riscv::cpu::Hart;
 use tcg_riscv::csr::Priv;
 use tcg_riscv::csr::bits::{cause, envcfg, irq, mstatus};
 use tcg_riscv::trap;
-use tracing::Level;
 
 /// Writes to the debug console.
 pub type Console = Box<dyn Fn(&[u8]) + Send + Sync>;
@@ -101,7 +100,7 @@ pub fn reset(vcpus: &mut [Vcpu<Riscv>], pc: u64) {
 
 /// All registers as after a reset.
 fn clear(hart: &mut Hart) {
-    let state = Registers::<Riscv> { cpu: hart, float: tracing::enabled!(target: "fpu", Level::TRACE) };
+    let state = Registers::<Riscv> { cpu: hart, units: Units::logged() };
     tracing::trace!(target: "cpu_reset", "CPU Reset (CPU {})\n{state}", hart.csr.mhartid);
     hart.csr.reset();
     (hart.x, hart.f) = ([0; 32], [0; 32]);

@@ -83,7 +83,7 @@ impl<G: Debuggable + Saved> Machine<G> {
     pub fn run(mut self) -> io::Result<End> {
         // What others expect of it already is in their requests.
         let state = if self.policy.start_paused { RunState::Prelaunch } else { RunState::Running };
-        let mut life = Life { state, plan: Plan::default(), in_step: 0 };
+        let mut life = Life { state, plan: Plan::default(), in_step: 0, over: None };
         life.in_step = self.power_on();
         let end = loop {
             match self.live(&mut life) {
@@ -212,10 +212,17 @@ impl<G: Debuggable + Saved> Machine<G> {
                     self.stand(life, RunState::Debug, Some((cpu, stop)));
                     continue;
                 }
-                Request::Start(plan) if life.state.can_resume() => {
-                    self.go_on(life, plan);
+                Request::Start(_) if life.over.is_some() && self.replay_is_debugged() => {
+                    self.stop_at_end(life);
                     continue;
                 }
+                Request::Start(plan) if life.state.can_resume() => match life.over.take() {
+                    Some(over) => over,
+                    None => {
+                        self.go_on(life, plan);
+                        continue;
+                    }
+                },
                 Request::Halt(Halt::Fault) => (End::Quit(Cause::HostError), Cause::HostError),
                 Request::Halt(halt) if life.state == RunState::Running => {
                     self.halted(life, halt);
@@ -223,6 +230,7 @@ impl<G: Debuggable + Saved> Machine<G> {
                 }
                 Request::Back(backward) => {
                     self.power.set_state(RunState::Running);
+                    life.over = None;
                     let (state, debug) = self.go_back(backward);
                     self.stand(life, state, debug);
                     continue;
@@ -233,6 +241,12 @@ impl<G: Debuggable + Saved> Machine<G> {
                 | Request::Start(_)
                 | Request::Idle => continue,
             };
+            if self.replay_is_debugged() && !matches!(end, End::Quit(_)) {
+                // Whoever goes backwards wants to from here.
+                life.over = Some((end, cause));
+                self.stop_at_end(life);
+                continue;
+            }
             self.power.tell(Event::Shutdown(cause));
             if !actions.shutdown_pauses || end == End::Hung {
                 return Ok(Some(end));
@@ -285,6 +299,19 @@ impl<G: Debuggable + Saved> Machine<G> {
             debug = Some((0, Stop::End));
         }
         self.stand(life, RunState::Paused, debug);
+    }
+
+    fn replay_is_debugged(&self) -> bool {
+        self.power.replays() && self.power.debugged()
+    }
+
+    /// The guest of a replay has ended its run under a debugger.
+    fn stop_at_end(&mut self, life: &mut Life) {
+        let hash = match self.journal().and_then(Journal::border) {
+            Some((_, Border::End(hash))) => hash,
+            _ => None,
+        };
+        self.halted(life, Halt::Border(Border::End(hash)));
     }
 
     fn go_on(&self, life: &mut Life, plan: Plan) {
@@ -359,10 +386,11 @@ impl<G: Debuggable + Saved> Machine<G> {
         if let Some(number) = step.filter(|_| self.journal().is_some())
             && let Some(mut turns) = self.turns.take()
         {
-            // The run stays what it is: the others have their turns, and interrupts come.
+            // The others have their turns, and interrupts come.
             turns.goal = Goal::Step(number);
+            let given = plan.clone();
             plan.hold_steppers();
-            let request = self.run_turns(turns, Plan::default());
+            let request = self.run_turns(turns, given);
             if let Some(turns) = &mut self.turns {
                 turns.goal = Goal::None;
             }
@@ -428,7 +456,12 @@ impl<G: Debuggable + Saved> Machine<G> {
     }
 
     /// The same for vCPUs that run by turns.
-    fn run_turns(&mut self, mut turns: Turns, plan: Plan) -> io::Result<Request> {
+    fn run_turns(&mut self, mut turns: Turns, mut plan: Plan) -> io::Result<Request> {
+        if turns.inputs().journal().is_some() {
+            // The run stays what it is, whoever is meant to stand.
+            turns.hold((0..self.vcpus.len()).filter(|n| plan.motion(*n) == Motion::Hold).collect());
+            plan = Plan::default();
+        }
         let handles: Vec<Arc<Handle<G>>> = self.vcpus.iter().map(|v| v.handle().clone()).collect();
         let (mut vcpus, power) = (std::mem::take(&mut self.vcpus), self.power.clone());
         let thread = std::thread::Builder::new().name("vcpus".into()).spawn(move || {
@@ -446,7 +479,7 @@ impl<G: Debuggable + Saved> Machine<G> {
         let request = self.wait(&handles);
         handles.iter().for_each(|handle| handle.stop());
         let (vcpus, turns) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        self.power.guest_is_heard();
+        self.power.run_is_heard();
         self.vcpus = vcpus;
         self.vcpus.iter_mut().for_each(Vcpu::take_stop);
         self.power.set_trace(turns.trace());
@@ -499,4 +532,6 @@ struct Life {
     plan: Plan,
     /// Instructions that the vCPUs are still to run by turns.
     in_step: usize,
+    /// How a replay ended that a debugger keeps at its end.
+    over: Option<(End, Cause)>,
 }

@@ -124,13 +124,30 @@ pub struct Power {
     actions: Mutex<Actions>,
     /// What vCPUs that run by turns have.
     turns: OnceLock<ByTurns>,
-    guest_asks: AtomicBool,
+    /// The guest, or a timer of the machine's, wants something of it.
+    run_asks: AtomicBool,
+    /// A debugger is attached.
+    debugged: AtomicBool,
 }
 
 impl Power {
     /// Ends the run, whatever the guest does.
     pub fn quit(&self, cause: Cause) {
         self.push(Request::Quit(cause));
+    }
+
+    /// Ends the run since machine time says so; from a timer. vCPUs that run by turns stand where it fired, in each run.
+    pub fn quit_in_time(&self, cause: Cause) {
+        self.ask(Request::Quit(cause));
+    }
+
+    /// A debugger is attached, or no longer: the end of a replay is then a place to go back from.
+    pub fn set_debugged(&self, debugged: bool) {
+        self.debugged.store(debugged, Ordering::Relaxed);
+    }
+
+    pub(crate) fn debugged(&self) -> bool {
+        self.debugged.load(Ordering::Relaxed)
     }
 
     /// Resets the machine, as its reset button would.
@@ -290,14 +307,23 @@ impl Power {
         }
     }
 
-    /// Whether the guest has asked for something since vCPUs were given turns.
-    pub(crate) fn guest_asks(&self) -> bool {
-        self.guest_asks.load(Ordering::SeqCst)
+    /// Whether the run itself has asked for something since vCPUs were given turns: its guest, or machine time.
+    pub(crate) fn run_asks(&self) -> bool {
+        self.run_asks.load(Ordering::SeqCst)
     }
 
     /// The machine has taken over from those who give turns.
-    pub(crate) fn guest_is_heard(&self) {
-        self.guest_asks.store(false, Ordering::SeqCst);
+    pub(crate) fn run_is_heard(&self) {
+        self.run_asks.store(false, Ordering::SeqCst);
+    }
+
+    /// The run itself wants `request`, at this very place of it.
+    fn ask(&self, request: Request) {
+        self.run_asks.store(true, Ordering::SeqCst);
+        self.push(request);
+        if let Some(turns) = self.turns.get() {
+            turns.clock.ticks().set_limit(0);
+        }
     }
 
     pub(crate) fn set_thread(&self, cpu: usize, thread: i32) {
@@ -396,10 +422,6 @@ impl Power {
 
 impl PowerSink for Power {
     fn power(&self, event: PowerEvent) {
-        self.guest_asks.store(true, Ordering::SeqCst);
-        self.push(Request::Guest(event));
-        if let Some(turns) = self.turns.get() {
-            turns.clock.ticks().set_limit(0);
-        }
+        self.ask(Request::Guest(event));
     }
 }

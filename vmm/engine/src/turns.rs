@@ -128,6 +128,9 @@ pub struct Turns {
     pub(crate) seen: u64,
     /// Whoever wants the machine to stop is looked for between turns.
     pub(crate) hurries: bool,
+    /// vCPUs that a debugger means to stand still, and that run all the same since the run is what was or will be recorded: a point that one
+    /// stands at is none until it has gone on.
+    held: Vec<usize>,
 }
 
 impl Turns {
@@ -146,7 +149,13 @@ impl Turns {
             search: None,
             seen: 0,
             hurries: false,
+            held: Vec::new(),
         }
+    }
+
+    /// Which vCPUs a debugger means to stand still in a run whose turns are not its to give.
+    pub(crate) fn hold(&mut self, held: Vec<usize>) {
+        self.held = held;
     }
 
     /// The same for a replay, in which one can go back by what `saver` keeps.
@@ -224,8 +233,8 @@ impl Turns {
             let new = !self.in_turn;
             if new {
                 self.between(vcpus);
-                // What the guest asks of the machine comes before anything else, or it would depend on the host how far others got.
-                if power.guest_asks() || self.hurries && power.is_wanted() {
+                // What the run itself asks of the machine comes before anything else, or it would depend on the host how far others got.
+                if power.run_asks() || self.hurries && power.is_wanted() {
                     return None;
                 }
             }
@@ -237,6 +246,12 @@ impl Turns {
                 }
                 if here.is_past(at) {
                     self.inputs.diverged("runs on");
+                    continue;
+                }
+                // Something that the replay need not have, as -timeout, ended the recorded run's last turn here.
+                if self.in_turn && here.count == at.count && here.turns + 1 == at.turns {
+                    self.in_turn = false;
+                    self.end_turn(&vcpus[self.course.current]);
                     continue;
                 }
             }
@@ -285,21 +300,30 @@ impl Turns {
                 }
                 Turn::Debug(stop) => {
                     self.in_turn = true;
-                    let Some(search) = &mut self.search else { return Some(Halt::Debug(number, stop)) };
-                    search.hit = Some((count, number, stop));
+                    let stood = self.held.contains(&number);
+                    match &mut self.search {
+                        Some(search) => search.hit = Some((count, number, stop)),
+                        None if stood => {}
+                        None => return Some(Halt::Debug(number, stop)),
+                    }
                     vcpu.pass_point();
                     self.carried_out(number, count, self.clock.ticks().count());
                 }
             }
             if !self.in_turn {
-                self.course.trace.turn::<G>(number, vcpus[number].cpu(), count);
-                self.course.ended += 1;
-                self.inputs.set_turns(self.course.ended);
+                self.end_turn(&vcpus[number]);
             }
             if steps && count > before {
                 return Some(Halt::Debug(number, Stop::Step));
             }
         }
+    }
+
+    /// The turn that `vcpu` had is over.
+    fn end_turn<G: Debuggable>(&mut self, vcpu: &Vcpu<G>) {
+        self.course.trace.turn::<G>(self.course.current, vcpu.cpu(), self.clock.ticks().count());
+        self.course.ended += 1;
+        self.inputs.set_turns(self.course.ended);
     }
 
     /// The border that comes next, and when.
@@ -387,9 +411,12 @@ impl Turns {
             return;
         }
         let Some(journal) = self.inputs.journal() else { return };
+        // The recorded run may have ended at a time that was its own, as that of -timeout.
+        let end = self.border().filter(|(at, _)| at.count == before.count).map(|(at, _)| at.now);
+        let deadline = self.clock.next_deadline().into_iter().chain(end).min();
         if let Some(moment) = journal.skip(before) {
             self.clock.skip_to(moment);
-        } else if let Some(deadline) = self.clock.next_deadline().filter(|_| !self.pacer.sleeps()) {
+        } else if let Some(deadline) = deadline.filter(|_| !self.pacer.sleeps()) {
             self.clock.skip_to(deadline);
         } else {
             self.inputs.diverged("sleeps for ever");
@@ -398,6 +425,9 @@ impl Turns {
 
     /// vCPU `number` has run from count `before` to `count`.
     fn carried_out(&mut self, number: usize, before: u64, count: u64) {
+        if count > before {
+            self.held.retain(|held| *held != number);
+        }
         if let Some(search) = self.search.as_mut().filter(|search| search.cpu == number && count > before) {
             search.last = Some(count - 1);
         }

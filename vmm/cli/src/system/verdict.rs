@@ -91,7 +91,7 @@ impl Verdict {
 pub fn limit(timeout: Timeout, clock: &Arc<dyn Clock>, power: &Arc<Power>) -> Result<(), SystemError> {
     let power = power.clone();
     if timeout.machine_time {
-        let timer = clock.timer(Box::new(move || power.quit(Cause::Timeout)));
+        let timer = clock.timer(Box::new(move || power.quit_in_time(Cause::Timeout)));
         timer.arm(timeout.after.as_nanos().try_into().unwrap_or(Ns::MAX));
         // It is there as long as the process is.
         std::mem::forget(timer);

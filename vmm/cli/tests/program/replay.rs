@@ -253,7 +253,7 @@ fn steps_back_undo_steps() {
     assert_eq!(rsp.ask("vCont;c"), "T05thread:p01.01;");
     assert_eq!(registers(&mut rsp), end);
     rsp.ok(&format!("z1,{:x},4", address("finish")));
-    rsp.send("vCont;c");
+    ends(&mut rsp, &recorded);
     let end = machine.finish();
     assert_eq!(
         (end.status, &*end.out),
@@ -304,6 +304,101 @@ fn monitors_go_to_places() {
     assert!(exists(&log));
 }
 
+/// A debugger is at the end of the run, however often it says that it goes on; without it the machine ends as the recorded one did.
+fn ends(rsp: &mut Rsp, recorded: &Recorded) {
+    let hash = recorded.trace.rsplit(' ').next().expect("a hash").to_string();
+    for _ in 0..2 {
+        let stop = rsp.ask("vCont;c");
+        assert!(stop.ends_with("replaylog:end;"), "{stop}");
+        assert!(rsp.monitor("info icount").contains(&hash), "{hash}");
+    }
+    let said = rsp.monitor("replay_seek 100000000");
+    assert!(
+        said.contains("cannot seek to the specified instruction count: the recording ends at "),
+        "{said}"
+    );
+    assert!(rsp.monitor("info icount").contains(&hash), "it has not moved");
+    assert!(rsp.ask("bs").starts_with("T05thread:p01.01;"));
+    assert!(!rsp.monitor("info icount").contains(&hash));
+    assert!(rsp.ask("vCont;c").ends_with("replaylog:end;"));
+    rsp.ok("D");
+}
+
+/// gdb steps off a watchpoint of riscv by a breakpoint behind it, and has one vCPU go on alone. In a replay the order of vCPUs is the log's,
+/// so that is the same as a step, and as the run without a debugger.
+#[test]
+fn a_vcpu_that_goes_on_alone_leaves_the_run_what_it_was() {
+    let recorded = Recorded::of("alone?q", "-icount shift=3,sleep=off");
+    let watch = format!("2,{:x},10", address("shared") + 8);
+    let run = |by_breakpoint: bool| {
+        let (machine, mut rsp) = recorded.debugged();
+        let mut stops = Vec::new();
+        rsp.ok(&format!("Z{watch}"));
+        loop {
+            let stop = rsp.ask("vCont;c:p1.-1");
+            if stop.ends_with("replaylog:end;") {
+                break;
+            }
+            assert!(stop.contains(";watch:"), "{stop}");
+            let thread = stop["T05thread:p01.".len()..].split(';').next().expect("a thread").to_string();
+            let pc = rsp.register(32);
+            stops.push((thread.clone(), pc, rsp.monitor("info icount")));
+            rsp.ok(&format!("z{watch}"));
+            let behind = format!("T05thread:p01.{thread};");
+            if by_breakpoint {
+                rsp.ok(&format!("Z0,{:x},4", pc + 4));
+                assert_eq!(rsp.ask(&format!("vCont;c:p1.{thread}")), behind);
+                rsp.ok(&format!("z0,{:x},4", pc + 4));
+            } else {
+                assert_eq!(rsp.ask(&format!("vCont;s:p1.{thread}")), behind);
+            }
+            assert_eq!(rsp.register(32), pc + 4);
+            rsp.ok(&format!("Z{watch}"));
+            // Backwards it is told again, from the same place.
+            let back = rsp.ask("bc");
+            assert!(back.starts_with(&behind) && back.contains(";watch:"), "{back}");
+            assert_eq!(rsp.register(32), pc + 4);
+        }
+        rsp.ok("D");
+        let end = machine.finish();
+        assert_eq!((end.status, trace(&end)), (Some(0), recorded.trace.clone()), "{}", end.err);
+        stops
+    };
+    let (one, other) = (run(true), run(false));
+    assert_eq!(one, other);
+    let threads: std::collections::BTreeSet<&str> = one.iter().map(|(thread, ..)| &**thread).collect();
+    assert_eq!(threads.into_iter().collect::<Vec<_>>(), ["01", "02"], "{one:?}");
+}
+
+/// `-timeout` of machine time ends a run at an instruction, and its log is good for a replay without it.
+#[test]
+fn a_run_that_its_time_ends_is_the_same_each_time() {
+    let qemu = Qemu::new();
+    let image = qemu.file("guest.bin", &assemble(GUEST).expect("well formed"));
+    let log = qemu.path("log");
+    let words = format!("-bios none -kernel {image} {WORDS} -icount shift=10,sleep=off");
+    let timed = |more: &str| {
+        let end = run(&mut qemu.command(&format!("{words}{more} -timeout 1,clock=vm")));
+        assert_eq!(end.status, Some(124), "{}", end.err);
+        trace(&end)
+    };
+    let first = timed("");
+    assert!(first.contains("976563 instructions, 1000000512 ns"), "{first}");
+    for mode in ["record", "replay"] {
+        assert_eq!(timed(&format!(",rr={mode},rrfile={}", log.display())), first, "{mode}");
+    }
+    let socket = qemu.path("gdb");
+    let words = format!("{words},rr=replay,rrfile={} -S -gdb unix:{}", log.display(), socket.display());
+    let machine = start(&mut qemu.command(&words));
+    let mut rsp = Rsp::connect(&socket);
+    assert_eq!(rsp.ask("vCont;c"), "T05thread:01;replaylog:end;");
+    let hash = first.rsplit(' ').next().expect("a hash");
+    assert!(rsp.monitor("info icount").contains(hash));
+    rsp.send("k");
+    let end = machine.finish();
+    assert!(!end.err.contains("has left"), "{}", end.err);
+}
+
 fn exists(path: &Path) -> bool {
     path.is_file()
 }
@@ -323,7 +418,7 @@ fn the_beginning_of_a_run_is_a_snapshot() {
     for line in ["loadvm other", "savevm init", "savevm other"] {
         assert!(rsp.monitor(line).contains("a recorded run (-icount rr=) has no snapshots"), "{line}");
     }
-    rsp.send("vCont;c");
+    ends(&mut rsp, &recorded);
     let end = machine.finish();
     assert_eq!((end.status, &*end.out), (Some(0), &*recorded.out), "{}", end.err);
     assert_eq!(trace(&end), recorded.trace);
@@ -356,6 +451,10 @@ fn the_devices_of_a_recorded_run_stay() {
         assert!(rsp.monitor("info qtree").contains("\"cold\""));
         rsp.send("vCont;c");
         machine.say("q");
+        if mode == "replay" {
+            assert_eq!(rsp.next().as_deref(), Some("T05thread:01;replaylog:end;"));
+            rsp.ok("D");
+        }
         let end = machine.finish();
         assert_eq!((end.status, &*end.out), (Some(0), "q"), "{mode}: {}", end.err);
     }

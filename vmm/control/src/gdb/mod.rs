@@ -354,13 +354,18 @@ impl<T: Target> Server<T> {
         reply("OK")
     }
 
+    fn set_attached(&mut self, attached: bool) {
+        self.attached = attached;
+        self.target.attached(attached);
+    }
+
     /// The client goes, and the target runs on.
     fn leave(&mut self) {
         self.points.clear();
         self.target.set_points(Vec::new());
         self.space = Space::Virtual;
         self.waiting = false;
-        self.attached = false;
+        self.set_attached(false);
         self.target.detach();
     }
 }
@@ -378,14 +383,15 @@ impl<T: Target> Protocol for Server<T> {
         self.waiting = false;
         self.multiprocess = false;
         self.no_ack = false;
-        self.attached = true;
+        self.set_attached(true);
         self.sstep = self.target.step_mask();
         self.space = Space::Virtual;
         self.target.stop();
     }
 
     fn closed(&mut self) {
-        if std::mem::take(&mut self.attached) {
+        if self.attached {
+            self.set_attached(false);
             // The client left without a word: the target stays where it is, but nothing of the client's does.
             self.points.clear();
             self.target.set_points(Vec::new());
@@ -407,7 +413,7 @@ impl<T: Target> Protocol for Server<T> {
                     }
                     if !self.attached {
                         // It has detached, and talks on: it is back.
-                        self.attached = true;
+                        self.set_attached(true);
                     }
                     // Nothing but an interrupt can be asked of a target that runs.
                     self.target.stop();

@@ -37,6 +37,10 @@ impl Target for System {
     const MOTIONS: &'static str = "vCont;c;C;s;S";
     const ATTACHED: &'static str = "1";
 
+    fn attached(&mut self, attached: bool) {
+        self.context.power.set_debugged(attached);
+    }
+
     fn threads(&self) -> Vec<Thread> {
         (1..=self.context.facts.cpus).map(|thread| Thread { process: 1, thread }).collect()
     }

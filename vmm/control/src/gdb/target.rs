@@ -51,6 +51,8 @@ pub trait Target: Send + 'static {
 
     /// The client has told what it can do.
     fn client(&mut self, _features: &str) {}
+    /// A client is attached, or no longer.
+    fn attached(&mut self, _attached: bool) {}
     /// Its threads.
     fn threads(&self) -> Vec<Thread>;
     /// What there is to say about a thread.

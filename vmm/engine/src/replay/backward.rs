@@ -51,6 +51,7 @@ impl<G: Debuggable + Saved> Machine<G> {
         let here = turns.clock().ticks().count();
         turns.seen = turns.seen.max(here);
         turns.hurries = true;
+        turns.hold(Vec::new());
         let found = match backward {
             Backward::To(count) => self.to(here, count),
             Backward::Step(cpu) => self.last_step(here, cpu),
@@ -157,7 +158,7 @@ impl<G: Debuggable + Saved> Machine<G> {
             Ok(course) => {
                 turns.go_to(course);
                 self.power.forget_guest();
-                self.power.guest_is_heard();
+                self.power.run_is_heard();
                 Some(())
             }
             Err(fault) => {
@@ -191,7 +192,7 @@ impl<G: Debuggable + Saved> Machine<G> {
                     return None;
                 }
                 None => {
-                    self.power.guest_is_heard();
+                    self.power.run_is_heard();
                     self.vcpus.iter_mut().for_each(Vcpu::take_stop);
                     match self.power.take_guest() {
                         None => return Some(Way::Wanted),

@@ -82,6 +82,13 @@ fn replay_delete_break(context: &Arc<Context>, _: Empty) -> Answer<Empty> {
 
 fn replay_seek(context: &Arc<Context>, place: ReplayPlace) -> Answer<Empty> {
     let count = replayed(context, &place)?;
+    let end = context.power.journal().and_then(|journal| journal.end());
+    if let Some(end) = end.filter(|end| count > end.count) {
+        return Err(Error::new(format!(
+            "cannot seek to the specified instruction count: the recording ends at {}",
+            end.count
+        )));
+    }
     context.power.back(Backward::To(count));
     context.power.settle();
     match context.power.count() {

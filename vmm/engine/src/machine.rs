@@ -67,6 +67,8 @@ impl<G: Debuggable + Saved> Machine<G> {
         // Known from the start: a monitor may ask before the first instruction.
         power.set_state(if policy.start_paused { RunState::Prelaunch } else { RunState::Running });
         clock.set_running(!policy.start_paused);
+        let handles: Vec<Arc<Handle<G>>> = vcpus.iter().map(|vcpu| vcpu.handle().clone()).collect();
+        power.set_halt(Box::new(move || handles.iter().for_each(|handle| handle.stop())));
         Self { vcpus, devices, clock, power, reload, policy, turns: None }
     }
 
@@ -376,6 +378,8 @@ impl<G: Debuggable + Saved> Machine<G> {
     /// Lets the vCPUs go on as `plan` says until somebody wants something.
     fn run_until_request(&mut self, life: &mut Life) -> io::Result<Request> {
         let plan = &mut life.plan;
+        // Whoever stopped them has said why before.
+        self.vcpus.iter_mut().for_each(Vcpu::take_stop);
         // What waits already costs no threads.
         if let Some(request) = self.power.try_next() {
             return Ok(request);

@@ -128,6 +128,8 @@ pub struct Power {
     run_asks: AtomicBool,
     /// A debugger is attached.
     debugged: AtomicBool,
+    /// Has every vCPU leave guest code: those that have threads.
+    halt: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Power {
@@ -317,12 +319,21 @@ impl Power {
         self.run_asks.store(false, Ordering::SeqCst);
     }
 
-    /// The run itself wants `request`, at this very place of it.
+    /// `halt` has every vCPU leave guest code.
+    pub(crate) fn set_halt(&self, halt: Box<dyn Fn() + Send + Sync>) {
+        // A machine is made once.
+        let _ = self.halt.set(halt);
+    }
+
+    /// The run itself wants `request`, at this very place of it: a vCPU that has threads beside it leaves guest code with the block that it is
+    /// in, as it would for QEMU, and one that takes turns behind the instruction.
     fn ask(&self, request: Request) {
         self.run_asks.store(true, Ordering::SeqCst);
         self.push(request);
-        if let Some(turns) = self.turns.get() {
-            turns.clock.ticks().set_limit(0);
+        match (self.turns.get(), self.halt.get()) {
+            (Some(turns), _) => turns.clock.ticks().set_limit(0),
+            (None, Some(halt)) => halt(),
+            (None, None) => {}
         }
     }
 

@@ -19,6 +19,14 @@ pub enum PluginError {
         /// The option.
         option: String,
     },
+    /// A file that it is to write.
+    #[error("plugin {plugin}: {what}")]
+    File {
+        /// The plugin.
+        plugin: String,
+        /// What the host says.
+        what: String,
+    },
     /// An option's value.
     #[error("plugin {plugin}: {option}={value}: {what}")]
     Value {

@@ -21,8 +21,13 @@ pub struct Coverage {
 
 impl Coverage {
     /// Coverage that is written to `file`.
-    pub fn new(file: impl Into<String>) -> Self {
-        Self { file: file.into() }
+    ///
+    /// # Errors
+    /// Where the file can not be written.
+    pub fn new(file: impl Into<String>) -> Result<Self, String> {
+        let file = file.into();
+        crate::check_writable(&file)?;
+        Ok(Self { file })
     }
 }
 

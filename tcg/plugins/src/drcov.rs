@@ -14,7 +14,8 @@ struct DrCov {
 }
 
 pub fn make(arguments: &mut Arguments<'_>, _: &Setting) -> Result<Box<dyn Observer>, PluginError> {
-    let file = arguments.text("filename").unwrap_or("file.drcov.trace").into();
+    let file: String = arguments.text("filename").unwrap_or("file.drcov.trace").into();
+    crate::check_writable(&file).map_err(|what| PluginError::File { plugin: "drcov".into(), what })?;
     Ok(Box::new(DrCov { file }))
 }
 

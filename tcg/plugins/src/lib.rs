@@ -23,6 +23,7 @@ pub use arguments::PluginError;
 pub use coverage::Coverage;
 
 use arguments::Arguments;
+use std::fs::OpenOptions;
 use std::sync::Arc;
 use tcg_core::observe::Observer;
 
@@ -87,6 +88,12 @@ pub fn make(plugin: &Plugin, setting: &Setting) -> Result<Box<dyn Observer>, Plu
     let made = make(&mut arguments, setting)?;
     arguments.finish()?;
     Ok(made)
+}
+
+/// Finds out before the run whether `file` can be written after it; what is there stays until then.
+fn check_writable(file: &str) -> Result<(), String> {
+    let opened = OpenOptions::new().create(true).append(true).open(file);
+    opened.map(drop).map_err(|error| format!("cannot write '{file}': {error}"))
 }
 
 /// Shows lines to whoever wants the output of plugins.

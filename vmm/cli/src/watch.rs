@@ -36,7 +36,8 @@ impl Watch {
             observers.push(made.map_err(|fault| ("-plugin", fault.to_string()))?);
         }
         if let Some(file) = &options.coverage {
-            observers.push(Box::new(Coverage::new(file)));
+            let coverage = Coverage::new(file).map_err(|fault| ("-coverage", fault))?;
+            observers.push(Box::new(coverage));
         }
         if log.items.contains(&LogItem::TbStats) {
             observers.push(Box::new(TbStats));

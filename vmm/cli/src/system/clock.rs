@@ -73,7 +73,13 @@ impl Clock for MachineClock {
 pub fn machine_clock(rtc: &Rtc, turns: Option<&ByTurns>) -> Result<Arc<dyn Clock>, SystemError> {
     let time: Arc<dyn Clock> = match turns {
         Some(turns) => turns.clock().clone(),
-        None => HostClock::new().map_err(SystemError::host("cannot start the machine's clock"))?,
+        None => {
+            let clock = HostClock::new().map_err(SystemError::host("cannot start the machine's clock"))?;
+            // It goes when the machine does, and not while it is built.
+            clock.set_running(false);
+            clock.set(0, 0);
+            clock
+        }
     };
     let asks = turns.map(|turns| (turns.inputs().clone(), turns.inputs().oracle("the host's clock")));
     let wall = host_wall(&*time, asks.as_ref());
@@ -114,5 +120,16 @@ mod tests {
         let rtc = Rtc { base: RtcBase::Date(1_150_560_081), clock: RtcClock::Vm };
         let wall = machine_clock(&rtc, None).expect("a thread").wall();
         assert!((1_150_560_081..1_150_560_141).contains(&(wall / NS as u64)), "{wall}");
+    }
+
+    #[test]
+    fn machine_time_is_zero_until_the_machine_runs() {
+        let rtc = Rtc { base: RtcBase::Utc, clock: RtcClock::Host };
+        let clock = machine_clock(&rtc, None).expect("a thread");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert_eq!(clock.now(), 0);
+        clock.set_running(true);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert!(clock.now() > 0);
     }
 }

@@ -6,8 +6,8 @@ use control::gdb::{Server, System};
 use control::hmp::Hmp;
 use control::qmp::{Error, Qmp};
 use control::{
-    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskInfo, Facts, Host, Jobs, NetInfo, Outlet, Part,
-    Protocol, SnapshotInfo, SnapshotRequest,
+    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskCounts, DiskInfo, Facts, Host, Jobs, NetInfo, Outlet,
+    Part, PropertyInfo, Protocol, SnapshotInfo, SnapshotRequest,
 };
 use devices::host::chardev::{CharBackend, CharSink};
 use engine::{Event, Machine, Policy, Power};
@@ -62,7 +62,18 @@ impl Host for Around {
             read_only: false,
             size: 512,
             snapshots: vec![snapshot()],
+            counts: DiskCounts::default(),
         }]
+    }
+    fn device_types(&self) -> Vec<&'static str> {
+        vec!["virtio-rng-pci"]
+    }
+    fn device_properties(&self, name: &str) -> Option<Vec<PropertyInfo>> {
+        let property = PropertyInfo { name: "addr", kind: "str".into(), about: "slot" };
+        (name == "virtio-rng-pci").then(|| vec![property])
+    }
+    fn log_help(&self) -> String {
+        String::new()
     }
     fn devices(&self) -> Vec<DeviceInfo> {
         vec![DeviceInfo {
@@ -166,6 +177,8 @@ fn machine() -> Arc<Context> {
         name: None,
         uuid: None,
         cpus: 1,
+        max_cpus: 512,
+        ram_id: "riscv_virt_board.ram",
         memory: RAM.1,
     };
     Arc::new(Context {

@@ -27,6 +27,10 @@ pub struct Facts {
     pub uuid: Option<[u8; 16]>,
     /// Number of vCPUs.
     pub cpus: u32,
+    /// The most that the machine type has.
+    pub max_cpus: u32,
+    /// QEMU's name of the memory.
+    pub ram_id: &'static str,
     /// Bytes of guest memory.
     pub memory: u64,
 }
@@ -68,6 +72,36 @@ pub struct DiskInfo {
     pub size: u64,
     /// Snapshots in the image.
     pub snapshots: Vec<SnapshotInfo>,
+    /// What the guest has done with it.
+    pub counts: DiskCounts,
+}
+
+/// Operations of one kind on a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Operations {
+    /// Those that succeeded.
+    pub done: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Bytes of those that succeeded.
+    pub bytes: u64,
+    /// How long they took, in nanoseconds.
+    pub ns: u64,
+}
+
+/// What was done with a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskCounts {
+    /// Reads.
+    pub reads: Operations,
+    /// Writes, zeroes among them.
+    pub writes: Operations,
+    /// Flushes, which have no bytes.
+    pub flushes: Operations,
+    /// Discards.
+    pub discards: Operations,
+    /// The end of the highest write.
+    pub highest: u64,
 }
 
 /// A saved state of the machine, or of a disk alone.
@@ -149,6 +183,17 @@ pub struct DeviceInfo {
     pub properties: Vec<(&'static str, String)>,
 }
 
+/// A property that devices of a type have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PropertyInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type, as `-device NAME,help` has it.
+    pub kind: String,
+    /// What it is, for people.
+    pub about: &'static str,
+}
+
 /// What comes and goes while the machine runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -174,6 +219,10 @@ pub trait Host: Send + Sync {
     fn disks(&self) -> Vec<DiskInfo>;
     /// The devices that the user named or plugged in.
     fn devices(&self) -> Vec<DeviceInfo>;
+    /// The types of devices that `-device` knows.
+    fn device_types(&self) -> Vec<&'static str>;
+    /// The properties of the type `name`, sorted by name; `None` where there is no such type.
+    fn device_properties(&self, name: &str) -> Option<Vec<PropertyInfo>>;
     /// Adds something that `words` describe, as the argument of its option or as JSON. Not to be called from the machine's thread.
     fn add(&self, part: Part, words: &str) -> Result<(), qmp::Error>;
     /// Takes the thing called `id` away. A device goes when the guest has let go of it. Not to be called from the machine's thread.
@@ -199,6 +248,8 @@ pub trait Host: Send + Sync {
     fn networks(&self) -> Vec<NetInfo>;
     /// Has these items be logged, spelled as for `-d`, and no others.
     fn log(&self, items: &str) -> Result<(), String>;
+    /// The items that can be logged, a line of words for each.
+    fn log_help(&self) -> String;
     /// The items that can be logged, and whether they are.
     fn log_items(&self) -> Vec<(&'static str, bool)>;
     /// Has the log go to `file` from now on; empty: to stderr.

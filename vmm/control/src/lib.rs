@@ -14,8 +14,8 @@ pub mod qmp;
 mod session;
 
 pub use context::{
-    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskInfo, Facts, Host, NetInfo, Part, SnapshotInfo,
-    SnapshotRequest, StatePlace,
+    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskCounts, DiskInfo, Facts, Host, NetInfo, Operations,
+    Part, PropertyInfo, SnapshotInfo, SnapshotRequest, StatePlace,
 };
 pub use jobs::Jobs;
 pub use session::{Outlet, Protocol, Session};

@@ -4,6 +4,7 @@ use super::screen::Screen;
 use super::telnet::Decoder;
 use std::fs::File;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What the end of the input means.
@@ -70,6 +71,10 @@ pub(super) trait Source: Send {
     fn wait(&self) -> Wait;
     /// The next connection, if there is one now.
     fn connect(&mut self) -> Option<Line>;
+    /// The file that the host chose for the other side, if it did.
+    fn path(&self) -> Option<PathBuf> {
+        None
+    }
     /// Whether those who call while there is a connection are sent away, and do not wait.
     fn refuses(&self) -> bool {
         false

@@ -32,6 +32,7 @@ pub use mux::{ESCAPE, Mux};
 pub use open::open;
 pub use terminal::{RawMode, restore_terminal, terminal_size};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What happened on the host's side of a character back end, apart from bytes.
@@ -65,6 +66,10 @@ pub trait CharBackend: Send + Sync {
     /// other side takes nothing for a fifth of a second, and after two seconds in any case. Not for the device, and
     /// not from inside a sink or a multiplexer's `quit` (there it returns at once).
     fn flush(&self);
+    /// The file of the host that others reach it by, where the host chose that: a pseudo terminal's.
+    fn path(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The device side of a character back end; called from the back end's thread, with none of its locks held.

@@ -88,8 +88,9 @@ fn open_pipe(path: &Path, label: &str) -> Result<Line, CharError> {
 }
 
 fn open_pty(label: &str) -> Result<Opened, CharError> {
-    let (pty, path) = pty::open().map_err(|source| CharError::Pty { label: label.into(), source })?;
+    let pty = pty::open().map_err(|source| CharError::Pty { label: label.into(), source })?;
     // Where programs that start us look for it. Nobody may be there to read it, which does not matter.
+    let path = pty.path().unwrap_or_default();
     let _ = writeln!(io::stdout(), "char device redirected to {} (label {label})", path.display());
     Ok((Box::new(pty), None))
 }

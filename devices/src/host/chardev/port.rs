@@ -7,6 +7,7 @@ use super::{CharBackend, CharSink};
 use parking_lot::{Condvar, Mutex};
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -97,6 +98,7 @@ impl State {
 pub(super) struct Port {
     shared: Arc<Shared>,
     worker: ThreadId,
+    path: Option<PathBuf>,
 }
 
 impl Port {
@@ -124,9 +126,10 @@ impl Port {
         };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), progress: Condvar::new(), bell: Bell::new()? });
+        let path = source.path();
         let worker = Worker::new(shared.clone(), source, line, log);
         let thread = thread::Builder::new().name(format!("chardev {label}")).spawn(move || worker.run())?;
-        Ok(Arc::new(Self { shared, worker: thread.thread().id() }))
+        Ok(Arc::new(Self { shared, worker: thread.thread().id(), path }))
     }
 }
 
@@ -159,6 +162,10 @@ impl CharBackend for Port {
 
     fn resume(&self) {
         self.shared.bell.ring();
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.path.clone()
     }
 
     fn flush(&self) {

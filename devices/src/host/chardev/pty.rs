@@ -17,10 +17,11 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The master of a pseudo terminal, which has a connection while its slave is open.
 pub(super) struct Pty {
     master: File,
+    path: PathBuf,
 }
 
-/// Makes a pseudo terminal and puts it into raw mode. Returns the name of the slave too.
-pub(super) fn open() -> io::Result<(Pty, PathBuf)> {
+/// Makes a pseudo terminal and puts it into raw mode.
+pub(super) fn open() -> io::Result<Pty> {
     let checked = |result: libc::c_int| {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
     };
@@ -52,10 +53,14 @@ pub(super) fn open() -> io::Result<(Pty, PathBuf)> {
         libc::cfmakeraw(settings.as_mut_ptr());
         checked(libc::tcsetattr(slave.as_raw_fd(), libc::TCSANOW, settings.as_ptr()))?;
     }
-    Ok((Pty { master }, path))
+    Ok(Pty { master, path })
 }
 
 impl Source for Pty {
+    fn path(&self) -> Option<PathBuf> {
+        Some(self.path.clone())
+    }
+
     fn wait(&self) -> Wait {
         Wait::After(LOOK)
     }

@@ -202,6 +202,8 @@ fn on_error(props: &Props, name: &str, default: OnError) -> OnError {
 pub struct Drive {
     /// The name that devices use; QEMU's own (`virtio0`, `none1`, `pflash0`) when none was given.
     pub id: String,
+    /// `node-name=`.
+    pub node: Option<String>,
     /// What it is connected to.
     pub interface: DriveInterface,
     /// Which one of that interface.
@@ -227,6 +229,7 @@ pub struct Drive {
 /// Parameters of `-drive`.
 pub static DRIVE: &[Prop] = &[
     prop("id", Kind::Id, "", "name of the drive"),
+    prop("node-name", Kind::Id, "", "name of its node"),
     prop("file", Kind::Text, "", "image file"),
     prop("file.filename", Kind::Text, "", "image file"),
     fixed("file.driver", Kind::Choice(&["file"]), "file"),
@@ -328,6 +331,7 @@ impl Drive {
         let medium = if cdrom { "-cd" } else { "" };
         Ok(Self {
             id: props.text("id").map_or_else(|| format!("{prefix}{medium}{unit}"), String::from),
+            node: props.text("node-name").map(String::from),
             interface,
             unit,
             cdrom,
@@ -339,6 +343,13 @@ impl Drive {
             on_write_error: on_error(&props, "werror", OnError::Enospc),
             origin: origin.into(),
         })
+    }
+}
+
+impl Drive {
+    /// The name of its node: QEMU makes one up where none was given.
+    pub fn node_name(&self) -> String {
+        self.node.clone().unwrap_or_else(|| format!("#{}", self.id))
     }
 }
 

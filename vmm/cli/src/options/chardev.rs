@@ -229,6 +229,13 @@ impl Chardev {
     pub fn read_short(text: &str, id: &str, origin: &str) -> Result<Self, Fault> {
         let (mux, short) = text.strip_prefix("mon:").map_or((false, text), |rest| (true, rest));
         let (word, rest) = short.split_once(':').map_or((short, None), |(word, rest)| (word, Some(rest)));
+        // Those that have options may have a log among them.
+        let (mut log, mut log_append) = (None, false);
+        let mut socket = |mut settings: OptString| {
+            log = settings.take("logfile");
+            log_append = settings.take("logappend").as_deref() == Some("on");
+            socket(settings)
+        };
         let backend = match (word, rest) {
             ("null", None) => CharBackend::Null,
             ("vc", _) => CharBackend::Vc,
@@ -278,7 +285,7 @@ impl Chardev {
                 return Err(Fault::unknown(what, short, names));
             }
         };
-        Ok(Self { id: id.into(), backend, mux, log: None, log_append: false, origin: origin.into() })
+        Ok(Self { id: id.into(), backend, mux, log, log_append, origin: origin.into() })
     }
 }
 

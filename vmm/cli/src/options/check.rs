@@ -190,8 +190,12 @@ fn buses(devices: &[DeviceArg], machine: &MachineType) -> Result<(), UsageError>
                         }
                         _ => {}
                     }
-                    if let Some(other) = pci_addresses.insert((bus, slot, function), &device.origin) {
-                        return Err(at(format!("addr={slot:02x}.{function}: is the address of {other}")));
+                    if let Some(other) = pci_addresses.insert((bus, slot, function), device) {
+                        let (name, other, id) =
+                            (device.kind.name, other.kind.name, other.id.as_deref().unwrap_or_default());
+                        return Err(at(format!(
+                            "PCI: slot {slot} function {function} not available for {name}, in use by {other},id={id}"
+                        )));
                     }
                 }
                 if port {

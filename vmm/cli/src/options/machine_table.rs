@@ -22,6 +22,8 @@ pub struct MachineType {
     pub flash_chips: u32,
     /// How many `virtio-mmio` slots it has.
     pub mmio_slots: u32,
+    /// QEMU's name of its memory.
+    pub ram_id: &'static str,
     /// Guest memory when `-m` does not say, in bytes.
     pub default_memory: u64,
 }
@@ -41,6 +43,7 @@ static MACHINES: &[MachineType] = &[
         max_cpus: 512,
         flash_chips: 2,
         mmio_slots: 8,
+        ram_id: "riscv_virt_board.ram",
         default_memory: 128 << 20,
     },
     MachineType {
@@ -52,6 +55,7 @@ static MACHINES: &[MachineType] = &[
         max_cpus: 16,
         flash_chips: 2,
         mmio_slots: 32,
+        ram_id: "mach-virt.ram",
         default_memory: 128 << 20,
     },
 ];

@@ -296,7 +296,7 @@ pub static GROUPS: &[Group] = &[
             later("option-rom", "rom"),
             row(
                 "icount",
-                "[shift=]n|auto[,align=on|off][,sleep=on|off]",
+                "[shift=]n|auto[,align=on|off][,sleep=on|off][,rr=record|replay,rrfile=file[,rrsnapshot=tag]]",
                 Opt::Icount,
                 "count time in instructions of 2^n ns",
             ),

@@ -6,8 +6,8 @@ use control::gdb::{Server, System};
 use control::hmp::Hmp;
 use control::qmp::{Error, Qmp};
 use control::{
-    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskInfo, Facts, Host, Jobs, NetInfo, Part, Session,
-    SnapshotInfo, SnapshotRequest,
+    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskCounts, DiskInfo, Facts, Host, Jobs, NetInfo, Part,
+    PropertyInfo, Session, SnapshotInfo, SnapshotRequest,
 };
 use devices::host::chardev as host;
 use engine::Power;
@@ -21,7 +21,7 @@ use super::inventory::{Contents, Inventory};
 use super::log;
 use super::snapshots::{self, Snapshots};
 use crate::options::{
-    self, BlockDriver, CharBackend, Chardev, DeviceKind, MonitorMode, NetBackend, SocketAddress,
+    self, BlockDriver, CharBackend, Chardev, DeviceKind, Drive, MonitorMode, NetBackend, SocketAddress,
     SystemOptions,
 };
 
@@ -102,6 +102,8 @@ fn facts(program: &str, options: &SystemOptions, cpu_type: String) -> Facts {
         name: options.name.guest.clone(),
         uuid: options.uuid,
         cpus: options.smp.cpus,
+        max_cpus: options.machine.kind.max_cpus,
+        ram_id: options.machine.kind.ram_id,
         memory: options.memory_size(),
     }
 }
@@ -129,7 +131,7 @@ impl Surroundings {
 
 impl Host for Surroundings {
     fn chardevs(&self) -> Vec<CharInfo> {
-        char_infos(&self.inventory.contents().options)
+        char_infos(&self.inventory.contents())
     }
 
     fn disks(&self) -> Vec<DiskInfo> {
@@ -138,6 +140,22 @@ impl Host for Surroundings {
 
     fn devices(&self) -> Vec<DeviceInfo> {
         self.inventory.devices()
+    }
+
+    fn device_types(&self) -> Vec<&'static str> {
+        options::device_table::DEVICES.iter().map(|kind| kind.name).collect()
+    }
+
+    fn device_properties(&self, name: &str) -> Option<Vec<PropertyInfo>> {
+        let kind = options::device_table::DEVICES.iter().find(|kind| kind.name == name)?;
+        let mut rows: Vec<&options::props::Prop> = kind.props.iter().flat_map(|table| table.iter()).collect();
+        rows.sort_by_key(|row| row.name);
+        let info = |row: &options::props::Prop| PropertyInfo {
+            name: row.name,
+            kind: row.kind.type_name(),
+            about: row.help,
+        };
+        Some(rows.into_iter().map(info).collect())
     }
 
     fn add(&self, part: Part, words: &str) -> Result<(), Error> {
@@ -197,6 +215,10 @@ impl Host for Surroundings {
         Ok(())
     }
 
+    fn log_help(&self) -> String {
+        options::help::log_items()
+    }
+
     fn log_items(&self) -> Vec<(&'static str, bool)> {
         log::items()
     }
@@ -242,8 +264,12 @@ fn filename(chardev: &Chardev) -> String {
     }
 }
 
-fn char_infos(options: &SystemOptions) -> Vec<CharInfo> {
-    let mut infos = Vec::new();
+fn char_infos(contents: &Contents) -> Vec<CharInfo> {
+    let (options, mut infos) = (&contents.options, Vec::new());
+    let filename = |chardev: &Chardev| {
+        let path = contents.chardevs.path(&chardev.id);
+        path.map_or_else(|| filename(chardev), |path| format!("pty:{}", path.display()))
+    };
     for chardev in &options.chardevs {
         let used = options.uses_chardev(&chardev.id);
         let info = |label: String, filename: String| CharInfo { label, filename, used };
@@ -273,12 +299,13 @@ fn disk_infos(contents: &Contents) -> Vec<DiskInfo> {
         DiskInfo {
             device: drive.map_or(String::new(), |drive| drive.id.clone()),
             qdev: user(name),
-            node: drive.map_or(name.into(), |drive| format!("#{}", drive.id)),
+            node: drive.map_or(name.into(), Drive::node_name),
             file: disk.file.clone(),
             driver: disk.format.clone(),
             read_only: disk.backend.read_only(),
             size: disk.backend.capacity(),
             snapshots: snapshots::of_image(&disk.image),
+            counts: disk.counted.counts(),
         }
     });
     let mut infos: Vec<DiskInfo> = seen.collect();
@@ -294,6 +321,7 @@ fn disk_infos(contents: &Contents) -> Vec<DiskInfo> {
             read_only: node.options.read_only.unwrap_or(false),
             size: std::fs::metadata(filename).map_or(0, |metadata| metadata.len()),
             snapshots: Vec::new(),
+            counts: DiskCounts::default(),
         });
     }
     infos.sort_by(|a, b| (&a.device, &a.node).cmp(&(&b.device, &b.node)));

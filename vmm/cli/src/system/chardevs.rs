@@ -167,6 +167,11 @@ impl Chardevs {
         self.open.remove(id);
     }
 
+    /// The file of the host that the other side of it is, where the host chose that.
+    pub fn path(&self, id: &str) -> Option<PathBuf> {
+        self.open.get(id).and_then(|(_, gate)| gate.backend.path())
+    }
+
     /// What gives turns to vCPUs, if they take turns.
     pub fn turns(&self) -> Option<&Arc<ByTurns>> {
         self.turns.as_ref()

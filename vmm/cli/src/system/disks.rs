@@ -1,5 +1,7 @@
 //! Disks: from `-drive` and the graph of `-blockdev` to open images, and flash chips on them.
 
+mod counted;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -16,12 +18,15 @@ use super::error::SystemError;
 use crate::options::{
     Backing, BlockDriver, BlockNode, Drive, DriveInterface, ImageFormat, NodeRef, SystemOptions,
 };
+use counted::Counted;
 
 /// What a device gets when it asks for a drive or node.
 #[derive(Clone)]
 pub struct Disk {
     /// The bytes.
     pub backend: Arc<dyn BlockBackend>,
+    /// The same, for whoever wants to know what was done with it.
+    pub counted: Arc<Counted>,
     /// The same as an image, which may have snapshots.
     pub image: Arc<Image>,
     /// It is in a flash chip, which keeps what it has in its own state.
@@ -253,7 +258,17 @@ fn open(
         Some(inputs) => throwaway(image.clone(), read_only, inputs)?,
     };
     let (file, format) = (file.into(), format.into());
-    Ok(Disk { backend, image, flash: false, write_cache, file, format, origin: origin.into() })
+    let counted = Arc::new(Counted::new(backend));
+    Ok(Disk {
+        backend: counted.clone(),
+        counted,
+        image,
+        flash: false,
+        write_cache,
+        file,
+        format,
+        origin: origin.into(),
+    })
 }
 
 /// A flash chip whose array is kept on a disk.

@@ -135,6 +135,92 @@ fn a_machine_is_driven_through_its_life_by_qmp() {
     assert_eq!((end.status, &*end.err), (Some(0), ""));
 }
 
+/// What clients ask for before they trust a machine: compared with QEMU 10.0.2.
+#[test]
+fn clients_learn_what_there_is() {
+    let qemu = Qemu::new();
+    let (socket, disk) = (qemu.path("qmp"), qemu.file("disk.img", &[7; 8192]));
+    let words = format!(
+        "{IDLE} -S -m 64 -qmp unix:{},server=on,wait=off -drive file={disk},format=raw,if=none,id=d,node-name=below \
+         -device virtio-blk-pci,drive=d -device pcie-root-port,id=rp1 -device virtio-rng-pci,bus=rp1,id=cold",
+        socket.display()
+    );
+    let running = start(&mut qemu.command(&words));
+    let mut client = Client::new(connect(&socket));
+    client.line();
+    let fails = |answer: Value| answer["error"]["desc"].as_str().unwrap_or("none").to_string();
+    client.ask(&json!({"execute": "qmp_capabilities", "arguments": {"enable": ["oob"]}}));
+    // The only one of QEMU's that is here, and takes no time.
+    assert_eq!(client.ask(&json!({"exec-oob": "query-yank", "id": 7})), json!({"return": [], "id": 7}));
+    let refused = client.ask(&json!({"exec-oob": "query-status"}));
+    assert_eq!(fails(refused), "The command query-status does not support OOB");
+    let unknown = client.ask(&json!({"exec-oob": "nonsense"}));
+    assert_eq!(fails(unknown), "The command nonsense has not been found");
+    let both = client.ask(&json!({"exec-oob": "query-yank", "execute": "query-yank"}));
+    assert_eq!(fails(both), "QMP input member 'exec-oob' clashes with 'execute'");
+    for text in ["5\n", "\"x y\"\n"] {
+        client.say(text);
+        assert_eq!(fails(client.line().expect("an answer")), "QMP input must be a JSON object", "{text}");
+    }
+    client.say("nonsense\n");
+    assert_eq!(fails(client.line().expect("an answer")), "JSON parse error, invalid keyword 'nonsense'");
+    let added = client.command("chardev-add", json!({"id": "p", "backend": {"type": "pty", "data": {}}}));
+    let pty = added["pty"].as_str().expect("a path").to_string();
+    assert!(pty.starts_with("/dev/pts/") && std::path::Path::new(&pty).exists(), "{pty}");
+    let chardevs = client.command("query-chardev", json!({}));
+    let ours = chardevs.as_array().into_iter().flatten().find(|chardev| chardev["label"] == "p");
+    assert_eq!(ours.map(|chardev| &chardev["filename"]), Some(&json!(format!("pty:{pty}"))));
+    let memory = client.command("query-memdev", json!({}));
+    assert_eq!((&memory[0]["id"], &memory[0]["size"]), (&json!("riscv_virt_board.ram"), &json!(64 << 20)));
+    let disk = client.command("query-blockstats", json!({}))[0].clone();
+    assert_eq!((&disk["node-name"], &disk["stats"]["wr_operations"]), (&json!("below"), &json!(0)));
+    let listed = client.command("device-list-properties", json!({"typename": "virtio-rng-pci"}));
+    let addr = listed.as_array().into_iter().flatten().find(|property| property["name"] == "addr");
+    assert_eq!(addr.map(|addr| &addr["type"]), Some(&json!("str")));
+    let unknown =
+        client.ask(&json!({"execute": "device-list-properties", "arguments": {"typename": "nope"}}));
+    assert_eq!(fails(unknown), "Device 'nope' not found");
+    assert_eq!(client.command("query-machines", json!({}))[0]["cpu-max"], 512);
+    let taken = client
+        .ask(&json!({"execute": "device_add", "arguments": {"driver": "virtio-rng-pci", "bus": "rp1"}}));
+    assert_eq!(
+        fails(taken),
+        "PCI: slot 0 function 0 not available for virtio-rng-pci, in use by virtio-rng-pci,id=cold"
+    );
+    let mut monitor = |line: &str| {
+        let text = client.command("human-monitor-command", json!({"command-line": line}));
+        text.as_str().expect("text").replace('\r', "")
+    };
+    assert_eq!(monitor("nmi"), "Error: machine does not provide NMIs\n");
+    assert_eq!(monitor("set_link nn off"), "Error: Device 'nn' not found\n");
+    assert_eq!(
+        monitor("set_link nn"),
+        "Expected 'on' or 'off'\nTry \"help set_link\" for more information\n"
+    );
+    assert_eq!(monitor("qom-get /machine type"), "\"virt-machine\"\n");
+    assert_eq!(monitor("qom-get /machine nope"), "Error: Property 'virt-machine.nope' not found\n");
+    assert_eq!(monitor("qom-list /nope"), "Error: Device '/nope' not found\n");
+    assert!(monitor("qom-list /machine").contains("\nperipheral (child<container>)\n"));
+    let tree = monitor("info qom-tree");
+    assert!(tree.starts_with("/machine (virt-machine)\n  /peripheral (container)\n"), "{tree}");
+    assert!(
+        tree.contains("\n    /cold (virtio-rng-pci)\n      /virtio-backend (virtio-rng-device)\n"),
+        "{tree}"
+    );
+    assert_eq!(monitor("info balloon"), "Error: No balloon device has been activated\n");
+    assert!(monitor("info memdev").starts_with("memory backend: riscv_virt_board.ram\n  size:  67108864\n"));
+    assert!(monitor("info blockstats").starts_with("d: rd_bytes=0 wr_bytes=0 rd_operations=0 "));
+    assert!(
+        monitor("info ramblock")
+            .contains("    riscv_virt_board.ram    4 KiB  0x0000000000000000 0x0000000004000000 ")
+    );
+    assert!(monitor("info mtree").contains("0000000080000000-0000000083ffffff (prio 0, ram): ram\n"));
+    assert!(monitor("log help").starts_with("Log items (comma separated):\n"));
+    drop(monitor);
+    client.command("quit", json!({}));
+    assert_eq!(running.finish().status, Some(0));
+}
+
 #[test]
 fn a_shutdown_that_waits_can_be_seen() {
     let qemu = Qemu::new();

@@ -19,6 +19,8 @@ fn faults_of_the_command_line_end_with_one() {
         "-m lots",
         "-device virtio-blk-device,drive=none",
         "-bios nowhere.bin",
+        "-bios none -coverage /no/where/lines.info",
+        "-bios none -plugin drcov,filename=/no/where/blocks",
     ];
     for words in faults {
         let end = run(&mut qemu.command(words));
@@ -114,7 +116,7 @@ fn the_monitor_stops_and_starts_the_machine() {
         ("info status", "VM status: running"),
         ("stop", "(qemu) "),
         ("info status", "VM status: paused\r"),
-        ("info mtree", "prio 0, i/o): mrom"),
+        ("info mtree", "prio 0, rom): mrom"),
         ("info qtree", "riscv.sifive.plic"),
         ("info version", "10.0.2\r"),
         ("nonsense", "unknown command"),

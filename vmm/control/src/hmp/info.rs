@@ -3,9 +3,9 @@
 use super::Call;
 use crate::context::{DeviceInfo, DiskInfo};
 use crate::qmp;
-use base::{Device, Shared};
+use base::{Device, Shared, Target};
 use engine::RunState;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub fn status(call: &mut Call) -> String {
     match call.context.power.state() {
@@ -81,11 +81,75 @@ pub fn tb_list(call: &mut Call) -> String {
 }
 
 pub fn mtree(call: &mut Call) -> String {
+    let space = &call.context.space;
     let line = |(name, base, size): (String, u64, u64)| {
-        format!("  {base:016x}-{:016x} (prio 0, i/o): {name}\n", base + (size - 1))
+        let kind = match space.lookup(base) {
+            Target::Ram { .. } => "ram",
+            Target::Rom { constant: true, .. } => "rom",
+            Target::Rom { .. } => "romd",
+            Target::Device(..) | Target::Nothing => "i/o",
+        };
+        format!("  {base:016x}-{:016x} (prio 0, {kind}): {name}\n", base + (size - 1))
     };
-    let lines: String = call.context.space.list().into_iter().map(line).collect();
+    let lines: String = space.list().into_iter().map(line).collect();
     format!("address-space: memory\n{lines}")
+}
+
+pub fn ramblock(call: &mut Call) -> String {
+    let head = ["Block Name", "PSize", "Offset", "Used", "Total", "HVA", "RO"];
+    let row = |[name, page, offset, used, total, host, access]: [&str; 7]| {
+        format!("{name:>24} {page:>8}  {offset:>18} {used:>18} {total:>18} {host:>18} {access:>3}\n")
+    };
+    let (mut text, mut offset) = (row(head), 0);
+    for (_, base, size) in call.context.space.list() {
+        let Target::Ram { host, .. } = call.context.space.lookup(base) else { continue };
+        let [at, bytes, host] = [offset, size, host as u64].map(|value| format!("{value:#018x}"));
+        text += &row([call.context.facts.ram_id, "4 KiB", &at, &bytes, &bytes, &host, "rw"]);
+        offset += size;
+    }
+    text
+}
+
+pub fn balloon(call: &mut Call) -> String {
+    match qmp::call(call.context, "query-balloon", json!({})) {
+        Ok(info) => format!("balloon: actual={}\n", info["actual"].as_u64().unwrap_or(0) >> 20),
+        Err(error) => super::machine::failure(Err(error.desc)),
+    }
+}
+
+pub fn memdev(call: &mut Call) -> String {
+    let list = qmp::call(call.context, "query-memdev", json!({})).unwrap_or_default();
+    let one = |memory: &Value| {
+        let plain = |name: &str| memory[name].to_string().trim_matches('"').to_string();
+        let mut text = format!("memory backend: {}\n", plain("id"));
+        text += &format!("  size:  {}\n", plain("size"));
+        for name in ["merge", "dump", "prealloc", "share", "reserve", "policy"] {
+            text += &format!("  {name}: {}\n", plain(name));
+        }
+        text + "  host nodes: \n\n"
+    };
+    list.as_array().into_iter().flatten().map(one).collect()
+}
+
+pub fn blockstats(call: &mut Call) -> String {
+    const SHOWN: [&str; 10] = [
+        "rd_bytes",
+        "wr_bytes",
+        "rd_operations",
+        "wr_operations",
+        "flush_operations",
+        "wr_total_time_ns",
+        "rd_total_time_ns",
+        "flush_total_time_ns",
+        "rd_merged",
+        "wr_merged",
+    ];
+    let list = qmp::call(call.context, "query-blockstats", json!({})).unwrap_or_default();
+    let line = |disk: &Value| {
+        let figures = SHOWN.map(|name| format!(" {name}={}", disk["stats"][name]));
+        format!("{}:{}\n", disk["device"].as_str().unwrap_or_default(), figures.concat())
+    };
+    list.as_array().into_iter().flatten().map(line).collect()
 }
 
 pub fn qtree(call: &mut Call) -> String {

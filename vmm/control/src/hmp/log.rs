@@ -10,6 +10,9 @@ use engine::Chaining;
 const TRACED: [&str; 2] = ["exec", "int"];
 
 pub fn log(call: &mut Call) -> String {
+    if matches!(call.rest, "help" | "?") {
+        return call.context.host.log_help();
+    }
     let words: Vec<String> = call.rest.split(',').map(String::from).collect();
     choose(call, &words)
 }

@@ -1,6 +1,6 @@
 //! Commands about the machine's life.
 
-use super::Call;
+use super::{Call, split};
 use crate::qmp;
 use engine::Cause;
 use serde_json::{Value, json};
@@ -37,6 +37,24 @@ pub fn powerdown(call: &mut Call) -> String {
 
 pub fn wakeup(call: &mut Call) -> String {
     by_qmp(call, "system_wakeup", json!({}))
+}
+
+pub fn nmi(call: &mut Call) -> String {
+    by_qmp(call, "inject-nmi", json!({}))
+}
+
+pub fn screendump(call: &mut Call) -> String {
+    by_qmp(call, "screendump", json!({"filename": split(call.rest).0}))
+}
+
+pub fn set_link(call: &mut Call) -> String {
+    let (name, state) = split(call.rest);
+    let up = match state {
+        "on" => true,
+        "off" => false,
+        _ => return "Expected 'on' or 'off'\nTry \"help set_link\" for more information\n".into(),
+    };
+    by_qmp(call, "set_link", json!({"name": name, "up": up}))
 }
 
 pub fn watchdog_action(call: &mut Call) -> String {

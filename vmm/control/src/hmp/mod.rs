@@ -8,6 +8,7 @@ mod line;
 mod log;
 mod machine;
 mod memory;
+mod object;
 mod plug;
 mod replay;
 mod snapshot;
@@ -129,6 +130,7 @@ static COMMANDS: &[Command] = &[
         plug::netdev_add,
     ),
     row("netdev_del", "", "id", "remove host network device", plug::netdev_del),
+    row("nmi", "", "", "inject an NMI", machine::nmi),
     row("object_add", "", "[qom-type=]type,id=str[,prop=value][,...]", "create QOM object", plug::object_add),
     row("object_del", "", "id", "destroy QOM object", plug::object_del),
     row(
@@ -152,6 +154,8 @@ static COMMANDS: &[Command] = &[
         "print expression value (use $reg for CPU register access)",
         memory::print,
     ),
+    row("qom-get", "", "path property", "print QOM property", object::qom_get),
+    row("qom-list", "", "path", "list QOM properties", object::qom_list),
     row("quit", "q", "", "quit the emulator", machine::quit),
     row("replay_break", "", "icount", "set breakpoint at the specified instruction count", replay::set_break),
     row("replay_delete_break", "", "", "remove replay breakpoint", replay::delete_break),
@@ -164,6 +168,14 @@ static COMMANDS: &[Command] = &[
         "save a VM snapshot. If no tag is provided, a new snapshot is created",
         snapshot::savevm,
     ),
+    row(
+        "screendump",
+        "",
+        "filename [-f format] [device [head]]",
+        "save screen from head 'head' of display device 'device' in specified format 'format' as image 'filename'",
+        machine::screendump,
+    ),
+    row("set_link", "", "name on|off", "change the link status of a network adapter", machine::set_link),
     row("stop", "s", "", "stop emulation", machine::stop),
     row("sum", "", "addr size", "compute the checksum of a memory region", memory::sum),
     row("system_powerdown", "", "", "send system power down event", machine::powerdown),
@@ -190,7 +202,9 @@ static COMMANDS: &[Command] = &[
 
 /// What `info` can show.
 static INFOS: &[Command] = &[
+    row("balloon", "", "", "show balloon information", info::balloon),
     row("block", "", "", "show info of one block device or all block devices", info::block),
+    row("blockstats", "", "", "show block device statistics", info::blockstats),
     row("chardev", "", "", "show the character devices", info::chardev),
     row("checkpoints", "", "", "show the checkpoints in memory", snapshot::checkpoints),
     row("cpus", "", "", "show infos for each CPU", info::cpus),
@@ -198,10 +212,13 @@ static INFOS: &[Command] = &[
     row("icount", "", "", "show the count of instructions, and a hash of what was done", info::icount),
     row("kvm", "", "", "show KVM information", info::kvm),
     row("mem", "", "", "show the active virtual memory mappings", info::mem),
+    row("memdev", "", "", "show memory backends", info::memdev),
     row("mtree", "", "", "show memory tree", info::mtree),
     row("name", "", "", "show the current VM name", info::name),
     row("network", "", "", "show the network state", info::network),
+    row("qom-tree", "", "[path]", "show QOM composition tree", object::qom_tree),
     row("qtree", "", "", "show device tree", info::qtree),
+    row("ramblock", "", "", "display system ramblock information", info::ramblock),
     row(
         "registers",
         "",

@@ -17,16 +17,19 @@ pub struct Command {
     pub name: &'static str,
     /// Puts it and its types into a schema.
     pub describe: fn(&mut Schema, &str),
+    /// It takes no time, and can be carried out before those that wait (`exec-oob`).
+    pub oob: bool,
     /// Carries it out with these arguments.
     pub run: fn(&Arc<Context>, Value) -> Answer<Value>,
 }
 
-/// Rows: `"name" function;`. A function takes the context and its arguments, which are an object.
+/// Rows: `"name" function;`, and `"name" function, oob;` for those of `exec-oob`. A function takes the context and its arguments, which are an object.
 macro_rules! commands {
-    ($($name:literal $function:path;)*) => {
+    ($($name:literal $function:path $(, $oob:ident)?;)*) => {
         /// The commands of this file.
         pub static COMMANDS: &[crate::qmp::command::Command] = &[$(crate::qmp::command::Command {
             name: $name,
+            oob: { const OOB: &[&str] = &[$(stringify!($oob))?]; !OOB.is_empty() },
             describe: |schema, name| crate::qmp::command::describe(schema, name, $function),
             run: |context, arguments| crate::qmp::command::run(context, arguments, $function),
         },)*];
@@ -38,7 +41,8 @@ type Function<A, R> = fn(&Arc<Context>, A) -> Answer<R>;
 /// Puts a command into `schema`.
 pub fn describe<A: Qapi, R: Qapi>(schema: &mut Schema, name: &str, _: Function<A, R>) {
     let (arg_type, ret_type) = (A::describe(schema), R::describe(schema));
-    schema.add(name, Meta::Command { arg_type, ret_type, allow_oob: false });
+    let allow_oob = find(&super::tables(), name).is_ok_and(|command| command.oob);
+    schema.add(name, Meta::Command { arg_type, ret_type, allow_oob });
 }
 
 /// Checks the arguments, and calls the function.
@@ -61,25 +65,37 @@ pub struct Message {
     pub name: String,
     /// Its arguments.
     pub arguments: Value,
+    /// It is to be carried out before those that wait.
+    pub oob: bool,
 }
 
-/// Takes a message apart, but for its id.
-pub fn parse(message: &Value) -> Answer<Message> {
+/// Takes a message apart, but for its id; `oob`: `exec-oob` was agreed upon.
+pub fn parse(message: &Value, oob: bool) -> Answer<Message> {
     let Value::Object(members) = message else { return Err(Error::new("QMP input must be a JSON object")) };
-    let mut name = None;
+    let mut named: Option<(&str, String)> = None;
     let mut arguments = json!({});
     for (key, value) in members {
         match (&**key, value) {
-            ("execute", Value::String(text)) => name = Some(text.clone()),
-            ("execute", _) => return Err(Error::new("QMP input member 'execute' must be a string")),
+            ("execute" | "exec-oob", _) if oob && named.is_some() => {
+                return Err(Error::new("QMP input member 'exec-oob' clashes with 'execute'"));
+            }
+            ("execute", Value::String(text)) => named = Some((key, text.clone())),
+            ("exec-oob", Value::String(text)) if oob => named = Some((key, text.clone())),
+            ("execute", _) => return Err(must_be(key, "string")),
+            ("exec-oob", _) if oob => return Err(must_be(key, "string")),
             ("arguments", Value::Object(_)) => arguments = value.clone(),
-            ("arguments", _) => return Err(Error::new("QMP input member 'arguments' must be an object")),
+            ("arguments", _) => return Err(must_be(key, "object")),
             ("id", _) => {}
             _ => return Err(Error::new(format!("QMP input member '{key}' is unexpected"))),
         }
     }
-    let name = name.ok_or_else(|| Error::new("QMP input lacks member 'execute'"))?;
-    Ok(Message { name, arguments })
+    let (key, name) = named.ok_or_else(|| Error::new("QMP input lacks member 'execute'"))?;
+    Ok(Message { name, arguments, oob: key == "exec-oob" })
+}
+
+fn must_be(member: &str, what: &str) -> Error {
+    let article = if what == "object" { "an" } else { "a" };
+    Error::new(format!("QMP input member '{member}' must be {article} {what}"))
 }
 
 /// The command of this name among `tables`.

@@ -15,8 +15,10 @@ pub struct Input {
     /// The quote that ends the string we are in.
     quote: Option<u8>,
     escaped: bool,
-    /// The rest of the line is skipped: what it began with is no object.
+    /// The rest of the line is skipped: what it began with is nothing that goes on.
     lost: bool,
+    /// The line is no object, and is looked at when it has ended.
+    plain: bool,
 }
 
 impl Input {
@@ -28,6 +30,9 @@ impl Input {
         }
         if self.text.len() >= LONGEST {
             return Some(self.lose("JSON token size limit exceeded"));
+        }
+        if self.plain && byte != 0xff {
+            return self.take_plain(byte);
         }
         if let Some(quote) = self.quote {
             self.take_in_string(byte, quote);
@@ -53,8 +58,8 @@ impl Input {
                 return None;
             }
             _ if self.depth == 0 => {
-                let at = format!("JSON parse error, invalid keyword '{}'", char::from(byte).escape_default());
-                return Some(self.lose(&at));
+                self.plain = true;
+                return self.take_plain(byte);
             }
             _ => {}
         }
@@ -64,6 +69,20 @@ impl Input {
         }
         let text = std::mem::take(&mut self.text);
         Some(serde_json::from_slice(&text).map_err(|fault| format!("JSON parse error, {fault}")))
+    }
+
+    /// A byte of a line that is no object.
+    fn take_plain(&mut self, byte: u8) -> Option<Result<Value, String>> {
+        if byte != b'\n' {
+            self.text.push(byte);
+            return None;
+        }
+        let line = std::mem::take(self).text;
+        let line = String::from_utf8_lossy(line.trim_ascii());
+        // Whoever takes messages apart says that it is no object.
+        let value = serde_json::from_str(&line);
+        let word = line.split_whitespace().next().unwrap_or_default();
+        Some(value.map_err(|_| format!("JSON parse error, invalid keyword '{}'", word.escape_default())))
     }
 
     /// QEMU takes strings in single quotes, too.
@@ -109,6 +128,8 @@ mod tests {
         assert_eq!(all(b"{\"half\": \xff{}"), [Ok(json!({}))]);
         let bad = all(b"nonsense {}\n{}");
         assert!(bad.len() == 2 && bad[0].is_err() && bad[1].is_ok(), "{bad:?}");
+        assert_eq!(bad[0], Err("JSON parse error, invalid keyword 'nonsense'".into()));
+        assert_eq!(all(b"\"a b\"\n 5\n{}"), [Ok(json!("a b")), Ok(json!(5)), Ok(json!({}))]);
         let bad = all(b"{\"a\" 1}{}");
         assert!(bad.len() == 2 && bad[0].is_err() && bad[1].is_ok(), "{bad:?}");
     }

@@ -36,6 +36,8 @@ pub struct Qmp {
     open: bool,
     /// Capabilities are negotiated: commands are taken, and events told.
     ready: bool,
+    /// `exec-oob` is among them.
+    oob: bool,
 }
 
 /// `{"qemu": {...}, "package": ...}`.
@@ -47,7 +49,7 @@ fn version(facts: &Facts) -> Value {
 impl Qmp {
     /// A conversation about the machine of `context`, in lines or, `pretty`, indented.
     pub fn new(context: Arc<Context>, pretty: bool) -> Self {
-        Self { context, pretty, input: Input::default(), open: false, ready: false }
+        Self { context, pretty, input: Input::default(), open: false, ready: false, oob: false }
     }
 
     fn say(&self, value: &Value, out: &Outlet) {
@@ -55,16 +57,21 @@ impl Qmp {
     }
 
     fn answer(&mut self, message: &Value) -> Value {
-        let result = parse(message).and_then(|message| {
+        let result = parse(message, self.oob).and_then(|message| {
             if self.ready {
-                return (find(&tables(), &message.name)?.run)(&self.context, message.arguments);
+                let command = find(&tables(), &message.name)?;
+                if message.oob && !command.oob {
+                    return Err(Error::new(format!("The command {} does not support OOB", message.name)));
+                }
+                return (command.run)(&self.context, message.arguments);
             }
             if message.name != "qmp_capabilities" {
                 let what = "Expecting capabilities negotiation with 'qmp_capabilities'";
                 return Err(Error::of(Class::CommandNotFound, what));
             }
+            let oob = message.arguments["enable"].as_array().is_some_and(|all| all.contains(&json!("oob")));
             commands::negotiate(&self.context, message.arguments)?;
-            self.ready = true;
+            (self.ready, self.oob) = (true, oob);
             Ok(json!({}))
         });
         let mut answer = Map::new();
@@ -81,7 +88,7 @@ impl Qmp {
 
 impl Protocol for Qmp {
     fn opened(&mut self, out: &Outlet) {
-        (self.input, self.ready, self.open) = (Input::default(), false, true);
+        (self.input, self.ready, self.oob, self.open) = (Input::default(), false, false, true);
         let greeting = json!({"QMP": {"version": version(&self.context.facts), "capabilities": ["oob"]}});
         self.say(&greeting, out);
     }

@@ -200,8 +200,9 @@ fn devices_and_back_ends() {
         ),
         ("-device virtio-rng-pci,rng=a", "-device virtio-rng-pci,rng=a: there is no rng object 'a'"),
         (
-            "-device virtio-rng-pci,addr=4 -device virtio-rng-pci,addr=4.0",
-            "-device virtio-rng-pci,addr=4.0: addr=04.0: is the address of -device virtio-rng-pci,addr=4",
+            "-device virtio-rng-pci,addr=4,id=a -device virtio-rng-pci,addr=4.0",
+            "-device virtio-rng-pci,addr=4.0: PCI: slot 4 function 0 not available for virtio-rng-pci, in use by \
+             virtio-rng-pci,id=a",
         ),
     ] {
         assert_eq!(error(line), sentence, "{line}");

@@ -1,6 +1,6 @@
 //! Disks and the block graph.
 
-use crate::context::{self, Context, DiskInfo, Part};
+use crate::context::{self, Context, DiskCounts, DiskInfo, Part};
 use crate::qapi::{Empty, Open};
 use crate::qmp::command::Answer;
 use serde_json::Value;
@@ -128,6 +128,63 @@ qapi_struct! {
         node_name: Option<String>,
         /// The device that has it.
         qdev: Option<String>,
+        /// What was done with it.
+        stats: BlockDeviceStats,
+    }
+    /// What was done with a drive.
+    BlockDeviceStats {
+        /// Bytes that were read.
+        rd_bytes = "rd_bytes": u64,
+        /// Bytes that were written.
+        wr_bytes = "wr_bytes": u64,
+        /// Bytes that were given back.
+        unmap_bytes = "unmap_bytes": u64,
+        /// Reads.
+        rd_operations = "rd_operations": u64,
+        /// Writes.
+        wr_operations = "wr_operations": u64,
+        /// Flushes.
+        flush_operations = "flush_operations": u64,
+        /// Discards.
+        unmap_operations = "unmap_operations": u64,
+        /// Nanoseconds of reads.
+        rd_total_time_ns = "rd_total_time_ns": u64,
+        /// Nanoseconds of writes.
+        wr_total_time_ns = "wr_total_time_ns": u64,
+        /// Nanoseconds of flushes.
+        flush_total_time_ns = "flush_total_time_ns": u64,
+        /// Nanoseconds of discards.
+        unmap_total_time_ns = "unmap_total_time_ns": u64,
+        /// The end of the highest write.
+        wr_highest_offset = "wr_highest_offset": u64,
+        /// Requests that became one with others: none, each is carried out as it comes.
+        rd_merged = "rd_merged": u64,
+        /// The same of writes.
+        wr_merged = "wr_merged": u64,
+        /// The same of discards.
+        unmap_merged = "unmap_merged": u64,
+        /// Reads that failed.
+        failed_rd_operations = "failed_rd_operations": u64,
+        /// Writes that failed.
+        failed_wr_operations = "failed_wr_operations": u64,
+        /// Flushes that failed.
+        failed_flush_operations = "failed_flush_operations": u64,
+        /// Discards that failed.
+        failed_unmap_operations = "failed_unmap_operations": u64,
+        /// Requests that no disk can carry out are counted here: they never come so far.
+        invalid_rd_operations = "invalid_rd_operations": u64,
+        /// The same of writes.
+        invalid_wr_operations = "invalid_wr_operations": u64,
+        /// The same of flushes.
+        invalid_flush_operations = "invalid_flush_operations": u64,
+        /// The same of discards.
+        invalid_unmap_operations = "invalid_unmap_operations": u64,
+        /// Invalid requests are in the times.
+        account_invalid = "account_invalid": bool,
+        /// Failed requests are in the times.
+        account_failed = "account_failed": bool,
+        /// Figures of intervals.
+        timed_stats = "timed_stats": Vec<Value>,
     }
 }
 
@@ -187,8 +244,41 @@ fn query_blockstats(context: &Arc<Context>, _: QueryBlockstats) -> Answer<Vec<Bl
         device: Some(disk.device),
         node_name: Some(disk.node),
         qdev: disk.qdev,
+        stats: stats(&disk.counts),
     };
     Ok(context.host.disks().into_iter().map(info).collect())
+}
+
+fn stats(counts: &DiskCounts) -> BlockDeviceStats {
+    let DiskCounts { reads, writes, flushes, discards, highest } = *counts;
+    BlockDeviceStats {
+        rd_bytes: reads.bytes,
+        wr_bytes: writes.bytes,
+        unmap_bytes: discards.bytes,
+        rd_operations: reads.done,
+        wr_operations: writes.done,
+        flush_operations: flushes.done,
+        unmap_operations: discards.done,
+        rd_total_time_ns: reads.ns,
+        wr_total_time_ns: writes.ns,
+        flush_total_time_ns: flushes.ns,
+        unmap_total_time_ns: discards.ns,
+        wr_highest_offset: highest,
+        rd_merged: 0,
+        wr_merged: 0,
+        unmap_merged: 0,
+        failed_rd_operations: reads.failed,
+        failed_wr_operations: writes.failed,
+        failed_flush_operations: flushes.failed,
+        failed_unmap_operations: discards.failed,
+        invalid_rd_operations: 0,
+        invalid_wr_operations: 0,
+        invalid_flush_operations: 0,
+        invalid_unmap_operations: 0,
+        account_invalid: false,
+        account_failed: true,
+        timed_stats: Vec::new(),
+    }
 }
 
 fn query_named_block_nodes(context: &Arc<Context>, _: QueryNamedBlockNodes) -> Answer<Vec<BlockDeviceInfo>> {

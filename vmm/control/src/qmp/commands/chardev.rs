@@ -38,6 +38,11 @@ qapi_struct! {
         /// What it is.
         backend: ChardevBackend,
     }
+    /// What there is to know of a new one.
+    ChardevReturn {
+        /// The pseudo terminal that it is.
+        pty: Option<String>,
+    }
     /// Arguments of `chardev-remove`.
     ChardevRemove {
         /// Its id.
@@ -60,12 +65,12 @@ fn query_chardev_backends(_: &Arc<Context>, _: Empty) -> Answer<Vec<ChardevBacke
     Ok(names.iter().map(|name| ChardevBackendInfo { name: (*name).into() }).collect())
 }
 
-fn chardev_add(context: &Arc<Context>, add: ChardevAdd) -> Answer<Empty> {
+fn chardev_add(context: &Arc<Context>, add: ChardevAdd) -> Answer<ChardevReturn> {
     let ChardevBackend { r#type: kind, data } = add.backend;
     let Value::Object(data) = data else {
         return Err(Error::new("Invalid parameter type for 'backend.data', expected: object"));
     };
-    let mut settings = Map::from_iter([("backend".into(), json!(kind)), ("id".into(), json!(add.id))]);
+    let mut settings = Map::from_iter([("backend".into(), json!(kind)), ("id".into(), json!(&add.id))]);
     for (name, value) in data {
         // On the command line the address stands beside the rest, and a file is called a path.
         let name = match &*name {
@@ -90,7 +95,9 @@ fn chardev_add(context: &Arc<Context>, add: ChardevAdd) -> Answer<Empty> {
         }
     }
     context.host.add(Part::Chardev, &Value::Object(settings).to_string())?;
-    Ok(Empty {})
+    let added = context.host.chardevs().into_iter().find(|chardev| chardev.label == add.id);
+    let pty = added.and_then(|chardev| chardev.filename.strip_prefix("pty:").map(String::from));
+    Ok(ChardevReturn { pty })
 }
 
 /// The name that a member of a socket's address has on the command line.

@@ -29,7 +29,8 @@ commands! {
     "query-current-machine" query_current_machine;
     "query-memory-size-summary" query_memory_size_summary;
     "query-memory-devices" nothing;
-    "query-memdev" nothing;
+    "query-memdev" query_memdev;
+    "query-yank" nothing, oob;
     "query-iothreads" nothing;
     "query-fdsets" nothing;
     "query-tpm" nothing;
@@ -193,6 +194,27 @@ qapi_struct! {
         /// Bytes that were plugged.
         plugged_memory: Option<u64>,
     }
+    /// Memory that a machine has.
+    Memdev {
+        /// Its name.
+        id: String,
+        /// Bytes.
+        size: u64,
+        /// The host may merge it with what is the same.
+        merge: bool,
+        /// It is in dumps of the host.
+        dump: bool,
+        /// The host has given all of it already.
+        prealloc: bool,
+        /// Others can map it.
+        share: bool,
+        /// The host has to have room for it.
+        reserve: Option<bool>,
+        /// Nodes of the host that it is from.
+        host_nodes: Vec<i64>,
+        /// How that is meant.
+        policy: String,
+    }
     /// Arguments of `memsave`.
     Memsave {
         /// First address.
@@ -341,12 +363,12 @@ fn query_machines(context: &Arc<Context>, _: QueryMachines) -> Answer<Vec<Machin
     Ok(vec![MachineInfo {
         name: context.facts.machine.into(),
         is_default: None,
-        cpu_max: 512,
+        cpu_max: context.facts.max_cpus.into(),
         hotpluggable_cpus: false,
         numa_mem_supported: false,
         deprecated: false,
         default_cpu_type: Some(context.facts.cpu_type.clone()),
-        default_ram_id: Some(format!("{}_virt_board.ram", context.facts.target.trim_end_matches("64"))),
+        default_ram_id: Some(context.facts.ram_id.into()),
         acpi: false,
     }])
 }
@@ -367,6 +389,21 @@ fn query_current_machine(_: &Arc<Context>, _: Empty) -> Answer<CurrentMachinePar
 
 fn query_memory_size_summary(context: &Arc<Context>, _: Empty) -> Answer<MemoryInfo> {
     Ok(MemoryInfo { base_memory: context.facts.memory, plugged_memory: Some(0) })
+}
+
+/// RAM, which is a private mapping that the host gives as it is touched.
+fn query_memdev(context: &Arc<Context>, _: Empty) -> Answer<Vec<Memdev>> {
+    Ok(vec![Memdev {
+        id: context.facts.ram_id.into(),
+        size: context.facts.memory,
+        merge: true,
+        dump: true,
+        prealloc: false,
+        share: false,
+        reserve: Some(false),
+        host_nodes: Vec::new(),
+        policy: "default".into(),
+    }])
 }
 
 /// Things that no machine has.

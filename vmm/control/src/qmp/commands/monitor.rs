@@ -15,7 +15,7 @@ commands! {
 qapi_enum! {
     /// What both sides may agree upon.
     QMPCapability {
-        /// Commands that overtake others. There are none.
+        /// Commands that may overtake others (`exec-oob`); what comes is carried out in its order all the same.
         Oob,
     }
 }

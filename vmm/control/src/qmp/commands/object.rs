@@ -1,7 +1,7 @@
 //! Objects: the tree that clients walk, types, and plugging while the machine runs.
 
 use super::machine::cpu_path;
-use crate::context::{Context, DeviceInfo, Part};
+use crate::context::{Context, DeviceInfo, Part, PropertyInfo};
 use crate::qapi::{Empty, Open};
 use crate::qmp::command::Answer;
 use crate::qmp::{Class, Error};
@@ -32,6 +32,8 @@ qapi_struct! {
         name: String,
         /// Its type.
         r#type = "type": String,
+        /// What it is.
+        description: Option<String>,
     }
     /// Arguments of `qom-get`.
     Which {
@@ -164,7 +166,8 @@ fn find(context: &Context, path: &str) -> Answer<Option<Object>> {
 fn qom_list(context: &Arc<Context>, at: Where) -> Answer<Vec<ObjectPropertyInfo>> {
     let object = find(context, &at.path)?;
     let prefix = canonical(&at.path) + "/";
-    let info = |name: &str, kind: String| ObjectPropertyInfo { name: name.into(), r#type: kind };
+    let info =
+        |name: &str, kind: String| ObjectPropertyInfo { name: name.into(), r#type: kind, description: None };
     let mut list = vec![info("type", "string".into())];
     if let Some(object) = object {
         list.extend(object.properties.iter().map(|(name, kind, _)| info(name, (*kind).into())));
@@ -198,6 +201,7 @@ fn types(context: &Context) -> Vec<ObjectTypeInfo> {
             (context.facts.cpu_type.clone(), "cpu"),
             (format!("{}-machine", context.facts.machine), "machine"),
         ])
+        .chain(context.host.device_types().into_iter().map(|name| (name.to_string(), "device")))
         .collect();
     names.sort();
     names.dedup();
@@ -210,6 +214,14 @@ fn qom_list_types(context: &Arc<Context>, wanted: Types) -> Answer<Vec<ObjectTyp
 }
 
 fn properties(context: &Arc<Context>, of: OfType) -> Answer<Vec<ObjectPropertyInfo>> {
+    let info = |PropertyInfo { name, kind, about }: PropertyInfo| ObjectPropertyInfo {
+        name: name.into(),
+        r#type: kind,
+        description: Some(about.to_string()).filter(|about| !about.is_empty()),
+    };
+    if let Some(properties) = context.host.device_properties(&of.typename) {
+        return Ok(properties.into_iter().map(info).collect());
+    }
     if types(context).iter().any(|info| info.name == of.typename) {
         return Ok(Vec::new());
     }

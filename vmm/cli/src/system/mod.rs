@@ -129,8 +129,9 @@ pub struct System {
     device_tree: Vec<u8>,
     inventory: Arc<Inventory>,
     attached: Attached,
-    /// What `-loadvm` names, and who loads it.
-    loaded: Option<(String, Arc<Snapshots>)>,
+    snapshots: Arc<Snapshots>,
+    /// What `-loadvm` names.
+    loaded: Option<String>,
     verdict: Verdict,
     record: Option<Arc<Record>>,
     /// What gave turns to the vCPUs.
@@ -284,7 +285,8 @@ impl System {
             device_tree,
             inventory,
             attached,
-            loaded: options.loadvm.clone().map(|tag| (tag, snapshots)),
+            snapshots,
+            loaded: options.loadvm.clone(),
             verdict: Verdict::new(options, serial, actions),
             record: watch.record,
             turns,
@@ -299,6 +301,9 @@ impl System {
             return Ok(self.verdict.internal());
         };
         let end = end.map_err(SystemError::host("cannot start a thread for a CPU"))?;
+        if let Err(fault) = self.snapshots.forget_checkpoints() {
+            tracing::warn!("a checkpoint stays in its disk: {fault}");
+        }
         for disk in self.inventory.backends() {
             disk.flush().map_err(SystemError::host("cannot write a disk image back"))?;
         }
@@ -308,8 +313,8 @@ impl System {
         // Those who are attached hear of the end before their lines are closed.
         self.attached.end();
         self.inventory.contents().chardevs.flush();
-        if let Some((tag, snapshots)) = self.loaded
-            && let Some(fault) = snapshots.fault()
+        if let Some(tag) = self.loaded
+            && let Some(fault) = self.snapshots.fault()
         {
             return Err(SystemError::refused(&format!("-loadvm {tag}"), fault));
         }

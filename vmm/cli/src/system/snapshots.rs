@@ -4,6 +4,9 @@
 //! `TAG.NODE.raw`, what that held; qcow2 disks keep what they held within themselves either way. A flash chip keeps its contents in the
 //! state of the machine.
 //!
+//! A checkpoint has the machine's state in this process, and what disks held where a snapshot has it, under a name of its own
+//! ([`Place::Memory`]) that no tag is like: so the two never touch each other, and what a checkpoint left is taken away at the end of the run.
+//!
 //! A recorded run has one snapshot, if `rrsnapshot=` names it: its beginning, which its replay can be put back to.
 
 mod folder;
@@ -22,7 +25,7 @@ use engine::snapshot::{Checkpoint, Saver, SnapshotError};
 use engine::{Cause, Cpus, Power, RunState};
 use parking_lot::Mutex;
 
-use crate::options::SystemOptions;
+use crate::options::{Drive, SystemOptions};
 use crate::system::inventory::Inventory;
 use folder::Folder;
 
@@ -67,12 +70,24 @@ struct Chosen {
 /// What is to be done, with all disks found.
 struct Plan {
     tag: String,
+    /// What disks and files know it by.
+    name: String,
     /// The disks that there are; others are numbers of these.
     all: Vec<Kept>,
     /// qcow2 disks, and raw ones that the folder is for.
     disks: Vec<usize>,
     raw: Vec<usize>,
     place: Place,
+}
+
+/// What the names begin with that disks know checkpoints by; a tag begins with no dot.
+const CHECKPOINT: &str = ".checkpoint.";
+
+impl Place {
+    /// What disks and files know `tag` by.
+    fn name(self, tag: &str) -> String {
+        if self == Self::Memory { format!("{CHECKPOINT}{tag}") } else { tag.into() }
+    }
 }
 
 /// What a snapshot is called that is not there, in QEMU's words.
@@ -139,7 +154,7 @@ impl Snapshots {
                 let drive = contents.options.drive(name);
                 let names = [
                     drive.map_or(String::new(), |drive| drive.id.clone()),
-                    drive.map_or(name.into(), |drive| format!("#{}", drive.id)),
+                    drive.map_or(name.into(), Drive::node_name),
                 ];
                 Kept { names, image: disk.image.clone() }
             })
@@ -212,12 +227,15 @@ impl Snapshots {
             (StatePlace::Usual, Some(_)) => Place::Folder,
             (StatePlace::Usual, None) => Place::Disk(*disks.first().ok_or(NO_PLACE)?),
         };
-        let plan = Plan { tag: request.tag.clone(), all, disks, raw, place };
-        let there = plan.disks.iter().any(|n| plan.all[*n].has(&plan.tag))
-            || self.folder.as_ref().is_some_and(|folder| folder.has(&plan.tag));
-        // A checkpoint takes the place of one of its kind only.
-        let own = plan.place != Place::Memory || self.checkpoints.lock().contains_key(&plan.tag);
-        if there && !(replace && own) {
+        let plan = Plan::new(&request.tag, Chosen { all, disks, raw }, place);
+        let there = match place {
+            Place::Memory => self.checkpoints.lock().contains_key(&plan.tag),
+            _ => {
+                plan.disks.iter().any(|n| plan.all[*n].has(&plan.name))
+                    || self.folder.as_ref().is_some_and(|folder| folder.has(&plan.name))
+            }
+        };
+        if there && !replace {
             return Err(format!("Snapshot '{}' already exists in one or more devices", plan.tag));
         }
         let this = self.clone();
@@ -277,7 +295,18 @@ impl Snapshots {
         let _alone = self.busy.lock();
         let Chosen { all, disks, raw } = self.choose(request)?;
         let place = if request.state == StatePlace::Memory { Place::Memory } else { Place::Folder };
-        self.delete(&Plan { tag: request.tag.clone(), all, disks, raw, place })
+        self.delete(&Plan::new(&request.tag, Chosen { all, disks, raw }, place))
+    }
+
+    /// Takes away what checkpoints have left in disks and files: at the end of the run, with the machine gone.
+    pub fn forget_checkpoints(&self) -> Result<(), String> {
+        let _alone = self.busy.lock();
+        let tags: Vec<String> = self.checkpoints.lock().keys().cloned().collect();
+        tags.iter().try_for_each(|tag| {
+            let all = self.disks();
+            let (disks, raw) = (0..all.len()).partition(|n| all[*n].image.takes_snapshots().is_ok());
+            self.delete(&Plan::new(tag, Chosen { all, disks, raw }, Place::Memory))
+        })
     }
 
     /// Does `work` with the machine stopped, which then goes on if it ran, unless it is fit for a reset only.
@@ -341,9 +370,10 @@ impl Snapshots {
     fn plan_load(&self, request: &SnapshotRequest) -> Result<Plan, String> {
         let Chosen { all, disks, raw } = self.choose(request)?;
         let tag = request.tag.clone();
+        let name = if request.state == StatePlace::Memory { Place::Memory.name(&tag) } else { tag.clone() };
         let folder = self.folder.as_ref();
-        let there = disks.iter().all(|n| all[*n].has(&tag))
-            && raw.iter().all(|n| folder.is_some_and(|folder| folder.has_disk(&tag, &all[*n].names[1])));
+        let there = disks.iter().all(|n| all[*n].has(&name))
+            && raw.iter().all(|n| folder.is_some_and(|folder| folder.has_disk(&name, &all[*n].names[1])));
         let with_state = |n: &usize| {
             let list = of_image(&all[*n].image);
             list.iter().any(|info| info.tag == tag && info.state_size != 0)
@@ -358,7 +388,7 @@ impl Snapshots {
             Some(Place::Disk(n)) if there && !with_state(&n) => {
                 Err("This is a disk-only snapshot. Revert to it offline using qemu-img".into())
             }
-            Some(place) if there => Ok(Plan { tag, all, disks, raw, place }),
+            Some(place) if there => Ok(Plan { tag, name, all, disks, raw, place }),
             None if request.state == StatePlace::Memory => Err(format!("There is no checkpoint '{tag}'")),
             None if folder.is_none() && disks.is_empty() => Err(NO_PLACE.into()),
             _ => Err(missing(&tag)),
@@ -367,10 +397,10 @@ impl Snapshots {
 
     fn save(&self, cpus: &mut dyn Cpus, plan: &Plan) -> Result<(), String> {
         let date = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
-        let (tag, clock) = (&*plan.tag, self.saver.now());
+        let (name, clock) = (&*plan.name, self.saver.now());
         if let (Place::Folder, Some(folder)) = (plan.place, &self.folder) {
             folder
-                .save(tag, |file| self.saver.write(cpus, file).map(drop))
+                .save(name, |file| self.saver.write(cpus, file).map(drop))
                 .map_err(|fault| fault.to_string())?;
         }
         if plan.place == Place::Memory {
@@ -381,18 +411,18 @@ impl Snapshots {
             let image = &plan.all[n].image;
             let saved = image.with_snapshots(|snapshots| {
                 if plan.place != Place::Disk(n) {
-                    return snapshots.create(tag, date, clock);
+                    return snapshots.create(name, date, clock);
                 }
                 let mut state = Writer(snapshots.state_writer());
                 self.saver.write(cpus, &mut state).map_err(io::Error::other)?;
-                state.0.finish(tag, date, clock)
+                state.0.finish(name, date, clock)
             });
             saved.map_err(|fault| format!("cannot save to '{}': {fault}", plan.all[n].name()))?;
         }
         for n in &plan.raw {
             let kept = &plan.all[*n];
             if let Some(folder) = &self.folder {
-                folder.save_disk(tag, &kept.names[1], &kept.image).map_err(|fault| fault.to_string())?;
+                folder.save_disk(name, &kept.names[1], &kept.image).map_err(|fault| fault.to_string())?;
             }
         }
         Ok(())
@@ -441,14 +471,14 @@ impl Snapshots {
     fn revert(&self, plan: &Plan) -> io::Result<()> {
         for n in &plan.disks {
             plan.all[*n].image.with_snapshots(|snapshots| {
-                let index = snapshots.find(&plan.tag).ok_or(io::ErrorKind::NotFound)?;
+                let index = snapshots.find(&plan.name).ok_or(io::ErrorKind::NotFound)?;
                 snapshots.revert(index)
             })?;
         }
         for n in &plan.raw {
             let kept = &plan.all[*n];
             if let Some(folder) = &self.folder {
-                folder.load_disk(&plan.tag, &kept.names[1], &kept.image)?;
+                folder.load_disk(&plan.name, &kept.names[1], &kept.image)?;
             }
         }
         Ok(())
@@ -461,7 +491,7 @@ impl Snapshots {
         for n in plan.disks.iter().copied().chain(plan.state_only()) {
             let deleted = plan.all[n].image.with_snapshots(|snapshots: &mut InImage| {
                 let named =
-                    |snapshots: &InImage| snapshots.list().iter().position(|info| info.name == plan.tag);
+                    |snapshots: &InImage| snapshots.list().iter().position(|info| info.name == plan.name);
                 while let Some(index) = named(snapshots) {
                     snapshots.delete(index)?;
                 }
@@ -472,11 +502,9 @@ impl Snapshots {
         if plan.place == Place::Memory {
             self.checkpoints.lock().remove(&plan.tag);
         }
-        if let Some(folder) =
-            self.folder.as_ref().filter(|folder| !folder.has(&plan.tag) || plan.place != Place::Memory)
-        {
-            let names: Vec<&str> = plan.raw.iter().map(|n| &*plan.all[*n].names[1]).collect();
-            folder.delete(&plan.tag, &names);
+        if let Some(folder) = &self.folder {
+            let nodes: Vec<&str> = plan.raw.iter().map(|n| &*plan.all[*n].names[1]).collect();
+            folder.delete(&plan.name, &nodes);
         }
         Ok(())
     }
@@ -492,6 +520,11 @@ fn state_disk(all: &[Kept], name: &str) -> Result<usize, String> {
 }
 
 impl Plan {
+    fn new(tag: &str, chosen: Chosen, place: Place) -> Self {
+        let Chosen { all, disks, raw } = chosen;
+        Self { tag: tag.into(), name: place.name(tag), all, disks, raw, place }
+    }
+
     /// The disk that holds the state and is not saved itself.
     fn state_only(&self) -> Option<usize> {
         match self.place {
@@ -511,7 +544,8 @@ pub fn of_image(image: &Image) -> Vec<SnapshotInfo> {
         clock: info.vm_clock,
     };
     // One that can not be read has none that could be loaded.
-    image.snapshots().unwrap_or_default().into_iter().map(info).collect()
+    let all = image.snapshots().unwrap_or_default().into_iter();
+    all.filter(|info| !info.name.starts_with(CHECKPOINT)).map(info).collect()
 }
 
 /// Writes a state into a qcow2 image.

@@ -229,6 +229,48 @@ fn the_monitor_keeps_states_in_the_first_disk() {
     check(&disk);
 }
 
+/// A checkpoint has what disks held under a name that is nobody's: snapshots of the same tag are others, and none is left at the end.
+#[test]
+fn checkpoints_and_snapshots_of_one_tag_are_two_things() {
+    let qemu = Qemu::new();
+    let Some(disk) = qcow2(&qemu, "d.qcow2", "8M") else { return };
+    let listed = || {
+        let list = Command::new("qemu-img").args(["snapshot", "-l", "-U", &disk]).output().expect("qemu-img");
+        String::from_utf8_lossy(&list.stdout).into_owned()
+    };
+    let raw = qemu.file("raw.img", &[1; 4096]);
+    let folder = qemu.path("states");
+    let words = format!(
+        "{MACHINE} -drive if=virtio,id=disk,file={disk},format=qcow2 -drive if=virtio,id=raw,file={raw},format=raw \
+         -snapshot-dir {}",
+        folder.display()
+    );
+    for signal in [None, Some(libc::SIGTERM)] {
+        let (running, mut client) = attached(&qemu, &words);
+        for line in
+            ["checkpoint two", "savevm two", "checkpoint two", "delvm two", "restore two", "checkpoint other"]
+        {
+            assert_eq!(monitor(&mut client, line), "", "{line}");
+        }
+        assert_eq!(
+            monitor(&mut client, "loadvm two"),
+            "Error: Snapshot 'two' does not exist in one or more devices\n"
+        );
+        assert!(monitor(&mut client, "info snapshots").starts_with("There is no snapshot available."));
+        assert!(listed().contains("two") && listed().contains("other"), "they are there while it runs");
+        match signal {
+            None => drop(client.command("quit", json!({}))),
+            Some(signal) => running.signal(signal),
+        }
+        running.finish();
+        assert_eq!(listed(), "", "{signal:?}");
+        let left: Vec<_> =
+            fs::read_dir(&folder).into_iter().flatten().flatten().map(|file| file.path()).collect();
+        assert!(left.is_empty(), "{left:?}");
+        check(&disk);
+    }
+}
+
 #[test]
 fn a_folder_keeps_states_and_raw_disks() {
     let qemu = Qemu::new();

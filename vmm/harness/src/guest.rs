@@ -194,6 +194,13 @@ impl Guest {
         self.now
     }
 
+    /// Has the test see machine time as it is now, whatever was written until then; gives it.
+    pub fn catch_up(&mut self) -> Result<u64, Failure> {
+        self.receive()?;
+        self.now = self.now.max(self.time());
+        Ok(self.now)
+    }
+
     /// Machine time, as far as is known.
     pub fn time(&self) -> u64 {
         self.lines.iter().map(|(line, _)| line.time).max().unwrap_or(0)

@@ -27,8 +27,8 @@ impl std::fmt::Display for Wanted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Text(text) => write!(f, "{text:?}"),
-            Self::Line(text) => write!(f, "a line with {text:?}"),
-            Self::Pattern(pattern) => write!(f, "a line that matches /{pattern}/"),
+            Self::Line(text) => write!(f, "line with {text:?}"),
+            Self::Pattern(pattern) => write!(f, "line that matches /{pattern}/"),
         }
     }
 }

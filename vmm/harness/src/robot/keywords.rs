@@ -431,16 +431,21 @@ fn should_not(robot: &mut Robot, args: &Arguments) -> Result<Value, String> {
     };
     let came = guest.pass(Some(&name), deadline, true, there).map_err(said)?;
     match there(&came) {
-        true => Err(format!("{unwanted} came within {} s", span.as_secs_f64())),
+        true => Err(format!("a {unwanted} came within {} s", span.as_secs_f64())),
         false => Ok(Value::Nil),
     }
 }
 
 fn idle(robot: &mut Robot, args: &Arguments) -> Result<Value, String> {
-    let Line { guest, name, deadline, .. } = robot.line(args.given(1), args.given(0))?;
-    match guest.pass(Some(&name), deadline, false, |came| !came.is_empty()).map_err(said)? {
-        came if came.is_empty() => Ok(Value::Nil),
-        came => Err(format!("the line was not idle: {:?}", text(&came))),
+    let Line { guest, name, span, .. } = robot.line(args.given(1), args.given(0))?;
+    // What came before it was asked is no matter of this interval.
+    let start = guest.catch_up().map_err(said)?;
+    let deadline = start.saturating_add(span.as_nanos() as u64);
+    let before = guest.pass(Some(&name), start, false, |_| false).map_err(said)?.len();
+    let came = guest.pass(Some(&name), deadline, false, |came| came.len() > before).map_err(said)?;
+    match &came[before..] {
+        [] => Ok(Value::Nil),
+        came => Err(format!("the line was not idle: {:?}", text(came))),
     }
 }
 

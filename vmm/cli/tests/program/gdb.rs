@@ -100,7 +100,7 @@ fn answers_are_those_of_qemu() {
         ("Hg0", "OK"),
         ("Hgp1.9", "E22"),
         ("H", "E22"),
-        ("vCont?", "vCont;c;C;s;S"),
+        ("vCont?", "vCont;c;C;s;S;r"),
         ("qThreadExtraInfo,p1.1", "4350552330205b72756e6e696e675d"),
         ("qqemu.sstepbits", "ENABLE=1,NOIRQ=2,NOTIMER=4"),
         ("qqemu.sstep", "0x7"),
@@ -165,6 +165,31 @@ fn points_stop_with_their_address() {
             assert_eq!(stop(&mut rsp, "s"), "T05thread:p01.01;");
         }
     }
+    machine.end(rsp);
+}
+
+/// `vCont;r`: out of the range by a call, by a return, and not past a breakpoint within.
+#[test]
+fn steps_go_on_within_a_range() {
+    let machine = Debugged::start("-smp 1");
+    let mut rsp = machine.attach();
+    let stopped = "T05thread:p01.01;";
+    rsp.ok(&format!("Z0,{LOOP:x},4"));
+    assert_eq!(rsp.ask("vCont;c"), stopped);
+    assert_eq!(rsp.ask(&format!("vCont;r{LOOP:x},{DONE:x}:p1.1;c")), stopped);
+    assert_eq!((rsp.register(PC), rsp.register(1)), (MIX, CALL + 4));
+    assert_eq!(rsp.ask(&format!("vCont;r{MIX:x},{SUM_OF_FIRST:x}:p1.1")), stopped);
+    assert_eq!(rsp.register(PC), CALL + 4);
+    let before = rsp.register(S0);
+    assert_eq!(rsp.ask(&format!("vCont;r{LOOP:x},{DONE:x}:p1.1")), stopped);
+    assert_eq!(
+        (rsp.register(PC), rsp.register(S0)),
+        (LOOP, before),
+        "the next round begins with a breakpoint"
+    );
+    // Nowhere: one step.
+    assert_eq!(rsp.ask("vCont;r0,0:p1.1"), stopped);
+    assert_eq!(rsp.register(PC), LOOP + 4);
     machine.end(rsp);
 }
 

@@ -91,6 +91,8 @@ pub struct Server<T: Target> {
     points: Points,
     /// Threads that are still to be listed.
     listing: Vec<Thread>,
+    /// How the threads go on as long as the one that steps is in its range.
+    ranged: Option<Orders>,
 }
 
 impl<T: Target> Server<T> {
@@ -111,6 +113,7 @@ impl<T: Target> Server<T> {
             sstep: SSTEP_ALL,
             points: Points::default(),
             listing: Vec::new(),
+            ranged: None,
         }
     }
 
@@ -403,7 +406,10 @@ impl<T: Target> Protocol for Server<T> {
         for &byte in bytes {
             match self.framer.take(byte) {
                 None => {}
-                Some(Received::Interrupt) => self.target.interrupt(),
+                Some(Received::Interrupt) => {
+                    self.ranged = None;
+                    self.target.interrupt();
+                }
                 Some(Received::Again) => out.send(&self.last),
                 Some(Received::Damaged) if self.no_ack => {}
                 Some(Received::Damaged) => out.send(b"-"),
@@ -426,6 +432,8 @@ impl<T: Target> Protocol for Server<T> {
 
     fn event(&mut self, event: Event, out: &Outlet) {
         match event {
+            Event::Stopped { state: RunState::Debug, debug: Some((cpu, Stop::Step)) }
+                if self.waiting && self.steps_on(cpu) => {}
             Event::Stopped { state, debug } if self.waiting => {
                 if let Some((_, edge @ (Stop::Beginning | Stop::End))) = debug {
                     let edge = if edge == Stop::Beginning { "begin" } else { "end" };

@@ -65,6 +65,11 @@ impl Points {
         }
     }
 
+    /// Whether there is a breakpoint at `pc`.
+    pub fn breaks_at(&self, pc: u64) -> bool {
+        self.set.iter().any(|(kind, addr, _)| *kind < 2 && *addr == pc)
+    }
+
     /// Forgets all.
     pub fn clear(&mut self) {
         self.told &= self.set.is_empty();

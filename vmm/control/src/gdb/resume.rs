@@ -121,9 +121,28 @@ impl<T: Target> Server<T> {
         all.into_iter().find(|register| register.name == "pc").map(|register| register.number)
     }
 
+    /// Thread `nth` has made its step: whether it makes another one, since it is in the range of `vCont;r` and at no breakpoint.
+    pub(super) fn steps_on(&mut self, nth: usize) -> bool {
+        let Some(orders) = self.ranged.take() else { return false };
+        let (Some(order), Some(thread)) = (orders.threads.get(nth), self.target.threads().get(nth).copied())
+        else {
+            return false;
+        };
+        let pc = self.pc_register().and_then(|number| self.target.registers(thread, vec![number]).pop()?);
+        let pc = pc.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+        let goes_on = pc.is_some_and(|pc| order.range.contains(&pc) && !self.points.breaks_at(pc));
+        if goes_on {
+            self.ranged = Some(orders.clone());
+            self.target.resume(orders);
+        }
+        goes_on
+    }
+
     fn go(&mut self, threads: Vec<Order>) -> Answer {
         self.tell_points();
         let orders = Orders { threads, hold_time: self.sstep & SSTEP_NOTIMER != 0 };
+        self.ranged =
+            Some(orders.clone()).filter(|orders| orders.threads.iter().any(|o| !o.range.is_empty()));
         if self.target.resume(orders) {
             Answer::Later
         } else {

@@ -34,7 +34,7 @@ impl System {
 
 impl Target for System {
     const SUPPORTED: &'static str = "vContSupported+;multiprocess+";
-    const MOTIONS: &'static str = "vCont;c;C;s;S";
+    const MOTIONS: &'static str = "vCont;c;C;s;S;r";
     const ATTACHED: &'static str = "1";
 
     fn attached(&mut self, attached: bool) {

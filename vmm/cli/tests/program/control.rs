@@ -216,7 +216,6 @@ fn clients_learn_what_there_is() {
     );
     assert!(monitor("info mtree").contains("0000000080000000-0000000083ffffff (prio 0, ram): ram\n"));
     assert!(monitor("log help").starts_with("Log items (comma separated):\n"));
-    drop(monitor);
     client.command("quit", json!({}));
     assert_eq!(running.finish().status, Some(0));
 }

@@ -110,8 +110,8 @@ fn two_fifos_or_one() {
 
 #[test]
 fn a_pty_comes_and_goes() {
-    let (pty, path) = pty::open().unwrap();
-    let port = Port::start("test", Box::new(pty), None, None).unwrap();
+    let port = Port::start("test", Box::new(pty::open().unwrap()), None, None).unwrap();
+    let path = port.path().unwrap();
     let guest = Recorder::new();
     port.attach(guest.clone());
     assert_eq!(port.write(&[b'x'; 1 << 20]), 1 << 20, "nobody listens");
@@ -129,8 +129,8 @@ fn a_pty_comes_and_goes() {
 
 #[test]
 fn a_pty_whose_terminal_does_not_read_holds_the_guest_back() {
-    let (pty, path) = pty::open().unwrap();
-    let port = Port::start("test", Box::new(pty), None, None).unwrap();
+    let port = Port::start("test", Box::new(pty::open().unwrap()), None, None).unwrap();
+    let path = port.path().unwrap();
     let guest = Recorder::new();
     port.attach(guest.clone());
     let mut terminal = open_tty(&path);
@@ -149,8 +149,8 @@ fn a_pty_whose_terminal_does_not_read_holds_the_guest_back() {
 
 #[test]
 fn what_was_typed_into_a_pty_before_it_was_closed_arrives() {
-    let (pty, path) = pty::open().unwrap();
-    let port = Port::start("test", Box::new(pty), None, None).unwrap();
+    let port = Port::start("test", Box::new(pty::open().unwrap()), None, None).unwrap();
+    let path = port.path().unwrap();
     let guest = Recorder::new();
     open_tty(&path).write_all(b"quick").unwrap();
     port.attach(guest.clone());
@@ -159,8 +159,8 @@ fn what_was_typed_into_a_pty_before_it_was_closed_arrives() {
 
 #[test]
 fn a_pty_waits_without_work_whatever_its_terminal_does() {
-    let (pty, path) = pty::open().unwrap();
-    let port = Port::start("pty", Box::new(pty), None, None).unwrap();
+    let port = Port::start("pty", Box::new(pty::open().unwrap()), None, None).unwrap();
+    let path = port.path().unwrap();
     assert_sleeps("pty");
     let guest = Recorder::with_room(0);
     port.attach(guest.clone());

@@ -4,6 +4,7 @@ use crate::features::Features;
 use crate::mmu::SecureSpace;
 use crate::sysreg::{Place, rows};
 use base::{Clock, CpuLines, ManualClock, TimeBase};
+use std::sync::Arc;
 use tcg_core::testing::Rng;
 use tcg_core::testing::saved::Subject;
 

@@ -15,8 +15,8 @@ use vm_memory::{Bytes, GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddres
 
 /// Bytes that RAM is looked through by, and copied by where all of it is.
 pub const CHUNK: usize = 64 << 10;
-/// More written pages than one in so many are not kept one by one: the whole region is.
-const MANY: u64 = 4;
+/// More written pages than these, 8 MiB, are not kept one by one: putting them back would take long. The whole region is.
+const FEW: usize = 2048;
 
 type Page = [u8; PAGE_SIZE as usize];
 
@@ -162,7 +162,7 @@ impl RamLayers {
             let failed = failed(region);
             let mut written = Vec::new();
             own_pages(region, |page| written.push(page)).map_err(&failed)?;
-            if written.len() as u64 > (region.len() >> PAGE_SHIFT) / MANY {
+            if written.len() > FEW {
                 let base = copy(region, layer, &written)?;
                 map(region, &base).map_err(failed)?;
                 *layer = Some(base.clone());
@@ -195,9 +195,11 @@ impl RamLayers {
             *layer = Some(kept.base.clone());
             for (number, page) in &kept.pages {
                 let at = MemoryRegionAddress(number << PAGE_SHIFT);
-                region.write_slice(&**page, at).map_err(|fault| failed(io::Error::other(fault)))?;
+                let host = region.get_host_address(at).map_err(|fault| failed(io::Error::other(fault)))?;
+                // SAFETY: a page of the region's own mapping, which nobody else touches now; bytes, for which any value is valid.
+                unsafe { std::ptr::copy_nonoverlapping(page.as_ptr(), host, page.len()) };
             }
-            // Most code is what it was: translations of it stay.
+            // Most code is what it was: translations of it stay. So nothing above tells of what it writes.
             for (offset, before) in watched {
                 if page_at(region, offset).map_err(&failed)? != before {
                     watch.mark_dirty(offset as usize, before.len());

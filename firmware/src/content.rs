@@ -7,7 +7,7 @@ use base::GuestRam;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 
@@ -20,8 +20,6 @@ pub enum Content {
     File {
         /// It.
         file: Arc<File>,
-        /// Its name, for errors.
-        path: PathBuf,
         /// Its size when it was opened.
         len: u64,
     },
@@ -33,7 +31,7 @@ impl Content {
         let file = File::open(path)?;
         let known = file.metadata()?;
         if known.is_file() {
-            return Ok(Self::File { file: Arc::new(file), path: path.into(), len: known.len() });
+            return Ok(Self::File { file: Arc::new(file), len: known.len() });
         }
         let mut bytes = Vec::new();
         file.take(most + 1).read_to_end(&mut bytes)?;
@@ -78,7 +76,7 @@ impl Content {
     pub fn put(&self, ram: &GuestRam, addr: GuestAddress) -> Result<(), GuestMemoryError> {
         match self {
             Self::Bytes(bytes) => ram.write_slice(bytes, addr),
-            Self::File { file, len, .. } => {
+            Self::File { file, len } => {
                 let mut file = &**file;
                 file.seek(SeekFrom::Start(0)).map_err(GuestMemoryError::IOError)?;
                 ram.read_exact_volatile_from(addr, &mut file, *len as usize)

@@ -158,9 +158,8 @@ pub fn load(path: &Path, machine: Machine, base: u64) -> Result<Image, ImageErro
 
 /// Takes an image apart; the error says what is wrong with it. The Linux `Image` of arm64 stands as far behind `base` as it
 /// asks.
-pub fn parse(content: Content, machine: Machine, base: u64) -> Result<Image, String> {
+pub fn parse(mut content: Content, machine: Machine, base: u64) -> Result<Image, String> {
     let unread = |error: std::io::Error| format!("cannot be read: {error}");
-    let mut content = content;
     let mut head = content.head(HEAD).map_err(unread)?;
     if head.starts_with(&[0x1f, 0x8b, 8]) {
         content = Content::Bytes(gunzip(&content.into_bytes().map_err(unread)?)?);

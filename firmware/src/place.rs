@@ -47,10 +47,10 @@ pub enum PlaceError {
 /// Copies an image to RAM.
 pub fn load_image(ram: &GuestRam, image: &Image, what: &str) -> Result<(), PlaceError> {
     for segment in &image.segments {
-        let fail = |()| PlaceError::NoRam { what: what.into(), addr: segment.addr, size: segment.size };
+        let no_ram = || PlaceError::NoRam { what: what.into(), addr: segment.addr, size: segment.size };
         let given = segment.content.len();
         if !ram.check_range(GuestAddress(segment.addr), given as usize) {
-            return Err(fail(()));
+            return Err(no_ram());
         }
         segment.content.put(ram, GuestAddress(segment.addr)).map_err(|error| {
             let reason = format!("cannot be read any more: {error}");
@@ -62,7 +62,7 @@ pub fn load_image(ram: &GuestRam, image: &Image, what: &str) -> Result<(), Place
             let mut at = segment.addr + given;
             while at < segment.end() {
                 let n = ZEROES.len().min((segment.end() - at) as usize);
-                ram.write_slice(&ZEROES[..n], GuestAddress(at)).map_err(|_| fail(()))?;
+                ram.write_slice(&ZEROES[..n], GuestAddress(at)).map_err(|_| no_ram())?;
                 at += n as u64;
             }
         }

@@ -1,10 +1,11 @@
 //! gdb on a machine: the packets that QEMU's clients compare, gdb itself, and stops at random.
 
+use std::io::{Read, Write};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::assemble::assemble;
-use crate::rsp::Rsp;
+use crate::rsp::{Rsp, connect};
 use crate::support::{Qemu, Running, run, start};
 
 /// Two harts, each with a sum of its own: s0 is the sum, s1 the rounds left, s2 where the sum is stored.
@@ -333,6 +334,25 @@ fn the_guest_does_not_notice() {
         assert_eq!(u64::from_str_radix(&stored, 16).map(u64::swap_bytes), Ok(sum(hart - 1)));
     }
     machine.end(rsp);
+}
+
+/// gdb acknowledges the answer to `vKill`, and takes a line that is broken by then for a fault.
+#[test]
+fn who_kills_can_acknowledge_the_answer() {
+    let machine = Debugged::start("");
+    let mut client = connect(&machine.qemu.path("gdb"));
+    client.write_all(b"$vKill;1#6e").expect("the server is there");
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"$OK#9a") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).expect("an answer in time");
+        heard.extend(byte);
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    client.write_all(b"+").expect("the server is still there");
+    let end = machine.running.finish();
+    assert_eq!(end.status, Some(0), "{}", end.err);
+    assert!(end.err.contains("Terminated via GDBstub"), "{}", end.err);
 }
 
 /// What a person types, to the real gdb.

@@ -89,6 +89,8 @@ pub struct Server<T: Target> {
     space: Space,
     sstep: u64,
     points: Points,
+    /// The target is to be killed once the client has acknowledged the answer: it would find the line broken otherwise.
+    killing: bool,
     /// Threads that are still to be listed.
     listing: Vec<Thread>,
     /// How the threads go on as long as the one that steps is in its range.
@@ -112,6 +114,7 @@ impl<T: Target> Server<T> {
             space: Space::Virtual,
             sstep: SSTEP_ALL,
             points: Points::default(),
+            killing: false,
             listing: Vec::new(),
             ranged: None,
         }
@@ -232,7 +235,10 @@ impl<T: Target> Server<T> {
         }
         if text.starts_with("vKill") {
             self.send(b"OK", out);
-            self.target.kill();
+            self.killing = !self.no_ack;
+            if self.no_ack {
+                self.target.kill();
+            }
             return Answer::Later;
         }
         self.others(text)
@@ -393,6 +399,9 @@ impl<T: Target> Protocol for Server<T> {
     }
 
     fn closed(&mut self) {
+        if std::mem::take(&mut self.killing) {
+            self.target.kill();
+        }
         if self.attached {
             self.set_attached(false);
             // The client left without a word: the target stays where it is, but nothing of the client's does.
@@ -404,6 +413,9 @@ impl<T: Target> Protocol for Server<T> {
 
     fn input(&mut self, bytes: &[u8], out: &Outlet) {
         for &byte in bytes {
+            if std::mem::take(&mut self.killing) {
+                return self.target.kill();
+            }
             match self.framer.take(byte) {
                 None => {}
                 Some(Received::Interrupt) => {

@@ -302,10 +302,7 @@ impl Conversation {
             if let Some(orders) = self.server.target.orders.take() {
                 return Some(orders);
             }
-            if self.server.target.killed {
-                self.line.close(true);
-                self.server.target.debug.end_process(0);
-            }
+            self.end_if_killed();
             let Some(byte) = self.line.byte() else {
                 self.part();
                 return Some(Vec::new());
@@ -314,9 +311,17 @@ impl Conversation {
         }
     }
 
+    fn end_if_killed(&mut self) {
+        if self.server.target.killed {
+            self.line.close(true);
+            self.server.target.debug.end_process(0);
+        }
+    }
+
     /// The client is gone without a word: the program goes on without it.
     fn part(&mut self) {
         self.server.closed();
+        self.end_if_killed();
         let target = &mut self.server.target;
         target.debug.decide(false);
         target.debug.set_points(Vec::new());

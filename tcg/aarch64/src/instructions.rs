@@ -26,7 +26,8 @@ const DC_IVAC: u16 = instruction(0, 7, 6, 1);
 const DC_ISW: u16 = instruction(0, 7, 6, 2);
 const DC_CSW: u16 = instruction(0, 7, 10, 2);
 const DC_CISW: u16 = instruction(0, 7, 14, 2);
-const DC_ZVA: u16 = instruction(3, 7, 4, 1);
+/// DC ZVA.
+pub const DC_ZVA: u16 = instruction(3, 7, 4, 1);
 const DC_CVAC: u16 = instruction(3, 7, 10, 1);
 const DC_CVAU: u16 = instruction(3, 7, 11, 1);
 const DC_CVAP: u16 = instruction(3, 7, 12, 1);

@@ -17,11 +17,12 @@
 //! | 13 | data accesses must be aligned |
 //! | 14 | system registers of EL1 may be trapped |
 //! | 15 | PSTATE.IL |
-//! | 16..=63 | extensions that instructions depend on, by number ([`Ext::INSTRUCTION_EXTS`]) |
+//! | 16 | DC ZVA is allowed, and clears 64 bytes |
+//! | 17..=63 | extensions that instructions depend on, by number ([`Ext::INSTRUCTION_EXTS`]) |
 
 use crate::features::Ext;
 use crate::mmu;
-use crate::sysreg::{System, fpcr, hcr};
+use crate::sysreg::{Instruction, System, fpcr, hcr, instruction_trap};
 use tcg_core::sem::{FloatMode, Rm};
 use tcg_core::ty::Ty;
 
@@ -38,8 +39,12 @@ const HOST: u64 = 1 << 12;
 const ALIGNED: u64 = 1 << 13;
 const TRAPPED: u64 = 1 << 14;
 const ILLEGAL: u64 = 1 << 15;
-const EXT_SHIFT: u32 = 16;
+const ZEROES_LINES: u64 = 1 << 16;
+const EXT_SHIFT: u32 = 17;
 const EXTS: u64 = (1 << Ext::INSTRUCTION_EXTS) - 1;
+
+/// DCZID_EL0.BS of 64 bytes.
+const LINE: u64 = 4;
 
 const _: () = assert!(Ext::INSTRUCTION_EXTS <= u64::BITS - EXT_SHIFT, "mode has a bit for each");
 
@@ -62,6 +67,16 @@ pub fn of(system: &System) -> u64 {
         | when(mmu::must_align(system), ALIGNED)
         | when(system.el == 1 && system.hcr() & (hcr::TVM | hcr::TRVM) != 0, TRAPPED)
         | when(system.il, ILLEGAL)
+        | when(
+            system.features.system_lines().1 == LINE
+                && instruction_trap(system, Instruction::ZeroBlock).is_none(),
+            ZEROES_LINES,
+        )
+}
+
+/// Whether DC ZVA clears 64 bytes, with nothing that may trap it.
+pub fn zeroes_lines(mode: u64) -> bool {
+    mode & ZEROES_LINES != 0
 }
 
 /// Exception level.

@@ -3,11 +3,12 @@
 use super::{Cx, fall, get_flags, set_flags, set_x, x};
 use crate::cpu;
 use crate::helpers;
+use crate::instructions::DC_ZVA;
 use crate::isa::{Barrier, Hint, Msr, MsrImm, N, Sys, Wfxt};
 use crate::mode;
 use crate::sysreg::{self, Group, Place, encode};
 use tcg_core::cpu::exit;
-use tcg_core::sem::{Flow, Next, Order, Sem, V, packed};
+use tcg_core::sem::{Flow, MemOp, Next, Order, Sem, V, packed};
 use tcg_core::ty::{I32, I64};
 
 /// Does nothing.
@@ -229,11 +230,26 @@ fn masks<S: Sem>(s: &mut S, cx: &Cx, a: MsrImm) -> Flow<S> {
 }
 
 /// System instructions: maintenance, address translation. An address space may be another afterwards.
-pub fn sys<S: Sem>(s: &mut S, _: &Cx, a: Sys) -> Flow<S> {
+pub fn sys<S: Sem>(s: &mut S, cx: &Cx, a: Sys) -> Flow<S> {
     const TLB: u16 = 8;
+    if a.reg == DC_ZVA && mode::zeroes_lines(cx.at.mode) {
+        return zero_line(s, a.rt);
+    }
     let (reg, v) = (named(s, a.reg, a.rt), x(s, a.rt));
     s.call(helpers::SYSTEM_INSTRUCTION, &[reg, v])?;
     Ok(if a.reg >> 7 & 15 == TLB { Next::Exit(exit::RESYNC) } else { Next::Fall })
+}
+
+/// DC ZVA of 64 bytes, which kernels clear pages with.
+fn zero_line<S: Sem>(s: &mut S, rt: u8) -> Flow<S> {
+    let (addr, mask) = (x(s, rt), s.k(!63));
+    let (start, zero) = (s.and(addr, mask), s.vector(0));
+    for offset in (0..64).step_by(16) {
+        let offset = s.k(offset);
+        let at = s.add(start, offset);
+        s.store_vector(at, zero, MemOp::new(4))?;
+    }
+    fall::<S>()
 }
 
 /// System instructions with a result: there are none.

@@ -128,8 +128,18 @@ pub struct JumpEntry {
     pub code: u64,
 }
 
-/// Entries of the jump cache, a power of two. Entry of `pc`: `(pc >> 1) & (JUMP_ENTRIES - 1)`.
+/// Entries of the jump cache, a power of two.
 pub const JUMP_ENTRIES: usize = 1 << 14;
+
+/// Where the bits of an address are that [`jump_index`] stirs in, right above those that choose the entry, and which they are.
+pub const JUMP_STIR: (u32, u64) = (JUMP_ENTRIES.trailing_zeros() + 1, 7);
+
+/// The jump cache's entry of `pc`. Functions begin at multiples of 16, so the lowest bits of the index come from elsewhere too; the
+/// entries of a page stand side by side all the same.
+pub const fn jump_index(pc: u64) -> usize {
+    let (shift, mask) = JUMP_STIR;
+    (pc >> 1) as usize & (JUMP_ENTRIES - 1) ^ (pc >> shift & mask) as usize
+}
 
 impl CpuHeader {
     /// A header with nothing in it yet; [`crate::run::Vcpu`] fills in the pointers.

@@ -4,7 +4,7 @@
 //! Generated code reads both tables without locks. The owner fills them; any thread may make entries slower (set
 //! [`SLOW`] in a write tag) or empty (clear a jump entry), which is always safe to do under a reader.
 
-use crate::cpu::{JUMP_ENTRIES, JumpEntry, TLB_ENTRY_SHIFT, TlbEntry};
+use crate::cpu::{JUMP_ENTRIES, JUMP_STIR, JumpEntry, TLB_ENTRY_SHIFT, TlbEntry, jump_index};
 use base::{PAGE_SHIFT, PAGE_SIZE};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -58,10 +58,6 @@ fn no_key(index: usize) -> u64 {
     (index as u64 ^ 1) << 1
 }
 
-fn index_of(pc: u64) -> usize {
-    (pc >> 1) as usize & (JUMP_ENTRIES - 1)
-}
-
 impl Jumps {
     fn new() -> Self {
         // SAFETY: zeros are valid atomics.
@@ -82,7 +78,7 @@ impl Jumps {
 
     /// Clears the entries of addresses in the page at `page`, which stand side by side.
     fn clear_page(&self, page: u64) {
-        let first = index_of(page);
+        let first = jump_index(page) & !JUMP_STIR.1 as usize;
         for (i, entry) in self.entries.iter().enumerate().skip(first).take((PAGE_SIZE / 2) as usize) {
             if entry[0].load(Ordering::Relaxed) & !(PAGE_SIZE - 1) == page {
                 entry[0].store(no_key(i), Ordering::Relaxed);
@@ -91,7 +87,7 @@ impl Jumps {
     }
 
     fn entry(&self, pc: u64) -> &[AtomicU64; 2] {
-        &self.entries[index_of(pc)]
+        &self.entries[jump_index(pc)]
     }
 }
 
@@ -148,12 +144,15 @@ impl Tables {
     /// Forgets the translation at host address `code` of the guest code at `phys`, in every context and at every address
     /// that the page may have there.
     pub fn forget_jump(&self, phys: u64, code: u64) {
-        let offset = phys & (PAGE_SIZE - 1);
-        for jumps in &self.code {
-            for at in (offset..2 * JUMP_ENTRIES as u64).step_by(PAGE_SIZE as usize) {
-                let entry = jumps.entry(at);
+        let in_page = jump_index(phys & (PAGE_SIZE - 1));
+        let pages = (0..JUMP_ENTRIES).step_by(PAGE_SIZE as usize / 2);
+        let places =
+            pages.flat_map(|page| (0..=JUMP_STIR.1 as usize).map(move |stir| page + (in_page ^ stir)));
+        for jumps in self.code.iter().filter(|jumps| jumps.used.load(Ordering::SeqCst)) {
+            for at in places.clone() {
+                let entry = &jumps.entries[at];
                 if entry[1].load(Ordering::Relaxed) == code {
-                    entry[0].store(no_key(index_of(at)), Ordering::SeqCst);
+                    entry[0].store(no_key(at), Ordering::SeqCst);
                 }
             }
         }
@@ -198,28 +197,59 @@ impl Slots {
     }
 }
 
-/// Where large pages were seen in a context: a naturally aligned range that covers them all. Changing one part of
-/// a large page changes all of it, so a flush inside the range drops everything.
+/// Where large pages were seen in a context: naturally aligned ranges that cover them all. Changing one part of a large page changes
+/// all of it, so a flush inside a range drops everything. There are a few, because a kernel's image is far from its map of all memory,
+/// and what it maps by small pages lies between.
 #[derive(Clone, Copy)]
-struct Large(Option<(u64, u64)>);
+struct Large([Option<Aligned>; 4]);
+
+/// A naturally aligned range.
+#[derive(Clone, Copy, PartialEq)]
+struct Aligned {
+    base: u64,
+    mask: u64,
+}
+
+impl Aligned {
+    fn contains(self, addr: u64) -> bool {
+        (addr ^ self.base) & self.mask == 0
+    }
+
+    /// The smallest that covers both.
+    fn with(self, other: Self) -> Self {
+        let mut mask = self.mask & other.mask;
+        while (self.base ^ other.base) & mask != 0 {
+            mask <<= 1;
+        }
+        Self { base: self.base & mask, mask }
+    }
+}
 
 impl Large {
-    /// Extends the range by the page of `1 << size_log2` bytes around `addr`.
+    const NONE: Self = Self([None; 4]);
+
+    /// Adds the page of `1 << size_log2` bytes around `addr`: to the range that it widens least, unless it is far from all and there is
+    /// room for one more.
     fn add(&mut self, addr: u64, size_log2: u32) {
-        let mut mask = u64::MAX.checked_shl(size_log2).unwrap_or(0);
-        if let Some((base, old_mask)) = self.0 {
-            mask &= old_mask;
-            while (addr ^ base) & mask != 0 {
-                mask <<= 1;
-            }
+        let mask = u64::MAX.checked_shl(size_log2).unwrap_or(0);
+        let page = Aligned { base: addr & mask, mask };
+        let widened = |n: usize| self.0[n].map_or(page, |range| range.with(page));
+        let size = |n: &usize| widened(*n).mask.trailing_zeros();
+        let mut best = (0..self.0.len()).filter(|n| self.0[*n].is_some()).min_by_key(size);
+        if best.is_none_or(|n| size(&n) > NEAR) {
+            best = self.0.iter().position(Option::is_none).or(best);
         }
-        self.0 = Some((addr & mask, mask));
+        let Some(n) = best else { return };
+        self.0[n] = Some(widened(n));
     }
 
     fn contains(&self, addr: u64) -> bool {
-        self.0.is_some_and(|(base, mask)| (addr ^ base) & mask == 0)
+        self.0.iter().flatten().any(|range| range.contains(addr))
     }
 }
+
+/// log2 of how far large pages of one range are apart, as long as there is room for another.
+const NEAR: u32 = 30;
 
 const FETCH_ENTRIES: usize = 256;
 /// Bits that remember, by page number, which pages may have jump entries.
@@ -238,7 +268,7 @@ struct FetchTable {
 
 impl FetchTable {
     const fn new() -> Self {
-        Self { pages: [(EMPTY, 0); FETCH_ENTRIES], executed: [0; EXECUTED_BITS / 64], large: Large(None) }
+        Self { pages: [(EMPTY, 0); FETCH_ENTRIES], executed: [0; EXECUTED_BITS / 64], large: Large::NONE }
     }
 
     fn entry(&mut self, addr: u64) -> &mut (u64, u64) {
@@ -264,7 +294,7 @@ impl Contexts {
     /// Contexts over `tables`.
     pub fn new(tables: std::sync::Arc<Tables>) -> Self {
         let (data, code) = (tables.data.len(), tables.code.len());
-        let (large, fetch) = (vec![Large(None); data], vec![FetchTable::new(); code]);
+        let (large, fetch) = (vec![Large::NONE; data], vec![FetchTable::new(); code]);
         Self { tables, data: Slots::new(data), large, code: Slots::new(code), fetch }
     }
 
@@ -279,7 +309,7 @@ impl Contexts {
         let table = &self.tables.data[slot];
         if new {
             table.clear();
-            self.large[slot] = Large(None);
+            self.large[slot] = Large::NONE;
         }
         (table.0.as_ptr().cast(), (table.0.len() as u64 - 1) << TLB_ENTRY_SHIFT)
     }
@@ -353,7 +383,7 @@ impl Contexts {
         let jumps = &self.tables.code[self.code.active];
         jumps.used.store(true, Ordering::SeqCst);
         let entry = jumps.entry(pc);
-        entry[0].store(no_key(index_of(pc)), Ordering::Relaxed);
+        entry[0].store(no_key(jump_index(pc)), Ordering::Relaxed);
         entry[1].store(code, Ordering::Release);
         entry[0].store(pc, Ordering::Release);
     }
@@ -440,7 +470,7 @@ impl Contexts {
             }
             _ => {
                 table.clear();
-                self.large[slot] = Large(None);
+                self.large[slot] = Large::NONE;
             }
         }
     }

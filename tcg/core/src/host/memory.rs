@@ -2,6 +2,8 @@
 //!
 //! It has no file, so that profilers take it for what it is: `perf` looks into its map of generated code only for memory
 //! without one. Nor has a copy for a new process, which may share its parent's descriptors.
+//!
+//! As it fills it is put into the host's large pages: generated code is spread over megabytes.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -12,41 +14,67 @@ pub struct CodeMemory {
     write: *mut u8,
     run: *const u8,
     len: usize,
+    /// How many bytes have been put into large pages, or are not to be.
+    large: usize,
 }
+
+/// Size of a large page.
+const LARGE: usize = 2 << 20;
+/// How much of the first has to be in use before it is made: what runs little code need not pay for it.
+const FIRST: usize = 512 << 10;
 
 // SAFETY: the two mappings belong to this value; writes go through `&mut self` or single aligned stores.
 unsafe impl Send for CodeMemory {}
 
-/// Two mappings of the same new memory: to write and to run.
-fn map_twice(len: usize) -> io::Result<(*mut u8, *mut u8)> {
-    let failed = |at| at == libc::MAP_FAILED;
-    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+/// Addresses for `len` bytes, at a multiple of [`LARGE`], that are mapped to nothing yet.
+fn reserve(len: usize) -> io::Result<*mut libc::c_void> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a new mapping at an address of the kernel's choice.
-    let write = unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
-    if failed(write) {
+    let all = unsafe { libc::mmap(ptr::null_mut(), len + LARGE, libc::PROT_NONE, flags, -1, 0) };
+    if all == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // Of a shared mapping no bytes are moved: it is mapped once more.
-    // SAFETY: leaves the mapping above as it is; the new one is at an address of the kernel's choice.
-    let run = unsafe { libc::mremap(write, 0, len, libc::MREMAP_MAYMOVE) };
-    // SAFETY: the mapping made just now.
-    let done = !failed(run) && unsafe { libc::mprotect(run, len, libc::PROT_READ | libc::PROT_EXEC) } == 0;
-    if done {
-        return Ok((write.cast(), run.cast()));
+    let before = all.align_offset(LARGE);
+    // SAFETY: gives parts of it back, which nobody uses.
+    unsafe {
+        if before > 0 {
+            libc::munmap(all, before);
+        }
+        libc::munmap(all.byte_add(before + len), LARGE - before);
+        Ok(all.byte_add(before))
     }
-    let error = io::Error::last_os_error();
-    for at in [write, run].into_iter().filter(|at| !failed(*at)) {
-        // SAFETY: mapped above, not used yet.
-        unsafe { libc::munmap(at, len) };
-    }
-    Err(error)
+}
+
+/// Two mappings of the same new memory, at multiples of [`LARGE`]: to write and to run.
+fn map_twice(len: usize) -> io::Result<(*mut u8, *mut u8)> {
+    let unmap = |error, at: &[*mut libc::c_void]| {
+        for at in at {
+            // SAFETY: mapped here, not used yet.
+            unsafe { libc::munmap(*at, len) };
+        }
+        Err(error)
+    };
+    let write = reserve(len)?;
+    let run = match reserve(len) {
+        Ok(run) => run,
+        Err(error) => return unmap(error, &[write]),
+    };
+    let rights = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: over what was reserved. Of a shared mapping no bytes are moved: it is mapped once more.
+    let done = unsafe {
+        libc::mmap(write, len, rights, flags, -1, 0) != libc::MAP_FAILED
+            && libc::mremap(write, 0, len, libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED, run) != libc::MAP_FAILED
+            && libc::mprotect(run, len, libc::PROT_READ | libc::PROT_EXEC) == 0
+    };
+    if done { Ok((write.cast(), run.cast())) } else { unmap(io::Error::last_os_error(), &[write, run]) }
 }
 
 impl CodeMemory {
     /// `len` bytes of code memory.
     pub fn new(len: usize) -> io::Result<Self> {
         let (write, run) = map_twice(len)?;
-        Ok(Self { write, run, len })
+        Ok(Self { write, run, len, large: 0 })
     }
 
     /// Size in bytes.
@@ -64,6 +92,19 @@ impl CodeMemory {
         assert!(at + code.len() <= self.len, "code lies inside the memory");
         // SAFETY: inside the writable mapping.
         unsafe { ptr::copy_nonoverlapping(code.as_ptr(), self.write.add(at), code.len()) };
+        self.enlarge(at + code.len());
+    }
+
+    /// Has memory up to `used` be in large pages, once that pays.
+    fn enlarge(&mut self, used: usize) {
+        while used > self.large.max(FIRST) && self.large + LARGE <= self.len {
+            for view in [self.write.cast_const(), self.run] {
+                // SAFETY: moves bytes of this mapping, which stay where they are for whoever reads or runs them. That the kernel
+                // can not, or does not know how, is no harm.
+                unsafe { libc::madvise(view.add(self.large).cast_mut().cast(), LARGE, libc::MADV_COLLAPSE) };
+            }
+            self.large += LARGE;
+        }
     }
 
     /// Replaces 4 aligned bytes that others may be running.
@@ -76,9 +117,10 @@ impl CodeMemory {
         }
     }
 
-    /// A copy of the first `used` bytes, for [`Self::replace`].
+    /// A copy of the first `used` bytes, for [`Self::replace`]; in small pages, since most new processes live for a moment only.
     pub fn copy(&self, used: usize) -> io::Result<Self> {
         let mut copy = Self::new(self.len)?;
+        copy.large = used.next_multiple_of(LARGE);
         // SAFETY: has the kernel make pages of the new mapping that are written next. That it cannot is no harm.
         unsafe { libc::madvise(copy.write.cast(), used.next_multiple_of(4096), libc::MADV_POPULATE_WRITE) };
         copy.write(0, self.bytes(0, used));
@@ -90,6 +132,7 @@ impl CodeMemory {
         assert_eq!(copy.len, self.len, "it is a copy of this memory");
         // What has moved is this value's; what has not, after an error, nobody's.
         let copy = ManuallyDrop::new(copy);
+        self.large = copy.large;
         for (from, to) in [(copy.write.cast_const(), self.write.cast_const()), (copy.run, self.run)] {
             let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
             // SAFETY: moves a mapping of the copy's over one of this value's, both of `len` bytes.
@@ -123,6 +166,27 @@ impl Drop for CodeMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_stay_as_pages_become_large() {
+        let mut memory = CodeMemory::new(3 * LARGE).expect("there is memory");
+        let byte = |at: usize| (at / 4096 % 251) as u8;
+        for at in (0..3 * LARGE).step_by(4096) {
+            memory.write(at, &[byte(at)]);
+        }
+        memory.patch(FIRST, u32::from_le_bytes([7; 4]));
+        assert_eq!(memory.bytes(FIRST, 4), [7; 4]);
+        assert!(
+            (0..3 * LARGE)
+                .step_by(4096)
+                .filter(|at| *at != FIRST)
+                .all(|at| memory.bytes(at, 2) == [byte(at), 0])
+        );
+        assert_eq!(
+            (memory.write.align_offset(LARGE), memory.run.align_offset(LARGE), memory.large),
+            (0, 0, 3 * LARGE)
+        );
+    }
 
     #[test]
     fn a_copy_takes_the_place_of_the_memory() {

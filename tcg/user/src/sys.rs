@@ -4,8 +4,8 @@
 use std::arch::{asm, global_asm};
 use std::sync::atomic::AtomicU32;
 
-/// What a call gives that was not made because a signal was caught first; as inside the kernel.
-pub const ERESTARTSYS: i64 = 512;
+/// What a call gives that is to be made again whatever handles the signal that came first; as inside the kernel.
+pub const ERESTARTNOINTR: i64 = 513;
 
 /// Makes host call `nr`.
 ///
@@ -47,7 +47,7 @@ global_asm!(
     "mimic_interruptible_end:",
     "ret",
     "mimic_interruptible_abort:",
-    "mov rax, -512",
+    "mov rax, -513",
     "ret",
     // Where a signal handler returns to: rt_sigreturn.
     ".globl mimic_restorer",
@@ -67,7 +67,7 @@ unsafe extern "sysv64" {
 }
 
 /// Makes host call `nr`, which may block, unless `caught` is not zero: then, and if a handler that calls [`abort`] runs
-/// before the kernel has begun, the result is `-ERESTARTSYS`.
+/// before the kernel has begun, the result is `-ERESTARTNOINTR`. So it is if the kernel wants to begin anew behind the handler.
 ///
 /// # Safety
 /// As for [`call`].

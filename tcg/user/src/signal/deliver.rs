@@ -21,8 +21,19 @@ const SI_KERNEL: i32 = 0x80;
 pub struct Interrupted {
     /// The call's first argument, which the result has overwritten.
     pub first: u64,
-    /// With `SA_RESTART` it is made again.
-    pub restarts: bool,
+    /// Whether it is made again behind the handler.
+    pub again: Again,
+}
+
+/// When a call is made again behind a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Whatever the handler.
+    Always,
+    /// If the handler's action has `SA_RESTART`.
+    IfAsked,
+    /// Not at all.
+    Never,
 }
 
 impl Thread {
@@ -102,8 +113,12 @@ impl Thread {
     }
 
     fn enter_handler(&mut self, signal: i32, info: Info, action: Action) {
-        let again = self.interrupted.take().filter(|call| call.restarts);
-        if let Some(call) = again.filter(|_| action.flags & libc::SA_RESTART as u64 != 0) {
+        let again = self.interrupted.take().filter(|call| match call.again {
+            Again::Always => true,
+            Again::IfAsked => action.flags & libc::SA_RESTART as u64 != 0,
+            Again::Never => false,
+        });
+        if let Some(call) = again {
             self.cpu.repeat_call(call.first);
         }
         if action.flags & libc::SA_RESETHAND as u64 != 0 {

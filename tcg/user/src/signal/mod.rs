@@ -9,7 +9,7 @@ mod deliver;
 mod frame;
 pub mod host;
 
-pub use deliver::Interrupted;
+pub use deliver::{Again, Interrupted};
 pub use frame::Frame;
 
 use host::KernelAction;

@@ -26,15 +26,15 @@ pub use process::HIDDEN;
 
 use crate::memory::Result;
 use crate::reserved::is_reserved;
-use crate::signal::Interrupted;
+use crate::signal::{Again, Interrupted};
 use crate::sys;
 use crate::thread::Thread;
 use std::ffi::CString;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An error of a handler that is none of the guest's: the call was not made, since a signal came first.
-pub const ERESTARTSYS: i32 = sys::ERESTARTSYS as i32;
+/// An error of a handler that is none of the guest's: the call is to be made again behind the signal that came first.
+const ERESTARTNOINTR: i32 = sys::ERESTARTNOINTR as i32;
 /// Another: the CPU already stands where the guest goes on.
 pub const JUMPED: i32 = 600;
 
@@ -215,13 +215,14 @@ impl Thread {
             Err(JUMPED) => return,
             Err(errno) => {
                 let told = self.caught.take_leave();
-                let cut_short = errno == ERESTARTSYS
-                    || errno == libc::EINTR && (told || self.caught.is_waiting(self.mask));
-                if cut_short {
-                    let restarts = row.restarts.holds(&args);
-                    self.interrupted = Some(Interrupted { first: args[0], restarts });
-                }
-                -i64::from(if errno == ERESTARTSYS { libc::EINTR } else { errno }) as u64
+                let cut_short = errno == libc::EINTR && (told || self.caught.is_waiting(self.mask));
+                let again = match () {
+                    () if errno == ERESTARTNOINTR => Some(Again::Always),
+                    () if cut_short && row.restarts.holds(&args) => Some(Again::IfAsked),
+                    () => cut_short.then_some(Again::Never),
+                };
+                self.interrupted = again.map(|again| Interrupted { first: args[0], again });
+                -i64::from(if errno == ERESTARTNOINTR { libc::EINTR } else { errno }) as u64
             }
         };
         self.cpu.finish_call(value);

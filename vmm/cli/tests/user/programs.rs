@@ -1,7 +1,7 @@
 //! Programs by how they are run: from files of their own, or with libraries; interpreted, translated, and with hardly any
 //! room for translations.
 
-use super::support::{GUESTS, Guest, expected, run, stderr, stdout};
+use super::support::{GUESTS, Guest, expected, native, run, stderr, stdout};
 use std::path::Path;
 use std::process::Command;
 
@@ -37,6 +37,14 @@ fn check_guest(guest: &Guest, name: &str, settings: &[&str], peer: &Peer) {
     let lines =
         |text: &str| text.lines().filter(|line| (peer.trusted)(line)).map(String::from).collect::<Vec<_>>();
     assert_eq!(lines(&steady(&stdout(&theirs))), lines(&wanted), "{name}: QEMU says otherwise");
+}
+
+/// [`check`], and that the host's kernel says the same.
+fn check_native(name: &str, settings: &[&str], peer: Peer) {
+    if let Some(theirs) = native(name) {
+        assert_eq!(theirs, expected(name), "{name}: the host's kernel says otherwise");
+    }
+    check(name, settings, peer);
 }
 
 /// Output without what is different each time.
@@ -121,7 +129,12 @@ fn execs() {
 fn interrupted() {
     // QEMU 10.0.2 makes the others again, for ever.
     let trusted = |line: &str| ["futex:", "read:", "recv:"].iter().any(|begin| line.starts_with(begin));
-    check("interrupted", &["", "after=0,hot=0"], Peer { args: &["short"], trusted });
+    check_native("interrupted", &["", "after=0,hot=0"], Peer { args: &["short"], trusted });
+}
+
+#[test]
+fn restarted() {
+    check_native("restarted", &["", "after=0,hot=0"], Peer { args: &[], trusted: |_| true });
 }
 
 #[test]

@@ -22,6 +22,9 @@ pub const GUESTS: [Guest; 2] = [
     Guest { name: "aarch64", compiler: "aarch64-linux-gnu-gcc", sysroot: "/usr/aarch64-linux-gnu" },
 ];
 
+/// The host itself: programs that are compiled for it run natively.
+const HOST: Guest = Guest { name: "host", compiler: "cc", sysroot: "/" };
+
 impl Guest {
     /// The program that runs it, QEMU's and Mimic's alike.
     pub fn emulator(&self) -> String {
@@ -141,6 +144,11 @@ fn source(name: &str) -> PathBuf {
 /// [`Guest::compile`] for the first guest.
 pub fn compile(name: &str, options: &[&str]) -> Option<PathBuf> {
     GUESTS[0].compile(name, options)
+}
+
+/// What the host's kernel has `programs/NAME.c` print; `None` where there is no compiler.
+pub fn native(name: &str) -> Option<String> {
+    HOST.compile(name, &["-static"]).map(|program| stdout(&run(&mut Command::new(program))))
 }
 
 /// What `programs/NAME.txt` says that the program prints.

@@ -8,6 +8,7 @@ use super::{Debug, Motion, Order, State, Why, lock};
 use crate::cpu::Cpu;
 use crate::reserved;
 use crate::sys;
+use crate::syscall::ForkWait;
 use crate::thread::Thread;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -28,42 +29,6 @@ pub enum Forked {
     Has(Child, Option<ForkWait>),
     /// This is the child.
     IsChild(Option<Link>),
-}
-
-/// A pipe that closes when a child ends or becomes another program.
-pub struct ForkWait {
-    read: File,
-    write: File,
-}
-
-impl ForkWait {
-    /// A new one.
-    ///
-    /// # Errors
-    /// The host has no descriptors left.
-    pub fn new() -> io::Result<Self> {
-        let mut fds = [0; 2];
-        // SAFETY: writes the array.
-        if unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: both were made just now.
-        let [read, write] = fds.map(|fd| unsafe { File::from_raw_fd(fd) });
-        Ok(Self { read: reserved::out_of_the_way(&read)?, write: reserved::out_of_the_way(&write)? })
-    }
-
-    /// The present process is the child.
-    pub fn is_child(self) {
-        // Open until the end.
-        let _ = self.write.into_raw_fd();
-    }
-
-    fn wait(self) {
-        let Self { mut read, write } = self;
-        drop(write);
-        // Nothing is ever written; an error ends the wait as well.
-        let _ = read.read(&mut [0]);
-    }
 }
 
 /// A child, and its CPU as it was made.

@@ -14,7 +14,7 @@ mod view;
 mod watcher;
 
 pub use files::{Contents, Opened};
-pub use fork::{Child, ForkWait, Forked, Link};
+pub use fork::{Child, Forked, Link};
 
 use crate::cpu::Cpu;
 use crate::process::Process;

@@ -22,7 +22,7 @@ mod time;
 
 pub use kind::{Kind, Names, Parts};
 pub use proc_self::Mapping;
-pub use process::HIDDEN;
+pub use process::{ForkWait, HIDDEN};
 
 use crate::memory::Result;
 use crate::reserved::is_reserved;

@@ -1,6 +1,7 @@
 //! `clone` and `clone3`: threads, processes, and processes that borrow their parent's memory.
 
-use crate::debug::{ForkWait, Forked, Link};
+use super::ForkWait;
+use crate::debug::{Forked, Link};
 use crate::memory::{Memory, Result};
 use crate::signal::{SIGNALS, host as signals};
 use crate::sys;
@@ -219,10 +220,10 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
     };
     let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(EAGAIN);
     let link = if thread.follows_forks() { Some(Link::new().map_err(errno)?) } else { None };
-    let wait = match &link {
-        Some(_) if request.has(CLONE_VFORK) => Some(ForkWait::new().map_err(errno)?),
-        _ => None,
-    };
+    // Where descriptors are shared, neither's end closes alone.
+    let own_files = flags & CLONE_FILES == 0;
+    let waits = request.has(CLONE_VFORK) && own_files;
+    let wait = if waits { Some(ForkWait::new().map_err(errno)?) } else { None };
     let (cpu, debug) = (&mut thread.cpu, thread.debug.clone());
     let dying = &thread.process.dying;
     let mut fork = || memory.alone(|| actions.alone(|| dying.alone(|| cpu.fork(&mut host_fork))));
@@ -237,8 +238,8 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
         trace::forget_all();
         thread.interrupted = None;
         thread.process.dying.forked();
-        if let Some(wait) = wait {
-            wait.is_child();
+        if own_files {
+            ForkWait::is_child(wait);
         }
         if request.stack != 0 {
             thread.cpu.set_sp(request.stack);
@@ -259,6 +260,8 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
         let mut cpu = thread.cpu.copy();
         request.apply(&mut *cpu);
         thread.has_forked(pid as i32, link, cpu, wait);
+    } else if let Some(wait) = wait {
+        thread.in_call(|_| wait.wait());
     }
     Ok(pid)
 }

@@ -2,8 +2,10 @@
 
 mod clone;
 mod exec;
+mod fork_wait;
 
 pub use exec::HIDDEN;
+pub use fork_wait::ForkWait;
 
 use super::names::{AT, CLONE};
 use super::{Gives, Kind, Row, host, own};

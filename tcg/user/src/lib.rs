@@ -17,6 +17,7 @@ mod cpu;
 mod crash;
 pub mod debug;
 mod layout;
+mod limits;
 mod load;
 mod memory;
 mod observed;
@@ -37,6 +38,7 @@ mod time;
 mod trace;
 mod vdso;
 
+pub use limits::LIMITS;
 pub use load::{Kind, LoadError, kind};
 pub use observed::end;
 pub use process::{Config, DEBUGGER, EXEC_NAME, OWN_FILE, StartError, run};

@@ -1,5 +1,8 @@
 //! The memory of the guest process: placing mappings, the heap, and copying in and out with faults as errors.
 
+mod limited;
+
+use crate::limits::Limits;
 use crate::sys;
 use base::PAGE_SIZE;
 use std::ffi::CString;
@@ -50,19 +53,21 @@ pub enum Place {
     },
 }
 
-struct Heap {
-    start: u64,
-    end: u64,
+struct Placing {
+    heap: Range<u64>,
+    /// At the end of memory.
+    stack: Range<u64>,
+    limits: Limits,
 }
 
 /// Guest memory.
 pub struct Memory {
     space: Arc<UserSpace>,
     code: Arc<CodeCache>,
-    /// Bytes of the stack, which is at the end.
-    stack: u64,
+    /// Where the highest mappings go: below the place of the stack.
+    mmap_top: u64,
     /// Held while mappings are placed.
-    placing: Mutex<Heap>,
+    placing: Mutex<Placing>,
 }
 
 /// Rounded up to whole pages.
@@ -78,16 +83,20 @@ fn lowest_own() -> u64 {
 }
 
 impl Memory {
-    /// Memory below `reserved` bytes, or as much as there can be, for a program with `stack` bytes of stack.
-    pub fn new(reserved: Option<u64>, stack: u64, config: CodeConfig) -> io::Result<Arc<Self>> {
+    /// Memory below `reserved` bytes, or as much as there can be, for a program under `limits`.
+    pub fn new(reserved: Option<u64>, limits: Limits, config: CodeConfig) -> io::Result<Arc<Self>> {
         let lowest = std::fs::read_to_string("/proc/sys/vm/mmap_min_addr").unwrap_or_default();
         let start = pages_up(lowest.trim().parse().unwrap_or(65536)).max(PAGE_SIZE);
         // Room to grow downwards for what the host places below its lowest mapping.
         let end = TOP.min(lowest_own().saturating_sub(1 << 32)).min(reserved.unwrap_or(u64::MAX));
-        let space = Arc::new(UserSpace::new(start..end & !(PAGE_SIZE - 1)));
+        let end = end & !(PAGE_SIZE - 1);
+        let space = Arc::new(UserSpace::new(start..end));
         let code = CodeCache::for_process(space.clone(), config)?;
-        let stack = pages_up(stack).min(end / 4).next_multiple_of(PAGE_SIZE);
-        Ok(Arc::new(Self { space, code, stack, placing: Mutex::new(Heap { start: 0, end: 0 }) }))
+        let stack = limited::stack_size(&limits).min(end / 4).next_multiple_of(PAGE_SIZE);
+        let mmap_top = end - (end / 8).min(1 << 30).max(stack + STACK_GAP);
+        let top = end - PAGE_SIZE;
+        let placing = Mutex::new(Placing { heap: 0..0, stack: top..top, limits });
+        Ok(Arc::new(Self { space, code, mmap_top, placing }))
     }
 
     /// The page map.
@@ -100,7 +109,7 @@ impl Memory {
         &self.code
     }
 
-    fn heap(&self) -> std::sync::MutexGuard<'_, Heap> {
+    fn placing(&self) -> std::sync::MutexGuard<'_, Placing> {
         self.placing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -120,8 +129,7 @@ impl Memory {
 
     /// Maps at exactly `range`, over whatever is there.
     fn map_at(&self, range: Range<u64>, prot: i32, backing: Backing) -> Result<u64> {
-        let shared = backing.flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
-        let pages = Pages { prot, shared };
+        let pages = Pages { prot, shared: is_shared(backing) };
         let host = || {
             let flags = backing.flags & !libc::MAP_FIXED_NOREPLACE & !MAP_GROWSDOWN | libc::MAP_FIXED;
             let len = range.end - range.start;
@@ -144,7 +152,8 @@ impl Memory {
         }
         let len = pages_up(len);
         let prot = prot & RIGHTS;
-        let _placing = self.heap();
+        let placing = self.placing();
+        let pages = Pages { prot, shared: is_shared(backing) };
         if backing.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0 {
             if !addr.is_multiple_of(PAGE_SIZE) {
                 return Err(libc::EINVAL);
@@ -154,8 +163,10 @@ impl Memory {
             if keep && !self.space.is_free(&range) {
                 return Err(libc::EEXIST);
             }
+            self.check_limits(&placing, len, pages, &range)?;
             return self.map_at(range, prot, backing);
         }
+        self.check_limits(&placing, len, pages, &(0..0))?;
         let at = self.place(addr, len).ok_or(libc::ENOMEM)?;
         self.map_at(at..at + len, prot, backing)
     }
@@ -169,18 +180,7 @@ impl Memory {
         {
             return Some(hint);
         }
-        self.space.free_below(len, self.mmap_top())
-    }
-
-    /// Bytes of the stack: what was asked for, but at most a quarter of all.
-    pub fn stack_size(&self) -> u64 {
-        self.stack
-    }
-
-    /// Where the highest mappings go: below the place of the stack.
-    fn mmap_top(&self) -> u64 {
-        let end = self.space.range().end;
-        end - (end / 8).min(1 << 30).max(self.stack + STACK_GAP)
+        self.space.free_below(len, self.mmap_top)
     }
 
     /// `munmap`.
@@ -189,7 +189,11 @@ impl Memory {
             return Err(libc::EINVAL);
         }
         let range = self.in_range(addr, pages_up(len)).map_err(|_| libc::EINVAL)?;
-        let _placing = self.heap();
+        let _placing = self.placing();
+        self.unmap_at(range)
+    }
+
+    fn unmap_at(&self, range: Range<u64>) -> Result<()> {
         let host = || {
             // SAFETY: a range of the guest's, in which nothing of the emulator lies.
             let done =
@@ -214,7 +218,7 @@ impl Memory {
         if prot & !(RIGHTS | PROT_SEM | PROT_GROWSDOWN | PROT_GROWSUP) != 0 {
             return Err(libc::EINVAL);
         }
-        let _placing = self.heap();
+        let placing = self.placing();
         if prot & PROT_GROWSDOWN != 0 {
             self.space.each(|part, _| {
                 if part.contains(&range.start) {
@@ -227,6 +231,9 @@ impl Memory {
             return Err(libc::ENOMEM);
         }
         let prot = prot & RIGHTS;
+        if prot & libc::PROT_WRITE != 0 {
+            self.check_made_writable(&placing, &range)?;
+        }
         self.space.protect(range.clone(), prot).map_err(errno)?;
         if prot & libc::PROT_EXEC == 0 {
             self.drop_code(range);
@@ -250,7 +257,7 @@ impl Memory {
         }
         let (old_len, new_len) = (pages_up(old_len), pages_up(new_len));
         let from = self.in_range(old, old_len).map_err(|_| libc::EFAULT)?;
-        let _placing = self.heap();
+        let placing = self.placing();
         let pages = self.space.find(old).ok_or(libc::EFAULT)?;
         if !self.space.is_mapped(&from) {
             return Err(libc::EFAULT);
@@ -259,11 +266,13 @@ impl Memory {
         let in_place = !fixed && !keep && old_len != 0;
         if in_place && new_len <= old_len {
             if new_len < old_len {
-                drop(_placing);
-                self.unmap(old + new_len, old_len - new_len)?;
+                self.unmap_at(old + new_len..from.end)?;
             }
             return Ok(old);
         }
+        let over = if fixed { wanted..wanted.saturating_add(new_len) } else { 0..0 };
+        let more = if keep { new_len } else { new_len.saturating_sub(old_len) };
+        self.check_limits(&placing, more, pages, &over)?;
         let to = if fixed {
             if !wanted.is_multiple_of(PAGE_SIZE) {
                 return Err(libc::EINVAL);
@@ -276,7 +285,7 @@ impl Memory {
         } else if in_place && grown.end <= self.space.range().end && self.space.is_free(&grown) {
             old
         } else if may_move {
-            self.space.free_below(new_len, self.mmap_top()).ok_or(libc::ENOMEM)?
+            self.space.free_below(new_len, self.mmap_top).ok_or(libc::ENOMEM)?
         } else {
             return Err(libc::ENOMEM);
         };
@@ -299,44 +308,42 @@ impl Memory {
 
     /// Where the heap is.
     pub fn heap_range(&self) -> Range<u64> {
-        let heap = self.heap();
-        heap.start..heap.end
+        self.placing().heap.clone()
     }
 
     /// Says where the heap begins.
     pub fn set_heap(&self, start: u64) {
-        *self.heap() = Heap { start, end: start };
+        self.placing().heap = start..start;
     }
 
     /// `brk`.
     pub fn set_break(&self, wanted: u64) -> u64 {
-        let mut heap = self.heap();
-        let (old, new) = (pages_up(heap.end), pages_up(wanted));
-        if wanted < heap.start || new > self.space.range().end {
-            return heap.end;
+        let mut placing = self.placing();
+        let (start, end) = (placing.heap.start, placing.heap.end);
+        let (old, new) = (pages_up(end), pages_up(wanted));
+        if wanted < start || new > self.space.range().end {
+            return end;
         }
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
         let done = if new > old {
             let range = old..new;
             self.space.is_free(&range)
-                && self.map_at(range, libc::PROT_READ | libc::PROT_WRITE, Backing::ZERO).is_ok()
-        } else if new < old {
-            drop(heap);
-            let done = self.unmap(new, old - new).is_ok();
-            heap = self.heap();
-            done
+                && self.check_limits(&placing, new - old, Pages { prot, shared: false }, &(0..0)).is_ok()
+                && self.map_at(range, prot, Backing::ZERO).is_ok()
         } else {
-            true
+            new == old || self.unmap_at(new..old).is_ok()
         };
         if done {
-            heap.end = wanted;
+            placing.heap.end = wanted;
         }
-        heap.end
+        placing.heap.end
     }
 
     /// Attaches a System V segment of `len` bytes by `attach`, which is given the address.
     pub fn attach(&self, place: Place, len: u64, prot: i32, attach: impl FnOnce(u64) -> i64) -> Result<u64> {
         let len = pages_up(len);
-        let _placing = self.heap();
+        let placing = self.placing();
+        let pages = Pages { prot, shared: true };
         let range = match place {
             Place::Any => self.place(0, len).map(|at| at..at + len).ok_or(libc::ENOMEM)?,
             Place::At { addr, over } => {
@@ -351,7 +358,7 @@ impl Memory {
             error if error < 0 => Err(io::Error::from_raw_os_error(-error as i32)),
             at => Ok(at as u64),
         };
-        let pages = Pages { prot, shared: true };
+        self.check_limits(&placing, len, pages, &range)?;
         let at = self.space.replace(range.clone(), Some(pages), host).map_err(errno)?;
         self.drop_code(range);
         Ok(at)
@@ -359,7 +366,7 @@ impl Memory {
 
     /// Keeps everybody else from placing mappings while `f` runs.
     pub fn alone<T>(&self, f: impl FnOnce() -> T) -> T {
-        let _placing = self.heap();
+        let _placing = self.placing();
         f()
     }
 
@@ -467,6 +474,11 @@ const PROT_SEM: i32 = 8;
 const PROT_GROWSDOWN: i32 = 0x0100_0000;
 const PROT_GROWSUP: i32 = 0x0200_0000;
 const MAP_GROWSDOWN: i32 = 0x0100;
+
+/// Whether a mapping of that may change without a store to it.
+fn is_shared(backing: Backing) -> bool {
+    backing.flags & libc::MAP_TYPE != libc::MAP_PRIVATE
+}
 
 /// The errno of a host error.
 fn errno(error: io::Error) -> i32 {

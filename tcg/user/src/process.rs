@@ -4,6 +4,7 @@ use crate::arch::Arch;
 use crate::cpu::{Cpu, CpuOf};
 use crate::crash::Dying;
 use crate::debug::{Attach, Debug};
+use crate::limits::Limits;
 use crate::load::{self, LoadError};
 use crate::memory::{Backing, Memory};
 use crate::observed;
@@ -41,8 +42,8 @@ pub struct Config {
     pub sysroot: Option<PathBuf>,
     /// `-cpu`.
     pub cpu: Option<String>,
-    /// `-s`: bytes of stack.
-    pub stack_size: u64,
+    /// `-s`: bytes of stack, instead of what limits it.
+    pub stack_size: Option<u64>,
     /// `-R`: bytes of guest address space.
     pub reserved: Option<u64>,
     /// `-seed`: what is random at the start comes from it.
@@ -86,8 +87,8 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// Its stack.
-    #[error("no room for a stack of {0} bytes in the guest's address space; -s makes it smaller")]
-    Stack(u64),
+    #[error("no room for the stack in the guest's address space; -s makes it smaller")]
+    Stack,
 }
 
 impl StartError {
@@ -116,8 +117,6 @@ pub struct Process {
     pub bias: u64,
     /// Its code and its data in memory.
     pub segments: [Range<u64>; 2],
-    /// Where the stack of the first thread is.
-    pub stack: Range<u64>,
     /// Where the stack pointer of the first thread was at its start.
     pub first_sp: u64,
     /// Where the vDSO is.
@@ -173,7 +172,11 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
     host::restore_inherited();
     random::begin(config.seed);
     let emulator = own_file();
-    let memory = Memory::new(config.reserved, config.stack_size, config.code.clone())
+    let mut limits = Limits::inherited();
+    if let Some(bytes) = config.stack_size {
+        limits.set_stack(bytes);
+    }
+    let memory = Memory::new(config.reserved, limits, config.code.clone())
         .map_err(host_error("allocate memory for translated code"))?;
     host::install_fault_handlers();
 
@@ -187,7 +190,7 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
     memory.set_heap(program.image.end.next_multiple_of(PAGE_SIZE));
 
     let object = vdso::build(abi.machine, &A::vdso());
-    let no_stack = |_| StartError::Stack(config.stack_size);
+    let no_stack = |_| StartError::Stack;
     let len = object.image.len() as u64;
     let rw = libc::PROT_READ | libc::PROT_WRITE;
     let at = memory.map(0, len, rw, Backing::ZERO).map_err(no_stack)?;
@@ -213,7 +216,6 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
         bias: program.image.bias,
         auxv: stack.auxv,
         segments: [program.image.code, program.image.data],
-        stack: stack.range,
         first_sp: stack.sp,
         vdso: at..at + len.next_multiple_of(PAGE_SIZE),
         args: stack.args,

@@ -4,7 +4,7 @@
 
 use crate::cpu::Cpu;
 use crate::load::Program;
-use crate::memory::{Backing, Memory, Result};
+use crate::memory::{Memory, Result};
 use crate::signal::Frame;
 use base::PAGE_SIZE;
 use std::ffi::OsString;
@@ -27,8 +27,6 @@ pub struct Setup<'a> {
 pub struct Stack {
     /// Stack pointer to start with.
     pub sp: u64,
-    /// Where it lies.
-    pub range: Range<u64>,
     /// The auxiliary vector, for `/proc/self/auxv`.
     pub auxv: Vec<(u64, u64)>,
     /// Where the arguments' strings are.
@@ -63,12 +61,8 @@ fn ids() -> [u64; 4] {
 
 /// Makes the stack of `program`.
 pub fn build(memory: &Memory, cpu: &dyn Cpu, program: &Program, setup: &Setup) -> Result<Stack> {
-    let top = memory.space().range().end - PAGE_SIZE;
-    let size = memory.stack_size();
-    let flags = Backing::ZERO.flags | libc::MAP_FIXED_NOREPLACE | libc::MAP_NORESERVE | libc::MAP_STACK;
-    let prot = libc::PROT_READ | libc::PROT_WRITE;
-    memory.map(top - size, size, prot, Backing { flags, ..Backing::ZERO })?;
-    let mut strings = Strings { memory, top };
+    memory.fit_stack()?;
+    let mut strings = Strings { memory, top: memory.stack().end };
     let abi = cpu.abi();
     strings.push(&[0; 8])?;
     let exec_name = strings.push_string(setup.exec_name.as_bytes())?;
@@ -118,5 +112,5 @@ pub fn build(memory: &Memory, cpu: &dyn Cpu, program: &Program, setup: &Setup) -
     let sp = (strings.top - words.len() as u64 * 8) & !15;
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     memory.write_bytes(sp, &bytes)?;
-    Ok(Stack { sp, range: top - size..top, auxv, args: args_range, env: env_range })
+    Ok(Stack { sp, auxv, args: args_range, env: env_range })
 }

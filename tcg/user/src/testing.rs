@@ -3,6 +3,7 @@
 use crate::arch::Arch;
 use crate::cpu::CpuOf;
 use crate::crash::Dying;
+use crate::limits::Limits;
 use crate::load;
 use crate::memory::{Backing, Memory};
 use crate::process::{Config, Process};
@@ -23,7 +24,7 @@ const ROOM: u64 = 8192;
 
 fn memory() -> io::Result<Arc<Memory>> {
     let config = CodeConfig { code_bytes: CODE, ..CodeConfig::default() };
-    let memory = Memory::new(None, 8 << 20, config)?;
+    let memory = Memory::new(None, Limits::inherited(), config)?;
     host::install_fault_handlers();
     // A sanitizer has its own memory where the guest's would be.
     if memory.space().range().end < 1 << 40 { Err(io::ErrorKind::OutOfMemory.into()) } else { Ok(memory) }
@@ -75,7 +76,7 @@ impl Caller {
             env: Vec::new(),
             sysroot: None,
             cpu: None,
-            stack_size: ROOM,
+            stack_size: None,
             reserved: None,
             seed: None,
             release: None,
@@ -95,7 +96,6 @@ impl Caller {
             bias: 0,
             segments: [code..code + ROOM, data..data],
             first_sp: data + ROOM,
-            stack: data..data + ROOM,
             vdso: code..code + ROOM,
             args: data..data,
             env: data..data,

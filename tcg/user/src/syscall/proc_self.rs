@@ -47,6 +47,10 @@ pub fn contents(process: &Process, name: &CStr) -> Option<Vec<u8>> {
         "cmdline" => process.arguments(),
         "environ" => process.strings(&process.env),
         "stat" => stat(process)?,
+        "limits" => {
+            let host = std::fs::read_to_string("/proc/self/limits").ok()?;
+            process.memory.limits().shown(&host).into_bytes()
+        }
         _ => return None,
     })
 }
@@ -128,7 +132,7 @@ fn parse(line: &str) -> Option<(Range<u64>, &str)> {
 
 /// `maps`: the host's lines for the guest's memory, with the guest's rights. With `details`, `smaps`.
 fn maps(process: &Process, details: bool) -> String {
-    let (space, heap) = (process.memory.space(), process.memory.heap_range());
+    let (space, heap, stack) = (process.memory.space(), process.memory.heap_range(), process.memory.stack());
     let host = std::fs::read_to_string(if details { "/proc/self/smaps" } else { "/proc/self/maps" });
     let mut text = String::new();
     let mut shown = false;
@@ -154,7 +158,7 @@ fn maps(process: &Process, details: bool) -> String {
         let (r, w, x) = (bit(libc::PROT_READ, 'r'), bit(libc::PROT_WRITE, 'w'), bit(libc::PROT_EXEC, 'x'));
         let sharing = if pages.shared { 's' } else { 'p' };
         let mut rest = format!("{r}{w}{x}{sharing} {rest}");
-        let name = [(&process.stack, "[stack]"), (&process.vdso, "[vdso]"), (&heap, "[heap]")];
+        let name = [(&stack, "[stack]"), (&process.vdso, "[vdso]"), (&heap, "[heap]")];
         // What is zeros of the program may be one with the heap.
         let holds = |part: &Range<u64>| part.start < range.end && range.start < part.end;
         if let Some((_, name)) = name.iter().find(|(part, _)| holds(part) && !rest.contains('/')) {

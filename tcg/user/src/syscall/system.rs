@@ -2,7 +2,9 @@
 
 use super::names::RLIMIT;
 use super::{Kind, Row, host, own, refused};
+use crate::limits::may_raise;
 use crate::memory::Result;
+use crate::sys;
 use crate::thread::Thread;
 use Kind::*;
 use libc::*;
@@ -82,11 +84,30 @@ fn uname_call(thread: &mut Thread, args: [u64; 6]) -> Result<u64> {
     Ok(0)
 }
 
-/// `prlimit64`. Limits of memory would hit the emulator, which needs its own: they are not set.
+/// `prlimit64`. Limits of memory would hit the emulator: the process' own are kept by itself, those of others are not set.
 fn prlimit(thread: &mut Thread, mut args: [u64; 6]) -> Result<u64> {
-    if matches!(args[1] as u32, RLIMIT_AS | RLIMIT_DATA | RLIMIT_STACK) {
-        args[2] = 0;
+    let memory = thread.process.memory.clone();
+    let [pid, resource, new, old, ..] = args;
+    let mut limits = memory.limits();
+    if let Some(limit) = limits.of(resource as u32) {
+        if ![0, sys::getpid()].contains(&(pid as i32)) {
+            args[2] = 0;
+        } else {
+            let before = *limit;
+            if new != 0 {
+                *limit = memory.read(new)?;
+                match *limit {
+                    [soft, hard] if soft > hard => return Err(EINVAL),
+                    [_, hard] if hard > before[1] && !may_raise() => return Err(EPERM),
+                    _ => memory.set_limits(limits),
+                }
+            }
+            if old != 0 {
+                memory.write(old, before)?;
+            }
+            return Ok(0);
+        }
     }
-    thread.process.memory.prepare_write(args[3], 16);
+    memory.prepare_write(old, 16);
     thread.host_call(SYS_prlimit64, args)
 }

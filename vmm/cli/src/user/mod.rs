@@ -136,8 +136,12 @@ fn usage<A: Arch>(program: &str) -> String {
             .expect("a string takes everything");
     }
     let prefix = options::default_prefix(A::NAME);
-    write!(text, "\nDefaults:\nQEMU_LD_PREFIX  = {}\nQEMU_STACK_SIZE = 8388608 byte\n", prefix.display())
-        .expect("a string takes everything");
+    write!(
+        text,
+        "\nDefaults:\nQEMU_LD_PREFIX  = {}\nQEMU_STACK_SIZE = as 'ulimit -s' has it\n",
+        prefix.display()
+    )
+    .expect("a string takes everything");
     text
 }
 

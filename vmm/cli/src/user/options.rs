@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use control::gdb::process::Address;
 use tcg_core::run::{CodeConfig, Tiers};
-use tcg_user::{Config, DEBUGGER, EXEC_NAME, HIDDEN, OWN_FILE, TRACED};
+use tcg_user::{Config, DEBUGGER, EXEC_NAME, HIDDEN, LIMITS, OWN_FILE, TRACED};
 
 use super::table::{Opt, ROWS, Row, STRACE};
 use crate::options::LogOptions;
@@ -52,9 +52,6 @@ pub struct Gdb {
     pub suspends: bool,
 }
 
-/// Bytes of stack when nothing is said.
-const STACK: u64 = 8 << 20;
-
 /// Smallest address space of a guest.
 const LEAST_SPACE: u64 = 16 << 20;
 
@@ -87,14 +84,14 @@ pub fn parse(
         text
     };
     // For this emulator, from the one before.
-    let own = [OWN_FILE, EXEC_NAME, DEBUGGER, TRACED];
+    let own = [OWN_FILE, EXEC_NAME, DEBUGGER, TRACED, LIMITS];
     let config = Config {
         program: PathBuf::new(),
         args: Vec::new(),
         env: env.iter().filter(|(name, _)| !own.iter().any(|own| name == own)).map(pair).collect(),
         sysroot: Some(default_prefix(arch)),
         cpu: None,
-        stack_size: STACK,
+        stack_size: None,
         reserved: None,
         seed: None,
         release: None,
@@ -107,9 +104,10 @@ pub fn parse(
     };
     let (log, watch) = Default::default();
     let mut collected = Collected { config, log, argv0: None, gdb: None, watch, ends: None };
-    // One that another emulator has started is not to listen where that does.
+    // One that another emulator has started is not to listen where that does, and the guest may have changed its limits.
     let is_first = env.iter().all(|(name, _)| name != OWN_FILE);
-    let set = |row: &&Row| !row.variable.is_empty() && (is_first || row.opt != Some(Opt::Gdb));
+    let is_for_all = |row: &Row| !matches!(row.opt, Some(Opt::Gdb | Opt::Stack));
+    let set = |row: &&Row| !row.variable.is_empty() && (is_first || is_for_all(row));
     for row in ROWS.iter().filter(set) {
         if let Some((_, value)) = env.iter().find(|(name, _)| name.as_os_str() == row.variable) {
             let text = value.to_string_lossy();
@@ -229,7 +227,7 @@ impl Collected {
             Opt::Version => self.ends = Some(Request::Version),
             Opt::Gdb => self.gdb = Some(gdb(text?)?),
             Opt::Prefix => config.sysroot = Some(argument.into()),
-            Opt::Stack => config.stack_size = size(text?)?.max(64 << 10),
+            Opt::Stack => config.stack_size = Some(size(text?)?),
             Opt::Cpu if matches!(text, Ok("help" | "?")) => self.ends = Some(Request::CpuHelp),
             Opt::Cpu => config.cpu = Some(text?.into()),
             Opt::SetEnv => {

@@ -1,6 +1,6 @@
 //! The command line: QEMU's options, in sentences where they are wrong.
 
-use super::support::{GUESTS, called, compile, mimic, run, stderr, stdout};
+use super::support::{GUESTS, HOST, called, compile, mimic, run, stderr, stdout};
 use std::process::Command;
 
 #[test]
@@ -153,5 +153,35 @@ fn other_names() {
         }
         let output = run(command.args(["-L", GUESTS[0].sysroot]).arg(&program).arg("z"));
         assert!(stdout(&output).contains(" z\n"), "{output:?}");
+    }
+}
+
+/// Limits of memory that a program begins with hold for it, and not for the emulator.
+#[test]
+fn limits_are_inherited() {
+    let Some(native) = HOST.compile("limits", &["-static"]) else { return };
+    let limited = |options: &[&str], command: &Command| {
+        let mut words = Command::new("prlimit");
+        words.args(options).arg(command.get_program()).args(command.get_args());
+        stdout(&run(&mut words))
+    };
+    for guest in &GUESTS {
+        let Some(program) = guest.compile("limits", &["-static"]) else { continue };
+        let ours = |options: &[&str]| {
+            let mut command = guest.mimic();
+            command.args(options).arg(&program);
+            command
+        };
+        for options in
+            [&["--as=150000000:"][..], &["--data=150000000:", "--stack=3000000:"], &["--as=500000000:"]]
+        {
+            let theirs = limited(options, Command::new(&native).arg("limited"));
+            assert_eq!(limited(options, ours(&[]).arg("limited")), theirs, "{}: {options:?}", guest.name);
+        }
+        assert_eq!(stdout(&run(ours(&["-s", "20M"]).arg("-s"))), "-s: none none 20M\n  200M: done\n");
+        for (stack, status) in [("1M", None), ("8M", Some(0))] {
+            let output = run(ours(&["-s", stack]).args(["deep", "4000000"]));
+            assert_eq!(output.status.code(), status, "{}: -s {stack}: {output:?}", guest.name);
+        }
     }
 }

@@ -126,6 +126,12 @@ fn vforks() {
 }
 
 #[test]
+fn limits() {
+    // QEMU 10.0.2 has none of these.
+    check_native("limits", &["", "after=0,hot=0"], Peer { args: &["other"], trusted: |_| false });
+}
+
+#[test]
 fn execs() {
     // QEMU runs no program of the guest's without binfmt_misc, so for it none is one.
     check("execs", &[""], Peer { args: &[], trusted: |_| false });

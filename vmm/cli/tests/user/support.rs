@@ -23,7 +23,7 @@ pub const GUESTS: [Guest; 2] = [
 ];
 
 /// The host itself: programs that are compiled for it run natively.
-const HOST: Guest = Guest { name: "host", compiler: "cc", sysroot: "/" };
+pub const HOST: Guest = Guest { name: "host", compiler: "cc", sysroot: "/" };
 
 impl Guest {
     /// The program that runs it, QEMU's and Mimic's alike.

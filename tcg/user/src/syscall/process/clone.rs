@@ -308,12 +308,14 @@ fn borrow(thread: &mut Thread, request: Request) -> Result<u64> {
         | CLONE_VFORK
         | request.flags as i32 & (HOST_FLAGS | CLONE_PIDFD)
         | request.exit_signal as i32;
+    let limits = thread.process.memory.limits();
     // SAFETY: the child runs on a stack of its own while this thread, whose thread-local state it uses, stands still.
     let pid = thread.in_call(|_| unsafe {
         let top = stack.as_mut_ptr().add(stack.len());
         libc::clone(borrowed_main, top.cast(), flags, (&raw mut child).cast(), &raw mut pidfd)
     });
     thread.caught.use_here();
+    thread.process.memory.set_limits(limits);
     if pid < 0 {
         return Err(-sys::last_error() as i32);
     }

@@ -1,5 +1,6 @@
 //! `execve`: programs of the guest's architecture run in a new emulator, others by the host itself.
 
+use crate::limits::LIMITS;
 use crate::load::{Kind, check, kind};
 use crate::memory::Result;
 use crate::process::{Config, DEBUGGER, EXEC_NAME, OWN_FILE};
@@ -108,7 +109,8 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
     if !for_guest {
         let args: Vec<&CStr> = args.iter().map(CString::as_c_str).collect();
         drop(file);
-        return replace(thread, target.folder, &target.path, &args, &env, target.flags);
+        let limits = thread.process.memory.limits();
+        return limits.lend(|| replace(thread, target.folder, &target.path, &args, &env, target.flags));
     }
     // The emulator is told a path; for a file without one, the descriptor's.
     let by_name = target.folder == AT_FDCWD || target.path.as_bytes().starts_with(b"/");
@@ -130,6 +132,7 @@ fn exec(thread: &mut Thread, mut target: Target, args: u64, env: u64) -> Result<
     let mut env: Vec<CString> = env.into_iter().map(hidden).collect();
     env.extend(CString::new(format!("{OWN_FILE}={own}")));
     env.extend(CString::new(name).ok().filter(|name| !name.is_empty()));
+    env.extend(CString::new(format!("{LIMITS}={}", thread.process.memory.limits())));
     if thread.trace.is_some() {
         env.extend(CString::new(format!("{TRACED}=1")));
     }
@@ -177,7 +180,6 @@ fn emulator_args(config: &Config, name: &str) -> Vec<CString> {
     if let Some(folder) = path(&config.tb_cache) {
         option("-tb-cache", Some(&folder));
     }
-    option("-s", Some(OsStr::new(&config.stack_size.to_string())));
     if let Some(reserved) = config.reserved {
         option("-R", Some(OsStr::new(&reserved.to_string())));
     }

@@ -3,7 +3,7 @@
 use super::convert::{open_flags_to_guest, open_flags_to_host};
 use super::names::{FCNTL, IOCTL, OPEN, SEEK};
 use super::net::{has_receive_timeout, has_send_timeout};
-use super::{Kind, Row, host, own};
+use super::{Kind, Row, host, own, proc_mem};
 use crate::memory::Result;
 use crate::reserved::without;
 use crate::thread::Thread;
@@ -26,13 +26,19 @@ pub const ROWS: &[Row] = &[
     host(61, "getdents64", &[Fd, OutBuffer(2), Size], SYS_getdents64),
     host(62, "lseek", &[Fd, Long, Enum(SEEK)], SYS_lseek),
     host(63, "read", &[Fd, OutBuffer(2), Size], SYS_read).interrupted_if(has_receive_timeout),
-    host(64, "write", &[Fd, Buffer(2), Size], SYS_write).interrupted_if(has_send_timeout),
+    own(64, "write", &[Fd, Buffer(2), Size], |thread, args| proc_mem::write(thread, SYS_write, args))
+        .interrupted_if(has_send_timeout),
     host(65, "readv", &[Fd, Pointer, Int], SYS_readv).interrupted_if(has_receive_timeout),
-    host(66, "writev", &[Fd, Pointer, Int], SYS_writev).interrupted_if(has_send_timeout),
+    own(66, "writev", &[Fd, Pointer, Int], |thread, args| proc_mem::write(thread, SYS_writev, args))
+        .interrupted_if(has_send_timeout),
     host(67, "pread64", &[Fd, OutBuffer(2), Size, Long], SYS_pread64),
-    host(68, "pwrite64", &[Fd, Buffer(2), Size, Long], SYS_pwrite64),
+    own(68, "pwrite64", &[Fd, Buffer(2), Size, Long], |thread, args| {
+        proc_mem::write_at(thread, SYS_pwrite64, args)
+    }),
     host(69, "preadv", &[Fd, Pointer, Int, Long, Long], SYS_preadv),
-    host(70, "pwritev", &[Fd, Pointer, Int, Long, Long], SYS_pwritev),
+    own(70, "pwritev", &[Fd, Pointer, Int, Long, Long], |thread, args| {
+        proc_mem::write_at(thread, SYS_pwritev, args)
+    }),
     host(71, "sendfile", &[Fd, Fd, Pointer, Size], SYS_sendfile).interrupted_if(has_send_timeout),
     host(75, "vmsplice", &[Fd, Pointer, Size, Hex], SYS_vmsplice),
     host(76, "splice", &[Fd, Pointer, Fd, Pointer, Size, Hex], SYS_splice)

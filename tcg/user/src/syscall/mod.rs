@@ -12,6 +12,7 @@ pub mod names;
 mod net;
 mod path;
 mod poll;
+mod proc_mem;
 pub mod proc_self;
 mod process;
 pub mod riscv;

@@ -1,6 +1,7 @@
 //! Files under `/proc` that must tell of the guest, not of the emulator: `proc(5)`.
 
 use super::convert::open_flags_to_host;
+use super::proc_mem;
 use crate::memory::Result;
 use crate::process::Process;
 use crate::sys;
@@ -12,7 +13,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
 /// The process of a name under `/proc`, and the part after `/proc/PID/` or `/proc/PID/task/TID/`.
-fn parts(name: &CStr) -> Option<(i32, &str)> {
+pub fn parts(name: &CStr) -> Option<(i32, &str)> {
     let name = name.to_str().ok()?.strip_prefix("/proc/")?;
     let (who, file) = name.split_once('/')?;
     let pid = match who {
@@ -62,8 +63,7 @@ pub fn open(thread: &mut Thread, name: &CStr, flags: u64) -> Option<Result<u64>>
     }
     let (pid, file) = parts(name)?;
     if file == "mem" && flags & libc::O_ACCMODE as u64 != libc::O_RDONLY as u64 {
-        // Translations would not hear of it. `ptrace` serves, and is what debuggers do where the kernel refuses this.
-        return Some(Err(libc::EACCES));
+        proc_mem::note();
     }
     if pid != sys::getpid() {
         return tracee_file(pid, file).filter(|_| file != "exe").map(|contents| file_of(&contents, flags));

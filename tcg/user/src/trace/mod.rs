@@ -21,7 +21,7 @@ mod wait;
 
 pub use call::ptrace;
 pub use tracee::Tracee;
-pub use tracer::{forget_all, tracee_file};
+pub use tracer::{forget_all, tracee_file, written};
 pub use wait::{wait4, waitid};
 
 use crate::signal::Info;
@@ -43,6 +43,8 @@ pub enum Request {
     Interrupt = 2,
     /// Only to learn that it is traced: `PTRACE_SEIZE`.
     Join = 4,
+    /// To learn that its memory was written, by who does not trace it.
+    Written = 8,
 }
 
 /// What a tracee stands at.

@@ -149,6 +149,11 @@ impl Thread {
         let asked = |reason: Request| request & reason as u32 != 0;
         if request != 0 {
             self.caught.take_leave();
+        }
+        if asked(Request::Written) {
+            self.process.memory.drop_code(self.process.memory.space().range());
+        }
+        if request & !(Request::Written as u32) != 0 {
             self.begin_trace(asked(Request::Join).then_some(Event::Join));
         }
         self.follow_pokes();

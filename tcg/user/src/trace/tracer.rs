@@ -2,10 +2,13 @@
 
 use super::{Block, Event, POKES, Request, Resume, STAND};
 use crate::memory::Result;
-use crate::signal::{Info, fault_info};
+use crate::signal::{Info, bit, fault_info};
 use crate::sys;
+use base::PAGE_SIZE;
 use std::collections::BTreeMap;
 use std::mem::size_of;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -166,6 +169,23 @@ pub fn poked(tid: i32, addr: u64) {
     }
 }
 
+/// Tells process `pid` that its memory at `range` was written, if it is one of the guest's.
+pub fn written(pid: i32, range: Range<u64>) {
+    if find(pid).is_some() {
+        range.step_by(PAGE_SIZE as usize).for_each(|addr| poked(pid, addr));
+    } else if is_emulator(pid) {
+        send(pid, pid, Request::Written as u32);
+    }
+}
+
+/// Whether process `pid` runs the emulator, so far that it takes requests.
+fn is_emulator(pid: i32) -> bool {
+    let file =
+        |pid: &str| std::fs::metadata(format!("/proc/{pid}/exe")).ok().map(|file| (file.dev(), file.ino()));
+    let takes = status_of(pid, "SigCgt:").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    takes.is_some_and(|mask| mask & bit(libc::SIGBUS) != 0) && file(&pid.to_string()) == file("self")
+}
+
 /// Has the tracee, which stands at a stop of the host's, go on with host signal `signal`.
 pub fn pass(tid: i32, signal: i32) {
     // It may have been killed meanwhile, which a later wait tells.
@@ -207,17 +227,27 @@ pub fn ask(tid: i32, request: Request) {
 
 /// Has the tracee be asked to stand once it runs.
 pub fn queue(tid: i32, request: Request) {
-    let info = request_info(note(tid, request as u32));
-    let args = [process_of(tid) as u64, tid as u64, libc::SIGBUS as u64, info.as_ptr() as u64, 0, 0];
+    send(process_of(tid), tid, note(tid, request as u32));
+}
+
+/// Sends thread `tid` of process `pid` what asks for `requests`.
+fn send(pid: i32, tid: i32, requests: u32) {
+    let info = request_info(requests);
+    let args = [pid as u64, tid as u64, libc::SIGBUS as u64, info.as_ptr() as u64, 0, 0];
     // SAFETY: queues a signal; the kernel reads the information.
     unsafe { sys::call(libc::SYS_rt_tgsigqueueinfo, args) };
 }
 
 /// The process that thread `tid` is of.
 fn process_of(tid: i32) -> i32 {
-    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    line.and_then(|number| number.trim().parse().ok()).unwrap_or(tid)
+    status_of(tid, "Tgid:").and_then(|number| number.parse().ok()).unwrap_or(tid)
+}
+
+/// What `/proc/TID/status` says of `name`.
+fn status_of(tid: i32, name: &str) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim().into())
 }
 
 /// Most bytes of a tracee's file that are believed.

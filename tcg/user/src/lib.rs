@@ -43,6 +43,6 @@ pub use load::{Kind, LoadError, kind};
 pub use observed::end;
 pub use process::{Config, DEBUGGER, EXEC_NAME, OWN_FILE, StartError, run};
 pub use reserved::Reserved;
-pub use strace::open_log;
+pub use strace::{Log, log_of_thread, open_log};
 pub use syscall::HIDDEN;
 pub use trace::TRACED;

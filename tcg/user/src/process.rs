@@ -12,7 +12,7 @@ use crate::random;
 use crate::reserved::Reserved;
 use crate::signal::{Actions, host};
 use crate::stack::{self, Setup};
-use crate::strace::Strace;
+use crate::strace::{Log, Strace};
 use crate::syscall::Told;
 use crate::sysroot::Sysroot;
 use crate::thread::Thread;
@@ -52,8 +52,8 @@ pub struct Config {
     pub release: Option<String>,
     /// `-strace`.
     pub strace: bool,
-    /// Where that is logged; stderr if there is nothing.
-    pub log: Option<PathBuf>,
+    /// Where that is logged.
+    pub log: Log,
     /// The options about logging, for the emulator of a program that this one becomes.
     pub log_options: Vec<OsString>,
     /// When code is translated.

@@ -9,14 +9,30 @@ use crate::signal::{Info, info_code};
 use crate::sys;
 use crate::syscall::{Gives, JUMPED, Row};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{IntoRawFd, RawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Where a log goes.
+#[derive(Clone, Debug)]
+pub enum Log {
+    /// To stderr.
+    Stderr,
+    /// To this file.
+    File(PathBuf),
+    /// To a file for each thread: `%d` in the name is the thread's number.
+    OfThreads(String),
+}
 
 /// Whether there are lines, and where they go.
 pub struct Strace {
     calls: bool,
-    to: RawFd,
+    to: To,
+}
+
+enum To {
+    File(RawFd),
+    OfThreads(String),
 }
 
 /// Opens a log file, to be written at its end, under a descriptor of the emulator's.
@@ -24,21 +40,34 @@ pub fn open_log(path: &Path) -> io::Result<File> {
     reserve(&OpenOptions::new().create(true).append(true).open(path)?)
 }
 
+/// Writes to the present thread's file of the log `name`. It is open for no longer than that: threads are many, and one that is
+/// forked has another.
+pub fn log_of_thread(name: &str, bytes: &[u8]) -> io::Result<usize> {
+    let path = name.replace("%d", &sys::gettid().to_string());
+    OpenOptions::new().create(true).append(true).open(path)?.write(bytes)
+}
+
 impl Strace {
     /// As `config` has it.
     pub fn new(config: &Config) -> io::Result<Self> {
         let to = match &config.log {
-            Some(path) if config.strace => open_log(path)?.into_raw_fd(),
-            _ => 2,
+            Log::File(path) if config.strace => To::File(open_log(path)?.into_raw_fd()),
+            Log::OfThreads(name) => To::OfThreads(name.clone()),
+            _ => To::File(2),
         };
         Ok(Self { calls: config.strace, to })
     }
 
+    /// That nobody reads the log is no fault.
     fn print(&self, text: &str) {
-        // SAFETY: the kernel reads the text. That nobody reads the log is no fault.
-        unsafe {
-            sys::call(libc::SYS_write, [self.to as u64, text.as_ptr() as u64, text.len() as u64, 0, 0, 0])
-        };
+        match &self.to {
+            To::File(fd) => {
+                let args = [*fd as u64, text.as_ptr() as u64, text.len() as u64, 0, 0, 0];
+                // SAFETY: the kernel reads the text.
+                unsafe { sys::call(libc::SYS_write, args) };
+            }
+            To::OfThreads(name) => drop(log_of_thread(name, text.as_bytes())),
+        }
     }
 
     /// Before a call.
@@ -48,7 +77,7 @@ impl Strace {
         }
         let args = argument::all(memory, row.args, args);
         let end = if row.gives == Gives::Never { "\n" } else { "" };
-        self.print(&format!("{} {}({args}){end}", sys::getpid(), row.name));
+        self.print(&format!("{} {}({args}){end}", sys::gettid(), row.name));
     }
 
     /// After it.
@@ -72,7 +101,7 @@ impl Strace {
     /// A call that there is no row for.
     pub fn unknown(&self, number: u64) {
         if self.calls {
-            self.print(&format!("{} Unknown syscall {number}\n", sys::getpid()));
+            self.print(&format!("{} Unknown syscall {number}\n", sys::gettid()));
         }
     }
 

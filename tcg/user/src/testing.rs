@@ -8,7 +8,7 @@ use crate::load;
 use crate::memory::{Backing, Memory};
 use crate::process::{Config, Process};
 use crate::signal::{Actions, host};
-use crate::strace::Strace;
+use crate::strace::{Log, Strace};
 use crate::syscall::Told;
 use crate::sysroot::Sysroot;
 use crate::thread::Thread;
@@ -81,7 +81,7 @@ impl Caller {
             seed: None,
             release: None,
             strace: false,
-            log: None,
+            log: Log::Stderr,
             log_options: Vec::new(),
             tiers: Tiers::default(),
             code: CodeConfig::default(),

@@ -1,7 +1,8 @@
 //! `-d`, `-D` and `-dfilter`: what is logged, where to, and for which code.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+
+use tcg_user::Log;
 
 use super::error::Fault;
 use super::value;
@@ -28,6 +29,7 @@ pub enum LogItem {
     Icount,
     Page,
     Vpu,
+    Tid,
 }
 
 /// The items, in the order of `-d help`: name, item, what is logged.
@@ -50,27 +52,43 @@ pub static ITEMS: &[(&str, LogItem, &str)] = &[
     ("plugin", LogItem::Plugin, "output of plugins"),
     ("tb_stats", LogItem::TbStats, "where translated code spends its time, at the end of the run"),
     ("page", LogItem::Page, "layout of a process' memory, at its start and as it changes"),
+    ("tid", LogItem::Tid, "each thread's lines in a file of its own; %d in -D is its number"),
     ("icount", LogItem::Icount, "with -icount: input, and count and trace hash at the end"),
 ];
 
 /// Items that QEMU has and Mimic does not.
-static OTHER_ITEMS: &[&str] = &["op_ind", "op_plugin", "pcall", "strace", "tid"];
+static OTHER_ITEMS: &[&str] = &["op_ind", "op_plugin", "pcall", "strace"];
 
 /// `-d`, `-D`, `-dfilter`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogOptions {
     /// What is logged.
     pub items: Vec<LogItem>,
-    /// The file, stderr when there is none; `%d` stands for the process id.
+    /// The file, stderr when there is none; `%d` stands for the process id, or for the thread's with [`LogItem::Tid`].
     pub file: Option<String>,
     /// Log only code at these addresses; empty for all.
     pub ranges: Vec<RangeInclusive<u64>>,
 }
 
 impl LogOptions {
-    /// The file of this process.
-    pub fn path(&self) -> Option<PathBuf> {
-        Some(self.file.as_ref()?.replace("%d", &std::process::id().to_string()).into())
+    /// Where the lines go.
+    pub fn place(&self) -> Log {
+        match &self.file {
+            None => Log::Stderr,
+            Some(name) if self.items.contains(&LogItem::Tid) => Log::OfThreads(name.clone()),
+            Some(name) => Log::File(name.replace("%d", &std::process::id().to_string()).into()),
+        }
+    }
+
+    /// Refuses files for each thread that would all be one.
+    pub fn check(&self) -> Result<(), Fault> {
+        let is_one =
+            self.items.contains(&LogItem::Tid) && !self.file.as_ref().is_some_and(|name| name.contains("%d"));
+        if is_one {
+            Err(Fault::new("needs -D, with %d in the file's name for the thread's number"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -80,7 +98,9 @@ pub fn items(argument: &str) -> Result<Option<Vec<LogItem>>, Fault> {
     for word in argument.split(',') {
         match word {
             "help" | "?" => return Ok(None),
-            "all" => chosen.extend(ITEMS.iter().map(|(_, item, _)| *item)),
+            "all" => {
+                chosen.extend(ITEMS.iter().map(|(_, item, _)| *item).filter(|item| *item != LogItem::Tid))
+            }
             _ if OTHER_ITEMS.contains(&word) || word.starts_with("trace:") => {
                 return Err(Fault::not_available(&format!("log item '{word}'")));
             }
@@ -97,7 +117,7 @@ pub fn items(argument: &str) -> Result<Option<Vec<LogItem>>, Fault> {
     Ok(Some(chosen))
 }
 
-/// Reads `-D`'s argument: the name of a file, in which one `%d` stands for the process id.
+/// Reads `-D`'s argument: the name of a file, in which one `%d` may stand for a number.
 pub fn file(argument: &str) -> Result<String, Fault> {
     let mut places = argument.match_indices('%');
     match (places.next(), places.next()) {

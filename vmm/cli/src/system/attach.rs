@@ -20,6 +20,7 @@ use super::error::SystemError;
 use super::inventory::{Contents, Inventory};
 use super::log;
 use super::snapshots::{self, Snapshots};
+use crate::options::log::LogItem;
 use crate::options::{
     self, BlockDriver, CharBackend, Chardev, DeviceKind, Drive, MonitorMode, NetBackend, SocketAddress,
     SystemOptions,
@@ -208,6 +209,7 @@ impl Host for Surroundings {
             return Ok(());
         }
         match options::log::items(items) {
+            Ok(Some(items)) if items.contains(&LogItem::Tid) => return Err("tid: only -d takes it".into()),
             Ok(Some(items)) => log::choose(&items),
             Ok(None) => return Err("say which items; -d help lists them".into()),
             Err(fault) => return Err(fault.at("log").to_string()),

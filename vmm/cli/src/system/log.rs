@@ -11,6 +11,7 @@ use std::path::Path;
 use parking_lot::RwLock;
 
 use tcg_core::run::{Chaining, CodeConfig, VcpuConfig};
+use tcg_user::{Log, log_of_thread};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -70,16 +71,31 @@ pub fn items() -> Vec<(&'static str, bool)> {
     ITEMS.iter().map(|(name, ..)| (*name, on.contains(name))).collect()
 }
 
-/// The file that is logged to; stderr if there is none.
-static FILE: RwLock<Option<File>> = RwLock::new(None);
+/// Where the log goes.
+enum Target {
+    Stderr,
+    File(File),
+    /// As [`Log::OfThreads`].
+    OfThreads(String),
+}
+
+static TARGET: RwLock<Target> = RwLock::new(Target::Stderr);
+
+/// Has the log go to `place` from now on, whose file is opened by `open`.
+fn set_target<E>(place: Log, open: impl FnOnce(&Path) -> Result<File, E>) -> Result<(), E> {
+    *TARGET.write() = match place {
+        Log::Stderr => Target::Stderr,
+        Log::OfThreads(name) => Target::OfThreads(name),
+        Log::File(path) => Target::File(open(&path)?),
+    };
+    Ok(())
+}
 
 /// Has the log go to `file`, named as for `-D`, from now on; to stderr if it is empty.
 pub fn write_to(file: &str) -> io::Result<()> {
     let options =
         LogOptions { file: Some(file.into()).filter(|file: &String| !file.is_empty()), ..Default::default() };
-    let opened = options.path().map(File::create).transpose()?;
-    *FILE.write() = opened;
-    Ok(())
+    set_target(options.place(), |path| File::create(path))
 }
 
 /// Where the log goes now. Each line is one write, so a process that is forked meanwhile waits for nobody.
@@ -87,9 +103,10 @@ struct Output;
 
 impl io::Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &*FILE.read() {
-            Some(file) => (&*file).write(bytes),
-            None => io::stderr().write(bytes),
+        match &*TARGET.read() {
+            Target::File(file) => (&*file).write(bytes),
+            Target::OfThreads(name) => log_of_thread(name, bytes),
+            Target::Stderr => io::stderr().write(bytes),
         }
     }
 
@@ -176,10 +193,10 @@ pub fn start(
 
     let messages = fmt_layer().event_format(Plain(format!("{program}: "))).with_writer(std::io::stderr);
     let lines = fmt_layer().event_format(Plain(String::new())).with_writer(|| Output);
-    if let Some(path) = options.path() {
-        let file = open(&path).map_err(|source| SystemError::Write { path: path.clone(), source })?;
-        *FILE.write() = Some(file);
-    }
+    options.check().map_err(|fault| fault.at("-d tid"))?;
+    set_target(options.place(), |path| {
+        open(path).map_err(|source| SystemError::Write { path: path.into(), source })
+    })?;
     let subscriber = tracing_subscriber::registry();
     // A second start finds the first one's settings in place.
     let _ = subscriber.with(lines.with_filter(chosen)).with(messages.with_filter(others)).try_init();

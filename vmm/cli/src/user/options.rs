@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use control::gdb::process::Address;
 use tcg_core::run::{CodeConfig, Tiers};
-use tcg_user::{Config, DEBUGGER, EXEC_NAME, HIDDEN, LIMITS, OWN_FILE, TRACED};
+use tcg_user::{Config, DEBUGGER, EXEC_NAME, HIDDEN, LIMITS, Log, OWN_FILE, TRACED};
 
 use super::table::{Opt, ROWS, Row, STRACE};
 use crate::options::LogOptions;
@@ -96,7 +96,7 @@ pub fn parse(
         seed: None,
         release: None,
         strace: false,
-        log: None,
+        log: Log::Stderr,
         log_options: Vec::new(),
         tiers: Tiers::default(),
         code: CodeConfig::default(),
@@ -144,7 +144,7 @@ pub fn parse(
         collected.set(row, &argument).map_err(|fault| fault.at(origin.trim_end()))?;
     };
     let Collected { mut config, log, argv0, gdb, watch, .. } = collected;
-    config.log = log.path();
+    config.log = log.place();
     config.args.push(argv0.unwrap_or_else(|| program.clone()));
     config.args.extend(words);
     config.program = program.into();

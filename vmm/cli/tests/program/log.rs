@@ -239,6 +239,26 @@ fn the_file_may_carry_the_process_id() {
 }
 
 #[test]
+fn each_thread_may_have_a_file() {
+    let qemu = Qemu::new();
+    let bytes: Vec<u8> = GUEST.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let image = qemu.file("guest.bin", &bytes);
+    let machine = "-M virt -bios none -display none -serial null -monitor none";
+    let words = format!("{machine} -kernel {image} -d int,tid -D {}", qemu.path("of-%d.txt").display());
+    let running = crate::support::start(&mut qemu.command(&words));
+    let of_process = qemu.path(&format!("of-{}.txt", running.child.id()));
+    assert_eq!(running.finish().status, Some(0));
+    // The vCPU's thread is none of the process' first.
+    assert!(!of_process.exists());
+    let folder = of_process.parent().expect("a folder");
+    let names =
+        std::fs::read_dir(folder).expect("it is there").map(|entry| entry.expect("it is there").path());
+    let logs: Vec<_> = names.filter(|path| path.to_string_lossy().contains("/of-")).collect();
+    let lines = |path| std::fs::read_to_string(path).expect("it is there").lines().count();
+    assert_eq!(logs.iter().map(lines).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
 fn without_a_file_lines_go_to_stderr() {
     let qemu = Qemu::new();
     let bytes: Vec<u8> = GUEST.iter().flat_map(|word| word.to_le_bytes()).collect();

@@ -9,7 +9,7 @@ fn mistakes_are_told_in_a_sentence() {
         let output = run(mimic().args(words));
         (output.status.code(), stderr(&output))
     };
-    let cases: [(&[&str], i32, &str); 15] = [
+    let cases: [(&[&str], i32, &str); 16] = [
         (&["-strce", "x"], 1, "qemu-riscv64: -strce: unknown option; did you mean -strace?\n"),
         (&["-L"], 1, "qemu-riscv64: -L: needs an argument: -L path\n"),
         (&[], 1, "qemu-riscv64: the command line: no program to run is named\n"),
@@ -42,6 +42,11 @@ fn mistakes_are_told_in_a_sentence() {
             &["-d", "in_sam", "x"],
             1,
             "qemu-riscv64: -d in_sam: there is no log item 'in_sam'; did you mean in_asm?\n",
+        ),
+        (
+            &["-d", "strace,tid", "-D", "log", "x"],
+            1,
+            "qemu-riscv64: -d tid: needs -D, with %d in the file's name for the thread's number\n",
         ),
         (&["/bin/sh"], 255, "qemu-riscv64: /bin/sh: Invalid ELF image for this architecture\n"),
         (&["/nowhere"], 1, "qemu-riscv64: cannot open '/nowhere': No such file or directory (os error 2)\n"),

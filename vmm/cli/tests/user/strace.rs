@@ -1,7 +1,9 @@
 //! `-strace`: a line a call, with names for what has one.
 
-use super::support::{GUESTS, expected, run, stderr};
+use super::support::{GUESTS, expected, run, scratch, stderr};
+use std::path::Path;
 use std::process::Command;
+use std::{fs, io};
 
 /// Lines from the first call that the program makes itself, without what is different each time.
 fn steady(text: &str) -> Vec<String> {
@@ -51,5 +53,38 @@ fn arguments_have_names() {
             "{}: QEMU says otherwise",
             guest.name
         );
+    }
+}
+
+/// `-d tid`: how many calls of a kind stand in each file that `command` writes to `folder`, whose name is that of the thread which
+/// made them.
+fn files_of_threads(mut command: Command, program: &Path, folder: &Path) -> Vec<usize> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).expect("a scratch folder");
+    let output = run(command.args(["-d", "in_asm,strace,tid", "-D"]).arg(folder.join("log.%d")).arg(program));
+    assert_eq!(stderr(&output), "");
+    let count = |entry: io::Result<fs::DirEntry>| {
+        let path = entry.expect("it is there").path();
+        let thread = path.extension().expect("a number").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("it is there");
+        let calls: Vec<&str> = text.lines().filter(|line| line.contains("getppid()")).collect();
+        assert!(calls.iter().all(|line| line.starts_with(&format!("{thread} "))), "{text}");
+        calls.len()
+    };
+    let mut counts: Vec<usize> = fs::read_dir(folder).expect("it is there").map(count).collect();
+    counts.sort_unstable();
+    counts
+}
+
+#[test]
+fn a_file_for_each_thread() {
+    for guest in &GUESTS {
+        let Some(program) = guest.compile("debugged", &["-static"]) else { continue };
+        let folder = scratch().join(format!("threads-{}", guest.name));
+        assert_eq!(files_of_threads(guest.mimic(), &program, &folder), [0, 80, 80], "{}", guest.name);
+        let theirs = Command::new(guest.emulator());
+        if run(Command::new(guest.emulator()).arg("-version")).status.success() {
+            assert_eq!(files_of_threads(theirs, &program, &folder), [0, 80, 80], "QEMU says otherwise");
+        }
     }
 }

@@ -13,9 +13,9 @@ use tcg_core::run::{
     CodeCache, CodeConfig, CodeWatch, HostFault, Pages, UserSpace, copy_in, copy_out, host_prot,
 };
 
-/// End of the guest's addresses, if the emulator is above: where nothing of a position-independent program and its
-/// libraries is placed on a 47-bit host.
-const TOP: u64 = 1 << 46;
+/// End of the guest's addresses, if the emulator is above: a 47-bit host places nothing of a position-independent program and its
+/// libraries below two thirds of that. The allocator of gcc's sanitizers has to be at 0x5000_0000_0000.
+const TOP: u64 = 0x5500_0000_0000;
 
 /// Bytes below the stack that nothing is placed in, so that it is seen when it overflows.
 const STACK_GAP: u64 = 1 << 20;

@@ -77,8 +77,7 @@ pub fn value(features: &Features, key: i64) -> Option<u64> {
         6 if features.has(Ext::Zicboz) => 64,
         12 if features.has(Ext::Zicbom) => 64,
         6 | 12 => 0,
-        // HIGHEST_VIRT_ADDRESS, TIME_CSR_FREQ.
-        7 => (1 << 46) - 1,
+        // TIME_CSR_FREQ.
         8 => TIME_FREQUENCY,
         // MISALIGNED_VECTOR_PERF: fast, or unsupported.
         10 if features.has(Ext::Zve32x) => 3,

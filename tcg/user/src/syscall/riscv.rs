@@ -12,6 +12,9 @@ pub const ROWS: &[Row] = &[
     own(259, "riscv_flush_icache", &[Address, Address, Hex], riscv_flush_icache),
 ];
 
+/// The key that only the process' memory knows an answer to.
+const HIGHEST_VIRT_ADDRESS: i64 = 7;
+
 fn riscv_hwprobe(thread: &mut Thread, [pairs, count, cpus, set, flags, _]: [u64; 6]) -> Result<u64> {
     if flags != 0 || (cpus == 0) != (set == 0) {
         return Err(EINVAL);
@@ -20,7 +23,11 @@ fn riscv_hwprobe(thread: &mut Thread, [pairs, count, cpus, set, flags, _]: [u64;
     for n in 0..count {
         let at = pairs + n * 16;
         let key = memory.read::<i64>(at)?;
-        match thread.cpu.probe(key) {
+        let value = match key {
+            HIGHEST_VIRT_ADDRESS => Some(memory.space().range().end - 1),
+            key => thread.cpu.probe(key),
+        };
+        match value {
             Some(value) => memory.write(at + 8, value)?,
             None => memory.write(at, [u64::MAX, 0])?,
         }

@@ -203,6 +203,22 @@ fn with_libraries() {
     }
 }
 
+/// aarch64's address sanitizer has memory at fixed places, up to 0x5400_0000_0000.
+#[test]
+fn sanitized() {
+    let guest = &GUESTS[1];
+    if !Path::new(guest.sysroot).join("lib/libasan.so.8").exists() {
+        return eprintln!("skipped: libasan is not installed");
+    }
+    let Some(program) = guest.compile("overflow", &["-fsanitize=address"]) else { return };
+    let finds = |mut command: Command| {
+        let output = run(command.args(["-L", guest.sysroot]).arg(&program));
+        let text = stderr(&output);
+        assert!(text.contains("AddressSanitizer: heap-buffer-overflow on address"), "{text}");
+    };
+    finds(guest.mimic());
+}
+
 #[test]
 fn a_crash_is_the_guests() {
     use std::os::unix::process::ExitStatusExt;

@@ -15,7 +15,7 @@ dd if=/dev/zero of=big bs=1M count=4 status=none; truncate -s 10M big; du --appa
 printf '%s\n' {a..e} | tac | paste -sd,; factor 1234567890123456789; date -u -d @1e9 +%F; 
 timeout 1 sleep 5; echo rc $?; (sleep 0.1 & wait; echo waited); kill -l TERM; trap 'echo trapped' USR1; kill -USR1 $$; 
 mkfifo p; (echo hi > p &) ; cat p; nproc > /dev/null; df . > /dev/null && echo df; id -un; env -i A=1 env; split -n 3 x.tar s.; cat s.* | cmp - x.tar && echo split
-sed -n '2,3p' f1 f2 f3; grep -c file f*|head -3 ; diff f1 f2; ls -la | wc -l; sync; nice -n 5 nice; setsid echo setsid; stdbuf -oL echo stdbuf
+sed -n '2,3p' f1 f2 f3; grep -c file f*|head -3 ; diff f1 f2; ls -la | wc -l; sync; echo $(($(nice -n 5 nice) - $(nice))); setsid echo setsid; stdbuf -oL echo stdbuf
 exec 3<>/dev/tcp/127.0.0.1/1 2>/dev/null || echo noconn; echo ${BASH_VERSINFO[0]}; coproc cat; echo co >&${COPROC[1]}; read x <&${COPROC[0]}; echo $x; kill $COPROC_PID
 perl -e 'my %h; $h{$_%7}+=$_ for 1..10000; print join(",",map{"$_=$h{$_}"} sort keys %h),"\n"; print "fork ", (fork()? (wait,$?)[1] : exit 3)>>8,"\n"; printf "%.15g\n", sqrt(2); $_="hello world"; s/(\w+)/\u$1/g; print "$_\n"; open my $f,"-|","echo piped"; print <$f>; print pack("N",1)eq"\0\0\0\1"?"ok\n":"no\n"; local $SIG{ALRM}=sub{print "alarm\n"}; alarm 1; select(undef,undef,undef,3);'
 perl -MDigest::SHA -MList::Util=sum -MPOSIX -e 'print Digest::SHA::sha512_hex("abc"),"\n", sum(1..100),"\n", POSIX::floor(-1.5),"\n"; use threads; my @t=map{threads->create(sub{$_[0]**2},$_)}1..4; print join(",",map{$_->join}@t),"\n"'

@@ -21,7 +21,8 @@ pub const ROWS: &[Row] = &[
     host(50, "fchdir", &[Fd], SYS_fchdir),
     host(52, "fchmod", &[Fd, Mode], SYS_fchmod),
     host(55, "fchown", &[Fd, Int, Int], SYS_fchown),
-    host(57, "close", &[Fd], SYS_close),
+    // The descriptor is gone by then (close(2)).
+    host(57, "close", &[Fd], SYS_close).interrupted(),
     host(59, "pipe2", &[Out(8), Hex], SYS_pipe2),
     host(61, "getdents64", &[Fd, OutBuffer(2), Size], SYS_getdents64),
     host(62, "lseek", &[Fd, Long, Enum(SEEK)], SYS_lseek),

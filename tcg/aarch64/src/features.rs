@@ -522,11 +522,23 @@ impl Features {
         matches!(self.model_name(), "cortex-a53" | "cortex-a57" | "cortex-a72" | "max")
     }
 
+    /// Names of the models.
+    pub fn models() -> impl Iterator<Item = &'static str> {
+        MODELS.iter().map(|model| model.name)
+    }
+
+    /// The properties that are on or off.
+    pub fn switches(self) -> Vec<(String, bool)> {
+        let rows = TABLE.iter().filter(|row| row.ext != Ext::Base);
+        let rows = rows.map(|row| (row.ext.name(), self.has(row.ext)));
+        rows.chain(FIXED.iter().map(|(name, only)| ((*name).into(), *only))).collect()
+    }
+
     /// What `-cpu help` prints.
     pub fn help() -> String {
         let mut text = String::from("Available CPUs:\n");
-        for model in &MODELS {
-            writeln!(text, "  {}", model.name).expect("a string takes everything");
+        for model in Self::models() {
+            writeln!(text, "  {model}").expect("a string takes everything");
         }
         text.push_str("\nProperties, as in -cpu max,pauth=off:\n");
         let rows: Vec<_> = TABLE.iter().filter(|row| row.ext != Ext::Base).collect();

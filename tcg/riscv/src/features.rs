@@ -9,7 +9,7 @@ mod pool;
 mod profiles;
 mod table;
 
-pub use models::CpuError;
+pub use models::{CpuError, Model, models};
 pub use table::Ext;
 
 use std::fmt::Write;

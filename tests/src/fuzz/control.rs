@@ -6,8 +6,8 @@ use control::gdb::{Server, System};
 use control::hmp::Hmp;
 use control::qmp::{Error, Qmp};
 use control::{
-    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskCounts, DiskInfo, Facts, Host, Jobs, NetInfo, Outlet,
-    Part, PropertyInfo, Protocol, SnapshotInfo, SnapshotRequest,
+    CharInfo, CheckpointInfo, Context, CpuModelInfo, DeviceInfo, DiskCounts, DiskInfo, Facts, Host, Jobs,
+    NetInfo, Outlet, Part, PropertyInfo, Protocol, SnapshotInfo, SnapshotRequest,
 };
 use devices::host::chardev::{CharBackend, CharSink};
 use engine::{Event, Machine, Policy, Power};
@@ -71,6 +71,12 @@ impl Host for Around {
     fn device_properties(&self, name: &str) -> Option<Vec<PropertyInfo>> {
         let property = PropertyInfo { name: "addr", kind: "str".into(), about: "slot" };
         (name == "virtio-rng-pci").then(|| vec![property])
+    }
+    fn cpu_models(&self) -> Vec<CpuModelInfo> {
+        vec![CpuModelInfo { name: "rv64", type_name: "rv64-riscv-cpu".into(), settled: false }]
+    }
+    fn cpu_switches(&self, _: &str, switches: &[(String, bool)]) -> Result<Vec<(String, bool)>, String> {
+        Ok(switches.to_vec())
     }
     fn log_help(&self) -> String {
         String::new()
@@ -185,6 +191,7 @@ fn machine() -> Arc<Context> {
         facts,
         power,
         space,
+        device_tree: vec![0xd0, 0x0d, 0xfe, 0xed],
         devices: Vec::new(),
         host: Arc::new(Around),
         jobs: Jobs::default(),

@@ -35,6 +35,17 @@ pub struct Facts {
     pub memory: u64,
 }
 
+/// A CPU model that `-cpu` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CpuModelInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Name of its type in QEMU's object model.
+    pub type_name: String,
+    /// It is the same on every host, and in every version.
+    pub settled: bool,
+}
+
 impl DiskInfo {
     /// Whether it is a drive or a device's; otherwise it is a node that waits for somebody to use it.
     pub fn is_drive(&self) -> bool {
@@ -223,6 +234,10 @@ pub trait Host: Send + Sync {
     fn device_types(&self) -> Vec<&'static str>;
     /// The properties of the type `name`, sorted by name; `None` where there is no such type.
     fn device_properties(&self, name: &str) -> Option<Vec<PropertyInfo>>;
+    /// The CPU models that `-cpu` names.
+    fn cpu_models(&self) -> Vec<CpuModelInfo>;
+    /// The properties of the CPU model `name` that are on or off, where `switches` say so of some.
+    fn cpu_switches(&self, name: &str, switches: &[(String, bool)]) -> Result<Vec<(String, bool)>, String>;
     /// Adds something that `words` describe, as the argument of its option or as JSON. Not to be called from the machine's thread.
     fn add(&self, part: Part, words: &str) -> Result<(), qmp::Error>;
     /// Takes the thing called `id` away. A device goes when the guest has let go of it. Not to be called from the machine's thread.
@@ -268,6 +283,8 @@ pub struct Context {
     pub power: Arc<Power>,
     /// Its memory map.
     pub space: Arc<AddressSpace>,
+    /// The device tree that the guest is given.
+    pub device_tree: Vec<u8>,
     /// Its devices, with where they are.
     pub devices: Vec<(String, Shared<dyn Device>)>,
     /// The program around it.

@@ -14,8 +14,8 @@ pub mod qmp;
 mod session;
 
 pub use context::{
-    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskCounts, DiskInfo, Facts, Host, NetInfo, Operations,
-    Part, PropertyInfo, SnapshotInfo, SnapshotRequest, StatePlace,
+    CharInfo, CheckpointInfo, Context, CpuModelInfo, DeviceInfo, DiskCounts, DiskInfo, Facts, Host, NetInfo,
+    Operations, Part, PropertyInfo, SnapshotInfo, SnapshotRequest, StatePlace,
 };
 pub use jobs::Jobs;
 pub use session::{Outlet, Protocol, Session};

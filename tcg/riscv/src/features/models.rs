@@ -5,14 +5,25 @@ use super::table::{TABLE, When};
 use super::{Ext, Features, canonical};
 use std::fmt::Write;
 
-/// What models are called, and what they are.
-fn models() -> impl Iterator<Item = (&'static str, &'static str)> {
+/// A model that `-cpu` names.
+pub struct Model {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, in words.
+    what: &'static str,
+    /// It will never have more than its name says.
+    pub settled: bool,
+}
+
+/// Every model.
+pub fn models() -> impl Iterator<Item = Model> {
     let own = [
-        ("rv64", "RV64GC with what Linux distributions expect (the default)"),
-        ("max", "everything there is"),
-        ("rv64i", "RV64I alone"),
+        ("rv64", "RV64GC with what Linux distributions expect (the default)", false),
+        ("max", "everything there is", false),
+        ("rv64i", "RV64I alone", true),
     ];
-    own.into_iter().chain(PROFILES.iter().map(|profile| (profile.name, profile.what)))
+    let profiles = PROFILES.iter().map(|profile| (profile.name, profile.what, true));
+    own.into_iter().chain(profiles).map(|(name, what, settled)| Model { name, what, settled })
 }
 
 /// Properties that are numbers.
@@ -175,7 +186,7 @@ impl Features {
             _ => match profile(name) {
                 Some(profile) => Self::least().with_profile(profile),
                 None => {
-                    let closest = closest(name, models().map(|(name, _)| name));
+                    let closest = closest(name, models().map(|model| model.name));
                     return Err(CpuError::Model { name: name.into(), closest });
                 }
             },
@@ -213,10 +224,19 @@ impl Features {
         Ok(set)
     }
 
+    /// The properties that are on or off, save the single letters, which QEMU does not tell of either.
+    pub fn switches(&self) -> Vec<(&'static str, bool)> {
+        let rows = TABLE.iter().filter(|row| switchable(row.ext)).map(|row| (row.name, self.has(row.ext)));
+        let profiles = PROFILES.iter().map(|profile| (profile.name, self.with_profile(profile) == *self));
+        let absent = ABSENT.iter().map(|name| (*name, false));
+        let all = rows.chain(profiles).chain(absent).chain([("mmu", true), ("pmp", true)]);
+        all.filter(|(name, _)| name.len() > 1).collect()
+    }
+
     /// What `-cpu help` prints.
     pub fn help() -> String {
         let mut text = String::from("Available CPUs:\n");
-        for (name, what) in models() {
+        for Model { name, what, .. } in models() {
             writeln!(text, "  {name:<9} {what}").expect("a string takes everything");
         }
         text.push_str("\nProperties, as in -cpu rv64,zba=off,v=on,vlen=256 (* on in rv64):\n");

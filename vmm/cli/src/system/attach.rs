@@ -6,8 +6,8 @@ use control::gdb::{Server, System};
 use control::hmp::Hmp;
 use control::qmp::{Error, Qmp};
 use control::{
-    CharInfo, CheckpointInfo, Context, DeviceInfo, DiskCounts, DiskInfo, Facts, Host, Jobs, NetInfo, Part,
-    PropertyInfo, Session, SnapshotInfo, SnapshotRequest,
+    CharInfo, CheckpointInfo, Context, CpuModelInfo, DeviceInfo, DiskCounts, DiskInfo, Facts, Host, Jobs,
+    NetInfo, Part, PropertyInfo, Session, SnapshotInfo, SnapshotRequest,
 };
 use devices::host::chardev as host;
 use engine::Power;
@@ -15,6 +15,7 @@ use machines::Chassis;
 use parking_lot::Mutex;
 use tcg_core::observe::Record;
 
+use super::board;
 use super::chardevs;
 use super::error::SystemError;
 use super::inventory::{Contents, Inventory};
@@ -25,6 +26,7 @@ use crate::options::{
     self, BlockDriver, CharBackend, Chardev, DeviceKind, Drive, MonitorMode, NetBackend, SocketAddress,
     SystemOptions,
 };
+use crate::personality::Arch;
 
 /// The conversations that go on.
 pub struct Attached {
@@ -39,10 +41,11 @@ impl Attached {
         options: &SystemOptions,
         power: &Arc<Power>,
         cpu_type: String,
-        (board, inventory): (&Chassis, &Arc<Inventory>),
+        (board, device_tree, inventory): (&Chassis, &[u8], &Arc<Inventory>),
         snapshots: &Arc<Snapshots>,
     ) -> Result<Self, SystemError> {
         let surroundings = Arc::new(Surroundings {
+            arch: options.machine.kind.arch,
             inventory: inventory.clone(),
             snapshots: snapshots.clone(),
             context: OnceLock::new(),
@@ -52,6 +55,7 @@ impl Attached {
             facts: facts(program, options, cpu_type),
             power: power.clone(),
             space: board.space.clone(),
+            device_tree: device_tree.to_vec(),
             devices: board.devices.clone(),
             host: surroundings.clone(),
             jobs: Jobs::default(),
@@ -111,6 +115,7 @@ fn facts(program: &str, options: &SystemOptions, cpu_type: String) -> Facts {
 
 /// What is around the machine, as monitors see it.
 struct Surroundings {
+    arch: Arch,
     inventory: Arc<Inventory>,
     snapshots: Arc<Snapshots>,
     context: OnceLock<Weak<Context>>,
@@ -157,6 +162,17 @@ impl Host for Surroundings {
             about: row.help,
         };
         Some(rows.into_iter().map(info).collect())
+    }
+
+    fn cpu_models(&self) -> Vec<CpuModelInfo> {
+        board::cpu_models(self.arch)
+    }
+
+    fn cpu_switches(&self, name: &str, switches: &[(String, bool)]) -> Result<Vec<(String, bool)>, String> {
+        let switch = |(name, on): &(String, bool)| (name.clone(), if *on { "on" } else { "off" }.into());
+        let props = switches.iter().map(switch).collect();
+        let model = options::CpuModel { name: name.into(), props, origin: "model".into() };
+        board::cpu_switches(self.arch, &model).map_err(|fault| fault.to_string())
     }
 
     fn add(&self, part: Part, words: &str) -> Result<(), Error> {

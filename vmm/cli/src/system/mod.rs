@@ -245,7 +245,7 @@ impl System {
         if let Some(tag) = &options.loadvm {
             snapshots.load_first(tag);
         }
-        let parts = (board.chassis(), &inventory);
+        let parts = (board.chassis(), board.device_tree(), &inventory);
         let attached = Attached::start(program, options, &power, cpu_type, parts, &snapshots)?;
         if let Some(timeout) = options.timeout {
             verdict::limit(timeout, &clock, &power)?;

@@ -4,6 +4,7 @@ mod arm;
 #[path = "../../build/assemble.rs"]
 mod assemble;
 mod bare;
+mod beside;
 mod control;
 mod coverage;
 mod debian;

@@ -93,6 +93,9 @@ impl Parser<'_, '_> {
             self.rest = rest;
             return self.register(word).ok_or_else(|| "unknown register\n".to_string());
         }
+        if self.rest.is_empty() {
+            return Err("unexpected end of expression\n".into());
+        }
         if word.is_empty() {
             return Err("invalid expression: a number or $register expected\n".into());
         }

@@ -47,6 +47,16 @@ pub fn screendump(call: &mut Call) -> String {
     by_qmp(call, "screendump", json!({"filename": split(call.rest).0}))
 }
 
+pub fn dumpdtb(call: &mut Call) -> String {
+    if call.rest.is_empty() {
+        return "dumpdtb: filename expected\nTry \"help dumpdtb\" for more information\n".into();
+    }
+    match by_qmp(call, "dumpdtb", json!({"filename": call.rest})) {
+        fault if !fault.is_empty() => fault,
+        _ => format!("DTB dumped to '{}'\n", call.rest),
+    }
+}
+
 pub fn set_link(call: &mut Call) -> String {
     let (name, state) = split(call.rest);
     let up = match state {

@@ -13,16 +13,16 @@ const PIECE: u64 = 64 << 10;
 const MOST: usize = 1 << 16;
 
 /// `/COUNT FORMAT SIZE`: what a dump shows.
-struct Format {
+pub(super) struct Format {
     count: usize,
     /// `o`, `x`, `u`, `d`, `c` or `i`.
     kind: char,
     /// Bytes of an item.
-    size: usize,
+    pub size: usize,
 }
 
 /// Reads a format; `size` is that of an item if nothing is said.
-fn format(text: &str, size: usize) -> Result<Format, String> {
+pub(super) fn format(text: &str, size: usize) -> Result<Format, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let count = text[..digits].parse().unwrap_or(1);
     let mut format = Format { count: usize::min(count, MOST), kind: 'x', size };
@@ -153,7 +153,7 @@ pub fn print(call: &mut Call) -> String {
 }
 
 /// Evaluates a word on the vCPU.
-fn value(call: &Call, text: &str) -> Result<u64, String> {
+pub(super) fn value(call: &Call, text: &str) -> Result<u64, String> {
     let (text, cpu) = (text.to_string(), *call.cpu);
     let work = move |cpus: &mut dyn engine::Cpus| cpus.cpu(cpu).map(|cpu| evaluate(&text, cpu));
     call.context.power.with_cpus(work).flatten().unwrap_or_else(|| Err(String::new()))

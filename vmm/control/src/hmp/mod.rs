@@ -10,6 +10,7 @@ mod machine;
 mod memory;
 mod object;
 mod plug;
+mod port;
 mod replay;
 mod snapshot;
 
@@ -75,6 +76,7 @@ static COMMANDS: &[Command] = &[
         plug::drive_add,
     ),
     row("drive_del", "", "device", "remove host block device", plug::drive_del),
+    row("dumpdtb", "", "filename", "dump the FDT in dtb format to 'filename'", machine::dumpdtb),
     row(
         "gdbserver",
         "",
@@ -111,6 +113,7 @@ static COMMANDS: &[Command] = &[
         "remove host-to-guest TCP or UDP redirection",
         plug::hostfwd_remove,
     ),
+    row("i", "", "/fmt addr", "I/O port read", port::read),
     row("info", "", "[subcommand]", "show various information about the system state", info),
     row("loadvm", "", "tag", "restore a VM snapshot from its tag", snapshot::loadvm),
     row("log", "", "item1[,...]", "activate logging of the specified items", log::log),
@@ -131,6 +134,7 @@ static COMMANDS: &[Command] = &[
     ),
     row("netdev_del", "", "id", "remove host network device", plug::netdev_del),
     row("nmi", "", "", "inject an NMI", machine::nmi),
+    row("o", "", "/fmt addr value", "I/O port write", port::write),
     row("object_add", "", "[qom-type=]type,id=str[,prop=value][,...]", "create QOM object", plug::object_add),
     row("object_del", "", "id", "destroy QOM object", plug::object_del),
     row(

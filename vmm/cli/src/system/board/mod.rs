@@ -7,6 +7,7 @@ mod semihost;
 use std::sync::Arc;
 
 use base::{CpuLines, Device, GuestRam, Shared};
+use control::CpuModelInfo;
 use engine::Power;
 use machines::{Chassis, Parts};
 use tcg_core::debug::Debuggable;
@@ -17,7 +18,7 @@ use tcg_core::saved::Saved;
 use super::chardevs::Chardevs;
 use super::error::SystemError;
 use super::panic_watch::PanicWatch;
-use crate::options::SystemOptions;
+use crate::options::{CpuModel, SystemOptions};
 use crate::personality::Arch;
 
 /// What is around a board when its firmware is put in.
@@ -68,6 +69,22 @@ pub trait Board: Sized + Send + 'static {
     fn in_step(&self) -> usize {
         0
     }
+}
+
+/// The models of `-cpu`.
+pub fn cpu_models(arch: Arch) -> Vec<CpuModelInfo> {
+    match arch {
+        Arch::Aarch64 => arm::cpu_models(),
+        Arch::Riscv64 => riscv::cpu_models(),
+    }
+}
+
+/// The properties of `model` that are on or off.
+pub fn cpu_switches(arch: Arch, model: &CpuModel) -> Result<Vec<(String, bool)>, SystemError> {
+    Ok(match arch {
+        Arch::Aarch64 => arm::cpu_model(Some(model))?.switches(),
+        Arch::Riscv64 => riscv::cpu_model(Some(model))?.switches(),
+    })
 }
 
 /// `-cpu help`.

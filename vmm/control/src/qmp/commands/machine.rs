@@ -25,7 +25,6 @@ commands! {
     "query-cpus-fast" query_cpus_fast;
     "query-hotpluggable-cpus" query_hotpluggable_cpus;
     "query-machines" query_machines;
-    "query-cpu-definitions" query_cpu_definitions;
     "query-current-machine" query_current_machine;
     "query-memory-size-summary" query_memory_size_summary;
     "query-memory-devices" nothing;
@@ -43,6 +42,7 @@ commands! {
     "balloon" no_balloon_to_set;
     "memsave" memsave;
     "pmemsave" pmemsave;
+    "dumpdtb" dumpdtb;
     "screendump" screendump;
     "send-key" send_key;
     "inject-nmi" inject_nmi;
@@ -171,17 +171,6 @@ qapi_struct! {
         /// With properties.
         compat_props: Option<bool>,
     }
-    /// A CPU model.
-    CpuDefinitionInfo {
-        /// Its name.
-        name: String,
-        /// Its type.
-        typename: String,
-        /// It is the same on every host.
-        r#static = "static": bool,
-        /// It may go away.
-        deprecated: bool,
-    }
     /// The machine that there is.
     CurrentMachineParams {
         /// It wakes up after it has slept.
@@ -232,6 +221,11 @@ qapi_struct! {
         val: i64,
         /// Bytes.
         size: i64,
+        /// The file.
+        filename: String,
+    }
+    /// Arguments of `dumpdtb`.
+    Dumpdtb {
         /// The file.
         filename: String,
     }
@@ -373,16 +367,6 @@ fn query_machines(context: &Arc<Context>, _: QueryMachines) -> Answer<Vec<Machin
     }])
 }
 
-fn query_cpu_definitions(context: &Arc<Context>, _: Empty) -> Answer<Vec<CpuDefinitionInfo>> {
-    let name = context.facts.cpu_type.split('-').next().unwrap_or_default();
-    Ok(vec![CpuDefinitionInfo {
-        name: name.into(),
-        typename: context.facts.cpu_type.clone(),
-        r#static: false,
-        deprecated: false,
-    }])
-}
-
 fn query_current_machine(_: &Arc<Context>, _: Empty) -> Answer<CurrentMachineParams> {
     Ok(CurrentMachineParams { wakeup_suspend_support: false })
 }
@@ -457,6 +441,12 @@ fn memsave(context: &Arc<Context>, a: Memsave) -> Answer<Empty> {
 
 fn pmemsave(context: &Arc<Context>, a: Pmemsave) -> Answer<Empty> {
     save(context, 0, Space::Physical, (a.val, a.size), &a.filename)
+}
+
+fn dumpdtb(context: &Arc<Context>, a: Dumpdtb) -> Answer<Empty> {
+    let fault = |what| Error::new(format!("Error saving FDT to file {}: {what}", a.filename));
+    fs::write(&a.filename, &context.device_tree).map_err(fault)?;
+    Ok(Empty {})
 }
 
 fn screendump(_: &Arc<Context>, _: Screendump) -> Answer<Empty> {

@@ -3,6 +3,7 @@
 mod actions;
 mod block;
 mod chardev;
+mod cpu_model;
 mod introspect;
 mod jobs;
 mod machine;
@@ -21,11 +22,12 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// The tables of commands.
-pub fn tables() -> [&'static [Command]; 12] {
+pub fn tables() -> [&'static [Command]; 13] {
     [
         monitor::COMMANDS,
         introspect::COMMANDS,
         machine::COMMANDS,
+        cpu_model::COMMANDS,
         actions::COMMANDS,
         block::COMMANDS,
         chardev::COMMANDS,

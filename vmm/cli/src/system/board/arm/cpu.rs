@@ -1,8 +1,9 @@
 //! The CPU model that `-cpu` names.
 
+use control::CpuModelInfo;
 use tcg_aarch64::features::{Ext, Features, IdReg};
 
-use crate::options::SystemOptions;
+use crate::options::CpuModel;
 use crate::system::error::SystemError;
 
 /// What every CPU of the machine is.
@@ -22,9 +23,20 @@ pub fn listing() -> String {
     Features::help()
 }
 
+/// The models that there are.
+pub fn models() -> Vec<CpuModelInfo> {
+    let info = |name| CpuModelInfo { name, type_name: type_name(name), settled: false };
+    Features::models().map(info).collect()
+}
+
+/// QEMU's name of the type of a model.
+fn type_name(model: &str) -> String {
+    format!("{model}-arm-cpu")
+}
+
 /// The model that `-cpu` asks for. QEMU's usual one for this board runs 32-bit code only.
-pub fn model(options: &SystemOptions) -> Result<Model, SystemError> {
-    let Some(asked) = &options.cpu else {
+pub fn model(asked: Option<&CpuModel>) -> Result<Model, SystemError> {
+    let Some(asked) = asked else {
         let what = "the usual CPU of this machine, cortex-a15, runs 32-bit code, which is not available in this \
                     version of Mimic; say -cpu max or another of -cpu help";
         return Err(SystemError::refused("-machine virt", what));
@@ -43,6 +55,17 @@ pub fn model(options: &SystemOptions) -> Result<Model, SystemError> {
 }
 
 impl Model {
+    /// QEMU's name of its type.
+    pub fn type_name(&self) -> String {
+        type_name(self.features.model_name())
+    }
+
+    /// Its properties that are on or off.
+    pub fn switches(&self) -> Vec<(String, bool)> {
+        let switches = self.features.switches().into_iter().filter(|(name, _)| name != "pmu");
+        switches.chain([("pmu".into(), self.pmu)]).collect()
+    }
+
     /// `compatible` in the device tree; that of `max` is QEMU's, too.
     pub fn compatible(&self) -> String {
         match self.features.model_name() {

@@ -4,7 +4,7 @@ mod boot;
 mod cpu;
 mod gic;
 
-pub use cpu::listing as cpu_listing;
+pub use cpu::{listing as cpu_listing, model as cpu_model, models as cpu_models};
 
 use std::sync::Arc;
 
@@ -107,11 +107,11 @@ impl Board for ArmVirt {
     const FLASH_SIZE: u64 = 64 << 20;
 
     fn model(options: &SystemOptions) -> Result<Model, SystemError> {
-        cpu::model(options)
+        cpu::model(options.cpu.as_ref())
     }
 
     fn cpu_type(model: &Model) -> String {
-        format!("{}-arm-cpu", model.features.model_name())
+        model.type_name()
     }
 
     fn build(model: Model, options: &SystemOptions, mut parts: Parts) -> Result<Self, SystemError> {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use base::{CpuLines, TimeBase};
+use control::CpuModelInfo;
 use machines::riscv_virt::HartInfo;
 use tcg_core::cpu::CpuHeader;
 use tcg_riscv::cpu::Hart;
 use tcg_riscv::csr::Csrs;
-use tcg_riscv::features::{Ext, Features};
+use tcg_riscv::features::{self, Ext, Features};
 
 use crate::options::CpuModel;
 use crate::system::error::SystemError;
@@ -26,6 +27,21 @@ pub fn listing() -> String {
     Features::help()
 }
 
+/// The models that there are.
+pub fn models() -> Vec<CpuModelInfo> {
+    let info = |model: features::Model| CpuModelInfo {
+        name: model.name,
+        type_name: type_name(model.name),
+        settled: model.settled,
+    };
+    features::models().map(info).collect()
+}
+
+/// QEMU's name of the type of a model.
+fn type_name(model: &str) -> String {
+    format!("{model}-riscv-cpu")
+}
+
 /// The model that `-cpu` asks for, or the machine's default.
 pub fn model(asked: Option<&CpuModel>) -> Result<Model, SystemError> {
     let Some(asked) = asked else { return Ok(Model { name: "rv64".into(), features: Features::rv64() }) };
@@ -38,9 +54,14 @@ pub fn model(asked: Option<&CpuModel>) -> Result<Model, SystemError> {
 }
 
 impl Model {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// QEMU's name of its type.
+    pub fn type_name(&self) -> String {
+        type_name(&self.name)
+    }
+
+    /// Its properties that are on or off.
+    pub fn switches(&self) -> Vec<(String, bool)> {
+        self.features.switches().into_iter().map(|(name, on)| (name.into(), on)).collect()
     }
 
     /// What the device tree says.

@@ -3,7 +3,7 @@
 mod boot;
 mod cpu;
 
-pub use cpu::listing as cpu_listing;
+pub use cpu::{listing as cpu_listing, model as cpu_model, models as cpu_models};
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Board for RiscvVirt {
     }
 
     fn cpu_type(model: &Model) -> String {
-        format!("{}-riscv-cpu", model.name())
+        model.type_name()
     }
 
     fn build(model: Model, options: &SystemOptions, parts: Parts) -> Result<Self, SystemError> {

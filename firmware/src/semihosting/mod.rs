@@ -5,8 +5,10 @@
 //! `SYS_SYSTEM` is refused: a guest runs no commands on the host. Files are those that the user can open, as in QEMU; so
 //! semihosting is off unless it is asked for.
 
+mod debugger;
 mod files;
 
+pub use debugger::Request;
 pub use files::Files;
 
 use files::Handle;
@@ -23,12 +25,16 @@ pub enum Stream {
     Debug,
 }
 
-/// What the operations work on.
-pub trait Platform {
-    /// Reads guest memory; false where there is none.
+/// The memory of the program.
+pub trait Memory {
+    /// Reads; false where there is none.
     fn read_memory(&mut self, addr: u64, bytes: &mut [u8]) -> bool;
-    /// Writes guest memory; false where there is none.
+    /// Writes; false where there is none.
     fn write_memory(&mut self, addr: u64, bytes: &[u8]) -> bool;
+}
+
+/// What the operations work on.
+pub trait Platform: Memory {
     /// Writes to the console.
     fn console_write(&mut self, stream: Stream, bytes: &[u8]);
     /// The next character of the console; `None` where there will be none.
@@ -37,6 +43,8 @@ pub trait Platform {
     fn exit(&mut self, status: u32);
     /// Heap and stack that a program may use: heap base and limit, stack base and limit.
     fn heap_and_stack(&self) -> [u64; 4];
+    /// Where the program's stack ends; it uses nothing below.
+    fn stack(&mut self) -> u64;
 }
 
 /// Operations by number.
@@ -106,9 +114,14 @@ impl From<std::io::Error> for Failure {
 type Outcome<T> = Result<T, Failure>;
 
 impl Semihosting {
-    /// Semihosting for a program that was started by `command_line`.
+    /// Semihosting for a program that was started by `command_line`, with the host's files.
     pub fn new(command_line: String) -> Self {
         Self { command_line, files: Files::default(), errno: 0, start: Instant::now() }
+    }
+
+    /// The same with the files of a debugger, which [`Semihosting::request`] says what to ask for.
+    pub fn with_debugger(command_line: String) -> Self {
+        Self { files: Files::with_debugger(), ..Self::new(command_line) }
     }
 
     /// Carries out operation `number` with `parameter`; gives its result.

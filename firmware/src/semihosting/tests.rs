@@ -9,7 +9,7 @@ struct Little {
     ended: Option<u32>,
 }
 
-impl Platform for Little {
+impl Memory for Little {
     fn read_memory(&mut self, addr: u64, bytes: &mut [u8]) -> bool {
         let from =
             usize::try_from(addr).ok().and_then(|at| self.memory.get(at..at.checked_add(bytes.len())?));
@@ -20,6 +20,9 @@ impl Platform for Little {
         let to = at.and_then(|at| self.memory.get_mut(at..at.checked_add(bytes.len())?));
         to.map(|to| to.copy_from_slice(bytes)).is_some()
     }
+}
+
+impl Platform for Little {
     fn console_write(&mut self, stream: Stream, bytes: &[u8]) {
         self.console.extend(bytes);
         self.streams.push(stream);
@@ -33,11 +36,15 @@ impl Platform for Little {
     fn heap_and_stack(&self) -> [u64; 4] {
         [1, 2, 3, 4]
     }
+    fn stack(&mut self) -> u64 {
+        STACK
+    }
 }
 
 const BLOCK: u64 = 0x100;
 const TEXT: u64 = 0x200;
 const DATA: u64 = 0x400;
+const STACK: u64 = 0x800;
 
 struct Guest {
     host: Semihosting,
@@ -145,6 +152,7 @@ fn the_console_and_the_rest() {
 #[test]
 fn nothing_that_a_guest_says_is_trusted() {
     let mut guest = Guest::new();
+    let mut debugger = Semihosting::with_debugger(String::new());
     let words = [0, 1, BLOCK, TEXT, 0xfff, u64::MAX, 1 << 63, LONGEST + 1];
     for number in 0..0x40 {
         for &a in &words {
@@ -152,7 +160,58 @@ fn nothing_that_a_guest_says_is_trusted() {
                 // Names are no files: zeroes.
                 guest.call(number, &[a, b, words[(a ^ b) as usize % 8], a]);
                 guest.host.call(&mut guest.platform, number, b);
+                for parameter in [BLOCK, b] {
+                    if let Some(request) = debugger.request(&mut guest.platform, number, parameter) {
+                        debugger.answered(&mut guest.platform, &request, Ok(a));
+                    }
+                }
             }
         }
     }
+}
+
+/// The requests are those of QEMU 10.0.2, but for the letter `x` that it puts behind the lengths of texts.
+#[test]
+fn a_debugger_is_asked_for_files_and_the_console() {
+    let mut guest = Guest::new();
+    guest.host = Semihosting::with_debugger("prog arg".into());
+    let streams = [guest.open(":tt", 0), guest.open(":tt", 4), guest.open(":tt", 8)];
+    assert_eq!(streams, [1, 2, 3]);
+    guest.put(TEXT, b"abc");
+    let mut ask = |number: u64, words: &[u64], answer: Result<u64, i32>| {
+        for (n, word) in words.iter().enumerate() {
+            guest.put(BLOCK + 8 * n as u64, &word.to_le_bytes());
+        }
+        let request = guest.host.request(&mut guest.platform, number, BLOCK).expect("it is the debugger's");
+        if request.text.starts_with("fstat") {
+            guest.put(STACK - 64 + 28, &1234u64.to_be_bytes());
+        }
+        let value = guest.host.answered(&mut guest.platform, &request, answer);
+        (request.text, value)
+    };
+    let text = |what: &str, value: u64| (what.to_string(), value);
+    assert_eq!(ask(op::OPEN, &[TEXT, 6, 3], Ok(7)), text("open,200/4,602,1a4", 4));
+    assert_eq!(ask(op::OPEN, &[TEXT, 1, 3], Ok(8)), text("open,200/4,0,1a4", 5));
+    assert_eq!(ask(op::OPEN, &[TEXT, 8, 3], Err(91)), text("open,200/4,209,1a4", FAILED));
+    assert_eq!(ask(op::WRITE, &[3, DATA, 4], Ok(4)), text("write,2,400,4", 0));
+    assert_eq!(ask(op::WRITE, &[4, DATA, 4], Err(9)), text("write,7,400,4", 4));
+    assert_eq!(ask(op::READ, &[1, DATA, 4], Ok(1)), text("read,0,400,4", 3));
+    assert_eq!(ask(op::READC, &[], Ok(1)), text("read,0,7ff,1", 0));
+    assert_eq!(ask(op::READC, &[], Ok(0)), text("read,0,7ff,1", FAILED));
+    assert_eq!(ask(op::ISTTY, &[2], Ok(1)), text("isatty,1", 1));
+    assert_eq!(ask(op::SEEK, &[5, 16], Ok(16)), text("lseek,8,10,0", 0));
+    assert_eq!(ask(op::FLEN, &[5], Ok(0)), text("fstat,8,7c0", 1234));
+    assert_eq!(ask(op::REMOVE, &[TEXT, 4], Ok(0)), text("unlink,200/5", 0));
+    assert_eq!(ask(op::RENAME, &[TEXT, 4, DATA, 2], Ok(0)), text("rename,200/5,400/3", 0));
+    assert_eq!(ask(op::SYSTEM, &[TEXT, 5], Ok(3)), text("system,200/6", 3));
+    assert_eq!(ask(op::CLOSE, &[4], Ok(0)), text("close,7", 0));
+    assert_eq!(ask(op::OPEN, &[TEXT, 0, 3], Err(91)).1, FAILED);
+    assert_eq!(guest.call(op::ERRNO, &[]), 36, "ENAMETOOLONG");
+    // The rest is nobody else's.
+    for number in [op::CLOCK, op::TIME, op::ERRNO, op::GET_CMDLINE, op::HEAPINFO, op::EXIT, op::ISERROR] {
+        assert!(guest.host.request(&mut guest.platform, number, BLOCK).is_none(), "{number:#x}");
+    }
+    assert_eq!(guest.call(op::CLOSE, &[4]), FAILED, "it is closed");
+    let features = guest.open(":semihosting-features", 0);
+    assert_eq!(guest.call(op::FLEN, &[features]), 5);
 }

@@ -60,6 +60,13 @@ pub enum Event {
         /// The vCPU that a debugger's point or step has stopped, and how.
         debug: Option<(usize, Stop)>,
     },
+    /// The vCPUs stand still as well: one of them wants something of the debugger, who gives it by [`Power::answer`](crate::Power::answer).
+    Call {
+        /// The vCPU.
+        cpu: usize,
+        /// The call, in the words of gdb's File-I/O.
+        text: Arc<str>,
+    },
     /// The vCPUs run again.
     Resumed,
     /// The machine was reset.

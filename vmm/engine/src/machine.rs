@@ -3,10 +3,11 @@
 use crate::actions::{Actions, HangAction, PanicAction, WatchdogAction};
 use crate::cpus::{Motion, Plan};
 use crate::event::{Cause, Event};
-use crate::power::{End, Power, Request, RunState};
+use crate::power::{End, Power, Request, RunState, WaitingCall};
 use crate::replay::{Border, Happening, Journal, Mode};
 use crate::turns::{Goal, Halt, Trace, Turns};
 use base::{Clock, Device, PowerEvent, Shared, set_requester};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -85,7 +86,14 @@ impl<G: Debuggable + Saved> Machine<G> {
     pub fn run(mut self) -> io::Result<End> {
         // What others expect of it already is in their requests.
         let state = if self.policy.start_paused { RunState::Prelaunch } else { RunState::Running };
-        let mut life = Life { state, plan: Plan::default(), in_step: 0, over: None };
+        let mut life = Life {
+            state,
+            plan: Plan::default(),
+            in_step: 0,
+            over: None,
+            calls: VecDeque::new(),
+            told: false,
+        };
         life.in_step = self.power_on();
         let end = loop {
             match self.live(&mut life) {
@@ -94,6 +102,7 @@ impl<G: Debuggable + Saved> Machine<G> {
                 Err(fault) => break Err(fault),
             }
             life.in_step = self.begin_anew();
+            (life.calls, life.told) = (VecDeque::new(), false);
             if !life.state.can_resume() {
                 life.state = RunState::Paused;
             }
@@ -214,6 +223,19 @@ impl<G: Debuggable + Saved> Machine<G> {
                     self.stand(life, RunState::Debug, Some((cpu, stop)));
                     continue;
                 }
+                Request::Call(call) => {
+                    life.calls.push_back(call);
+                    if life.state == RunState::Running {
+                        self.call(life);
+                    }
+                    continue;
+                }
+                Request::Answer(answer) => {
+                    if let Some(call) = life.take_told() {
+                        (call.finish)(&mut self.vcpus, answer);
+                    }
+                    continue;
+                }
                 Request::Start(_) if life.over.is_some() && self.replay_is_debugged() => {
                     self.stop_at_end(life);
                     continue;
@@ -221,7 +243,10 @@ impl<G: Debuggable + Saved> Machine<G> {
                 Request::Start(plan) if life.state.can_resume() => match life.over.take() {
                     Some(over) => over,
                     None => {
+                        // A call that was not answered has failed.
+                        drop(life.take_told());
                         self.go_on(life, plan);
+                        self.call(life);
                         continue;
                     }
                 },
@@ -275,14 +300,27 @@ impl<G: Debuggable + Saved> Machine<G> {
         reason: Option<Event>,
         debug: Option<(usize, Stop)>,
     ) {
-        self.clock.set_running(false);
-        self.power.forget_debug();
-        (life.state, life.plan) = (state, Plan::default());
-        self.power.set_state(state);
+        self.halt(life, state);
         if let Some(reason) = reason {
             self.power.tell(reason);
         }
         self.power.tell(Event::Stopped { state, debug });
+    }
+
+    fn halt(&self, life: &mut Life, state: RunState) {
+        self.clock.set_running(false);
+        self.power.forget_debug();
+        (life.state, life.plan) = (state, Plan::default());
+        self.power.set_state(state);
+    }
+
+    /// The vCPUs stand still while the debugger carries out what one of them waits for.
+    fn call(&self, life: &mut Life) {
+        let Some(WaitingCall { cpu, text, .. }) = life.calls.front() else { return };
+        let call = Event::Call { cpu: *cpu, text: text.clone() };
+        life.told = true;
+        self.halt(life, RunState::Debug);
+        self.power.tell(call);
     }
 
     /// vCPUs that run by turns have come to where they can not go on.
@@ -538,4 +576,15 @@ struct Life {
     in_step: usize,
     /// How a replay ended that a debugger keeps at its end.
     over: Option<(End, Cause)>,
+    /// What vCPUs wait for a debugger to carry out.
+    calls: VecDeque<WaitingCall>,
+    /// It was told of the first.
+    told: bool,
+}
+
+impl Life {
+    /// The call that the debugger was told of, which is done.
+    fn take_told(&mut self) -> Option<WaitingCall> {
+        std::mem::take(&mut self.told).then(|| self.calls.pop_front()).flatten()
+    }
 }

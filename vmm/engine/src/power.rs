@@ -75,6 +75,19 @@ impl RunState {
     }
 }
 
+/// Gives a vCPU the result of a call: a value, or the number of an error.
+pub(crate) type Finish = Box<dyn FnOnce(&mut dyn Cpus, Result<u64, i32>) + Send>;
+
+/// What a vCPU waits for a debugger to carry out; its machine stands still until then.
+pub(crate) struct WaitingCall {
+    /// Its number.
+    pub cpu: usize,
+    /// The call, in the words of gdb's File-I/O.
+    pub text: Arc<str>,
+    /// What follows.
+    pub finish: Finish,
+}
+
 /// Something that the machine's thread is to do with all vCPUs stopped.
 type Work = Box<dyn FnOnce(&mut dyn Cpus) + Send>;
 
@@ -87,6 +100,10 @@ pub(crate) enum Request {
     Work(Work),
     /// A vCPU has come to a point, or made its step.
     Debug(usize, Stop),
+    /// A vCPU wants something of a debugger.
+    Call(WaitingCall),
+    /// The debugger's answer.
+    Answer(Result<u64, i32>),
     /// vCPUs that run by turns have come to where they can not simply go on.
     Halt(Halt),
     /// A replay is to be put back, or to a place.
@@ -150,6 +167,17 @@ impl Power {
 
     pub(crate) fn debugged(&self) -> bool {
         self.debugged.load(Ordering::Relaxed)
+    }
+
+    /// Stops the machine until the debugger has carried `call` out.
+    pub(crate) fn call_debugger(&self, call: WaitingCall) {
+        self.ask(Request::Call(call));
+    }
+
+    /// The debugger has carried out the call that it was told of last, which gave this value or failed with this number of an error; the
+    /// machine stands still as before. Where it was let go on meanwhile the call has failed, and this says nothing.
+    pub fn answer(&self, answer: Result<u64, i32>) {
+        self.push(Request::Answer(answer));
     }
 
     /// Resets the machine, as its reset button would.

@@ -318,6 +318,8 @@ pub fn timeout(settings: OptString) -> Result<Timeout, Fault> {
 pub struct Semihosting {
     /// The id of the character device that is the console; stderr without.
     pub chardev: Option<String>,
+    /// Files and console are those of the debugger that is attached.
+    pub debugger: bool,
     /// Programs in the lowest privilege may use it.
     pub user: bool,
     /// The program's arguments, its name first.
@@ -326,7 +328,12 @@ pub struct Semihosting {
 
 static SEMIHOSTING: &[Prop] = &[
     prop("enable", Kind::Bool, "on", "let programs use it"),
-    prop("target", Kind::Choice(&["native", "gdb", "auto"]), "auto", "whose files: the host's"),
+    prop(
+        "target",
+        Kind::Choice(&["native", "gdb", "auto"]),
+        "auto",
+        "whose files: the host's (auto, too), or gdb's",
+    ),
     prop("chardev", Kind::Reference("chardev"), "", "the console (stderr without)"),
     prop("userspace", Kind::Bool, "off", "in the lowest privilege, too"),
     prop("arg", Kind::List, "", "argument of the program; may be repeated"),
@@ -335,12 +342,10 @@ static SEMIHOSTING: &[Prop] = &[
 /// Reads `-semihosting-config`; `None` where it switches semihosting off.
 pub fn semihosting(settings: OptString) -> Result<Option<Semihosting>, Fault> {
     let props = Props::read(settings, &[SEMIHOSTING], "-semihosting-config")?;
-    if props.text("target") == Some("gdb") {
-        return Err(Fault::not_available("target=gdb"));
-    }
     let on = props.flag("enable").unwrap_or(true);
     Ok(on.then(|| Semihosting {
         chardev: props.text("chardev").map(String::from),
+        debugger: props.text("target") == Some("gdb"),
         user: props.flag("userspace").unwrap_or(false),
         args: props.list("arg").map(String::from).collect(),
     }))

@@ -107,7 +107,7 @@ fn debian_starts_at_el2() {
 }
 
 /// Says `text` by semihosting's WRITE0 and ends with `status` by its EXIT, the block for which stands behind the code.
-fn says_and_exits(text: &str, status: u64) -> Vec<u8> {
+pub fn says_and_exits(text: &str, status: u64) -> Vec<u8> {
     let code: [u32; 8] = [
         0x5280_0080, // mov w0, #4
         0x1000_01e1, // adr x1, text

@@ -91,7 +91,7 @@ fn a_reset_puts_the_image_back_and_keeps_other_memory() {
 }
 
 /// Prints, writes a file, and exits with 42, all by semihosting; where there is none it ends with 9.
-const SEMIHOSTED: &str = "
+pub const SEMIHOSTED: &str = "
     la   t0, none
     csrs mtvec, t0
     la   s0, block

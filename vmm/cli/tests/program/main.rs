@@ -8,6 +8,7 @@ mod beside;
 mod control;
 mod coverage;
 mod debian;
+mod file_io;
 mod gdb;
 mod hello;
 mod hotplug;

@@ -8,6 +8,7 @@
 //!
 //! Left out: non-stop mode, tracepoints, conditions that the server checks.
 
+mod call;
 mod description;
 pub mod packet;
 mod points;
@@ -21,6 +22,7 @@ pub use system::System;
 pub use target::{Order, Orders, Target, Thread};
 
 use crate::session::{Outlet, Protocol};
+use call::Call;
 use engine::memory::Space;
 use engine::{End, Event, RunState, Stop, WatchKind};
 use packet::{Framer, Received, frame, from_hex, number, to_hex};
@@ -93,6 +95,10 @@ pub struct Server<T: Target> {
     killing: bool,
     /// Threads that are still to be listed.
     listing: Vec<Thread>,
+    /// How the threads went on last.
+    orders: Orders,
+    /// What a thread waits for the client to do.
+    call: Option<Call>,
     /// How the threads go on as long as the one that steps is in its range.
     ranged: Option<Orders>,
 }
@@ -116,6 +122,8 @@ impl<T: Target> Server<T> {
             points: Points::default(),
             killing: false,
             listing: Vec::new(),
+            orders: Orders::default(),
+            call: None,
             ranged: None,
         }
     }
@@ -201,6 +209,7 @@ impl<T: Target> Server<T> {
             'b' if matches!(rest, "s" | "c") => self.back(rest == "s"),
             'v' => self.v_packet(text, out),
             'q' | 'Q' => self.query(text, out),
+            'F' => self.called(rest),
             'D' => self.detach(rest),
             'k' => {
                 self.target.kill();
@@ -374,6 +383,7 @@ impl<T: Target> Server<T> {
         self.target.set_points(Vec::new());
         self.space = Space::Virtual;
         self.waiting = false;
+        self.call = None;
         self.set_attached(false);
         self.target.detach();
     }
@@ -390,6 +400,7 @@ impl<T: Target> Protocol for Server<T> {
     fn opened(&mut self, _: &Outlet) {
         self.framer = Framer::default();
         self.waiting = false;
+        self.call = None;
         self.multiprocess = false;
         self.no_ack = false;
         self.set_attached(true);
@@ -468,6 +479,18 @@ impl<T: Target> Protocol for Server<T> {
                 }
                 self.stopped(self.moved, signal, watch, out);
             }
+            Event::Call { cpu, text } if self.attached => {
+                self.call(cpu, text);
+                if std::mem::take(&mut self.waiting)
+                    && let Some(call) = self.take_call()
+                {
+                    self.send(call.as_bytes(), out);
+                }
+            }
+            // The client has gone meanwhile: the call fails.
+            Event::Call { .. } => self.target.detach(),
+            // Somebody else had the target go on.
+            Event::Resumed => drop(self.call.take_if(|call| !call.sent)),
             Event::Ended(end) if self.attached => {
                 let status = match end {
                     End::Off(code) => code as u8,

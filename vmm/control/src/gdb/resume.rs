@@ -143,6 +143,10 @@ impl<T: Target> Server<T> {
         let orders = Orders { threads, hold_time: self.sstep & SSTEP_NOTIMER != 0 };
         self.ranged =
             Some(orders.clone()).filter(|orders| orders.threads.iter().any(|o| !o.range.is_empty()));
+        self.orders = orders.clone();
+        if let Some(call) = self.take_call() {
+            return reply(call);
+        }
         if self.target.resume(orders) {
             Answer::Later
         } else {

@@ -119,6 +119,10 @@ impl Target for System {
         self.context.power.back(if step { Backward::Step(cpu) } else { Backward::Continue(cpu) })
     }
 
+    fn answer(&mut self, answer: Result<u64, i32>) {
+        self.context.power.answer(answer);
+    }
+
     fn step_mask(&self) -> u64 {
         if self.context.power.journal().is_some() { SSTEP_ENABLE } else { SSTEP_ALL }
     }

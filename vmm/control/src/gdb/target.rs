@@ -87,6 +87,8 @@ pub trait Target: Send + 'static {
     fn back(&mut self, _thread: Thread, _step: bool) -> bool {
         false
     }
+    /// The client has carried out the call that it was told of: its value, or the number of an error.
+    fn answer(&mut self, _answer: Result<u64, i32>) {}
     /// What single steps can leave out, as QEMU's `sstep` mask; the run of a target whose run is recorded is not to be another one.
     fn step_mask(&self) -> u64 {
         super::SSTEP_ALL

@@ -69,7 +69,7 @@ pub fn message(event: Event) -> Option<Value> {
     let ending = |cause: engine::Cause| Ending { guest: cause.by_guest(), reason: cause.name().into() };
     let handled = |action: &str| Handled { action: action.into() };
     Some(match event {
-        Event::Stopped { .. } => plain("STOP"),
+        Event::Stopped { .. } | Event::Call { .. } => plain("STOP"),
         Event::Resumed => plain("RESUME"),
         Event::Powerdown => plain("POWERDOWN"),
         Event::Reset(cause) => with("RESET", &ending(cause)),

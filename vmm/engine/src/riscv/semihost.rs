@@ -2,7 +2,7 @@
 //! parameter in a1, and the result goes to a0.
 
 use crate::memory::{self, Space};
-use crate::semihost::Semihost;
+use crate::semihost::{Convention, Semihost};
 use base::PAGE_SIZE;
 use tcg_core::guest::Trap;
 use tcg_core::run::Vcpu;
@@ -14,6 +14,7 @@ use tcg_riscv::csr::bits::cause;
 const SEQUENCE: [u32; 3] = [0x01f0_1013, 0x0010_0073, 0x4070_5013];
 const A0: usize = 10;
 const A1: usize = 11;
+const CONVENTION: Convention = Convention { result: A0 as u32, stack: 2 };
 
 /// Sees the traps of a hart; takes breakpoints that ask for semihosting.
 pub fn trap(semihost: &Semihost, vcpu: &mut Vcpu<Riscv>, trap: Trap) -> bool {
@@ -25,7 +26,7 @@ pub fn trap(semihost: &Semihost, vcpu: &mut Vcpu<Riscv>, trap: Trap) -> bool {
         return false;
     }
     let (number, parameter) = (vcpu.cpu().x[A0], vcpu.cpu().x[A1]);
-    if let Some(value) = semihost.call(vcpu, number, parameter) {
+    if let Some(value) = semihost.call(vcpu, &CONVENTION, number, parameter) {
         let cpu = vcpu.cpu_mut();
         cpu.x[A0] = value;
         cpu.head.pc = pc.wrapping_add(4);

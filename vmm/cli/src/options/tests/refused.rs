@@ -41,10 +41,6 @@ fn each_fault_is_one_sentence() {
             "-icount 3,align=on,sleep=off",
             "-icount 3,align=on,sleep=off: align=on and sleep=off are incompatible",
         ),
-        (
-            "-semihosting-config target=gdb",
-            "-semihosting-config target=gdb: target=gdb: not available in this version of Mimic",
-        ),
         ("-vnc :0", "-vnc :0: not available in this version of Mimic"),
         ("-display gtk", "-display gtk: display 'gtk': not available in this version of Mimic"),
         ("-d in_asn", "-d in_asn: there is no log item 'in_asn'; did you mean in_asm?"),

@@ -33,7 +33,11 @@ pub fn start(
         Some(id) => Box::new(Line::new(chardevs.front_end(id)?)),
     };
     let ram = (ram_base, options.memory_size());
-    Ok(Some(Semihost::new(Semihosting::new(line), console, power.clone(), ram, semihosting.user)))
+    let calls = match semihosting.debugger {
+        true => Semihosting::with_debugger(line),
+        false => Semihosting::new(line),
+    };
+    Ok(Some(Semihost::new(calls, console, power.clone(), ram, semihosting.user)))
 }
 
 /// Output goes to the program's own streams, and there is no input.

@@ -61,6 +61,8 @@ enum Message {
     Record(usize, wire::Record),
     Closed(usize),
     Qmp(Value),
+    /// There will be no more answers and events: they may come behind the end of the lines.
+    QmpClosed,
 }
 
 /// A guest that runs, or did.
@@ -72,6 +74,7 @@ pub struct Guest {
     commands: Commands,
     messages: Receiver<Message>,
     answers: Vec<Value>,
+    qmp_closed: bool,
     events: VecDeque<Value>,
     lines: Vec<(Line, UnixStream)>,
     forbidden: Vec<Forbidden>,
@@ -150,7 +153,11 @@ impl Guest {
             lines.push((Line::new(&launch.lines[n]), stream));
         }
         let from = clone(&control)?;
-        std::thread::spawn(move || qmp::listen(from, |message| to.send(Message::Qmp(message)).is_ok()));
+        std::thread::spawn(move || {
+            qmp::listen(from, |message| to.send(Message::Qmp(message)).is_ok());
+            // Nobody may be interested any more.
+            let _ = to.send(Message::QmpClosed);
+        });
         let child = child.0.take().expect("it is born only now");
         let mut guest = Self {
             name: name.into(),
@@ -159,6 +166,7 @@ impl Guest {
             commands: Commands::new(control),
             messages,
             answers: Vec::new(),
+            qmp_closed: false,
             events: VecDeque::new(),
             lines,
             forbidden,
@@ -240,6 +248,7 @@ impl Guest {
         match message {
             Message::Record(n, record) => self.lines[n].0.take(record.time, &record.bytes),
             Message::Closed(n) => self.lines[n].0.closed = true,
+            Message::QmpClosed => self.qmp_closed = true,
             Message::Qmp(message) if message.get("event").is_some() => self.events.push_back(message),
             Message::Qmp(message) => self.answers.push(message),
         }
@@ -387,7 +396,7 @@ impl Guest {
                     ))),
                 };
             }
-            if self.lines.iter().all(|(line, _)| line.closed) {
+            if self.qmp_closed {
                 return Err(self.gone());
             }
             self.receive()?;
@@ -408,7 +417,7 @@ impl Guest {
                 let event = self.events.drain(..=at).next_back();
                 return Ok(event.and_then(|event| event.get("data").cloned()).unwrap_or(Value::Null));
             }
-            if self.lines.iter().all(|(line, _)| line.closed) {
+            if self.qmp_closed {
                 let failure = self.gone();
                 return Err(Failure { what: format!("no event {name}: {}", failure.what), ..failure });
             }
@@ -673,5 +682,49 @@ fn end_with_us(command: &mut Command) {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
             Ok(())
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A guest whose emulator has ended; what was heard of it comes from the sender.
+    fn ended() -> (Guest, Sender<Message>) {
+        let (to, messages) = mpsc::channel();
+        // Two that nobody reads.
+        let (line, control) = UnixStream::pair().expect("sockets");
+        let guest = Guest {
+            name: "ended".into(),
+            child: Command::new("true").spawn().expect("a process"),
+            ended: None,
+            commands: Commands::new(control),
+            messages,
+            answers: Vec::new(),
+            qmp_closed: false,
+            events: VecDeque::new(),
+            lines: vec![(Line::new("serial0"), line)],
+            forbidden: Vec::new(),
+            now: 0,
+            limit: Instant::now() + PATIENCE,
+            symbols: Symbols::default(),
+            folder: PathBuf::new(),
+        };
+        (guest, to)
+    }
+
+    /// A guest that ends at once has its answer behind the end of its lines.
+    #[test]
+    fn answers_and_events_come_when_lines_are_closed() {
+        let (mut guest, to) = ended();
+        let say = |message| to.send(message).expect("the guest listens");
+        say(Message::Closed(0));
+        guest.gather();
+        say(Message::Qmp(json!({"return": {}, "id": 1})));
+        assert_eq!(guest.go(), Ok(()));
+        say(Message::Qmp(json!({"event": "SHUTDOWN", "data": {"guest": true}})));
+        assert_eq!(guest.event("SHUTDOWN", u64::MAX), Ok(json!({"guest": true})));
+        say(Message::QmpClosed);
+        assert_eq!(guest.go(), Err(Failure::new("the guest ended with status 0")));
     }
 }

@@ -4,14 +4,16 @@
 //! `TAG.NODE.raw`, what that held; qcow2 disks keep what they held within themselves either way. A flash chip keeps its contents in the
 //! state of the machine.
 //!
-//! A checkpoint has the machine's state in this process, and what disks held where a snapshot has it, under a name of its own
-//! ([`Place::Memory`]) that no tag is like: so the two never touch each other, and what a checkpoint left is taken away at the end of the run.
+//! A checkpoint has the machine's state in this process, and what raw disks held in files without a name. qcow2 disks have theirs as that
+//! of a snapshot, under a name ([`Place::Memory`]) that no tag is like: so the two never touch each other. What they have of it is taken away at
+//! the end of the run, or, where that was killed, at the beginning of the next.
 //!
 //! A recorded run has one snapshot, if `rrsnapshot=` names it: its beginning, which its replay can be put back to.
 
 mod folder;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -39,6 +41,10 @@ struct Kept {
 impl Kept {
     fn name(&self) -> &str {
         if self.names[0].is_empty() { &self.names[1] } else { &self.names[0] }
+    }
+
+    fn node(&self) -> &str {
+        &self.names[1]
     }
 
     fn has(&self, tag: &str) -> bool {
@@ -112,6 +118,13 @@ impl From<String> for Fault {
     }
 }
 
+/// A state in this process.
+struct Moment {
+    machine: Checkpoint,
+    /// What raw disks held, by the names of their nodes.
+    raw: BTreeMap<String, File>,
+}
+
 /// The saved states of one machine.
 pub struct Snapshots {
     saver: Arc<Saver>,
@@ -125,7 +138,7 @@ pub struct Snapshots {
     /// Why the machine could not be put back before it ran.
     fault: Mutex<Option<String>>,
     /// Those in this process.
-    checkpoints: Mutex<BTreeMap<String, Checkpoint>>,
+    checkpoints: Mutex<BTreeMap<String, Moment>>,
 }
 
 impl Snapshots {
@@ -140,7 +153,10 @@ impl Snapshots {
         let (inventory, busy, fault) = (inventory.clone(), Mutex::new(()), Mutex::new(None));
         let checkpoints = Mutex::default();
         let beginning = options.record().and_then(|record| record.snapshot.clone());
-        Arc::new(Self { saver, power, inventory, folder, beginning, busy, fault, checkpoints })
+        let this = Arc::new(Self { saver, power, inventory, folder, beginning, busy, fault, checkpoints });
+        // A run before may have been killed.
+        this.forget_checkpoints();
+        this
     }
 
     /// The disks that are saved with the machine.
@@ -209,9 +225,9 @@ impl Snapshots {
 
     /// Those that are kept in this process.
     pub fn checkpoints(&self) -> Vec<CheckpointInfo> {
-        let info = |(tag, checkpoint): (&String, &Checkpoint)| CheckpointInfo {
+        let info = |(tag, moment): (&String, &Moment)| CheckpointInfo {
             tag: tag.clone(),
-            clock: checkpoint.now(),
+            clock: moment.machine.now(),
         };
         self.checkpoints.lock().iter().map(info).collect()
     }
@@ -298,15 +314,18 @@ impl Snapshots {
         self.delete(&Plan::new(&request.tag, Chosen { all, disks, raw }, place))
     }
 
-    /// Takes away what checkpoints have left in disks and files: at the end of the run, with the machine gone.
-    pub fn forget_checkpoints(&self) -> Result<(), String> {
+    /// Forgets all checkpoints, and what disks have of them: while there is no machine.
+    pub fn forget_checkpoints(&self) {
         let _alone = self.busy.lock();
-        let tags: Vec<String> = self.checkpoints.lock().keys().cloned().collect();
-        tags.iter().try_for_each(|tag| {
-            let all = self.disks();
-            let (disks, raw) = (0..all.len()).partition(|n| all[*n].image.takes_snapshots().is_ok());
-            self.delete(&Plan::new(tag, Chosen { all, disks, raw }, Place::Memory))
-        })
+        self.checkpoints.lock().clear();
+        let left = |name: &str| name.starts_with(CHECKPOINT);
+        let has_some =
+            |kept: &&Kept| kept.image.snapshots().is_ok_and(|all| all.iter().any(|info| left(&info.name)));
+        for kept in self.disks().iter().filter(has_some) {
+            if let Err(fault) = forget(&kept.image, left) {
+                tracing::warn!("a checkpoint stays in '{}': {fault}", kept.name());
+            }
+        }
     }
 
     /// Does `work` with the machine stopped, which then goes on if it ran, unless it is fit for a reset only.
@@ -373,7 +392,12 @@ impl Snapshots {
         let name = if request.state == StatePlace::Memory { Place::Memory.name(&tag) } else { tag.clone() };
         let folder = self.folder.as_ref();
         let there = disks.iter().all(|n| all[*n].has(&name))
-            && raw.iter().all(|n| folder.is_some_and(|folder| folder.has_disk(&name, &all[*n].names[1])));
+            && raw.iter().all(|n| match request.state {
+                StatePlace::Memory => {
+                    self.checkpoints.lock().get(&tag).is_none_or(|at| at.raw.contains_key(all[*n].node()))
+                }
+                _ => folder.is_some_and(|folder| folder.has_disk(&name, all[*n].node())),
+            });
         let with_state = |n: &usize| {
             let list = of_image(&all[*n].image);
             list.iter().any(|info| info.tag == tag && info.state_size != 0)
@@ -404,8 +428,8 @@ impl Snapshots {
                 .map_err(|fault| fault.to_string())?;
         }
         if plan.place == Place::Memory {
-            let checkpoint = self.saver.checkpoint(cpus).map_err(|fault| fault.to_string())?;
-            self.checkpoints.lock().insert(plan.tag.clone(), checkpoint);
+            let moment = self.moment(cpus, plan).map_err(|fault| fault.to_string())?;
+            self.checkpoints.lock().insert(plan.tag.clone(), moment);
         }
         for n in plan.disks.iter().copied().chain(plan.state_only()) {
             let image = &plan.all[n].image;
@@ -419,26 +443,39 @@ impl Snapshots {
             });
             saved.map_err(|fault| format!("cannot save to '{}': {fault}", plan.all[n].name()))?;
         }
-        for n in &plan.raw {
-            let kept = &plan.all[*n];
+        for kept in plan.raw().filter(|_| plan.place != Place::Memory) {
             if let Some(folder) = &self.folder {
-                folder.save_disk(name, &kept.names[1], &kept.image).map_err(|fault| fault.to_string())?;
+                folder.save_disk(name, kept.node(), &kept.image).map_err(|fault| fault.to_string())?;
             }
         }
         Ok(())
     }
 
+    /// What is kept in this process of the machine as it is.
+    fn moment(&self, cpus: &mut dyn Cpus, plan: &Plan) -> Result<Moment, SnapshotError> {
+        let machine = self.saver.checkpoint(cpus)?;
+        let mut raw = BTreeMap::new();
+        for kept in plan.raw() {
+            if let Some(folder) = &self.folder {
+                raw.insert(kept.node().into(), folder.hold_disk(&kept.image)?);
+            }
+        }
+        Ok(Moment { machine, raw })
+    }
+
     fn load(&self, cpus: &mut dyn Cpus, plan: &Plan) -> Result<(), Fault> {
-        let disks = || self.revert(plan).map_err(SnapshotError::host("cannot put a disk back"));
+        let disks = |moment: Option<&Moment>| {
+            self.revert(plan, moment).map_err(SnapshotError::host("cannot put a disk back"))
+        };
         // That it is of this machine is known, so a fault comes in the middle.
         let loaded = if plan.place == Place::Memory {
             let checkpoints = self.checkpoints.lock();
-            let checkpoint = checkpoints.get(&plan.tag).ok_or_else(|| missing(&plan.tag))?;
-            self.saver.suits(checkpoint).map_err(|fault| fault.to_string())?;
-            self.saver.restore(cpus, checkpoint, disks)
+            let moment = checkpoints.get(&plan.tag).ok_or_else(|| missing(&plan.tag))?;
+            self.saver.suits(&moment.machine).map_err(|fault| fault.to_string())?;
+            self.saver.restore(cpus, &moment.machine, || disks(Some(moment)))
         } else {
             let (header, ram) = self.open(plan).map_err(|fault| fault.to_string())?;
-            self.saver.read(cpus, &header, ram, disks)
+            self.saver.read(cpus, &header, ram, || disks(None))
         };
         loaded.map_err(|fault| Fault { what: fault.to_string(), mixed: true })?;
         self.inventory.contents().chardevs.put_back();
@@ -468,17 +505,22 @@ impl Snapshots {
         Ok((header, ram))
     }
 
-    fn revert(&self, plan: &Plan) -> io::Result<()> {
+    /// Has disks hold what they held, raw ones at the `moment` or as the folder says.
+    fn revert(&self, plan: &Plan, moment: Option<&Moment>) -> io::Result<()> {
         for n in &plan.disks {
             plan.all[*n].image.with_snapshots(|snapshots| {
                 let index = snapshots.find(&plan.name).ok_or(io::ErrorKind::NotFound)?;
                 snapshots.revert(index)
             })?;
         }
-        for n in &plan.raw {
-            let kept = &plan.all[*n];
-            if let Some(folder) = &self.folder {
-                folder.load_disk(&plan.name, &kept.names[1], &kept.image)?;
+        for kept in plan.raw() {
+            match (moment, &self.folder) {
+                (Some(moment), _) => {
+                    let file = moment.raw.get(kept.node()).ok_or(io::ErrorKind::NotFound)?;
+                    folder::put_back(file, &kept.image)?;
+                }
+                (None, Some(folder)) => folder.load_disk(&plan.name, kept.node(), &kept.image)?,
+                (None, None) => {}
             }
         }
         Ok(())
@@ -489,25 +531,26 @@ impl Snapshots {
             format!("cannot delete the snapshot '{}' on '{}': {fault}", plan.tag, plan.all[n].name())
         };
         for n in plan.disks.iter().copied().chain(plan.state_only()) {
-            let deleted = plan.all[n].image.with_snapshots(|snapshots: &mut InImage| {
-                let named =
-                    |snapshots: &InImage| snapshots.list().iter().position(|info| info.name == plan.name);
-                while let Some(index) = named(snapshots) {
-                    snapshots.delete(index)?;
-                }
-                Ok(())
-            });
-            deleted.map_err(|fault| of(n, fault))?;
+            forget(&plan.all[n].image, |name| name == plan.name).map_err(|fault| of(n, fault))?;
         }
-        if plan.place == Place::Memory {
-            self.checkpoints.lock().remove(&plan.tag);
-        }
-        if let Some(folder) = &self.folder {
-            let nodes: Vec<&str> = plan.raw.iter().map(|n| &*plan.all[*n].names[1]).collect();
-            folder.delete(&plan.name, &nodes);
+        match (plan.place, &self.folder) {
+            (Place::Memory, _) => drop(self.checkpoints.lock().remove(&plan.tag)),
+            (_, Some(folder)) => folder.delete(&plan.name, &plan.raw().map(Kept::node).collect::<Vec<_>>()),
+            (_, None) => {}
         }
         Ok(())
     }
+}
+
+/// Deletes the snapshots of an image that have such names.
+fn forget(image: &Image, which: impl Fn(&str) -> bool) -> io::Result<()> {
+    let wanted = |snapshots: &InImage| snapshots.list().iter().position(|info| which(&info.name));
+    image.with_snapshots(|snapshots| {
+        while let Some(index) = wanted(snapshots) {
+            snapshots.delete(index)?;
+        }
+        Ok(())
+    })
 }
 
 fn disk_called(all: &[Kept], name: &str) -> Option<usize> {
@@ -523,6 +566,11 @@ impl Plan {
     fn new(tag: &str, chosen: Chosen, place: Place) -> Self {
         let Chosen { all, disks, raw } = chosen;
         Self { tag: tag.into(), name: place.name(tag), all, disks, raw, place }
+    }
+
+    /// The raw disks.
+    fn raw(&self) -> impl Iterator<Item = &Kept> {
+        self.raw.iter().map(|n| &self.all[*n])
     }
 
     /// The disk that holds the state and is not saved itself.

@@ -120,42 +120,24 @@ impl Folder {
     pub fn save_disk(&self, tag: &str, node: &str, image: &Image) -> Result<(), SnapshotError> {
         let path = self.disk(tag, node);
         self.replace(&path, |file| {
-            let copy = || -> io::Result<()> {
-                file.set_len(image.capacity())?;
-                let mut bytes = Vec::new();
-                image.data(|offset, length| {
-                    for at in (offset..offset + length).step_by(PIECE as usize) {
-                        bytes.resize((offset + length - at).min(PIECE) as usize, 0);
-                        image.read(at, &mut bytes)?;
-                        if bytes.iter().any(|byte| *byte != 0) {
-                            file.write_all_at(&bytes, at)?;
-                        }
-                    }
-                    Ok(())
-                })
-            };
-            copy().map_err(SnapshotError::host(format!("cannot write {}", path.display())))
+            copy(image, file).map_err(SnapshotError::host(format!("cannot write {}", path.display())))
         })
+    }
+
+    /// The same in a file that has no name, and goes with this process.
+    pub fn hold_disk(&self, image: &Image) -> Result<File, SnapshotError> {
+        let held = || {
+            fs::create_dir_all(&self.0)?;
+            let file = tempfile::tempfile_in(&self.0)?;
+            copy(image, &file)?;
+            Ok(file)
+        };
+        held().map_err(SnapshotError::host(format!("cannot write a file in {}", self.0.display())))
     }
 
     /// Puts back what a raw disk held.
     pub fn load_disk(&self, tag: &str, node: &str, image: &Image) -> io::Result<()> {
-        let file = File::open(self.disk(tag, node))?;
-        if file.metadata()?.len() != image.capacity() {
-            return Err(io::Error::other("the disk had another size when the snapshot was made"));
-        }
-        let (mut old, mut new) = (Vec::new(), Vec::new());
-        for at in (0..image.capacity()).step_by(PIECE as usize) {
-            let length = (image.capacity() - at).min(PIECE) as usize;
-            old.resize(length, 0);
-            new.resize(length, 0);
-            file.read_exact_at(&mut old, at)?;
-            image.read(at, &mut new)?;
-            if old != new {
-                image.write(at, &old)?;
-            }
-        }
-        image.flush()
+        put_back(&File::open(self.disk(tag, node))?, image)
     }
 
     /// Forgets a snapshot; what is not there is gone already.
@@ -165,4 +147,39 @@ impl Folder {
             let _ = fs::remove_file(self.disk(tag, node));
         }
     }
+}
+
+/// Copies what a disk holds.
+fn copy(image: &Image, file: &File) -> io::Result<()> {
+    file.set_len(image.capacity())?;
+    let mut bytes = Vec::new();
+    image.data(|offset, length| {
+        for at in (offset..offset + length).step_by(PIECE as usize) {
+            bytes.resize((offset + length - at).min(PIECE) as usize, 0);
+            image.read(at, &mut bytes)?;
+            if bytes.iter().any(|byte| *byte != 0) {
+                file.write_all_at(&bytes, at)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Has a disk hold what it held when `file` was copied.
+pub fn put_back(file: &File, image: &Image) -> io::Result<()> {
+    if file.metadata()?.len() != image.capacity() {
+        return Err(io::Error::other("the disk had another size when the snapshot was made"));
+    }
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    for at in (0..image.capacity()).step_by(PIECE as usize) {
+        let length = (image.capacity() - at).min(PIECE) as usize;
+        old.resize(length, 0);
+        new.resize(length, 0);
+        file.read_exact_at(&mut old, at)?;
+        image.read(at, &mut new)?;
+        if old != new {
+            image.write(at, &old)?;
+        }
+    }
+    image.flush()
 }

@@ -347,6 +347,11 @@ impl Drive {
 }
 
 impl Drive {
+    /// The names that were given to it and to its node, which share one space.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.id).chain(self.node.as_deref())
+    }
+
     /// The name of its node: QEMU makes one up where none was given.
     pub fn node_name(&self) -> String {
         self.node.clone().unwrap_or_else(|| format!("#{}", self.id))

@@ -57,7 +57,8 @@ impl SystemOptions {
         match part {
             Part::Device => self.devices.iter().any(|device| device.id.as_deref() == Some(id)),
             Part::BlockNode | Part::Drive => {
-                self.drive(id).is_some() || self.block_nodes.iter().any(|node| node.names().contains(&id))
+                self.drives.iter().any(|drive| drive.names().any(|name| name == id))
+                    || self.block_nodes.iter().any(|node| node.names().contains(&id))
             }
             Part::Netdev => self.netdev(id).is_some(),
             Part::Chardev => self.chardev(id).is_some(),

@@ -14,7 +14,7 @@ use super::system::{SerialTarget, SystemOptions};
 /// Checks the whole; `machine_origin` names `-machine` in messages.
 pub fn check(options: &SystemOptions, machine_origin: &str) -> Result<(), UsageError> {
     let places = (
-        options.drives.iter().map(|d| (&*d.id, &*d.origin)),
+        options.drives.iter().flat_map(|d| d.names().map(|name| (name, &*d.origin))),
         options.block_nodes.iter().flat_map(|n| n.names().into_iter().map(|name| (name, &*n.origin))),
     );
     unique("drive or block node", places.0.chain(places.1))?;

@@ -155,3 +155,50 @@ fn ports_answer_with_ones_and_the_device_tree_is_written() {
         theirs.end();
     }
 }
+
+/// Both refuse a second thing of the same name.
+#[test]
+fn names_stand_for_one_thing() {
+    let qemu = Qemu::new();
+    let idle = idle(&qemu, "rv64");
+    let (one, two) = (qemu.file("one", &[0; 4096]), qemu.file("two", &[0; 4096]));
+    let drive = format!("-drive if=none,format=raw,file={one},id=d,node-name=n");
+    let Some([mut ours, mut theirs]) = machines(&qemu, RISCV, &format!("{idle} {drive}")) else { return };
+    for name in ["n", "d"] {
+        let arguments = json!({"driver": "file", "node-name": name, "filename": two});
+        for machine in [&mut ours, &mut theirs] {
+            let answer = machine.ask("blockdev-add", arguments.clone());
+            let what = answer["error"]["desc"].as_str().unwrap_or("none");
+            assert!(
+                what.contains("node-name='n'") || what.contains("node-name='d'") || what.contains("conflict"),
+                "{answer}"
+            );
+        }
+    }
+    ours.end();
+    theirs.end();
+    let node = |name: &str| format!("-blockdev file,node-name={name},filename={two}");
+    let pairs = [
+        (drive.clone(), node("n")),
+        (drive.clone(), node("d")),
+        (drive.clone(), format!("-drive if=none,format=raw,file={two},id=e,node-name=n")),
+        (drive.clone(), format!("-drive if=none,format=raw,file={two},id=d")),
+        (node("n"), node("n")),
+        ("-netdev user,id=n".into(), "-netdev user,id=n".into()),
+        ("-netdev user,id=n".into(), "-nic user,id=n".into()),
+        ("-chardev null,id=n".into(), "-chardev null,id=n".into()),
+        ("-device virtio-rng-pci,id=n".into(), "-device virtio-rng-pci,id=n".into()),
+        (
+            "-object rng-random,id=n,filename=/dev/urandom".into(),
+            "-object memory-backend-ram,id=n,size=1M".into(),
+        ),
+    ];
+    for (first, second) in pairs {
+        let words = format!("{idle} {first} {second}");
+        let mut theirs = Command::new(RISCV);
+        theirs.args(words.split_whitespace());
+        for end in [run(&mut qemu.command(&words)), run(&mut theirs)] {
+            assert_eq!((end.status, end.err.lines().count()), (Some(1), 1), "{words}: {}", end.err);
+        }
+    }
+}

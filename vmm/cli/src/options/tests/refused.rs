@@ -94,6 +94,18 @@ fn disks() {
             "-drive if=none,id=a,file=a -drive if=none,id=a,file=b",
             "-drive if=none,id=a,file=b: there is another drive or block node 'a' already",
         ),
+        (
+            "-drive if=none,id=a,file=a,node-name=n -drive if=none,id=b,file=b,node-name=n",
+            "-drive if=none,id=b,file=b,node-name=n: there is another drive or block node 'n' already",
+        ),
+        (
+            "-drive if=none,id=a,file=a,node-name=n -blockdev file,node-name=n,filename=b",
+            "-blockdev file,node-name=n,filename=b: there is another drive or block node 'n' already",
+        ),
+        (
+            "-drive if=none,id=a,file=a,node-name=a",
+            "-drive if=none,id=a,file=a,node-name=a: there is another drive or block node 'a' already",
+        ),
         ("-device virtio-blk-pci", "-device virtio-blk-pci: has no drive; say drive=ID"),
         (
             "-drive if=none,id=disk0,file=a -device virtio-blk-pci,drive=disk1",

@@ -22,7 +22,7 @@ pub fn check(options: &SystemOptions, machine_origin: &str) -> Result<(), UsageE
     unique("character device", options.chardevs.iter().map(|c| (&*c.id, &*c.origin)))?;
     unique("object", options.objects.iter().map(|o| (&*o.id, &*o.origin)))?;
     unique("device", options.devices.iter().filter_map(|d| Some((d.id.as_deref()?, &*d.origin))))?;
-    terminal(&options.chardevs)?;
+    terminal(options)?;
     block_nodes(options)?;
     machine(options).map_err(|fault| fault.at(machine_origin))?;
     buses(&options.devices, options.machine.kind)?;
@@ -82,10 +82,14 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = (&'a str, &'a str)>) -> Re
     Ok(())
 }
 
-/// One character device has the terminal.
-fn terminal(chardevs: &[Chardev]) -> Result<(), UsageError> {
-    let mut on_terminal = chardevs.iter().filter(|c| matches!(c.backend, CharBackend::Stdio { .. }));
+/// One character device has the terminal, and none where the program leaves it.
+fn terminal(options: &SystemOptions) -> Result<(), UsageError> {
+    let is_stdio = |c: &&Chardev| matches!(c.backend, CharBackend::Stdio { .. });
+    let mut on_terminal = options.chardevs.iter().filter(is_stdio);
     match (on_terminal.next(), on_terminal.next()) {
+        (Some(first), _) if options.daemonize => {
+            Err(Fault::new("cannot use stdio with -daemonize").at(&first.origin))
+        }
         (Some(first), Some(second)) => {
             let what =
                 format!("the terminal (stdio) is taken by {}; a mux, as mon:stdio, shares it", first.origin);

@@ -73,6 +73,7 @@ struct Walk {
     icount: Option<Icount>,
     deterministic: bool,
     pidfile: Option<String>,
+    daemonize: bool,
     paused: bool,
     timeout: Option<settings::Timeout>,
     exit_codes: settings::ExitCodes,
@@ -240,6 +241,7 @@ impl Walk {
             Opt::ExitCodes => self.exit_codes = settings::exit_codes(OptString::parse(argument, None))?,
             Opt::Mon => self.placement.monitor_on(settings::monitor(parse("chardev"))?, origin),
             Opt::Pidfile => self.pidfile = Some(owned()),
+            Opt::Daemonize => self.daemonize = true,
             Opt::Paused => self.paused = true,
             Opt::LogItems => match log::items(argument)? {
                 None => return text(help::log_items()),
@@ -403,6 +405,7 @@ impl Walk {
             loadvm: self.loadvm,
             snapshot_dir: self.snapshot_dir,
             pidfile: self.pidfile,
+            daemonize: self.daemonize,
             paused: self.paused,
             data_dirs: self.data_dirs,
             timestamps: self.msg.read(settings::messages)?.0,

@@ -112,6 +112,8 @@ pub struct SystemOptions {
     pub snapshot_dir: Option<String>,
     /// `-pidfile`.
     pub pidfile: Option<String>,
+    /// `-daemonize`.
+    pub daemonize: bool,
     /// `-S`: the CPUs do not start by themselves.
     pub paused: bool,
     /// `-L`: where firmware files are looked for first.

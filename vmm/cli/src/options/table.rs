@@ -50,6 +50,7 @@ pub enum Opt {
     SemihostingConfig,
     ExitCodes,
     Pidfile,
+    Daemonize,
     Paused,
     LogItems,
     LogFile,
@@ -248,6 +249,7 @@ pub static GROUPS: &[Group] = &[
             row("gdb", "dev", Opt::Gdb, "let gdb connect to 'dev', as tcp::1234, unix:file or stdio"),
             row("s", "", Opt::GdbDefault, "shorthand for -gdb tcp::1234"),
             row("pidfile", "file", Opt::Pidfile, "write the process id to 'file'"),
+            row("daemonize", "", Opt::Daemonize, "go on in the background once everything is in place"),
             row("S", "", Opt::Paused, "do not start the CPUs (monitor command 'c' does)"),
             row("d", "item[,item]...", Opt::LogItems, "log these items ('help' lists them)"),
             row("D", "file", Opt::LogFile, "log to 'file' (default: stderr)"),
@@ -292,7 +294,6 @@ pub static GROUPS: &[Group] = &[
                 Opt::SnapshotDir,
                 "keep saved states, and what raw disks held, in files there",
             ),
-            later("daemonize", ""),
             later("option-rom", "rom"),
             row(
                 "icount",

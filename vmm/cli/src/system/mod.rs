@@ -8,6 +8,7 @@ mod by_turns;
 pub mod chaos;
 mod chardevs;
 mod clock;
+mod daemon;
 mod disks;
 mod error;
 mod fw_cfg;
@@ -71,6 +72,10 @@ pub fn command(arch: Arch, program: &str, words: impl IntoIterator<Item = OsStri
 
 /// Runs a machine as the process' only business: with its signals, its log and its process id file.
 pub fn run(program: &str, options: &SystemOptions) -> Result<u8, SystemError> {
+    let waiting = match options.daemonize {
+        true => Some(daemon::divide().map_err(SystemError::host("cannot start a process for -daemonize"))?),
+        false => None,
+    };
     let power = Arc::new(Power::default());
     signals::end_the_run(program, &power).map_err(SystemError::host("cannot wait for signals"))?;
     log::start(program, &options.log, |path| fs::File::create(path))?;
@@ -81,6 +86,9 @@ pub fn run(program: &str, options: &SystemOptions) -> Result<u8, SystemError> {
         drop(system);
         say(format_args!("{program}: info: dtb dumped to {file}. Exiting."));
         return Ok(0);
+    }
+    if let Some(waiting) = waiting {
+        waiting.ready().map_err(SystemError::host("cannot leave the terminal"))?;
     }
     system.run(program)
 }

@@ -1,9 +1,14 @@
 //! `qemu-system-riscv64`: exit status, listings, signals, the monitor.
 
+use std::fs;
 use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use serde_json::json;
+
+use crate::control::Client;
 use crate::support::{PATIENCE, Qemu, exists, mimic, run, start};
 
 /// A machine that has nothing to do and stays.
@@ -142,4 +147,33 @@ fn the_multiplexer_reaches_the_monitor() {
     let end = running.finish();
     assert_eq!(end.status, Some(0), "{}", end.err);
     assert!(end.out.contains("Terminated"), "{}", end.out);
+}
+
+/// The program that was started ends once monitors can be reached; the machine is a process of its own then.
+#[test]
+fn a_daemon_lets_go_of_who_started_it() {
+    let qemu = Qemu::new();
+    let (image, pid, socket) = (qemu.file("image", &[0; 64]), qemu.path("pid"), qemu.path("qmp"));
+    let words = format!(
+        "-nodefaults -display none -bios {image} -S -daemonize -pidfile {} -qmp unix:{},server=on,wait=off",
+        pid.display(),
+        socket.display()
+    );
+    // Its streams have ended, too: nobody else holds them.
+    let end = run(&mut qemu.command(&words));
+    assert_eq!((end.status, &*end.out, &*end.err), (Some(0), "", ""));
+    let number: i32 = fs::read_to_string(&pid).expect("it is there").trim().parse().expect("a number");
+    let stream = UnixStream::connect(&socket).expect("it is there");
+    // SAFETY: asks for the session of a process.
+    assert_eq!(unsafe { libc::getsid(number) }, number, "it has a session of its own");
+    let mut client = Client::new(stream);
+    client.line();
+    client.command("qmp_capabilities", json!({}));
+    assert_eq!(client.command("query-status", json!({}))["status"], "prelaunch");
+    client.command("quit", json!({}));
+    while client.line().is_some() {}
+    // What can not be started is told as ever.
+    let end = run(&mut qemu.command(&words.replace(&image, "/nowhere")));
+    assert_eq!((end.status, end.out.as_str()), (Some(1), ""));
+    assert!(end.err.contains("/nowhere"), "{}", end.err);
 }

@@ -72,7 +72,6 @@ fn libvirt_options() {
         "-audiodev {\"id\":\"audio1\",\"driver\":\"none\"}",
         "-vnc 127.0.0.1:0,audiodev=audio1",
         "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        "-daemonize",
     ] {
         assert!(error(line).ends_with("not available in this version of Mimic"), "{}", error(line));
     }

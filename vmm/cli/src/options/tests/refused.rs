@@ -106,6 +106,7 @@ fn disks() {
             "-drive if=none,id=a,file=a,node-name=a",
             "-drive if=none,id=a,file=a,node-name=a: there is another drive or block node 'a' already",
         ),
+        ("-daemonize -serial mon:stdio", "-serial mon:stdio: cannot use stdio with -daemonize"),
         ("-device virtio-blk-pci", "-device virtio-blk-pci: has no drive; say drive=ID"),
         (
             "-drive if=none,id=disk0,file=a -device virtio-blk-pci,drive=disk1",

@@ -72,6 +72,9 @@ impl Host for Around {
         let property = PropertyInfo { name: "addr", kind: "str".into(), about: "slot" };
         (name == "virtio-rng-pci").then(|| vec![property])
     }
+    fn command_line_options(&self) -> Vec<(&'static str, Vec<PropertyInfo>)> {
+        vec![("msg", vec![PropertyInfo { name: "timestamp", kind: "boolean".into(), about: "" }])]
+    }
     fn cpu_models(&self) -> Vec<CpuModelInfo> {
         vec![CpuModelInfo { name: "rv64", type_name: "rv64-riscv-cpu".into(), settled: false }]
     }

@@ -234,6 +234,8 @@ pub trait Host: Send + Sync {
     fn device_types(&self) -> Vec<&'static str>;
     /// The properties of the type `name`, sorted by name; `None` where there is no such type.
     fn device_properties(&self, name: &str) -> Option<Vec<PropertyInfo>>;
+    /// The options of the command line that have parameters, with these; their types are those of QMP.
+    fn command_line_options(&self) -> Vec<(&'static str, Vec<PropertyInfo>)>;
     /// The CPU models that `-cpu` names.
     fn cpu_models(&self) -> Vec<CpuModelInfo>;
     /// The properties of the CPU model `name` that are on or off, where `switches` say so of some.

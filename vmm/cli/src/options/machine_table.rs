@@ -84,7 +84,7 @@ static COMMON: &[Prop] = &[
 static RISCV_VIRT: &[Prop] = &[
     prop("aclint", Kind::Bool, "off", "use ACLINT devices in place of the SiFive CLINT"),
     fixed("aia", Kind::Choice(&["none", "aplic", "aplic-imsic"]), "none"),
-    fixed("aia-guests", Kind::Number(7), "0"),
+    fixed("aia-guests", Kind::Text, "0"),
     fixed("iommu-sys", Kind::OnOffAuto, "auto"),
 ];
 

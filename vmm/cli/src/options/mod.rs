@@ -26,6 +26,7 @@ mod machine_table;
 pub mod net;
 pub mod object;
 pub mod optstring;
+pub mod parameters;
 pub mod plugin;
 pub mod props;
 pub mod settings;

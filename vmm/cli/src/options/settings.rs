@@ -17,7 +17,7 @@ pub struct GuestName {
     pub debug_threads: bool,
 }
 
-static NAME: &[Prop] = &[
+pub static NAME: &[Prop] = &[
     prop("guest", Kind::Text, "", "name of the guest"),
     prop("process", Kind::Text, "", "name of the process"),
     prop("debug-threads", Kind::Bool, "off", "name the threads"),
@@ -46,7 +46,7 @@ pub struct BootOrder {
     pub strict: bool,
 }
 
-static BOOT: &[Prop] = &[
+pub static BOOT: &[Prop] = &[
     prop("order", Kind::Text, "", "drives to boot from, as letters"),
     prop("once", Kind::Text, "", "the same for the first boot"),
     prop("menu", Kind::Bool, "off", "show a boot menu"),
@@ -180,7 +180,7 @@ const WATCHDOG_ACTIONS: [&str; WatchdogAction::NAMES.len()] = {
     words
 };
 
-static ACTION: &[Prop] = &[
+pub static ACTION: &[Prop] = &[
     prop("reboot", Kind::Choice(&["reset", "shutdown"]), "reset", "when the guest reboots"),
     prop("shutdown", Kind::Choice(&["poweroff", "pause"]), "poweroff", "when the guest powers off"),
     prop(
@@ -232,7 +232,7 @@ pub fn watchdog_action(word: &str) -> Result<WatchdogAction, Fault> {
     WatchdogAction::from_name(word).ok_or_else(|| Fault::unknown(what(), word, WATCHDOG_ACTIONS))
 }
 
-static MSG: &[Prop] = &[
+pub static MSG: &[Prop] = &[
     prop("timestamp", Kind::Bool, "off", "put the time before messages"),
     prop("guest-name", Kind::Bool, "off", "put the guest's name before messages"),
 ];
@@ -243,7 +243,7 @@ pub fn messages(settings: OptString) -> Result<(bool, bool), Fault> {
     Ok((props.flag("timestamp").unwrap_or(false), props.flag("guest-name").unwrap_or(false)))
 }
 
-static MON: &[Prop] = &[
+pub static MON: &[Prop] = &[
     prop("chardev", Kind::Reference("chardev"), "", "id of a character device"),
     prop("id", Kind::Id, "", "name of the monitor"),
     prop("mode", Kind::Choice(&["readline", "control"]), "readline", "what it speaks"),
@@ -326,7 +326,7 @@ pub struct Semihosting {
     pub args: Vec<String>,
 }
 
-static SEMIHOSTING: &[Prop] = &[
+pub static SEMIHOSTING: &[Prop] = &[
     prop("enable", Kind::Bool, "on", "let programs use it"),
     prop(
         "target",

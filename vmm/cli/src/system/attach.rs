@@ -164,6 +164,16 @@ impl Host for Surroundings {
         Some(rows.into_iter().map(info).collect())
     }
 
+    fn command_line_options(&self) -> Vec<(&'static str, Vec<PropertyInfo>)> {
+        let info = |row: &options::props::Prop| PropertyInfo {
+            name: row.name,
+            kind: options::parameters::type_name(row.kind).into(),
+            about: row.help,
+        };
+        let all = options::parameters::options(self.arch).into_iter();
+        all.map(|(name, rows)| (name, rows.into_iter().map(info).collect())).collect()
+    }
+
     fn cpu_models(&self) -> Vec<CpuModelInfo> {
         board::cpu_models(self.arch)
     }

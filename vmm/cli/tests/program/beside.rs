@@ -202,3 +202,38 @@ fn names_stand_for_one_thing() {
         }
     }
 }
+
+/// What both know of the command line is of one type.
+#[test]
+fn options_and_their_parameters_are_told() {
+    for (qemu, peer, cpu) in [(Qemu::new(), RISCV, "rv64"), (Qemu::aarch64(), ARM, "max")] {
+        let Some([mut ours, mut theirs]) = machines(&qemu, peer, &idle(&qemu, cpu)) else { continue };
+        let told = |machine: &mut Machine| {
+            let answer = machine.ask("query-command-line-options", json!({}));
+            let mut all = BTreeMap::new();
+            for option in answer["return"].as_array().expect("a list") {
+                for parameter in option["parameters"].as_array().expect("a list") {
+                    all.insert(
+                        (option["option"].to_string(), parameter["name"].to_string()),
+                        parameter["type"].clone(),
+                    );
+                }
+            }
+            all
+        };
+        let (mine, qemus) = (told(&mut ours), told(&mut theirs));
+        let both: Vec<_> = mine.iter().filter(|(key, _)| qemus.contains_key(*key)).collect();
+        assert!(both.len() > 80, "{}", both.len());
+        for (key, kind) in both {
+            assert_eq!(*kind, qemus[key], "{key:?}");
+        }
+        let one = ours.ask("query-command-line-options", json!({"option": "msg"}));
+        assert_eq!(one["return"][0]["option"], "msg");
+        for machine in [&mut ours, &mut theirs] {
+            let none = machine.ask("query-command-line-options", json!({"option": "nope"}));
+            assert_eq!(none["error"]["desc"], "invalid option name: nope");
+        }
+        ours.end();
+        theirs.end();
+    }
+}

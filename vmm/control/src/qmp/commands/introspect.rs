@@ -1,6 +1,6 @@
 //! What this QMP is able to do.
 
-use crate::context::Context;
+use crate::context::{Context, PropertyInfo};
 use crate::qapi::{Empty, Schema};
 use crate::qmp::command::{Answer, Command};
 use crate::qmp::{Error, event, tables};
@@ -47,6 +47,8 @@ qapi_struct! {
         name: String,
         /// Its type.
         r#type = "type": String,
+        /// What it does.
+        help: Option<String>,
     }
     /// An option.
     CommandLineOptionInfo {
@@ -80,30 +82,25 @@ fn query_version(context: &Arc<Context>, _: Empty) -> Answer<VersionInfo> {
     Ok(VersionInfo { qemu: VersionTriple { major, minor, micro }, package: context.facts.package.clone() })
 }
 
-/// Options that clients ask about, with those parameters whose presence tells them something.
-const OPTIONS: &[(&str, &[(&str, &str)])] = &[
-    ("machine", &[]),
-    ("chardev", &[("id", "string"), ("logfile", "string"), ("logappend", "boolean")]),
-    ("msg", &[("timestamp", "boolean"), ("guest-name", "boolean")]),
-    ("rtc", &[("base", "string"), ("clock", "string"), ("driftfix", "string")]),
-];
-
-fn query_command_line_options(_: &Arc<Context>, which: WhichOption) -> Answer<Vec<CommandLineOptionInfo>> {
+fn query_command_line_options(
+    context: &Arc<Context>,
+    which: WhichOption,
+) -> Answer<Vec<CommandLineOptionInfo>> {
     let wanted = |name: &str| which.option.as_deref().is_none_or(|wanted| wanted == name);
-    let parameter = |(name, kind): &(&str, &str)| CommandLineParameterInfo {
-        name: (*name).into(),
-        r#type: (*kind).into(),
+    let parameter = |info: PropertyInfo| CommandLineParameterInfo {
+        name: info.name.into(),
+        r#type: info.kind,
+        help: Some(info.about.to_string()).filter(|about| !about.is_empty()),
     };
-    let found: Vec<_> = OPTIONS
-        .iter()
-        .filter(|(name, _)| wanted(name))
+    let all = context.host.command_line_options().into_iter().filter(|(name, _)| wanted(name));
+    let found: Vec<_> = all
         .map(|(name, parameters)| CommandLineOptionInfo {
-            option: (*name).into(),
-            parameters: parameters.iter().map(parameter).collect(),
+            option: name.into(),
+            parameters: parameters.into_iter().map(parameter).collect(),
         })
         .collect();
     match which.option {
-        Some(name) if found.is_empty() => Err(Error::new(format!("Invalid parameter '{name}'"))),
+        Some(name) if found.is_empty() => Err(Error::new(format!("invalid option name: {name}"))),
         _ => Ok(found),
     }
 }

@@ -11,6 +11,8 @@
 //! A recorded run has one snapshot, if `rrsnapshot=` names it: its beginning, which its replay can be put back to.
 
 mod folder;
+mod in_disk;
+mod plan;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,9 +22,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base::RamImage;
 use control::{CheckpointInfo, SnapshotInfo, SnapshotRequest, StatePlace};
-use devices::host::block::{Image, ImageFormat, Snapshots as InImage, StateReader, StateWriter};
+use devices::host::block::ImageFormat;
 use engine::replay::Backward;
-use engine::snapshot::file::{ALIGN, Header, Input, Output, copied};
+use engine::snapshot::file::{Header, copied};
 use engine::snapshot::{Checkpoint, Saver, SnapshotError};
 use engine::{Cause, Cpus, Power, RunState};
 use parking_lot::Mutex;
@@ -30,80 +32,9 @@ use parking_lot::Mutex;
 use crate::options::{Drive, SystemOptions};
 use crate::system::inventory::Inventory;
 use folder::Folder;
-
-/// A disk that is saved with the machine.
-struct Kept {
-    /// Its id, and the name of its node.
-    names: [String; 2],
-    image: Arc<Image>,
-}
-
-impl Kept {
-    fn name(&self) -> &str {
-        if self.names[0].is_empty() { &self.names[1] } else { &self.names[0] }
-    }
-
-    fn node(&self) -> &str {
-        &self.names[1]
-    }
-
-    fn has(&self, tag: &str) -> bool {
-        self.image.snapshots().is_ok_and(|list| list.iter().any(|info| info.name == tag))
-    }
-}
-
-/// Where a machine's state is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// In the folder.
-    Folder,
-    /// In this disk.
-    Disk(usize),
-    /// In this process.
-    Memory,
-}
-
-/// The disks that are meant.
-struct Chosen {
-    /// All that there are; the others are numbers of these.
-    all: Vec<Kept>,
-    /// qcow2 disks.
-    disks: Vec<usize>,
-    /// Raw ones that the folder is for.
-    raw: Vec<usize>,
-}
-
-/// What is to be done, with all disks found.
-struct Plan {
-    tag: String,
-    /// What disks and files know it by.
-    name: String,
-    /// The disks that there are; others are numbers of these.
-    all: Vec<Kept>,
-    /// qcow2 disks, and raw ones that the folder is for.
-    disks: Vec<usize>,
-    raw: Vec<usize>,
-    place: Place,
-}
-
-/// What the names begin with that disks know checkpoints by; a tag begins with no dot.
-const CHECKPOINT: &str = ".checkpoint.";
-
-impl Place {
-    /// What disks and files know `tag` by.
-    fn name(self, tag: &str) -> String {
-        if self == Self::Memory { format!("{CHECKPOINT}{tag}") } else { tag.into() }
-    }
-}
-
-/// What a snapshot is called that is not there, in QEMU's words.
-fn missing(tag: &str) -> String {
-    format!("Snapshot '{tag}' does not exist in one or more devices")
-}
-
-/// What to do where nothing can hold a state.
-const NO_PLACE: &str =
-    "no block device can store vmstate for snapshot; add a qcow2 disk, or start with -snapshot-dir DIR";
+pub use in_disk::of_image;
+use in_disk::{CHECKPOINT, Reader, Writer, forget};
+use plan::{Chosen, Kept, Place, Plan, missing, state_disk};
 
 /// Why a machine was not saved or put back.
 struct Fault {
@@ -241,7 +172,7 @@ impl Snapshots {
             (StatePlace::Memory, _) => Place::Memory,
             (StatePlace::Disk(name), _) => Place::Disk(state_disk(&all, name)?),
             (StatePlace::Usual, Some(_)) => Place::Folder,
-            (StatePlace::Usual, None) => Place::Disk(*disks.first().ok_or(NO_PLACE)?),
+            (StatePlace::Usual, None) => Place::Disk(*disks.first().ok_or(plan::NO_PLACE)?),
         };
         let plan = Plan::new(&request.tag, Chosen { all, disks, raw }, place);
         let there = match place {
@@ -346,77 +277,6 @@ impl Snapshots {
         }
         let then = if mixed { "; the machine is stopped, and good for a reset only" } else { "" };
         done.map_err(|fault| fault.what + then)
-    }
-
-    /// Which disks are meant: qcow2 ones, and raw ones that the folder holds what they held of.
-    fn choose(&self, request: &SnapshotRequest) -> Result<Chosen, String> {
-        let (tag, all) = (&request.tag, self.disks());
-        if !folder::is_tag(tag) {
-            return Err(format!(
-                "'{tag}' is no name for a snapshot: it is 1 to 200 bytes long, without '/', and does not begin with '.'"
-            ));
-        }
-        let named = match &request.disks {
-            None => (0..all.len()).collect(),
-            Some(names) if names.is_empty() => {
-                return Err("At least one device is required for snapshot".into());
-            }
-            Some(names) => {
-                let find = |name: &String| {
-                    disk_called(&all, name).ok_or_else(|| format!("No block device node '{name}'"))
-                };
-                names.iter().map(find).collect::<Result<Vec<usize>, String>>()?
-            }
-        };
-        let (mut disks, mut raw) = (Vec::new(), Vec::new());
-        for n in named {
-            let kept = &all[n];
-            match kept.image.takes_snapshots() {
-                Ok(()) => disks.push(n),
-                Err(_) if self.folder.is_some() && kept.image.format() == ImageFormat::Raw => raw.push(n),
-                Err(why) => {
-                    let name = kept.name();
-                    return Err(format!(
-                        "Device '{name}' is writable but does not support snapshots: {why}; start with -snapshot-dir DIR, \
-                         or convert it with qemu-img convert -O qcow2"
-                    ));
-                }
-            }
-        }
-        Ok(Chosen { all, disks, raw })
-    }
-
-    fn plan_load(&self, request: &SnapshotRequest) -> Result<Plan, String> {
-        let Chosen { all, disks, raw } = self.choose(request)?;
-        let tag = request.tag.clone();
-        let name = if request.state == StatePlace::Memory { Place::Memory.name(&tag) } else { tag.clone() };
-        let folder = self.folder.as_ref();
-        let there = disks.iter().all(|n| all[*n].has(&name))
-            && raw.iter().all(|n| match request.state {
-                StatePlace::Memory => {
-                    self.checkpoints.lock().get(&tag).is_none_or(|at| at.raw.contains_key(all[*n].node()))
-                }
-                _ => folder.is_some_and(|folder| folder.has_disk(&name, all[*n].node())),
-            });
-        let with_state = |n: &usize| {
-            let list = of_image(&all[*n].image);
-            list.iter().any(|info| info.tag == tag && info.state_size != 0)
-        };
-        let place = match &request.state {
-            StatePlace::Memory => self.checkpoints.lock().contains_key(&tag).then_some(Place::Memory),
-            StatePlace::Disk(name) => Some(Place::Disk(state_disk(&all, name)?)),
-            StatePlace::Usual if folder.is_some_and(|folder| folder.has(&tag)) => Some(Place::Folder),
-            StatePlace::Usual => disks.iter().copied().find(|n| with_state(n)).map(Place::Disk),
-        };
-        match place {
-            Some(Place::Disk(n)) if there && !with_state(&n) => {
-                Err("This is a disk-only snapshot. Revert to it offline using qemu-img".into())
-            }
-            Some(place) if there => Ok(Plan { tag, name, all, disks, raw, place }),
-            None if request.state == StatePlace::Memory => Err(format!("There is no checkpoint '{tag}'")),
-            None if folder.is_none() && disks.is_empty() => Err(NO_PLACE.into()),
-            _ => Err(missing(&tag)),
-        }
     }
 
     fn save(&self, cpus: &mut dyn Cpus, plan: &Plan) -> Result<(), String> {
@@ -537,104 +397,6 @@ impl Snapshots {
             (Place::Memory, _) => drop(self.checkpoints.lock().remove(&plan.tag)),
             (_, Some(folder)) => folder.delete(&plan.name, &plan.raw().map(Kept::node).collect::<Vec<_>>()),
             (_, None) => {}
-        }
-        Ok(())
-    }
-}
-
-/// Deletes the snapshots of an image that have such names.
-fn forget(image: &Image, which: impl Fn(&str) -> bool) -> io::Result<()> {
-    let wanted = |snapshots: &InImage| snapshots.list().iter().position(|info| which(&info.name));
-    image.with_snapshots(|snapshots| {
-        while let Some(index) = wanted(snapshots) {
-            snapshots.delete(index)?;
-        }
-        Ok(())
-    })
-}
-
-fn disk_called(all: &[Kept], name: &str) -> Option<usize> {
-    all.iter().position(|kept| kept.names.iter().any(|own| own == name))
-}
-
-fn state_disk(all: &[Kept], name: &str) -> Result<usize, String> {
-    let found = disk_called(all, name).filter(|n| all[*n].image.takes_snapshots().is_ok());
-    found.ok_or_else(|| format!("vmstate block device '{name}' does not exist"))
-}
-
-impl Plan {
-    fn new(tag: &str, chosen: Chosen, place: Place) -> Self {
-        let Chosen { all, disks, raw } = chosen;
-        Self { tag: tag.into(), name: place.name(tag), all, disks, raw, place }
-    }
-
-    /// The raw disks.
-    fn raw(&self) -> impl Iterator<Item = &Kept> {
-        self.raw.iter().map(|n| &self.all[*n])
-    }
-
-    /// The disk that holds the state and is not saved itself.
-    fn state_only(&self) -> Option<usize> {
-        match self.place {
-            Place::Disk(n) if !self.disks.contains(&n) => Some(n),
-            _ => None,
-        }
-    }
-}
-
-/// The snapshots within an image, as monitors list them.
-pub fn of_image(image: &Image) -> Vec<SnapshotInfo> {
-    let info = |info: devices::host::block::SnapshotInfo| SnapshotInfo {
-        id: info.id,
-        tag: info.name,
-        state_size: info.state_size,
-        date: info.date,
-        clock: info.vm_clock,
-    };
-    // One that can not be read has none that could be loaded.
-    let all = image.snapshots().unwrap_or_default().into_iter();
-    all.filter(|info| !info.name.starts_with(CHECKPOINT)).map(info).collect()
-}
-
-/// Writes a state into a qcow2 image.
-struct Writer<'a>(StateWriter<'a>);
-
-impl Output for Writer<'_> {
-    fn restart(&mut self, bytes: u64) -> io::Result<()> {
-        self.0.restart(bytes)
-    }
-
-    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write(at, bytes)
-    }
-}
-
-/// Reads one.
-struct Reader<'a>(StateReader<'a>);
-
-impl Input for Reader<'_> {
-    fn read(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.0.read(at, bytes)
-    }
-
-    fn len(&self) -> u64 {
-        self.0.size()
-    }
-
-    fn for_each_chunk(
-        &mut self,
-        from: u64,
-        to: u64,
-        chunk: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let mut bytes = vec![0; ALIGN as usize];
-        for at in (from..to).step_by(ALIGN as usize) {
-            let end = to.min(at + ALIGN);
-            if !self.0.is_hole(at, end)? {
-                let bytes = &mut bytes[..(end - at) as usize];
-                self.0.read(at, bytes)?;
-                chunk(at, bytes)?;
-            }
         }
         Ok(())
     }

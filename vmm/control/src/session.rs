@@ -28,6 +28,10 @@ pub trait Protocol: Send + 'static {
     fn input(&mut self, bytes: &[u8], out: &Outlet);
     /// Something happened to the machine; also when nobody is there.
     fn event(&mut self, event: Event, out: &Outlet);
+    /// Whether the line may be cut: nobody is about to answer.
+    fn is_settled(&self) -> bool {
+        true
+    }
 }
 
 enum Item {
@@ -35,8 +39,8 @@ enum Item {
     Closed,
     Input(Vec<u8>),
     Event(Event),
-    /// Says so when all before it is done.
-    Finish(Sender<()>),
+    /// Says when all before it is done, and once more if somebody was still to answer then and has.
+    Finish(Sender<bool>),
     End,
 }
 
@@ -165,6 +169,7 @@ impl Session {
         let (taken, heard) = (waiting.clone(), events.clone());
         let out = Outlet { backend: backend.clone(), gate: gate.clone() };
         std::thread::Builder::new().name(name.into()).spawn(move || {
+            let mut finishing: Option<Sender<bool>> = None;
             for item in from {
                 match item {
                     Item::Opened => protocol.opened(&out),
@@ -179,11 +184,16 @@ impl Session {
                         heard.fetch_sub(1, Ordering::AcqRel);
                         protocol.event(event, &out);
                     }
-                    // Whoever asked may have given up.
                     Item::Finish(done) => {
-                        let _ = done.send(());
+                        // Whoever asked may have given up.
+                        let _ = done.send(protocol.is_settled());
+                        finishing = Some(done);
                     }
                     Item::End => return,
+                }
+                if let Some(done) = finishing.take_if(|_| protocol.is_settled()) {
+                    // As above.
+                    let _ = done.send(true);
                 }
             }
         })?;
@@ -204,6 +214,8 @@ impl Session {
 /// no time.
 const PATIENCE: Duration = Duration::from_millis(300);
 const LONGEST: Duration = Duration::from_secs(10);
+/// How long a client may take to acknowledge the end.
+const ANSWER: Duration = Duration::from_secs(1);
 
 impl Session {
     /// Waits until it has done what waits for it, within limits.
@@ -213,11 +225,17 @@ impl Session {
             return;
         }
         let end = Instant::now() + LONGEST;
-        // A client that takes nothing is not waited for.
-        while here.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout)
-            && !self.gate.state.lock().waits
-            && Instant::now() < end
-        {}
+        loop {
+            match here.recv_timeout(PATIENCE) {
+                Ok(true) => return,
+                Ok(false) => break,
+                // A client that takes nothing is not waited for.
+                Err(RecvTimeoutError::Timeout) if !self.gate.state.lock().waits && Instant::now() < end => {}
+                Err(_) => return,
+            }
+        }
+        // It may never answer.
+        let _ = here.recv_timeout(ANSWER);
     }
 }
 

@@ -93,6 +93,8 @@ pub struct Server<T: Target> {
     points: Points,
     /// The target is to be killed once the client has acknowledged the answer: it would find the line broken otherwise.
     killing: bool,
+    /// The client was told of the end, and has not acknowledged that.
+    ending: bool,
     /// Threads that are still to be listed.
     listing: Vec<Thread>,
     /// How the threads went on last.
@@ -121,6 +123,7 @@ impl<T: Target> Server<T> {
             sstep: SSTEP_ALL,
             points: Points::default(),
             killing: false,
+            ending: false,
             listing: Vec::new(),
             orders: Orders::default(),
             call: None,
@@ -410,6 +413,7 @@ impl<T: Target> Protocol for Server<T> {
     }
 
     fn closed(&mut self) {
+        self.ending = false;
         if std::mem::take(&mut self.killing) {
             self.target.kill();
         }
@@ -422,7 +426,12 @@ impl<T: Target> Protocol for Server<T> {
         }
     }
 
+    fn is_settled(&self) -> bool {
+        !self.ending
+    }
+
     fn input(&mut self, bytes: &[u8], out: &Outlet) {
+        self.ending = false;
         for &byte in bytes {
             if std::mem::take(&mut self.killing) {
                 return self.target.kill();
@@ -497,6 +506,7 @@ impl<T: Target> Protocol for Server<T> {
                     _ => 0,
                 };
                 self.send(format!("W{status:02x}").as_bytes(), out);
+                self.ending = !self.no_ack;
             }
             _ => {}
         }

@@ -46,6 +46,9 @@ impl CharBackend for Wire {
     fn flush(&self) {}
 }
 
+/// Milliseconds that a client may take to acknowledge the end.
+const PATIENCE: i32 = 1000;
+
 /// The line.
 pub struct Line {
     listener: Option<Reserved>,
@@ -110,15 +113,25 @@ impl Line {
         !self.heard.is_empty()
     }
 
+    /// Waits a moment for the client to answer or to go.
+    pub fn wait(&self) {
+        self.poll(PATIENCE);
+    }
+
     /// Whether something has arrived.
     pub fn is_ready(&self) -> bool {
+        !self.heard.is_empty() || self.poll(0)
+    }
+
+    /// Whether something arrives within so many milliseconds.
+    fn poll(&self, limit: i32) -> bool {
         let mut fds: Vec<libc::pollfd> = self
             .descriptors()
             .iter()
             .map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 })
             .collect();
         // SAFETY: the kernel writes the list.
-        !self.heard.is_empty() || unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as u64, 0) } > 0
+        unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as u64, limit) > 0 }
     }
 
     /// Waits for a client; false if none can come.

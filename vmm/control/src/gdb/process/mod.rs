@@ -419,6 +419,9 @@ impl Debugger for Conversation {
                 End::Killed(number) => format!("X{:02x}", signal::to_gdb(number)),
             };
             self.server.send(text.as_bytes(), &out);
+            if !self.server.no_ack {
+                self.line.wait();
+            }
         }
         self.line.close(true);
     }

@@ -397,9 +397,12 @@ impl CodeCache {
         if mmu.points.in_code_page(pc) {
             return Ok(false);
         }
-        let mut room = self.rooms.lock().pop().unwrap_or_default();
+        // Never waited for: in a child it may be held for ever, by a thread of the parent's.
+        let mut room = self.rooms.try_lock().and_then(|mut rooms| rooms.pop()).unwrap_or_default();
         let made = self.translate_in::<G>(&mut room, cpu, mmu, (pc, mode));
-        self.rooms.lock().push(room);
+        if let Some(mut rooms) = self.rooms.try_lock() {
+            rooms.push(room);
+        }
         made
     }
 

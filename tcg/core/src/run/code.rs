@@ -198,6 +198,8 @@ impl CodeCache {
     }
 
     fn fork_alone(&self, own: &Arc<CpuLines>, fork: &mut dyn FnMut() -> i64) -> io::Result<i64> {
+        // All locks, or one that another thread holds would never be free in the child.
+        let _rooms = self.rooms.lock();
         let mut state = self.state.lock();
         let mut members = self.members.write();
         let mut new = self.config.store.as_ref().map(|store| store.hold());
@@ -397,12 +399,9 @@ impl CodeCache {
         if mmu.points.in_code_page(pc) {
             return Ok(false);
         }
-        // Never waited for: in a child it may be held for ever, by a thread of the parent's.
-        let mut room = self.rooms.try_lock().and_then(|mut rooms| rooms.pop()).unwrap_or_default();
+        let mut room = self.rooms.lock().pop().unwrap_or_default();
         let made = self.translate_in::<G>(&mut room, cpu, mmu, (pc, mode));
-        if let Some(mut rooms) = self.rooms.try_lock() {
-            rooms.push(room);
-        }
+        self.rooms.lock().push(room);
         made
     }
 

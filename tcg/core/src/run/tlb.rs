@@ -217,10 +217,9 @@ impl Aligned {
 
     /// The smallest that covers both.
     fn with(self, other: Self) -> Self {
-        let mut mask = self.mask & other.mask;
-        while (self.base ^ other.base) & mask != 0 {
-            mask <<= 1;
-        }
+        let mask = self.mask & other.mask;
+        let differ = (self.base ^ other.base) & mask;
+        let mask = mask & u64::MAX.checked_shl(u64::BITS - differ.leading_zeros()).unwrap_or(0);
         Self { base: self.base & mask, mask }
     }
 }
@@ -233,6 +232,10 @@ impl Large {
     fn add(&mut self, addr: u64, size_log2: u32) {
         let mask = u64::MAX.checked_shl(size_log2).unwrap_or(0);
         let page = Aligned { base: addr & mask, mask };
+        // As a rule it is known: this is asked at each miss.
+        if self.0.iter().flatten().any(|range| range.with(page) == *range) {
+            return;
+        }
         let widened = |n: usize| self.0[n].map_or(page, |range| range.with(page));
         let size = |n: &usize| widened(*n).mask.trailing_zeros();
         let mut best = (0..self.0.len()).filter(|n| self.0[*n].is_some()).min_by_key(size);

@@ -48,6 +48,10 @@ pub trait Input {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Whether all bytes between `from` and `to` are known to be zero, and need not be read.
+    fn is_hole(&mut self, _from: u64, _to: u64) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Calls `chunk` with the offset and the bytes of what may be other than zero between `from` and `to`, up to [`ALIGN`] bytes at a
     /// multiple of that.
     fn for_each_chunk(
@@ -55,7 +59,18 @@ pub trait Input {
         from: u64,
         to: u64,
         chunk: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>,
-    ) -> io::Result<()>;
+    ) -> io::Result<()> {
+        let mut bytes = vec![0; ALIGN as usize];
+        for at in (from..to).step_by(ALIGN as usize) {
+            let end = to.min(at + ALIGN);
+            if !self.is_hole(at, end)? {
+                let bytes = &mut bytes[..(end - at) as usize];
+                self.read(at, bytes)?;
+                chunk(at, bytes)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Output for &File {
@@ -199,20 +214,5 @@ impl Input for PlainFile {
 
     fn len(&self) -> u64 {
         self.0.metadata().map_or(0, |metadata| metadata.len())
-    }
-
-    fn for_each_chunk(
-        &mut self,
-        from: u64,
-        to: u64,
-        chunk: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let mut bytes = vec![0; ALIGN as usize];
-        for at in (from..to).step_by(ALIGN as usize) {
-            let bytes = &mut bytes[..(to - at).min(ALIGN) as usize];
-            self.read(at, bytes)?;
-            chunk(at, bytes)?;
-        }
-        Ok(())
     }
 }

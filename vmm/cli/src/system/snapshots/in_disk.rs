@@ -4,7 +4,7 @@ use std::io;
 
 use control::SnapshotInfo;
 use devices::host::block::{Image, Snapshots, StateReader, StateWriter};
-use engine::snapshot::file::{ALIGN, Input, Output};
+use engine::snapshot::file::{Input, Output};
 
 /// What the names begin with that disks know checkpoints by; a tag begins with no dot.
 pub const CHECKPOINT: &str = ".checkpoint.";
@@ -59,21 +59,7 @@ impl Input for Reader<'_> {
         self.0.size()
     }
 
-    fn for_each_chunk(
-        &mut self,
-        from: u64,
-        to: u64,
-        chunk: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let mut bytes = vec![0; ALIGN as usize];
-        for at in (from..to).step_by(ALIGN as usize) {
-            let end = to.min(at + ALIGN);
-            if !self.0.is_hole(at, end)? {
-                let bytes = &mut bytes[..(end - at) as usize];
-                self.0.read(at, bytes)?;
-                chunk(at, bytes)?;
-            }
-        }
-        Ok(())
+    fn is_hole(&mut self, from: u64, to: u64) -> io::Result<bool> {
+        self.0.is_hole(from, to)
     }
 }

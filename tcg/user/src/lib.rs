@@ -16,6 +16,7 @@ mod core_file;
 mod cpu;
 mod crash;
 pub mod debug;
+mod host_threads;
 mod layout;
 mod limits;
 mod load;

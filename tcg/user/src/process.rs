@@ -4,6 +4,7 @@ use crate::arch::Arch;
 use crate::cpu::{Cpu, CpuOf};
 use crate::crash::Dying;
 use crate::debug::{Attach, Debug};
+use crate::host_threads::HostThreads;
 use crate::limits::Limits;
 use crate::load::{self, LoadError};
 use crate::memory::{Backing, Memory};
@@ -129,6 +130,8 @@ pub struct Process {
     pub sigreturn: u64,
     /// Its core file.
     pub dying: Dying,
+    /// The host threads behind its threads.
+    pub host_threads: HostThreads,
     /// `-strace`.
     pub strace: Strace,
     /// System calls that are not there and that were told of.
@@ -222,6 +225,7 @@ pub fn run<A: Arch>(config: Config, attach: Option<Attach>) -> Result<std::conve
         env: stack.env,
         sigreturn: at + object.sigreturn,
         dying: Dying::default(),
+        host_threads: HostThreads::default(),
         strace,
         told: Told::default(),
         emulator,

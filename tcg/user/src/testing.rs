@@ -3,6 +3,7 @@
 use crate::arch::Arch;
 use crate::cpu::CpuOf;
 use crate::crash::Dying;
+use crate::host_threads::HostThreads;
 use crate::limits::Limits;
 use crate::load;
 use crate::memory::{Backing, Memory};
@@ -101,6 +102,7 @@ impl Caller {
             env: data..data,
             sigreturn: code,
             dying: Dying::default(),
+            host_threads: HostThreads::default(),
             strace,
             told: Told::default(),
             emulator: None,

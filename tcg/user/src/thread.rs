@@ -128,6 +128,7 @@ impl Thread {
         host::block_all();
         if !self.is_vfork {
             self.process.dying.part();
+            self.process.host_threads.end();
         }
         if self.part_debug() {
             // The watcher would keep the process alive.

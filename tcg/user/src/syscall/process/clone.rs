@@ -2,7 +2,9 @@
 
 use super::ForkWait;
 use crate::debug::{Forked, Link};
+use crate::host_threads::HOST_STACK;
 use crate::memory::{Memory, Result};
+use crate::process::Process;
 use crate::signal::{SIGNALS, host as signals};
 use crate::sys;
 use crate::thread::Thread;
@@ -12,9 +14,6 @@ use libc::*;
 use std::array::from_fn;
 use std::ops::Range;
 use std::sync::{Arc, Once, mpsc};
-
-/// Bytes of host stack of a thread.
-const HOST_STACK: usize = 512 << 10;
 
 /// What is to be made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,8 +173,7 @@ fn new_thread(thread: &mut Thread, request: Request) -> Result<u64> {
         child.enter(mask);
         child.run();
     };
-    let builder = std::thread::Builder::new().stack_size(HOST_STACK);
-    builder.spawn(body).map_err(|error| error.raw_os_error().unwrap_or(EAGAIN))?;
+    thread.process.host_threads.start(body).map_err(errno)?;
     tell.recv().map(|tid| tid as u64).map_err(|_| EAGAIN)
 }
 
@@ -205,8 +203,9 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
     let mut pidfd = 0i32;
     let pidfd_addr = &raw mut pidfd as u64;
     let (memory, actions) = (thread.process.memory.clone(), thread.actions.clone());
+    let is_plain = flags == 0 && request.exit_signal == SIGCHLD as u64;
     let mut host_fork = || {
-        if flags == 0 && request.exit_signal == SIGCHLD as u64 {
+        if is_plain {
             // SAFETY: locks of the emulator that the child needs are held by this thread. The C library takes care of
             // its own.
             return match unsafe { libc::fork() } {
@@ -215,18 +214,22 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
             };
         }
         let args = [flags as u64 | request.exit_signal, 0, pidfd_addr, 0, 0, 0];
-        // SAFETY: as above; no other thread is in the allocator of a program that makes containers.
+        // SAFETY: as above; threads that have ended for the guest are past the C library's locks. Of those that run on one
+        // might be in the allocator, which nothing can wait for.
         unsafe { sys::call(SYS_clone, args) }
     };
-    let errno = |error: std::io::Error| error.raw_os_error().unwrap_or(EAGAIN);
     let link = if thread.follows_forks() { Some(Link::new().map_err(errno)?) } else { None };
     // Where descriptors are shared, neither's end closes alone.
     let own_files = flags & CLONE_FILES == 0;
     let waits = request.has(CLONE_VFORK) && own_files;
     let wait = if waits { Some(ForkWait::new().map_err(errno)?) } else { None };
     let (cpu, debug) = (&mut thread.cpu, thread.debug.clone());
-    let dying = &thread.process.dying;
-    let mut fork = || memory.alone(|| actions.alone(|| dying.alone(|| cpu.fork(&mut host_fork))));
+    let Process { dying, host_threads, .. } = &*thread.process;
+    if !is_plain {
+        host_threads.wait_for_ends();
+    }
+    let mut fork = || cpu.fork(&mut host_fork);
+    let mut fork = || memory.alone(|| actions.alone(|| dying.alone(|| host_threads.alone(&mut fork))));
     let done = match debug {
         Some(debug) => debug.alone(fork),
         None => fork(),
@@ -238,6 +241,7 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
         trace::forget_all();
         thread.interrupted = None;
         thread.process.dying.forked();
+        thread.process.host_threads.forked();
         if own_files {
             ForkWait::is_child(wait);
         }
@@ -267,6 +271,10 @@ fn fork(thread: &mut Thread, request: Request) -> Result<u64> {
 }
 
 const NO_SHARED_FILES: &str = "Unsupported under a debugger: clone with CLONE_FILES, but without CLONE_VM";
+
+fn errno(error: std::io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(EAGAIN)
+}
 
 /// What the parent writes.
 fn told(memory: &Memory, request: Request, pid: u64, pidfd: i32) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tcg_aarch64::Aarch64;
 use tcg_core::build::{Limits, Links, MAX_INSNS, guest_block};
 use tcg_core::guest::{Access, Fetch, Guest, Trap};
-use tcg_core::host::{CodeBuffer, CompileError, Env};
+use tcg_core::host::{CodeBuffer, CompileError, Compiler, Env};
 use tcg_core::ir::Region;
 use tcg_core::opt::{Scratch, optimise};
 use tcg_riscv::Riscv;
@@ -86,11 +86,12 @@ fn rounds<G: Arch>(text: &Text) -> Result<Round, String> {
     let mode = G::context(&G::new_cpu(None)?).mode;
     let mut buffer = CodeBuffer::new(BUFFER).map_err(|error| error.to_string())?;
     buffer.note_faults().map_err(|error| error.to_string())?;
-    let all = (0..ROUNDS).map(|_| round::<G>(text, mode, &mut buffer));
+    let mut compiler = buffer.compiler();
+    let all = (0..ROUNDS).map(|_| round::<G>(text, mode, &mut compiler, &mut buffer));
     Ok(all.min_by_key(Round::total).expect("there is more than one round"))
 }
 
-fn round<G: Guest>(text: &Text, mode: u64, buffer: &mut CodeBuffer) -> Round {
+fn round<G: Guest>(text: &Text, mode: u64, compiler: &mut Compiler, buffer: &mut CodeBuffer) -> Round {
     let limits = Limits { links: Links::Anywhere, ..Limits::new(MAX_INSNS) };
     let env = Env {
         regs: G::regs(),
@@ -110,13 +111,14 @@ fn round<G: Guest>(text: &Text, mode: u64, buffer: &mut CodeBuffer) -> Round {
         let built = Instant::now();
         optimise(&mut block.region, G::regs(), G::helpers(), &mut scratch);
         let optimised = Instant::now();
-        let compiled = match buffer.compile(&block.region, &env, 0) {
+        let piece = compiler.compile(&block.region, &env);
+        let compiled = piece.and_then(|piece| match buffer.place(piece, 0) {
             Err(CompileError::OutOfSpace) => {
                 buffer.reset();
-                buffer.compile(&block.region, &env, 0)
+                buffer.place(piece, 0)
             }
             other => other,
-        };
+        });
         round.compile += optimised.elapsed();
         round.optimise += optimised - built;
         round.build += built - start;

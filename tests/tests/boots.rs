@@ -47,7 +47,7 @@ fn text(output: &Output) -> String {
 }
 
 /// What every run has in common with every other: nothing a guest sees may depend on it.
-const CHAOS: [&str; 8] = [
+const CHAOS: [&str; 10] = [
     "",
     "tlb=1",
     "code=64K",
@@ -55,6 +55,8 @@ const CHAOS: [&str; 8] = [
     "after=never",
     "hot=never",
     "hot=0",
+    "background=off",
+    "background=on,after=0,hot=0,code=256K",
     "tlb=1,code=128K,after=0,hot=1,registers=7",
 ];
 
@@ -95,8 +97,13 @@ fn debian_reaches_init_under_every_setting() {
             return;
         }
     }
-    for (chaos, cpus) in [("", "1"), ("", "4"), ("tlb=1", "1"), ("after=0,hot=0,registers=3,code=4096K", "2")]
-    {
+    for (chaos, cpus) in [
+        ("", "1"),
+        ("", "4"),
+        ("tlb=1", "1"),
+        ("after=0,hot=0,registers=3,code=4096K", "2"),
+        ("after=0,hot=3,background=on", "2"),
+    ] {
         let mut command = mimic();
         command.args(["run", "debian-bench", "--cpus", cpus]).env("MIMIC_CHAOS", chaos);
         let output = run(command, b"", Duration::from_secs(300));

@@ -170,10 +170,12 @@ fn loops_end_the_same_interpreted_and_as_regions() {
     for seed in 0..count {
         let code = Maker::program(seed, false);
         let (truth, _) = run(seed, &code, u32::MAX, CodeConfig::default());
-        for (hot_after, random_registers) in [(0, None), (3, None), (1, Some(seed))] {
-            let cache = CodeConfig { hot_after, random_registers, ..CodeConfig::default() };
+        for (hot_after, random_registers, background) in
+            [(0, None, false), (3, None, false), (1, Some(seed), false), (0, None, true)]
+        {
+            let cache = CodeConfig { hot_after, random_registers, background, ..CodeConfig::default() };
             let (end, cpu) = run(seed, &code, 0, cache);
-            assert_eq!(end, truth, "program {seed}, hot after {hot_after}");
+            assert_eq!(end, truth, "program {seed}, hot after {hot_after}, background {background}");
             regions += cpu.code().stats().regions;
         }
     }

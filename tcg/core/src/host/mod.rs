@@ -1,14 +1,15 @@
 //! Hosts: turning a region into machine code, and running it.
 //!
-//! A host gives a [`CodeBuffer`]: code memory into which regions are compiled one after the other, exits that can be
-//! linked and unlinked while other threads run the code, and a [`Runner`] that enters it. `x64` is the only host so far.
+//! A host gives a [`Compiler`], which makes a [`Piece`] of a region, and a [`CodeBuffer`]: code memory into which pieces are put one
+//! after the other, exits that can be linked and unlinked while other threads run the code, and a [`Runner`] that enters
+//! it. `x64` is the only host so far.
 
 mod helpers;
 mod memory;
 mod x64;
 
 pub use helpers::{MemoryHelpers, core_helpers};
-pub use x64::{CodeBuffer, Fault, Fixup, HostFeatures, Piece, Runner, disassemble, recover};
+pub use x64::{CodeBuffer, Compiler, Fault, Fixup, HostFeatures, Piece, Runner, disassemble, recover};
 pub(crate) use x64::{Outcome, cas, cas_128, copy, load, store, unpack_fault};
 
 use crate::cpu::{Helper, RegDesc};

@@ -1,4 +1,4 @@
-//! The translation cache of a machine: finding, making and linking translations; `drops` takes them out again.
+//! The translation cache of a machine: finding and linking translations; `make` makes them, `drops` takes them out again.
 //!
 //! One cache serves all vCPUs. A translation is keyed by what its code depends on: guest-physical address and mode. It
 //! serves wherever its page is mapped, in every process that shares it. A vCPU holds [`CodeCache::gate`] for reading while it runs generated code; only whoever empties the
@@ -7,50 +7,46 @@
 //! Lock order: gate, then state. Neither is held while a device or a clock is called.
 
 use super::heat::Heat;
-use super::listener::Made;
 use super::lock::{Mutex, RwLock};
-use super::log;
-use super::mmu::{Mmu, VcpuFetch};
+use super::mmu::Mmu;
 use super::store::New;
 use super::tlb::Tables;
 use super::user_space::UserSpace;
-use crate::build::{self, GuestBlock, GuestRegion, Limits, Links, Tallies};
 use crate::cpu::CpuHeader;
 use crate::guest::{Guest, Trap};
-use crate::host::{CodeBuffer, CompileError, Compiled, Env, Piece, Runner};
-use crate::ir::{Region, Value};
+use crate::host::{CodeBuffer, Compiler, Runner};
+use crate::ir::Region;
 use crate::observe::{Image, Record};
 use crate::opt;
-use base::{AddressSpace, CpuLines, InstructionClock, PAGE_SHIFT, PAGE_SIZE, WriteWatcher};
+use base::{AddressSpace, CpuLines, InstructionClock, PAGE_SIZE, WriteWatcher};
 use rustc_hash::FxHashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, RwLockReadGuard, Weak};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
+mod background;
 mod config;
 mod drops;
+mod make;
 mod stored;
 mod table;
+mod view;
 
+use background::Background;
 pub use config::{Chaining, CodeConfig, CodeStats};
-use stored::{At, Memo};
-use table::{Block, Key, Site, Source, State};
-
-/// Gives the [`crate::ir::Op::Tally`] `tally` its counter.
-fn give_counter(region: &mut Region, tally: Value, counter: u32) {
-    let imm = &mut region.insts[tally.0 as usize].imm;
-    *imm = *imm >> 32 << 32 | u64::from(counter);
-}
+pub use make::Translated;
+use table::{Key, State};
+use view::At;
 
 /// Most bytes of code that are copied for a new process, which often soon becomes another program.
 const KEPT_BY_FORK: usize = 2 << 20;
 
 /// Memory for making one translation, used again for the next.
-#[derive(Default)]
 struct Room {
     region: Region,
     scratch: opt::Scratch,
+    compiler: Compiler,
 }
 
 /// A vCPU as the cache sees it.
@@ -74,6 +70,7 @@ pub struct CodeCache {
     config: CodeConfig,
     /// One for each translation that is being made.
     rooms: Mutex<Vec<Room>>,
+    background: Option<Arc<Background>>,
     heat: Heat,
     generation: AtomicU64,
     /// A debugger watches data of the process: accesses ask for it.
@@ -109,7 +106,8 @@ impl CodeCache {
         config: CodeConfig,
     ) -> io::Result<Arc<Self>> {
         let mut buffer = CodeBuffer::new(config.code_bytes)?;
-        if process.is_some() {
+        let is_process = process.is_some();
+        if is_process {
             buffer.note_faults()?;
         }
         let runner = buffer.runner();
@@ -133,6 +131,7 @@ impl CodeCache {
             space: space.clone(),
             process,
             rooms: Mutex::default(),
+            background: (config.background && !is_process).then(Arc::default),
             heat: Heat::new(config.hot_after),
             one_insn: AtomicBool::new(config.max_insns == 1),
             chaining: AtomicU8::new(config.chaining as u8),
@@ -164,8 +163,8 @@ impl CodeCache {
         self.config.record.iter().for_each(|record| record.add_image(image.clone()));
     }
 
-    /// The key of the code at `phys`, which is at `pc` for the guest.
-    fn key(&self, phys: u64, pc: u64, mode: u64) -> Key {
+    /// The key of the code at `at`.
+    fn key(&self, At { pc, phys, mode }: At) -> Key {
         let one_page = self.config.record.is_some() && self.process.is_none();
         let page = if one_page { pc & !(PAGE_SIZE - 1) } else { 0 };
         Key { phys, mode, page }
@@ -329,7 +328,7 @@ impl CodeCache {
             return Ok(None);
         }
         let phys = mmu.fetch_phys::<G>(cpu, pc)?;
-        let key = self.key(phys, pc, mode);
+        let key = self.key(At { pc, phys, mode });
         let mut state = self.state.lock();
         let Some(mut index) = state.by_key.get(&key).copied() else { return Ok(None) };
         let mut block = &state.blocks[index as usize];
@@ -387,151 +386,6 @@ impl CodeCache {
         }
     }
 
-    /// Translates the block at `pc`. False: the code cannot be translated now (it lies where stores cannot be
-    /// watched or in a page with a point, or it changed meanwhile); interpret it. Do not hold the gate.
-    pub fn translate<G: Guest>(
-        &self,
-        cpu: &mut G::Cpu,
-        mmu: &mut Mmu,
-        pc: u64,
-        mode: u64,
-    ) -> Result<bool, Trap> {
-        if mmu.points.in_code_page(pc) {
-            return Ok(false);
-        }
-        let mut room = self.rooms.lock().pop().unwrap_or_default();
-        let made = self.translate_in::<G>(&mut room, cpu, mmu, (pc, mode));
-        self.rooms.lock().push(room);
-        made
-    }
-
-    fn translate_in<G: Guest>(
-        &self,
-        room: &mut Room,
-        cpu: &mut G::Cpu,
-        mmu: &mut Mmu,
-        (pc, mode): (u64, u64),
-    ) -> Result<bool, Trap> {
-        let phys = mmu.fetch_phys::<G>(cpu, pc)?;
-        let epoch = self.state.lock().epoch;
-        self.watch(phys);
-        let block = self.build::<G>(std::mem::take(&mut room.region), cpu, mmu, (pc, mode))?;
-        let last = pc.wrapping_add(block.len - 1);
-        let second_page = match (last ^ pc) >> PAGE_SHIFT {
-            0 => None,
-            _ => Some(mmu.fetch_phys::<G>(cpu, last)? & !(PAGE_SIZE - 1)),
-        };
-        let block = match second_page {
-            None => block,
-            Some(page) => {
-                // Read again now that stores to the second page are seen as well.
-                self.watch(page);
-                let len = block.len;
-                let again = self.build::<G>(block.region, cpu, mmu, (pc, mode))?;
-                if again.len != len {
-                    return Ok(false);
-                }
-                again
-            }
-        };
-        log::guest_code::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, block.insns);
-        let mut source = Source {
-            key: self.key(phys, pc, mode),
-            parts: Vec::new(),
-            second_page: second_page.map(|page| (block.len - 1, page)),
-            insns: block.insns as u64,
-            hot: false,
-        };
-        match second_page {
-            None => source.add(phys, block.len),
-            Some(page) => {
-                let first = PAGE_SIZE - phys % PAGE_SIZE;
-                source.add(phys, first);
-                source.add(page, block.len - first);
-            }
-        }
-        room.region = block.region;
-        self.count_translation(&mut room.region, &block.tallies, pc, false);
-        if let (Some(record), Some(entered)) = (&self.config.record, block.entered) {
-            let counter = record.block(pc, block.len, block.insns as u64, true);
-            give_counter(&mut room.region, entered, counter);
-        }
-        let memo = self.memo::<G>(cpu, mmu, At { pc, phys, mode }, &[(pc, block.len)]);
-        Ok(self.install::<G>(source, room, epoch, memo))
-    }
-
-    /// Makes a region of the loop at `pc`, whose way back, exit `site`, is hot. Do not hold the gate.
-    pub fn promote<G: Guest>(
-        &self,
-        cpu: &mut G::Cpu,
-        mmu: &mut Mmu,
-        site: u32,
-        pc: u64,
-        mode: u64,
-    ) -> Result<(), Trap> {
-        self.heat.rest(site);
-        if mmu.points.in_code_page(pc) {
-            return Ok(());
-        }
-        let phys = mmu.fetch_phys::<G>(cpu, pc)?;
-        let place =
-            |to: u64| if self.process.is_some() { to } else { phys.wrapping_add(to.wrapping_sub(pc)) };
-        let epoch = {
-            let state = self.state.lock();
-            if state.get(&self.key(phys, pc, mode)).is_none_or(|block| block.source.hot) {
-                return Ok(());
-            }
-            state.epoch
-        };
-        // What is translated has run, and its page is watched.
-        let warm = |to: u64| {
-            let state = self.state.lock();
-            state.get(&self.key(place(to), to, mode)).is_some_and(|block| block.source.second_page.is_none())
-        };
-        let fetch = &mut VcpuFetch::<G> { mmu, cpu };
-        let Some(GuestRegion { mut region, parts, insns, tallies }) =
-            build::guest_region::<G>(fetch, pc, mode, &self.limits(), &warm)?
-        else {
-            return Ok(());
-        };
-        let key = self.key(phys, pc, mode);
-        let (insns, hot) = (insns as u64, true);
-        let mut source = Source { key, parts: Vec::new(), second_page: None, insns, hot };
-        self.count_translation(&mut region, &tallies, pc, true);
-        parts.iter().for_each(|(at, len)| source.add(place(*at), *len));
-        let mut room = Room { region, ..Room::default() };
-        let memo = self.memo::<G>(cpu, mmu, At { pc, phys, mode }, &parts);
-        self.install::<G>(source, &mut room, epoch, memo);
-        Ok(())
-    }
-
-    /// Gives a translation of `pc` the counters that it has room for.
-    fn count_translation(&self, region: &mut Region, tallies: &Tallies, pc: u64, hot: bool) {
-        let (Some(record), Some(entries)) = (&self.config.record, tallies.entries) else { return };
-        let counters = record.translation(pc, hot);
-        give_counter(region, entries, counters.entered);
-        tallies.executed.iter().for_each(|tally| give_counter(region, *tally, counters.executed));
-    }
-
-    fn limits(&self) -> Limits {
-        Limits {
-            max_insns: if self.one_insn() { 1 } else { self.config.max_insns },
-            links: if self.process.is_some() { Links::Anywhere } else { Links::WithinPage },
-            record: self.config.record.clone(),
-            turns: self.config.turns.is_some(),
-        }
-    }
-
-    fn build<G: Guest>(
-        &self,
-        region: Region,
-        cpu: &mut G::Cpu,
-        mmu: &mut Mmu,
-        (pc, mode): (u64, u64),
-    ) -> Result<GuestBlock, Trap> {
-        build::guest_block::<G>(&mut VcpuFetch::<G> { mmu, cpu }, pc, mode, &self.limits(), region)
-    }
-
     fn watch(&self, phys: u64) {
         if let Some(process) = &self.process {
             return process.watch(phys);
@@ -546,106 +400,10 @@ impl CodeCache {
             None => Mmu::unwatch_page(&self.space, page),
         }
     }
+}
 
-    /// Compiles and enters a translation; false if it did not fit, and the cache was emptied to make room.
-    fn install<G: Guest>(
-        &self,
-        source: Source,
-        Room { region, scratch }: &mut Room,
-        epoch: u64,
-        memo: Option<Memo>,
-    ) -> bool {
-        log::ir::<G>(region);
-        opt::optimise(region, G::regs(), G::helpers(), scratch);
-        log::optimised::<G>(region);
-        let env = Env {
-            regs: G::regs(),
-            helpers: G::helpers(),
-            random_registers: self.config.random_registers.map(|seed| seed ^ source.key.phys),
-            process: self.process.is_some(),
-            direct: self.process.is_some() && !self.data_points.load(Ordering::Relaxed),
-            alone: self.is_alone(),
-            turns: self.config.turns.is_some(),
-            heat: self.has_regions(),
-        };
-        self.enter(source, epoch, |state, source| {
-            let compiled = state.buffer.compile(region, &env, state.next_site())?;
-            let at = state.buffer.entry_address(compiled.entry) as u64;
-            log::host_code(region.pc, state.buffer.code(&compiled), at);
-            if let Some(record) = &self.config.record {
-                record.translated(region.pc, source.hot, source.insns, compiled.len.into());
-            }
-            if let Some(listener) = &self.config.listener.0 {
-                let (insns, hot) = (source.insns, source.hot);
-                listener.made(&Made { pc: region.pc, at, code: state.buffer.code(&compiled), insns, hot });
-            }
-            if let Some(memo) = memo {
-                self.remember(memo, source, state.buffer.piece());
-            }
-            Ok(compiled)
-        })
-    }
-
-    /// Enters a translation that was stored; false as of [`Self::install`].
-    fn install_piece(&self, source: Source, piece: &Piece, epoch: u64) -> bool {
-        self.enter(source, epoch, |state, _| state.buffer.place(piece, state.next_site()))
-    }
-
-    /// Enters the translation that `make` places; false if it did not fit, and the cache was emptied to make room.
-    fn enter(
-        &self,
-        source: Source,
-        epoch: u64,
-        make: impl FnOnce(&mut State, &Source) -> Result<Compiled, CompileError>,
-    ) -> bool {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        if state.epoch != epoch {
-            return false;
-        }
-        let known = state.get(&source.key).map(|block| &block.source);
-        if known.is_some_and(|known| known.second_page == source.second_page && (known.hot || !source.hot)) {
-            return true;
-        }
-        let first_site = state.next_site();
-        let compiled = match make(state, &source) {
-            Ok(compiled) => compiled,
-            Err(CompileError::OutOfSpace) => {
-                drop(guard);
-                self.empty();
-                return false;
-            }
-            Err(CompileError::TooLarge) => return false,
-        };
-        state.stats.translations += 1;
-        state.stats.regions += u64::from(source.hot);
-        state.stats.guest_insns += source.insns;
-        state.stats.host_bytes += u64::from(compiled.len);
-        if self.has_regions() {
-            (first_site..).zip(&compiled.sites).for_each(|(number, _)| self.heat.start(number));
-        }
-        let index = state.blocks.len() as u32;
-        state.sites.extend(compiled.sites.iter().map(|site| Site { site: *site, from: index }));
-        let incoming = if source.hot { self.replace(state, &source.key, compiled.entry) } else { Vec::new() };
-        for page in source.pages() {
-            state.by_page.entry(page).or_default().push(index);
-        }
-        // A block that crosses pages replaces one whose second page was elsewhere.
-        state.by_key.insert(source.key, index);
-        state.blocks.push(Block { source, entry: compiled.entry, incoming, valid: true });
-        true
-    }
-
-    /// Has what leads to the translation of `key` lead to `entry`; drops that translation. Gives the exits that do.
-    fn replace(&self, state: &mut State, key: &Key, entry: u32) -> Vec<u32> {
-        let Some(old) = state.by_key.get(key).copied() else { return Vec::new() };
-        let incoming = std::mem::take(&mut state.blocks[old as usize].incoming);
-        for site in &incoming {
-            if let Some(site) = site.checked_sub(state.first_site) {
-                state.buffer.link(state.sites[site as usize].site, entry);
-            }
-        }
-        self.drop_block(state, old);
-        incoming
+impl Drop for CodeCache {
+    fn drop(&mut self) {
+        self.background.iter().for_each(|background| background.close());
     }
 }

@@ -1,6 +1,6 @@
 //! One vCPU: the loop that interprets cold code, translates warm code, runs generated code and takes traps.
 
-use super::code::{CodeCache, Found};
+use super::code::{CodeCache, Found, Translated};
 use super::direct::HostFault;
 use super::float;
 use super::log;
@@ -516,8 +516,13 @@ impl<G: Guest> Vcpu<G> {
         let code = self.code.clone();
         let (cpu, mmu) = self.parts();
         match code.translate::<G>(cpu, mmu, pc, mode) {
-            Ok(true) => {}
-            Ok(false) => self.interpret(pc, mode),
+            Ok(Translated::Now) => {}
+            Ok(Translated::Not) => self.interpret(pc, mode),
+            Ok(Translated::Soon) => {
+                // Until it would have been there twice.
+                self.heat[slot] = 0;
+                self.interpret(pc, mode);
+            }
             Err(trap) => self.trap(trap),
         }
     }

@@ -58,7 +58,9 @@ pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
         heat: false,
     };
     let mut buffer = CodeBuffer::with_features(1 << 16, HostFeatures::ALL).expect("little code memory");
-    let compiled = buffer.compile(&region, &env, 1).expect("one instruction fits");
+    let mut compiler = buffer.compiler();
+    let piece = compiler.compile(&region, &env).expect("one instruction fits");
+    let compiled = buffer.place(piece, 1).expect("one instruction fits");
     let listing = disassemble(buffer.code(&compiled), 0);
     let Parts { hot, insns, bytes, cold } = parts(&compiled, &listing);
 

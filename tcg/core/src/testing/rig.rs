@@ -3,7 +3,7 @@
 use super::Rng;
 use crate::cpu::{CpuHeader, HelperFn, RegId, exit};
 use crate::guest::{Ctx, Guest, Trap};
-use crate::host::{CodeBuffer, Env, disassemble};
+use crate::host::{CodeBuffer, Compiler, Env, disassemble};
 use crate::interp::{Interp, Step, run_insn};
 use crate::ir::{Left, Region, evaluate};
 use crate::run::{CodeWatch, Mmu, Tables, VcpuFetch, helper_table, with_guest_mode};
@@ -21,6 +21,7 @@ pub struct Rig<G: Guest> {
     space: Arc<AddressSpace>,
     ram: (u64, u64),
     buffer: CodeBuffer,
+    compiler: Compiler,
     /// What the header points to: nobody wants attention.
     _request: Box<AtomicU32>,
     _helpers: Box<[HelperFn]>,
@@ -89,12 +90,21 @@ impl<G: Guest> Rig<G> {
         let mmu = Mmu::new(space.clone(), Arc::new(NoCode), Arc::new(Tables::new(tlb_entries)));
         let (cpu, mmu) = (Box::into_raw(Box::new(cpu)), Box::into_raw(Box::new(mmu)));
         let buffer = CodeBuffer::new(1 << 20).expect("tests ask for little code memory");
+        let compiler = buffer.compiler();
         let (request, helpers) = (Box::new(AtomicU32::new(0)), helper_table::<G>());
         // SAFETY: just made.
         let head = unsafe { (*cpu).as_mut() };
         (head.mmu, head.request, head.helpers) = (mmu, &*request, helpers.as_ptr());
-        let mut rig =
-            Self { cpu, mmu, space, ram: (base, size), buffer, _request: request, _helpers: helpers };
+        let mut rig = Self {
+            cpu,
+            mmu,
+            space,
+            ram: (base, size),
+            buffer,
+            compiler,
+            _request: request,
+            _helpers: helpers,
+        };
         rig.sync();
         rig
     }
@@ -214,7 +224,7 @@ impl<G: Guest> Rig<G> {
             heat: false,
         };
         self.buffer.reset();
-        let compiled = self.buffer.compile(region, &env, 1).ok()?;
+        let compiled = self.buffer.place(self.compiler.compile(region, &env).ok()?, 1).ok()?;
         self.cpu().as_mut().page = (region.pc & !(base::PAGE_SIZE - 1)).wrapping_add(by);
         let (entry, runner) = (self.buffer.entry_address(compiled.entry) as u64, self.buffer.runner());
         let head = self.cpu.cast::<CpuHeader>();
@@ -239,7 +249,7 @@ impl<G: Guest> Rig<G> {
             heat: false,
         };
         self.buffer.reset();
-        match self.buffer.compile(region, &env, 1) {
+        match self.compiler.compile(region, &env).and_then(|piece| self.buffer.place(piece, 1)) {
             Ok(compiled) => {
                 let insns = disassemble(self.buffer.code(&compiled), 0);
                 insns.iter().map(|insn| format!("{:#x}: {}\n", insn.at, insn.text)).collect()

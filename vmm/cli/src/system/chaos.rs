@@ -2,7 +2,8 @@
 //!
 //! Its value is a list such as `tlb=1,code=64K,after=1,registers=7`: entries of the TLB, size of the code cache, how often a
 //! block is interpreted before it is translated (`never` for no translation at all), how often a loop comes round before it
-//! becomes a region (`hot=0`, `hot=never`), and a seed for choosing registers.
+//! becomes a region (`hot=0`, `hot=never`), a seed for choosing registers, and whether translations are made in the background
+//! (`background=on`).
 //! Nothing that a guest can see may depend on it.
 
 use super::error::SystemError;
@@ -16,7 +17,7 @@ pub fn apply(code: &mut CodeConfig, vcpu: &mut VcpuConfig) -> Result<(), SystemE
     let Ok(text) = std::env::var(VARIABLE) else { return Ok(()) };
     for item in text.split(',').filter(|item| !item.is_empty()) {
         set(item, code, vcpu).ok_or_else(|| {
-            let known = "tlb=ENTRIES, code=SIZE, after=TIMES, hot=TIMES or registers=SEED";
+            let known = "tlb=ENTRIES, code=SIZE, after=TIMES, hot=TIMES, registers=SEED or background=on|off";
             SystemError::refused(VARIABLE, format!("'{item}' is none of {known}"))
         })?;
     }
@@ -36,6 +37,13 @@ fn set(item: &str, code: &mut CodeConfig, vcpu: &mut VcpuConfig) -> Option<()> {
         "after" => vcpu.tiers.translate_after = value.parse().ok()?,
         "hot" if value == "never" => code.hot_after = u32::MAX,
         "hot" => code.hot_after = value.parse().ok()?,
+        "background" => {
+            code.background = match value {
+                "on" => true,
+                "off" => false,
+                _ => return None,
+            }
+        }
         "registers" => code.random_registers = Some(value.parse().ok()?),
         _ => return None,
     }

@@ -173,6 +173,8 @@ pub fn apply(options: &LogOptions, code: &mut CodeConfig, vcpu: &mut VcpuConfig)
     if lists_code(options) {
         // What is only interpreted has no translation to show.
         vcpu.tiers.translate_after = 0;
+        // In the order in which they come.
+        code.background = false;
     }
     if any(&[LogItem::Nochain]) {
         code.chaining = Chaining::None;

@@ -341,7 +341,9 @@ fn cpu_model(options: &SystemOptions, usual: &str) -> String {
 }
 
 fn code_config(options: &SystemOptions) -> CodeConfig {
-    let mut config = CodeConfig::default();
+    // With one core a translation is made as soon by who needs it.
+    let background = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+    let mut config = CodeConfig { background, ..CodeConfig::default() };
     if let Some(bytes) = options.accel.code_cache {
         config.code_bytes = bytes as usize;
     }

@@ -53,7 +53,7 @@ pub fn jit(call: &mut Call) -> String {
         Some(format!(
             "Accelerator settings:\none-insn-per-tb: {one}\n\nTranslation buffer state:\n\
              gen code size       {}/{}\nTB count            {}\nTB avg target size  {} insns\n\
-             TB avg host size    {} bytes\n\nStatistics:\nTB made             {} ({} of hot regions)\n\
+             TB avg host size    {} bytes\n\nStatistics:\nTB made             {} ({} of hot regions, {} in the background)\n\
              TB flush count      {}\nTB invalidate count {}\n",
             stats.used_bytes,
             stats.room_bytes,
@@ -62,6 +62,7 @@ pub fn jit(call: &mut Call) -> String {
             each(stats.host_bytes),
             stats.translations,
             stats.regions,
+            stats.in_background,
             stats.emptied,
             stats.dropped
         ))

@@ -1,4 +1,4 @@
-//! The code buffer: entry and exit of generated code, placing regions, linking.
+//! The code buffer: entry and exit of generated code, placing compiled regions, linking.
 
 use super::compile::{Compiler, Frame, Shared};
 use super::faults::FaultTable;
@@ -9,8 +9,7 @@ use super::short::{BIAS, head};
 use crate::cpu::{CpuHeader, exit};
 use crate::host::helpers::CoreHelper;
 use crate::host::memory::CodeMemory;
-use crate::host::{CompileError, Compiled, Env, Site};
-use crate::ir::Region;
+use crate::host::{CompileError, Compiled, Site};
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use std::io;
@@ -23,7 +22,7 @@ pub struct CodeBuffer {
     shared: Shared,
     /// First byte behind the common code.
     first: usize,
-    compiler: Compiler,
+    features: HostFeatures,
     /// A piece in its place, on its way into the buffer.
     placed: Piece,
     /// Of code that reaches guest memory directly.
@@ -84,7 +83,7 @@ impl CodeBuffer {
             runner,
             shared,
             first,
-            compiler: Compiler::new(features),
+            features,
             placed: Piece::default(),
             faults: None,
             records,
@@ -126,21 +125,12 @@ impl CodeBuffer {
         }
     }
 
-    /// Compiles `region`, whose first exit gets the number `first_site`.
-    pub fn compile(&mut self, region: &Region, env: &Env, first_site: u32) -> Result<Compiled, CompileError> {
-        self.compiler.compile(region, env, self.shared)?;
-        let piece = std::mem::take(&mut self.compiler.piece);
-        let compiled = self.place(&piece, first_site);
-        self.compiler.piece = piece;
-        compiled
+    /// A compiler of pieces for this buffer. It may be used while the buffer is.
+    pub fn compiler(&self) -> Compiler {
+        Compiler::new(self.features, self.shared)
     }
 
-    /// What was compiled last.
-    pub fn piece(&self) -> &Piece {
-        &self.compiler.piece
-    }
-
-    /// Puts `piece`, which is sound, behind everything else.
+    /// Puts `piece`, which is sound, behind everything else. Its first exit gets the number `first_site`.
     pub fn place(&mut self, piece: &Piece, first_site: u32) -> Result<Compiled, CompileError> {
         let (start, len) = (self.used, piece.code.len());
         let noted = self.faults.as_ref().is_none_or(|table| table.has_room(piece.faults.len()))

@@ -48,6 +48,7 @@ pub type Asm = VecAssembler<X64Relocation>;
 /// Compiles one region after the other, with its buffers used again.
 pub struct Compiler {
     features: HostFeatures,
+    shared: Shared,
     /// All registers.
     pool: Pool,
     scratch: Scratch,
@@ -55,8 +56,7 @@ pub struct Compiler {
     uses: Uses,
     spans: Spans,
     room: Room,
-    /// What was compiled last.
-    pub piece: Piece,
+    piece: Piece,
 }
 
 /// Code that all regions share: offsets in the buffer.
@@ -219,10 +219,11 @@ impl Uses {
 }
 
 impl Compiler {
-    /// A compiler for a CPU with `features`.
-    pub fn new(features: HostFeatures) -> Self {
+    /// A compiler for a CPU with `features`, and a buffer with the code `shared`.
+    pub fn new(features: HostFeatures, shared: Shared) -> Self {
         Self {
             features,
+            shared,
             pool: Pool { gpr: GPR.to_vec(), xmm: XMM.to_vec() },
             scratch: Scratch::default(),
             allocation: Allocation::default(),
@@ -233,8 +234,11 @@ impl Compiler {
         }
     }
 
-    /// Compiles `region`, for a buffer with the code `shared`.
-    pub fn compile(&mut self, region: &Region, env: &Env, shared: Shared) -> Result<(), CompileError> {
+    /// Compiles `region`.
+    ///
+    /// # Errors
+    /// [`CompileError::TooLarge`].
+    pub fn compile(&mut self, region: &Region, env: &Env) -> Result<&Piece, CompileError> {
         self.uses.find(region);
         let random = env.random_registers.map(|seed| random_pool(&self.pool, seed));
         let pool = random.as_ref().unwrap_or(&self.pool);
@@ -260,7 +264,7 @@ impl Compiler {
             stubs: &mut self.room.stubs,
             pool: &mut self.room.pool,
             accesses: &mut self.room.accesses,
-            shared,
+            shared: self.shared,
             piece: &mut self.piece,
             last_state: None,
             at: 0,
@@ -269,7 +273,7 @@ impl Compiler {
         emit.note_faults();
         emit.emit_pool();
         self.piece.code.extend(self.room.ops.drain().expect("every label of a region is placed"));
-        Ok(())
+        Ok(&self.piece)
     }
 }
 

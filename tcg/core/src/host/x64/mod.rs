@@ -35,6 +35,7 @@ mod vector_shuffle;
 
 pub use access::{Outcome, cas, cas_128, copy, load, store, unpack_fault};
 pub use buffer::{CodeBuffer, Runner};
+pub use compile::Compiler;
 pub use faults::{Fault, recover};
 pub use features::HostFeatures;
 pub use listing::disassemble;

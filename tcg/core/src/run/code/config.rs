@@ -38,6 +38,8 @@ pub struct CodeConfig {
     pub listener: Listener,
     /// Where translations are taken from, and remembered.
     pub store: Option<Arc<Store>>,
+    /// Translations are made on a thread of their own while vCPUs go on: not in a process, whose `fork` it would not survive.
+    pub background: bool,
     /// The vCPUs run by turns, on one thread, and this clock counts their instructions ([`crate::run::Vcpu::take_turn`]).
     pub turns: Option<Arc<InstructionClock>>,
 }
@@ -61,6 +63,7 @@ impl Default for CodeConfig {
             record: None,
             listener: Listener::default(),
             store: None,
+            background: false,
             turns: None,
         }
     }
@@ -73,6 +76,8 @@ pub struct CodeStats {
     pub translations: u64,
     /// Those of them that are hot regions.
     pub regions: u64,
+    /// Those of them that were made in the background.
+    pub in_background: u64,
     /// Guest instructions in them.
     pub guest_insns: u64,
     /// Bytes of host code made.

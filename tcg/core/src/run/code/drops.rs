@@ -52,6 +52,7 @@ impl CodeCache {
     pub(super) fn map_changed(&self) {
         let mut guard = self.state.lock();
         let state = &mut *guard;
+        state.epoch += 1;
         let is_ram = |page: &u64| self.space.ram().find_region(vm_memory::GuestAddress(*page)).is_some();
         let pages: Vec<u64> = state.by_page.keys().copied().filter(|page| !is_ram(page)).collect();
         for page in pages {

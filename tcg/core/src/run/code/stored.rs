@@ -1,6 +1,9 @@
 //! Taking translations from a [`Store`], and remembering those that are made.
 
-use super::{Chaining, CodeCache, Source};
+use super::make::Entered;
+use super::table::Source;
+use super::view::At;
+use super::{Chaining, CodeCache};
 use crate::guest::{Fetch, Guest, Trap};
 use crate::run::mmu::{Mmu, VcpuFetch};
 use crate::run::store::{self, Store, Stored};
@@ -12,14 +15,6 @@ pub struct Memo {
     key: store::Key,
     parts: Vec<(i64, u64)>,
     guest: Vec<u8>,
-}
-
-/// A place of guest code: address, physical address, mode.
-#[derive(Clone, Copy)]
-pub struct At {
-    pub pc: u64,
-    pub phys: u64,
-    pub mode: u64,
 }
 
 /// The guest code in `parts`, whose distances are from `pc`; `None` if some of it cannot be fetched.
@@ -72,7 +67,7 @@ impl CodeCache {
             source.is_some()
         });
         let (Some(stored), Some(source)) = (stored, source) else { return Ok(false) };
-        Ok(self.install_piece(source, &stored.piece, epoch))
+        Ok(self.enter(source, epoch, &stored.piece, |_, _, _| {}) == Entered::Yes)
     }
 
     /// What `stored` would be made from here, if that is what it was made from.
@@ -86,7 +81,7 @@ impl CodeCache {
 
     fn source<G: Guest>(&self, cpu: &mut G::Cpu, mmu: &mut Mmu, at: At, stored: &Stored) -> Option<Source> {
         let (insns, hot) = (stored.insns, stored.hot);
-        let key = self.key(at.phys, at.pc, at.mode);
+        let key = self.key(at);
         let mut source = Source { key, parts: Vec::new(), second_page: None, insns, hot };
         let total: u64 = stored.parts.iter().try_fold(0u64, |sum, (_, len)| sum.checked_add(*len))?;
         if total != stored.guest.len() as u64 || !stored.parts.iter().any(|(distance, _)| *distance == 0) {
@@ -119,25 +114,18 @@ impl CodeCache {
 
     /// What is to be remembered of a translation of the code in `parts`; `None` if nothing is. Code that the process can
     /// change is made by it, and will be elsewhere next time.
-    pub(super) fn memo<G: Guest>(
-        &self,
-        cpu: &mut G::Cpu,
-        mmu: &mut Mmu,
-        at: At,
-        parts: &[(u64, u64)],
-    ) -> Option<Memo> {
+    pub(super) fn memo(&self, view: &mut impl Fetch, at: At, parts: &[(u64, u64)]) -> Option<Memo> {
         self.store()?;
         if self.process.as_ref().is_some_and(|process| process.may_write(at.pc)) {
             return None;
         }
-        let fetch = &mut VcpuFetch::<G> { mmu, cpu };
-        let key = self.store_key(fetch, at).ok()?;
+        let key = self.store_key(view, at).ok()?;
         let parts: Vec<_> = parts.iter().map(|(from, len)| (from.wrapping_sub(at.pc) as i64, *len)).collect();
-        let guest = read(fetch, at.pc, &parts)?;
+        let guest = read(view, at.pc, &parts)?;
         Some(Memo { key, parts, guest })
     }
 
-    /// Remembers what was compiled last.
+    /// Remembers a translation.
     pub(super) fn remember(&self, memo: Memo, source: &Source, piece: &crate::host::Piece) {
         if let Some(store) = &self.config.store {
             let Memo { key, parts, guest } = memo;

@@ -1,0 +1,129 @@
+//! Making translations in the background: a thread makes what vCPUs ask for, while these go on.
+//!
+//! Nobody waits for it: if much is to be made already, or code is wanted once more before its translation is there, the vCPU makes
+//! it itself. So a host whose cores are busy costs nothing but the gain.
+
+use super::make::Entered;
+use super::table::Key;
+use super::view::{At, PageView};
+use super::{Chaining, CodeCache};
+use crate::guest::Guest;
+use parking_lot::{Condvar, Mutex};
+use rustc_hash::FxHashSet;
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Most translations that wait to be made.
+const MOST_WAITING: usize = 64;
+/// How long the thread looks for more before it sleeps: waking it costs the vCPU as much as making a small translation.
+const LINGERS: Duration = Duration::from_millis(2);
+/// How long it rests between two looks.
+const REST: Duration = Duration::from_micros(20);
+
+/// A translation that is to be made.
+#[derive(Clone, Copy)]
+pub struct Task {
+    /// Of the code here.
+    pub at: At,
+    /// Of the cache before the page of the code was watched.
+    pub epoch: u64,
+    /// The exit whose count made a loop hot, if it is to be one of a loop.
+    pub site: Option<u32>,
+}
+
+/// The thread, and what it is to do.
+#[derive(Default)]
+pub struct Background {
+    queue: Mutex<Queue>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    tasks: VecDeque<Task>,
+    /// What waits, what is being made, and what can only be made by a vCPU.
+    keys: FxHashSet<Key>,
+    has_thread: bool,
+    /// The thread sleeps.
+    sleeps: bool,
+    /// The cache is gone.
+    closed: bool,
+}
+
+impl Background {
+    /// Has the thread end.
+    pub fn close(&self) {
+        self.queue.lock().closed = true;
+        self.more.notify_one();
+    }
+
+    /// The next task; `None` if there will be none.
+    fn next(&self) -> Option<Task> {
+        let mut queue = self.queue.lock();
+        let mut since = Instant::now();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(task) = queue.tasks.pop_front() {
+                return Some(task);
+            }
+            if since.elapsed() < LINGERS {
+                drop(queue);
+                thread::sleep(REST);
+                queue = self.queue.lock();
+            } else {
+                queue.sleeps = true;
+                self.more.wait(&mut queue);
+                queue.sleeps = false;
+                since = Instant::now();
+            }
+        }
+    }
+
+    /// The thread: makes translations for `cache`, while it is there.
+    fn work<G: Guest>(&self, cache: &Weak<CodeCache>) {
+        while let Some(task) = self.next() {
+            let Some(cache) = cache.upgrade() else { return };
+            let view = &mut PageView { space: &cache.space, at: task.at };
+            if let Ok(entered) = cache.carry_out::<G>(view, task) {
+                cache.state.lock().stats.in_background += u64::from(entered == Entered::Yes);
+                self.queue.lock().keys.remove(&cache.key(task.at));
+            }
+        }
+    }
+}
+
+impl CodeCache {
+    /// Whether translations may be made in the background: nobody reads of them as they are made, or counts on when.
+    fn background(&self) -> Option<&Arc<Background>> {
+        let config = &self.config;
+        let stepped = self.chaining() != Chaining::All || self.one_insn() || config.turns.is_some();
+        self.background.as_ref().filter(|_| !stepped && config.record.is_none())
+    }
+
+    /// Has `task` be done in the background; false if it is better done here.
+    pub(super) fn hand_over<G: Guest>(self: &Arc<Self>, task: Task) -> bool {
+        let Some(background) = self.background() else { return false };
+        let mut queue = background.queue.lock();
+        if queue.keys.remove(&self.key(task.at)) || queue.tasks.len() >= MOST_WAITING {
+            return false;
+        }
+        if !queue.has_thread {
+            let (background, cache) = (background.clone(), Arc::downgrade(self));
+            let thread = thread::Builder::new().name("translator".into());
+            if thread.spawn(move || background.work::<G>(&cache)).is_err() {
+                return false;
+            }
+            queue.has_thread = true;
+        }
+        queue.keys.insert(self.key(task.at));
+        queue.tasks.push_back(task);
+        if queue.sleeps {
+            background.more.notify_one();
+        }
+        true
+    }
+}

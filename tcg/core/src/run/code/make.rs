@@ -1,0 +1,336 @@
+//! Making translations: of a block, or of a hot loop; here and now, or in the background.
+
+use super::background::Task;
+use super::stored::Memo;
+use super::table::{Block, Key, Site, Source, State};
+use super::view::{At, View};
+use super::{CodeCache, Room};
+use crate::build::{self, GuestRegion, Limits, Links, Tallies};
+use crate::guest::{Guest, Trap};
+use crate::host::{CompileError, Compiled, Env, Piece};
+use crate::ir::{Region, Value};
+use crate::opt;
+use crate::run::listener::Made;
+use crate::run::log;
+use crate::run::mmu::{Mmu, VcpuFetch};
+use base::{PAGE_SHIFT, PAGE_SIZE};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What has become of code that is to be translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Translated {
+    /// There is a translation.
+    Now,
+    /// There will be one soon: interpret the code meanwhile.
+    Soon,
+    /// There cannot be one now (the code lies where stores cannot be watched or in a page with a point, or it changed
+    /// meanwhile): interpret it.
+    Not,
+}
+
+/// Whether a translation was entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// It was, or there was one already.
+    Yes,
+    /// Watched code changed while it was made.
+    Outdated,
+    /// It did not fit (if that helps, the cache is empty now), or there is nothing to be gained.
+    No,
+}
+
+/// Guest code that was read, as a region.
+struct Read {
+    source: Source,
+    /// Addresses and lengths in bytes.
+    parts: Vec<(u64, u64)>,
+}
+
+/// Gives the [`crate::ir::Op::Tally`] `tally` its counter.
+fn give_counter(region: &mut Region, tally: Value, counter: u32) {
+    let imm = &mut region.insts[tally.0 as usize].imm;
+    *imm = *imm >> 32 << 32 | u64::from(counter);
+}
+
+impl CodeCache {
+    /// Translates the block at `pc`. Do not hold the gate.
+    pub fn translate<G: Guest>(
+        self: &Arc<Self>,
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        pc: u64,
+        mode: u64,
+    ) -> Result<Translated, Trap> {
+        if mmu.points.in_code_page(pc) {
+            return Ok(Translated::Not);
+        }
+        let at = At { pc, phys: mmu.fetch_phys::<G>(cpu, pc)?, mode };
+        let epoch = self.state.lock().epoch;
+        // By the vCPU's own thread: while there is one, it counts on that between two instructions.
+        self.watch(at.phys);
+        let task = Task { at, epoch, site: None };
+        if self.hand_over::<G>(task) {
+            return Ok(Translated::Soon);
+        }
+        Ok(match self.carry_out::<G>(&mut VcpuFetch::<G> { mmu, cpu }, task)? {
+            Entered::Yes => Translated::Now,
+            Entered::Outdated | Entered::No => Translated::Not,
+        })
+    }
+
+    /// Makes a region of the loop at `pc`, whose way back, exit `site`, is hot. Do not hold the gate.
+    pub fn promote<G: Guest>(
+        self: &Arc<Self>,
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        site: u32,
+        pc: u64,
+        mode: u64,
+    ) -> Result<(), Trap> {
+        self.heat.rest(site);
+        if mmu.points.in_code_page(pc) {
+            return Ok(());
+        }
+        let at = At { pc, phys: mmu.fetch_phys::<G>(cpu, pc)?, mode };
+        let epoch = {
+            let state = self.state.lock();
+            if state.get(&self.key(at)).is_none_or(|block| block.source.hot) {
+                return Ok(());
+            }
+            state.epoch
+        };
+        let task = Task { at, epoch, site: Some(site) };
+        if !self.hand_over::<G>(task) {
+            self.carry_out::<G>(&mut VcpuFetch::<G> { mmu, cpu }, task)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the translation that `task` says, of code that `view` reads, and enters it. On any thread.
+    pub(super) fn carry_out<G: Guest>(&self, view: &mut impl View, task: Task) -> Result<Entered, Trap> {
+        let mut room = self.room();
+        let read = match task.site {
+            None => self.read_block::<G>(view, task.at, &mut room.region),
+            Some(_) => self.read_loop::<G>(view, task.at, &mut room.region),
+        };
+        let entered = read.map(|read| match read {
+            Some(Read { source, parts }) => {
+                let memo = self.memo(view, task.at, &parts);
+                self.compile::<G>(source, &mut room, task.epoch, memo)
+            }
+            None => Entered::No,
+        });
+        self.rooms.lock().push(room);
+        if let (Ok(Entered::Outdated), Some(site)) = (entered, task.site) {
+            // It may come again.
+            self.heat.start(site);
+        }
+        entered
+    }
+
+    /// Reads the block at `at`; `None` if it changes just now.
+    fn read_block<G: Guest>(
+        &self,
+        view: &mut impl View,
+        at: At,
+        region: &mut Region,
+    ) -> Result<Option<Read>, Trap> {
+        let At { pc, phys, mode } = at;
+        let limits = self.limits();
+        let read = |view: &mut _, room| build::guest_block::<G>(view, pc, mode, &limits, room);
+        let mut block = read(view, std::mem::take(region))?;
+        let len = block.len;
+        let last = pc.wrapping_add(len - 1);
+        let second_page = match (last ^ pc) >> PAGE_SHIFT {
+            0 => None,
+            _ => Some(view.phys(last)? & !(PAGE_SIZE - 1)),
+        };
+        if let Some(page) = second_page {
+            // Read again now that stores to the second page are seen as well.
+            self.watch(page);
+            block = read(view, block.region)?;
+            if block.len != len {
+                return Ok(None);
+            }
+        }
+        log::guest_code::<G>(view, pc, mode, block.insns);
+        let mut source = Source {
+            key: self.key(at),
+            parts: Vec::new(),
+            second_page: second_page.map(|page| (len - 1, page)),
+            insns: block.insns as u64,
+            hot: false,
+        };
+        match second_page {
+            None => source.add(phys, len),
+            Some(page) => {
+                let first = PAGE_SIZE - phys % PAGE_SIZE;
+                source.add(phys, first);
+                source.add(page, len - first);
+            }
+        }
+        *region = block.region;
+        self.count_translation(region, &block.tallies, pc, false);
+        if let (Some(record), Some(entered)) = (&self.config.record, block.entered) {
+            let counter = record.block(pc, len, block.insns as u64, true);
+            give_counter(region, entered, counter);
+        }
+        Ok(Some(Read { source, parts: vec![(pc, len)] }))
+    }
+
+    /// Reads the loop at `at`; `None` if there is nothing to be gained.
+    fn read_loop<G: Guest>(
+        &self,
+        view: &mut impl View,
+        at: At,
+        region: &mut Region,
+    ) -> Result<Option<Read>, Trap> {
+        let At { pc, phys, mode } = at;
+        let place =
+            |to: u64| if self.process.is_some() { to } else { phys.wrapping_add(to.wrapping_sub(pc)) };
+        // What is translated has run, and its page is watched.
+        let warm = |to: u64| {
+            let state = self.state.lock();
+            let to = At { pc: to, phys: place(to), mode };
+            state.get(&self.key(to)).is_some_and(|block| block.source.second_page.is_none())
+        };
+        let Some(read) = build::guest_region::<G>(view, pc, mode, &self.limits(), &warm)? else {
+            return Ok(None);
+        };
+        let GuestRegion { region: made, parts, insns, tallies } = read;
+        *region = made;
+        let key = self.key(at);
+        let mut source = Source { key, parts: Vec::new(), second_page: None, insns: insns as u64, hot: true };
+        self.count_translation(region, &tallies, pc, true);
+        parts.iter().for_each(|(at, len)| source.add(place(*at), *len));
+        Ok(Some(Read { source, parts }))
+    }
+
+    /// Memory for a translation.
+    fn room(&self) -> Room {
+        let known = self.rooms.lock().pop();
+        known.unwrap_or_else(|| Room {
+            region: Region::default(),
+            scratch: opt::Scratch::default(),
+            compiler: self.state.lock().buffer.compiler(),
+        })
+    }
+
+    /// Gives a translation of `pc` the counters that it has room for.
+    fn count_translation(&self, region: &mut Region, tallies: &Tallies, pc: u64, hot: bool) {
+        let (Some(record), Some(entries)) = (&self.config.record, tallies.entries) else { return };
+        let counters = record.translation(pc, hot);
+        give_counter(region, entries, counters.entered);
+        tallies.executed.iter().for_each(|tally| give_counter(region, *tally, counters.executed));
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            max_insns: if self.one_insn() { 1 } else { self.config.max_insns },
+            links: if self.process.is_some() { Links::Anywhere } else { Links::WithinPage },
+            record: self.config.record.clone(),
+            turns: self.config.turns.is_some(),
+        }
+    }
+
+    /// Optimises and compiles the region in `room`, and enters the translation.
+    fn compile<G: Guest>(
+        &self,
+        source: Source,
+        Room { region, scratch, compiler }: &mut Room,
+        epoch: u64,
+        memo: Option<Memo>,
+    ) -> Entered {
+        log::ir::<G>(region);
+        opt::optimise(region, G::regs(), G::helpers(), scratch);
+        log::optimised::<G>(region);
+        let env = Env {
+            regs: G::regs(),
+            helpers: G::helpers(),
+            random_registers: self.config.random_registers.map(|seed| seed ^ source.key.phys),
+            process: self.process.is_some(),
+            direct: self.process.is_some() && !self.data_points.load(Ordering::Relaxed),
+            alone: self.is_alone(),
+            turns: self.config.turns.is_some(),
+            heat: self.has_regions(),
+        };
+        match compiler.compile(region, &env) {
+            Err(_) => Entered::No,
+            Ok(piece) => self.enter(source, epoch, piece, |state, source, compiled| {
+                let at = state.buffer.entry_address(compiled.entry) as u64;
+                log::host_code(region.pc, state.buffer.code(compiled), at);
+                if let Some(record) = &self.config.record {
+                    record.translated(region.pc, source.hot, source.insns, compiled.len.into());
+                }
+                if let Some(listener) = &self.config.listener.0 {
+                    let (insns, hot) = (source.insns, source.hot);
+                    listener.made(&Made { pc: region.pc, at, code: state.buffer.code(compiled), insns, hot });
+                }
+                if let Some(memo) = memo {
+                    self.remember(memo, source, piece);
+                }
+            }),
+        }
+    }
+
+    /// Enters the translation `piece`, and has `told` of it.
+    pub(super) fn enter(
+        &self,
+        source: Source,
+        epoch: u64,
+        piece: &Piece,
+        told: impl FnOnce(&State, &Source, &Compiled),
+    ) -> Entered {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        if state.epoch != epoch {
+            return Entered::Outdated;
+        }
+        let known = state.get(&source.key).map(|block| &block.source);
+        if known.is_some_and(|known| known.second_page == source.second_page && (known.hot || !source.hot)) {
+            return Entered::Yes;
+        }
+        let first_site = state.next_site();
+        let compiled = match state.buffer.place(piece, first_site) {
+            Ok(compiled) => compiled,
+            Err(CompileError::OutOfSpace) => {
+                drop(guard);
+                self.empty();
+                return Entered::No;
+            }
+            Err(CompileError::TooLarge) => return Entered::No,
+        };
+        told(state, &source, &compiled);
+        state.stats.translations += 1;
+        state.stats.regions += u64::from(source.hot);
+        state.stats.guest_insns += source.insns;
+        state.stats.host_bytes += u64::from(compiled.len);
+        if self.has_regions() {
+            (first_site..).zip(&compiled.sites).for_each(|(number, _)| self.heat.start(number));
+        }
+        let index = state.blocks.len() as u32;
+        state.sites.extend(compiled.sites.iter().map(|site| Site { site: *site, from: index }));
+        let incoming = if source.hot { self.replace(state, &source.key, compiled.entry) } else { Vec::new() };
+        for page in source.pages() {
+            state.by_page.entry(page).or_default().push(index);
+        }
+        // A block that crosses pages replaces one whose second page was elsewhere.
+        state.by_key.insert(source.key, index);
+        state.blocks.push(Block { source, entry: compiled.entry, incoming, valid: true });
+        Entered::Yes
+    }
+
+    /// Has what leads to the translation of `key` lead to `entry`; drops that translation. Gives the exits that do.
+    fn replace(&self, state: &mut State, key: &Key, entry: u32) -> Vec<u32> {
+        let Some(old) = state.by_key.get(key).copied() else { return Vec::new() };
+        let incoming = std::mem::take(&mut state.blocks[old as usize].incoming);
+        for site in &incoming {
+            if let Some(site) = site.checked_sub(state.first_site) {
+                state.buffer.link(state.sites[site as usize].site, entry);
+            }
+        }
+        self.drop_block(state, old);
+        incoming
+    }
+}

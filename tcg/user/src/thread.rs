@@ -67,7 +67,7 @@ impl Thread {
     pub fn enter(&mut self, mask: u64) {
         self.caught.use_here();
         self.mask = mask;
-        host::set_mask(mask);
+        self.caught.let_through(mask);
         if !self.is_vfork {
             self.process.dying.join();
         }
@@ -96,9 +96,7 @@ impl Thread {
                 }
                 Stop::Fault(fault) => {
                     self.fault(fault);
-                    if !self.caught.is_waiting(self.mask) {
-                        host::set_mask(self.mask);
-                    }
+                    self.caught.let_through(self.mask);
                 }
             }
             self.settle();

@@ -58,7 +58,7 @@ impl Thread {
                 self.cpu.repeat_call(call.first);
             }
             self.suspended = None;
-            host::set_mask(self.mask);
+            self.caught.let_through(self.mask);
             // What waited in the kernel may have come at once.
             if !self.caught.is_waiting(self.mask) {
                 return;
@@ -165,9 +165,7 @@ impl Thread {
         self.mask = allowed_mask(frame.mask);
         let flags = frame.alt_stack.flags & !libc::SS_ONSTACK;
         self.alt_stack = AltStack { flags, ..frame.alt_stack };
-        if !self.caught.is_waiting(self.mask) {
-            host::set_mask(self.mask);
-        }
+        self.caught.let_through(self.mask);
         Ok(())
     }
 

@@ -104,11 +104,6 @@ fn change_mask(how: i32, mask: u64) -> u64 {
     old
 }
 
-/// Sets the thread's mask, save for faults.
-pub fn set_mask(mask: u64) {
-    change_mask(libc::SIG_SETMASK, mask & !FAULTS);
-}
-
 /// Sets the thread's mask, faults included: for a program that takes over.
 pub fn set_whole_mask(mask: u64) {
     change_mask(libc::SIG_SETMASK, mask);
@@ -252,6 +247,16 @@ impl Caught {
     pub fn forget(&self) {
         self.signal.store(0, Ordering::Relaxed);
         self.sent.store(0, Ordering::Relaxed);
+    }
+
+    /// Has the thread's mask be `mask`, save for faults, unless there is something to deliver first: then the host blocks all until
+    /// it is.
+    pub fn let_through(&self, mask: u64) {
+        // A signal that came between the look and the change would not keep the next one out.
+        block_all();
+        if !self.is_waiting(mask) {
+            change_mask(libc::SIG_SETMASK, mask & !FAULTS);
+        }
     }
 
     /// Whether there is something to deliver under `mask`.

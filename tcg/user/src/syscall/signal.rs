@@ -71,9 +71,7 @@ impl Thread {
     /// Blocks exactly `mask`.
     pub fn set_mask(&mut self, mask: u64) {
         self.mask = allowed_mask(mask);
-        if !self.caught.is_waiting(self.mask) {
-            host_signals::set_mask(self.mask);
-        }
+        self.caught.let_through(self.mask);
     }
 }
 

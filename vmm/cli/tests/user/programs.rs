@@ -152,6 +152,11 @@ fn interrupted() {
 }
 
 #[test]
+fn masks() {
+    check("masks", &["", "after=0,hot=0"], Peer { args: &[], trusted: |_| true });
+}
+
+#[test]
 fn restarted() {
     check_native("restarted", &["", "after=0,hot=0"], Peer { args: &[], trusted: |_| true });
 }

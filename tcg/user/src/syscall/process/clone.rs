@@ -142,9 +142,7 @@ fn make(thread: &mut Thread, request: Request) -> Result<u64> {
     } else {
         fork(thread, request)
     };
-    if !thread.caught.is_waiting(thread.mask) {
-        signals::set_mask(thread.mask);
-    }
+    thread.caught.let_through(thread.mask);
     done
 }
 

@@ -13,14 +13,14 @@ use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Most translations that wait to be made.
 const MOST_WAITING: usize = 64;
-/// How long the thread looks for more before it sleeps: waking it costs the vCPU as much as making a small translation.
-const LINGERS: Duration = Duration::from_millis(2);
-/// How long it rests between two looks.
-const REST: Duration = Duration::from_micros(20);
+/// How long the thread rests before it looks for more, at first; each time without work it rests twice as long.
+const SHORTEST_REST: Duration = Duration::from_micros(20);
+/// Behind a rest of this length it sleeps until a vCPU wakes it, which costs that as much as making a small translation.
+const LONGEST_REST: Duration = Duration::from_millis(1);
 
 /// A translation that is to be made.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ impl Background {
     /// The next task; `None` if there will be none.
     fn next(&self) -> Option<Task> {
         let mut queue = self.queue.lock();
-        let mut since = Instant::now();
+        let mut rest = SHORTEST_REST;
         loop {
             if queue.closed {
                 return None;
@@ -70,15 +70,16 @@ impl Background {
             if let Some(task) = queue.tasks.pop_front() {
                 return Some(task);
             }
-            if since.elapsed() < LINGERS {
+            if rest < LONGEST_REST {
                 drop(queue);
-                thread::sleep(REST);
+                thread::sleep(rest);
                 queue = self.queue.lock();
+                rest *= 2;
             } else {
                 queue.sleeps = true;
                 self.more.wait(&mut queue);
                 queue.sleeps = false;
-                since = Instant::now();
+                rest = SHORTEST_REST;
             }
         }
     }

@@ -185,15 +185,15 @@ fn a_replay_that_is_another_run_is_found_out() {
     let log = recorded.qemu.path("log");
     let whole = std::fs::read(&log).expect("the log");
     // What was typed stands in the log as it came: kind, length and byte.
-    let at = whole.windows(3).rposition(|piece| piece == [2, 0, b'b']).expect("the byte that was typed");
+    let typed = |byte| whole.windows(3).rposition(|piece| piece == [2, 0, byte]).expect("it was typed");
     let mut other = whole.clone();
-    other[at + 2] = b'B';
+    other[typed(b'b') + 2] = b'B';
     std::fs::write(&log, &other).expect("writable");
     let end = run(&mut recorded.command(""));
     assert_eq!(end.status, Some(1), "{}", end.err);
     assert!(end.err.contains("-icount: the replay has left "), "{}", end.err);
     // A recorder that was killed leaves a log that ends early: the machine stops there.
-    std::fs::write(&log, &whole[..at]).expect("writable");
+    std::fs::write(&log, &whole[..typed(b'a')]).expect("writable");
     let (machine, mut rsp) = recorded.debugged();
     assert_eq!(rsp.ask("vCont;c"), "T05thread:p01.01;replaylog:end;");
     rsp.send("k");

@@ -3,7 +3,6 @@
 use super::names::SIG_HOW;
 use super::{JUMPED, Kind, Row, host, own};
 use crate::memory::Result;
-use crate::signal::host as host_signals;
 use crate::signal::{Action, AltStack, FAULTS, SIGNALS, allowed_mask};
 use crate::thread::Thread;
 use Kind::*;

@@ -1,7 +1,7 @@
 //! Programs by how they are run: from files of their own, or with libraries; interpreted, translated, and with hardly any
 //! room for translations.
 
-use super::support::{GUESTS, Guest, expected, native, run, stderr, stdout};
+use super::support::{GUESTS, Guest, expected, native, run, run_within, stderr, stdout};
 use std::path::Path;
 use std::process::Command;
 
@@ -242,13 +242,13 @@ fn a_crash_is_the_guests() {
 /// How long the torture lasts: `MIMIC_TORTURE_SECONDS`.
 #[test]
 fn torture() {
-    let seconds = std::env::var("MIMIC_TORTURE_SECONDS").unwrap_or_else(|_| "5".into());
+    let seconds = std::env::var("MIMIC_TORTURE_SECONDS").map_or(5, |text| text.parse().expect("seconds"));
     for guest in &GUESTS {
         let Some(program) = guest.compile("torture", &["-static"]) else { continue };
         // A small cache for translations is full, and emptied, again and again: memory grows no more.
         let mut command = guest.mimic();
-        command.arg(&program).arg(&seconds).env("MIMIC_CHAOS", "code=256K");
-        let output = command.output().expect("it starts");
+        command.arg(&program).arg(seconds.to_string()).env("MIMIC_CHAOS", "code=256K");
+        let output = run_within(seconds + 120, &mut command);
         let context = format!("{}: {} {}", guest.name, output.status, stderr(&output));
         assert_eq!(stdout(&output), "wrong 0, idle 0, grows 0\n", "{context}");
     }

@@ -97,9 +97,14 @@ pub fn mimic() -> Command {
     GUESTS[0].mimic()
 }
 
-/// Runs `command`, in at most two minutes. What it has started is stopped with it: it would hold the output open.
+/// Runs `command`, in at most two minutes.
 pub fn run(command: &mut Command) -> Output {
-    run_by(&["timeout", "--signal=KILL", "120"], command)
+    run_within(120, command)
+}
+
+/// Runs `command`, in at most so many seconds. What it has started is stopped with it: it would hold the output open.
+pub fn run_within(seconds: u32, command: &mut Command) -> Output {
+    run_by(&["timeout", "--signal=KILL", &seconds.to_string()], command)
 }
 
 /// Runs `command`, which may loop or wait for ever, in at most three seconds of CPU time and half a minute; `None` if they were

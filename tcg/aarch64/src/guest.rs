@@ -62,7 +62,7 @@ impl Guest for Aarch64 {
         let system = &cpu.system;
         Context {
             data: mmu::key::of(system, Who::data(system)),
-            code: mmu::key::of(system, Who::fetch(system)),
+            code: mmu::key::of_code(system, cpu.head.pc),
             mode: mode::of(system),
         }
     }

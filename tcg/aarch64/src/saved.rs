@@ -92,6 +92,8 @@ impl SystemState {
             timers,
             pmu,
             debug,
+            // It is found out again.
+            kernel_by_asid: _,
             // Both hold during one instruction.
             unprivileged: _,
             stage2_fault: _,
@@ -127,6 +129,7 @@ impl SystemState {
         let now = system.wiring.as_ref().map_or(0, |wiring| wiring.time.clock().now());
         system.pmu.load(self.pmu, now);
         (system.unprivileged, system.stage2_fault) = (false, None);
+        system.kernel_by_asid = false;
         system.untold.clear();
         // Those who still were to do something have forgotten everything.
         system.outstanding.clear();
@@ -140,6 +143,7 @@ impl SystemState {
 impl Saved for Aarch64 {
     fn forget_maintenance(cpu: &mut Cpu) {
         cpu.system.untold.clear();
+        cpu.system.kernel_by_asid = false;
     }
 
     fn save(cpu: &mut Cpu) -> State {

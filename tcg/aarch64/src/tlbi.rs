@@ -2,7 +2,7 @@
 //! the next DSB, which tells them and is done when they have done it: only a DSB completes maintenance.
 //!
 //! More may be forgotten than is named: global entries are in the contexts of all ASIDs, so an address is forgotten in all
-//! of them, and maintenance by intermediate address forgets all of the VMID.
+//! of them, maintenance by ASID forgets those that are in its contexts, and maintenance by intermediate address all of the VMID.
 
 use crate::Aarch64;
 use crate::cpu::Cpu;
@@ -60,6 +60,11 @@ impl Of {
             Self::HostAsid(asid) => key::is_of(key, Regime::El20) && key::has_asid(key, asid),
         }
     }
+
+    /// Whether pages of all ASIDs are among them.
+    fn has_globals(self) -> bool {
+        matches!(self, Self::Regime(_) | Self::Vmid(_))
+    }
 }
 
 /// Something to be forgotten.
@@ -85,6 +90,10 @@ impl Invalidation {
             }
             _ => mmu.contexts.flush(None, |key| self.of.holds(key)),
         });
+        if self.of.has_globals() && self.addrs.is_none() {
+            // They may be other pages from now on.
+            cpu.system.kernel_by_asid = false;
+        }
     }
 }
 

@@ -55,7 +55,8 @@ pub struct Page {
 pub struct Context {
     /// Everything that decides the outcome of a data access: address space, privilege, permission overrides.
     pub data: u128,
-    /// Everything that decides the outcome of a fetch: address space, privilege.
+    /// Everything that decides the outcome of a fetch: address space, privilege. A [`Guest::walk`] for a fetch may change it: what
+    /// was found is of the context that is told afterwards.
     pub code: u128,
     /// Everything else that a translation may depend on; the mode given to [`Guest::exec`].
     pub mode: u64,

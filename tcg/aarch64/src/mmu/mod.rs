@@ -3,15 +3,16 @@
 //!
 //! With EL3 there are two physical address [`space`]s.
 //!
-//! A translation regime is a kind of address space with its own registers. Contexts of the translator are keyed by regime, ASID
-//! and VMID, so that neither entering the kernel nor switching address spaces flushes anything; as in hardware, entries live until
-//! the guest invalidates them. Global pages are cached once for each ASID.
+//! A translation regime is a kind of address space with its own registers. Contexts of the translator are keyed ([`key`]) by regime,
+//! ASID and VMID, so that neither entering the kernel nor switching address spaces flushes anything; as in hardware, entries live
+//! until the guest invalidates them. Global pages are cached once for each ASID, but for a kernel's code.
 //!
 //! Left out: memory types but for Device, and big-endian tables.
 
 pub mod at;
 pub mod attributes;
 mod fault;
+pub mod key;
 pub mod look;
 mod space;
 mod stage1;
@@ -22,7 +23,7 @@ pub use look::{mappings, translate};
 pub use space::SecureSpace;
 
 use crate::cpu::Cpu;
-use crate::sysreg::{Stored, System, hcr, sctlr, tcr};
+use crate::sysreg::{Stored, System, hcr, sctlr};
 use attributes::Rights;
 use tcg_core::guest::{Access, Page, PhysMem, Trap};
 
@@ -95,78 +96,6 @@ impl Who {
     }
 }
 
-/// Keys of contexts, [`tcg_core::guest::Context`].
-pub mod key {
-    use super::*;
-
-    const VMID_SHIFT: u32 = 16;
-    const REGIME_SHIFT: u32 = 32;
-    const SECURE: u128 = 1 << 35;
-    const USER: u128 = 1 << 36;
-    const PAN: u128 = 1 << 37;
-    const STAGE1: u128 = 1 << 38;
-    const STAGE2: u128 = 1 << 39;
-
-    /// The address space that `who` is in.
-    pub fn of(system: &System, who: Who) -> u128 {
-        if system.user_ids {
-            return 0;
-        }
-        let regime = who.regime;
-        let bit = |on: bool, bit: u128| if on { bit } else { 0 };
-        let stage2 = regime == Regime::El10 && system.hcr() & hcr::VM != 0;
-        let vmid = if regime == Regime::El10 { vmid(system) } else { 0 };
-        let on = super::stage1_on(system, regime);
-        let asid = if on && regime.has_user() { asid(system, regime) } else { 0 };
-        u128::from(asid)
-            | u128::from(vmid) << VMID_SHIFT
-            | (regime as u128) << REGIME_SHIFT
-            | bit(system.is_secure(regime.el()), SECURE)
-            | bit(who.user, USER)
-            | bit(who.pan, PAN)
-            | bit(on, STAGE1)
-            | bit(stage2, STAGE2)
-    }
-
-    /// The ASID in use.
-    fn asid(system: &System, regime: Regime) -> u64 {
-        let control = system.banked(Stored::TcrEl1, regime.el());
-        let second = control & tcr::A1 != 0;
-        let table = match (regime, second) {
-            (Regime::El10, false) => Stored::Ttbr0El1,
-            (Regime::El10, true) => Stored::Ttbr1El1,
-            (_, false) => Stored::Ttbr0El2,
-            (_, true) => Stored::Ttbr1El2,
-        };
-        let asid = system.get(table) >> 48;
-        if control & tcr::AS != 0 { asid } else { asid & 0xff }
-    }
-
-    /// The VMID in use.
-    pub fn vmid(system: &System) -> u64 {
-        if !system.el2_enabled() {
-            return 0;
-        }
-        let vmid = system.get(Stored::VttbrEl2) >> 48;
-        if system.get(Stored::VtcrEl2) >> 19 & 1 != 0 { vmid } else { vmid & 0xff }
-    }
-
-    /// Whether a context is of `regime`.
-    pub fn is_of(key: u128, regime: Regime) -> bool {
-        key >> REGIME_SHIFT & 7 == regime as u128
-    }
-
-    /// Whether it has this ASID.
-    pub fn has_asid(key: u128, asid: u64) -> bool {
-        key as u64 & 0xffff == asid & 0xffff
-    }
-
-    /// Whether it has this VMID.
-    pub fn has_vmid(key: u128, vmid: u64) -> bool {
-        key as u64 >> VMID_SHIFT & 0xffff == vmid & 0xffff
-    }
-}
-
 /// Whether stage 1 translates.
 pub fn stage1_on(system: &System, regime: Regime) -> bool {
     let off = regime == Regime::El10 && system.hcr() & (hcr::DC | hcr::TGE) != 0;
@@ -221,6 +150,8 @@ pub struct Walk {
     pub shareability: u8,
     /// The address is one of the Secure physical address space.
     pub secure: bool,
+    /// It is so for every ASID.
+    pub global: bool,
 }
 
 impl Walk {
@@ -261,6 +192,7 @@ pub fn find(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
         attributes: attributes::combined(first.attributes, second.attributes),
         shareability: first.shareability.max(second.shareability),
         secure: second.secure,
+        global: first.global,
     })
 }
 
@@ -275,6 +207,9 @@ pub fn walk(cpu: &mut Cpu, mem: &dyn PhysMem, addr: u64, access: Access) -> Resu
     let request = Request { addr, access, who };
     match find(&cpu.system, mem, request) {
         Ok(walk) => {
+            if access == Access::Fetch {
+                key::note_fetch(&mut cpu.system, request, &walk);
+            }
             tracing::trace!(target: "mmu", "walk {addr:#x} {access:?} {who:?}: {walk:x?}");
             let rights = walk.rights;
             let (phys, size_log2) = walk.place(&cpu.system);

@@ -188,6 +188,8 @@ pub mod descriptor {
     pub const STAGE2_WRITE: u64 = 1 << 7;
     /// EL0 has access.
     pub const USER: u64 = 1 << 6;
+    /// Of one ASID.
+    pub const NOT_GLOBAL: u64 = 1 << 11;
     /// The dirty state is managed.
     pub const DBM: u64 = 1 << 51;
     /// Never executed at the privileged level.
@@ -295,6 +297,7 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
             // With DS the field is that of TCR.
             shareability: (descriptor >> 8 & 3) as u8,
             secure,
+            global: descriptor & d::NOT_GLOBAL == 0 && !(in_secure && !secure),
         });
     }
 }
@@ -315,7 +318,7 @@ fn flat(system: &System, request: Request) -> Result<Walk, Fault> {
     let size_log2 = if addr_size == 64 { 30 } else { base::PAGE_SHIFT };
     let shareability = if cacheable { 0 } else { 2 };
     let secure = system.is_secure(who.regime.el());
-    Ok(Walk { phys, size_log2, rights: Rights::ALL, attributes, shareability, secure })
+    Ok(Walk { phys, size_log2, rights: Rights::ALL, attributes, shareability, secure, global: true })
 }
 
 /// Whether the address is one that the half has.

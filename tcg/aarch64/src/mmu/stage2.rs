@@ -164,6 +164,8 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
                 attributes: attributes_of(system, new),
                 shareability: (new >> 8 & 3) as u8,
                 secure: false,
+                // There are no ASIDs here.
+                global: true,
             });
         }
     }

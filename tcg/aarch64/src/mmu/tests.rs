@@ -235,3 +235,37 @@ fn tags_of_code_addresses_come_off() {
         assert_eq!(cpu.head.pc, pc);
     }
 }
+
+#[test]
+fn a_kernel_has_one_context_of_code_while_its_pages_are_global() {
+    const NOT_GLOBAL: u64 = 1 << 11;
+    let mut cpu = pe(1, 25 | 25 << 16 | 2 << 30 | 2 << 32);
+    let mem = Memory::default();
+    let kernel = 0xffff_ff80_4000_0000;
+    mem.put(0x8000_0008, 0x4000_0000 | AF | 1);
+    mem.put(0x8000_0010, 0x4000_0000 | NOT_GLOBAL | AF | 1);
+    cpu.system.set(Stored::Ttbr1El1, 0x8000_0000);
+    let keys = |cpu: &mut Cpu, pc: u64| {
+        [1, 2].map(|asid| {
+            cpu.system.set(Stored::Ttbr0El1, asid << 48 | 0x8000_0000);
+            key::of_code(&cpu.system, pc)
+        })
+    };
+    let is_one = |[a, b]: [u128; 2]| a == b;
+    walk(&mut cpu, &mem, kernel, Access::Fetch).expect("it is mapped");
+    let [shared, _] = keys(&mut cpu, kernel);
+    assert!(is_one(keys(&mut cpu, kernel)) && !key::has_asid(shared, 0) && !key::has_asid(shared, 2));
+    // Not that of firmware, nor data.
+    assert!(!is_one(keys(&mut cpu, 0x4000_0000)));
+    let data = key::of(&cpu.system, Who::data(&cpu.system));
+    assert!(key::has_asid(data, 2));
+    // Until a page of one ASID is met, other than in the lower half.
+    walk(&mut cpu, &mem, 0x8000_0000, Access::Fetch).expect("it is mapped");
+    assert!(is_one(keys(&mut cpu, kernel)));
+    walk(&mut cpu, &mem, kernel + 0x4000_0000, Access::Fetch).expect("it is mapped");
+    assert!(!is_one(keys(&mut cpu, kernel)));
+    assert!(!keys(&mut cpu, kernel).contains(&shared));
+    // A user program has its own context always.
+    cpu.set_level(0, false);
+    assert!(!is_one(keys(&mut cpu, kernel)));
+}

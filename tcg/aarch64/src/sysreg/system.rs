@@ -108,6 +108,8 @@ pub struct System {
     pub debug: DebugUnit,
     /// Loads and stores are made as EL0 would make them (LDTR, STTR).
     pub unprivileged: bool,
+    /// A kernel's code is that of one ASID, as was found by a fetch. See [`crate::mmu::key::of_code`].
+    pub kernel_by_asid: bool,
     /// What random numbers follow from, if they are to be the same each time; otherwise they are the host's.
     pub random: Option<u64>,
     /// What the last fault of stage 2 was.
@@ -166,6 +168,7 @@ impl System {
             pmu: Pmu::default(),
             debug: DebugUnit::default(),
             unprivileged: false,
+            kernel_by_asid: false,
             random: None,
             stage2_fault: None,
             stored,

@@ -437,6 +437,9 @@ impl Mmu {
             return Ok(page | pc & (PAGE_SIZE - 1));
         }
         let page = G::walk(cpu, &Phys(&self.space), pc, Access::Fetch)?;
+        // Which context such code is of may only be known now.
+        let context = G::context(cpu);
+        cpu.as_mut().jumps = self.contexts.use_code(context.code, context.mode);
         if page.size_log2 >= PAGE_SHIFT {
             self.contexts.insert_fetch(pc, page.phys, page.size_log2);
         }

@@ -6,7 +6,7 @@
 
 use crate::cpu::{JUMP_ENTRIES, JUMP_STIR, JumpEntry, TLB_ENTRY_SHIFT, TlbEntry, jump_index};
 use base::{PAGE_SHIFT, PAGE_SIZE};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// In a tag: the page is known but the slow path must be asked.
 pub const SLOW: u64 = 1 << 11;
@@ -14,7 +14,7 @@ pub const SLOW: u64 = 1 << 11;
 pub const EMPTY: u64 = 1 << 10;
 
 /// How many data and how many code contexts a vCPU of a machine keeps.
-const CONTEXTS: usize = 16;
+const CONTEXTS: usize = 32;
 /// How many one of a process does: it has one address space, and as many modes as its floats and vectors are set to.
 const PROCESS_CONTEXTS: usize = 16;
 
@@ -71,8 +71,10 @@ impl Jumps {
     fn clear(&self) {
         if self.used.swap(false, Ordering::SeqCst) {
             for (i, entry) in self.entries.iter().enumerate() {
-                entry[0].store(no_key(i), Ordering::SeqCst);
+                entry[0].store(no_key(i), Ordering::Relaxed);
             }
+            // One for all, since one each takes most of the time.
+            fence(Ordering::SeqCst);
         }
     }
 
@@ -164,36 +166,31 @@ impl Tables {
     }
 }
 
-/// A small set-associative memory of which context has which slot.
+/// Which context has which slot. Of those that are not known the one takes over what was used longest ago.
 struct Slots {
     keys: Vec<Option<(u128, u64)>>,
-    next: usize,
-    active: usize,
+    /// All slots, the one in use first, then by when they last were.
+    order: Vec<usize>,
 }
 
 impl Slots {
     fn new(count: usize) -> Self {
-        Self { keys: vec![None; count], next: 0, active: 0 }
+        Self { keys: vec![None; count], order: (0..count).collect() }
     }
 
-    /// The slot of `key`, and whether it was just taken over for it.
+    /// The slot in use.
+    fn active(&self) -> usize {
+        self.order[0]
+    }
+
+    /// The slot of `key`, which is in use from now on, and whether it was just taken over for it.
     fn find(&mut self, key: (u128, u64)) -> (usize, bool) {
-        if self.keys[self.active] == Some(key) {
-            return (self.active, false);
-        }
-        let (slot, new) = match self.keys.iter().position(|k| *k == Some(key)) {
-            Some(slot) => (slot, false),
-            None => {
-                // What is in use is likely to be wanted again at once.
-                let slot =
-                    if self.next == self.active { (self.next + 1) % self.keys.len() } else { self.next };
-                self.next = (slot + 1) % self.keys.len();
-                self.keys[slot] = Some(key);
-                (slot, true)
-            }
-        };
-        self.active = slot;
-        (slot, new)
+        let known = self.order.iter().position(|slot| self.keys[*slot] == Some(key));
+        let at = known.unwrap_or(self.order.len() - 1);
+        self.order[..=at].rotate_right(1);
+        let slot = self.active();
+        self.keys[slot] = Some(key);
+        (slot, known.is_none())
     }
 }
 
@@ -330,7 +327,7 @@ impl Contexts {
 
     /// Looks a data access up in the context in use.
     pub fn lookup(&self, addr: u64, write: bool) -> Option<Hit> {
-        let entry = self.tables.data[self.data.active].entry(addr);
+        let entry = self.tables.data[self.data.active()].entry(addr);
         let tag = entry[if write { WRITE } else { READ }].load(Ordering::Acquire);
         if tag & !SLOW != addr & !(PAGE_SIZE - 1) {
             return None;
@@ -343,7 +340,7 @@ impl Contexts {
     /// both ask the slow path, with `slow_stores` only stores do. Gives the entry's write tag for a second look.
     pub fn insert(&mut self, addr: u64, (read, write): (bool, bool), hit: Hit, slow_stores: bool) {
         let page = addr & !(PAGE_SIZE - 1);
-        let entry = self.tables.data[self.data.active].entry(addr);
+        let entry = self.tables.data[self.data.active()].entry(addr);
         let tag = |allowed: bool, slow: bool| match (allowed, slow) {
             (false, _) => EMPTY,
             (true, true) => page | SLOW,
@@ -359,19 +356,19 @@ impl Contexts {
 
     /// Remembers that the data page at `addr` is part of a larger one of `1 << size_log2` bytes.
     pub fn note_large(&mut self, addr: u64, size_log2: u32) {
-        self.large[self.data.active].add(addr, size_log2);
+        self.large[self.data.active()].add(addr, size_log2);
     }
 
     /// The physical address of the code page around `addr`, if the code context in use knows it.
     pub fn lookup_fetch(&mut self, addr: u64) -> Option<u64> {
-        let (page, phys) = *self.fetch[self.code.active].entry(addr);
+        let (page, phys) = *self.fetch[self.code.active()].entry(addr);
         (page == addr & !(PAGE_SIZE - 1)).then_some(phys)
     }
 
     /// Remembers where the code page around `addr` is; it is part of a mapping of `1 << size_log2` bytes.
     pub fn insert_fetch(&mut self, addr: u64, phys: u64, size_log2: u32) {
         let page = addr & !(PAGE_SIZE - 1);
-        let table = &mut self.fetch[self.code.active];
+        let table = &mut self.fetch[self.code.active()];
         let entry = table.entry(addr);
         *entry = (page, phys & !(PAGE_SIZE - 1));
         if size_log2 > PAGE_SHIFT {
@@ -381,9 +378,9 @@ impl Contexts {
 
     /// Enters where the translation of `pc` is into the code context in use.
     pub fn insert_jump(&mut self, pc: u64, code: u64) {
-        let (word, bit) = self.fetch[self.code.active].executed(pc);
+        let (word, bit) = self.fetch[self.code.active()].executed(pc);
         *word |= bit;
-        let jumps = &self.tables.code[self.code.active];
+        let jumps = &self.tables.code[self.code.active()];
         jumps.used.store(true, Ordering::SeqCst);
         let entry = jumps.entry(pc);
         entry[0].store(no_key(jump_index(pc)), Ordering::Relaxed);
@@ -393,7 +390,7 @@ impl Contexts {
 
     /// Where the translation of `pc` is, if the code context in use knows.
     pub fn lookup_jump(&self, pc: u64) -> Option<u64> {
-        let entry = self.tables.code[self.code.active].entry(pc);
+        let entry = self.tables.code[self.code.active()].entry(pc);
         (entry[0].load(Ordering::Acquire) == pc).then(|| entry[1].load(Ordering::Relaxed))
     }
 
@@ -478,3 +475,6 @@ impl Contexts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@
 
 use crate::cpu::{JUMP_ENTRIES, JUMP_STIR, JumpEntry, TLB_ENTRY_SHIFT, TlbEntry, jump_index};
 use base::{PAGE_SHIFT, PAGE_SIZE};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// In a tag: the page is known but the slow path must be asked.
 pub const SLOW: u64 = 1 << 11;
@@ -21,36 +22,117 @@ const PROCESS_CONTEXTS: usize = 16;
 /// More pages than these have all jumps forgotten at once.
 const MOST_PAGES: u64 = 64;
 
+/// In which parts of a table something was entered since it was last cleared: a bit for each of 64.
+struct Used(AtomicU64);
+
+impl Used {
+    /// How many of `entries` are one part.
+    fn part(entries: usize) -> usize {
+        entries.div_ceil(u64::BITS as usize)
+    }
+
+    /// Something is to be entered at `index`.
+    fn note(&self, index: usize, entries: usize) {
+        let bit = 1 << (index / Self::part(entries));
+        if self.0.load(Ordering::Relaxed) & bit == 0 {
+            self.0.fetch_or(bit, Ordering::SeqCst);
+        }
+    }
+
+    fn is_any(&self) -> bool {
+        self.0.load(Ordering::SeqCst) != 0
+    }
+
+    /// Where something was entered; nothing is there from now on.
+    fn take(&self, entries: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (used, part) = (self.0.swap(0, Ordering::SeqCst), Self::part(entries));
+        let parts = (0..u64::BITS as usize).filter(move |n| used >> n & 1 != 0);
+        parts.map(move |n| n * part..((n + 1) * part).min(entries))
+    }
+}
+
 /// One direct-mapped table of translations.
-struct Table(Box<[[AtomicU64; 4]]>);
+struct Table {
+    entries: Box<[[AtomicU64; 4]]>,
+    /// A bit for each page, by physical address, and for others that look like it: there may be an entry by which stores reach it unseen.
+    /// Whoever begins to watch a page need not look through tables that have none.
+    stored: Box<[AtomicU64]>,
+    used: Used,
+}
 
 const READ: usize = 0;
 const WRITE: usize = 1;
 const ADDEND: usize = 2;
 const PHYS: usize = 3;
 
+/// How many bits a table has for physical pages for each entry.
+const STORED_BITS: usize = 8;
+
+/// `count` times zeros; those that are never used take no memory.
+fn zeroed<const N: usize>(count: usize) -> Box<[[AtomicU64; N]]> {
+    // SAFETY: zeros are valid atomics.
+    unsafe { Box::new_zeroed_slice(count).assume_init() }
+}
+
 impl Table {
     fn new(entries: usize) -> Self {
-        let empty = || [const { AtomicU64::new(EMPTY) }; 4];
-        Self((0..entries).map(|_| empty()).collect())
-    }
-
-    fn clear(&self) {
-        for entry in &self.0 {
+        let words = (entries * STORED_BITS).div_ceil(u64::BITS as usize);
+        let stored = (0..words).map(|_| AtomicU64::new(0)).collect();
+        let table = Self { entries: zeroed(entries), stored, used: Used(AtomicU64::new(0)) };
+        // Page zero is only looked for in the first entry, and in the last by accesses that reach it from the last page: zero is no page
+        // in the others.
+        for entry in [&table.entries[0], &table.entries[entries - 1]] {
             entry[READ].store(EMPTY, Ordering::Relaxed);
             entry[WRITE].store(EMPTY, Ordering::Relaxed);
         }
+        table
+    }
+
+    fn clear(&self) {
+        if !self.used.is_any() {
+            return;
+        }
+        for entry in self.used.take(self.entries.len()).flat_map(|part| &self.entries[part]) {
+            entry[READ].store(EMPTY, Ordering::Relaxed);
+            entry[WRITE].store(EMPTY, Ordering::Relaxed);
+        }
+        // After the entries: a page without a bit has none.
+        self.stored.iter().for_each(|word| word.store(0, Ordering::Release));
+    }
+
+    fn index(&self, addr: u64) -> usize {
+        (addr >> PAGE_SHIFT) as usize & (self.entries.len() - 1)
     }
 
     fn entry(&self, addr: u64) -> &[AtomicU64; 4] {
-        &self.0[(addr >> PAGE_SHIFT) as usize & (self.0.len() - 1)]
+        &self.entries[self.index(addr)]
+    }
+
+    /// The bit of the physical page at `phys`.
+    fn stored(&self, phys: u64) -> (&AtomicU64, u64) {
+        let page = phys >> PAGE_SHIFT;
+        let word = (page / u64::from(u64::BITS)) as usize % self.stored.len();
+        (&self.stored[word], 1 << (page % u64::from(u64::BITS)))
+    }
+
+    /// Stores may reach the page at `phys` unseen from now on.
+    fn note_stored(&self, phys: u64) {
+        let (word, bit) = self.stored(phys);
+        let old = word.load(Ordering::Relaxed);
+        if old & bit == 0 {
+            word.store(old | bit, Ordering::SeqCst);
+        }
+    }
+
+    fn may_be_stored(&self, phys: u64) -> bool {
+        let (word, bit) = self.stored(phys);
+        word.load(Ordering::SeqCst) & bit != 0
     }
 }
 
 struct Jumps {
     entries: Box<[[AtomicU64; 2]]>,
-    /// Something was entered since the table was last cleared.
-    used: AtomicBool,
+    used: Used,
 }
 
 /// A key that no address has that is looked up in entry `index`: it belongs to the neighbour.
@@ -60,22 +142,22 @@ fn no_key(index: usize) -> u64 {
 
 impl Jumps {
     fn new() -> Self {
-        // SAFETY: zeros are valid atomics.
-        let entries: Box<[[AtomicU64; 2]]> = unsafe { Box::new_zeroed_slice(JUMP_ENTRIES).assume_init() };
+        let entries = zeroed(JUMP_ENTRIES);
         // Only in the first entry is zero looked up, so zero is no key in the others; memory of those that are never used
         // is not touched.
         entries[0][0].store(no_key(0), Ordering::Relaxed);
-        Self { entries, used: AtomicBool::new(false) }
+        Self { entries, used: Used(AtomicU64::new(0)) }
     }
 
     fn clear(&self) {
-        if self.used.swap(false, Ordering::SeqCst) {
-            for (i, entry) in self.entries.iter().enumerate() {
-                entry[0].store(no_key(i), Ordering::Relaxed);
-            }
-            // One for all, since one each takes most of the time.
-            fence(Ordering::SeqCst);
+        if !self.used.is_any() {
+            return;
         }
+        for n in self.used.take(self.entries.len()).flatten() {
+            self.entries[n][0].store(no_key(n), Ordering::Relaxed);
+        }
+        // One for all, since one each takes most of the time.
+        fence(Ordering::SeqCst);
     }
 
     /// Clears the entries of addresses in the page at `page`, which stand side by side.
@@ -126,12 +208,13 @@ impl Tables {
 
     /// How many translations a context has.
     pub fn tlb_entries(&self) -> usize {
-        self.data[0].0.len()
+        self.data[0].entries.len()
     }
 
     /// Every store to the page at `phys` asks the slow path from now on.
     pub fn slow_down_stores(&self, phys: u64) {
-        for entry in self.data.iter().flat_map(|table| &table.0) {
+        let tables = self.data.iter().filter(|table| table.may_be_stored(phys));
+        for entry in tables.flat_map(|table| &table.entries) {
             if entry[PHYS].load(Ordering::Relaxed) == phys {
                 let tag = entry[WRITE].load(Ordering::Relaxed);
                 if tag & (SLOW | EMPTY) == 0 {
@@ -150,7 +233,7 @@ impl Tables {
         let pages = (0..JUMP_ENTRIES).step_by(PAGE_SIZE as usize / 2);
         let places =
             pages.flat_map(|page| (0..=JUMP_STIR.1 as usize).map(move |stir| page + (in_page ^ stir)));
-        for jumps in self.code.iter().filter(|jumps| jumps.used.load(Ordering::SeqCst)) {
+        for jumps in self.code.iter().filter(|jumps| jumps.used.is_any()) {
             for at in places.clone() {
                 let entry = &jumps.entries[at];
                 if entry[1].load(Ordering::Relaxed) == code {
@@ -311,7 +394,7 @@ impl Contexts {
             table.clear();
             self.large[slot] = Large::NONE;
         }
-        (table.0.as_ptr().cast(), (table.0.len() as u64 - 1) << TLB_ENTRY_SHIFT)
+        (table.entries.as_ptr().cast(), (table.entries.len() as u64 - 1) << TLB_ENTRY_SHIFT)
     }
 
     /// Switches to the code context (`key`, `mode`); gives the jump cache's address.
@@ -340,7 +423,12 @@ impl Contexts {
     /// both ask the slow path, with `slow_stores` only stores do. Gives the entry's write tag for a second look.
     pub fn insert(&mut self, addr: u64, (read, write): (bool, bool), hit: Hit, slow_stores: bool) {
         let page = addr & !(PAGE_SIZE - 1);
-        let entry = self.tables.data[self.data.active()].entry(addr);
+        let table = &self.tables.data[self.data.active()];
+        table.used.note(table.index(addr), table.entries.len());
+        if write && !hit.slow && !slow_stores {
+            table.note_stored(hit.phys);
+        }
+        let entry = table.entry(addr);
         let tag = |allowed: bool, slow: bool| match (allowed, slow) {
             (false, _) => EMPTY,
             (true, true) => page | SLOW,
@@ -381,7 +469,7 @@ impl Contexts {
         let (word, bit) = self.fetch[self.code.active()].executed(pc);
         *word |= bit;
         let jumps = &self.tables.code[self.code.active()];
-        jumps.used.store(true, Ordering::SeqCst);
+        jumps.used.note(jump_index(pc), JUMP_ENTRIES);
         let entry = jumps.entry(pc);
         entry[0].store(no_key(jump_index(pc)), Ordering::Relaxed);
         entry[1].store(code, Ordering::Release);
@@ -398,7 +486,7 @@ impl Contexts {
     /// context. Nothing is forgotten of where the pages are.
     pub fn slow_down(&self, first: u64, last: u64) {
         let (first, last) = (first & !(PAGE_SIZE - 1), last & !(PAGE_SIZE - 1));
-        for entry in self.tables.data.iter().flat_map(|table| &table.0) {
+        for entry in self.tables.data.iter().flat_map(|table| &table.entries) {
             for tag in [&entry[READ], &entry[WRITE]] {
                 let page = tag.load(Ordering::Relaxed);
                 if page & (SLOW | EMPTY) == 0 && (first..=last).contains(&page) {

@@ -14,3 +14,82 @@ fn the_slot_used_longest_ago_is_taken_over() {
     assert_eq!(slots.find(b), (places[1].0, true), "`d` is");
     assert_eq!(slots.active(), places[1].0);
 }
+
+/// A page of RAM at `phys`, as generated code reaches it.
+fn reached(phys: u64) -> Hit {
+    Hit { addend: 0x1000, phys, slow: false }
+}
+
+#[test]
+fn stores_to_a_page_are_slowed_down_wherever_it_is_mapped() {
+    let tables = std::sync::Arc::new(Tables::new(4));
+    let mut contexts = Contexts::new(tables.clone());
+    let is_slow = |contexts: &Contexts, addr| contexts.lookup(addr, true).map(|hit| hit.slow);
+    // Two contexts have the page, one of them twice; neighbours are other pages, one with the same bit.
+    contexts.use_data(1);
+    contexts.insert(0x1000, (true, true), reached(0x8000_0000), false);
+    contexts.insert(0x2000, (true, true), reached(0x8000_0000), false);
+    contexts.insert(0x3000, (true, true), reached(0x8000_1000), false);
+    contexts.insert(0x4000, (true, true), reached(0x8002_0000), false);
+    contexts.use_data(2);
+    contexts.insert(0, (true, true), reached(0x8000_0000), false);
+    tables.slow_down_stores(0x8000_0000);
+    assert_eq!(is_slow(&contexts, 0), Some(true));
+    contexts.use_data(1);
+    assert_eq!([0x1000, 0x2000].map(|addr| is_slow(&contexts, addr)), [Some(true); 2]);
+    assert_eq!([0x3000, 0x4000].map(|addr| is_slow(&contexts, addr)), [Some(false); 2]);
+    // What was only read before.
+    contexts.insert(0x1000, (true, true), reached(0x8000_2000), true);
+    contexts.insert(0x1000, (true, true), reached(0x8000_2000), false);
+    tables.slow_down_stores(0x8000_2000);
+    assert_eq!(is_slow(&contexts, 0x1000), Some(true));
+    // Forgotten, and entered again.
+    contexts.flush(None, |_| true);
+    assert_eq!(contexts.lookup(0x1000, false).map(|hit| hit.phys), None);
+    contexts.insert(0x1000, (true, true), reached(0x8000_2000), false);
+    tables.slow_down_stores(0x8000_2000);
+    assert_eq!(is_slow(&contexts, 0x1000), Some(true));
+}
+
+#[test]
+fn an_empty_table_has_no_page() {
+    let mut contexts = Contexts::new(std::sync::Arc::new(Tables::new(4)));
+    for addr in [0, 0x1000, 0x2000, 0x4000, 0xffff_ffff_ffff_f000] {
+        assert!(contexts.lookup(addr, false).is_none() && contexts.lookup(addr, true).is_none());
+        assert!(contexts.lookup_jump(addr).is_none());
+    }
+    contexts.insert(0, (true, false), reached(0), false);
+    assert!(contexts.lookup(0, false).is_some() && contexts.lookup(0, true).is_none());
+}
+
+#[test]
+fn parts_that_were_used_are_cleared() {
+    for entries in [1, 2, 64, 1024, 100] {
+        let used = Used(AtomicU64::new(0));
+        assert_eq!(used.take(entries).flatten().count(), 0);
+        for index in [0, entries / 2, entries - 1] {
+            used.note(index, entries);
+        }
+        let parts: Vec<usize> = used.take(entries).flatten().collect();
+        assert!([0, entries / 2, entries - 1].iter().all(|index| parts.contains(index)), "{entries}");
+        assert!(parts.len() <= 3 * entries.div_ceil(64) && parts.iter().all(|index| *index < entries));
+        assert!(!used.is_any());
+    }
+}
+
+#[test]
+fn jumps_are_forgotten_in_the_contexts_that_are_meant() {
+    let mut contexts = Contexts::new(std::sync::Arc::new(Tables::new(4)));
+    let pcs = [0, 0x1234, 0x7ffe, 0xffff_8000_0000_4000];
+    for key in [1, 2] {
+        contexts.use_code(key, 0);
+        pcs.iter().for_each(|pc| contexts.insert_jump(*pc, pc ^ 5));
+        assert_eq!(pcs.map(|pc| contexts.lookup_jump(pc)), pcs.map(|pc| Some(pc ^ 5)));
+    }
+    contexts.flush(None, |key| key == 2);
+    assert_eq!(pcs.map(|pc| contexts.lookup_jump(pc)), [None; 4]);
+    contexts.use_code(1, 0);
+    assert_eq!(pcs.map(|pc| contexts.lookup_jump(pc)), pcs.map(|pc| Some(pc ^ 5)));
+    contexts.tables().forget_jumps();
+    assert_eq!(pcs.map(|pc| contexts.lookup_jump(pc)), [None; 4]);
+}

@@ -207,11 +207,10 @@ fn unprivileged(
     cpu: &mut Cpu,
     access: impl FnOnce(&mut Cpu, &mut Mmu) -> Result<u64, Fault>,
 ) -> Result<u64, Stop> {
-    let key = |cpu: &Cpu| mmu::key::of(&cpu.system, Who::data(&cpu.system));
-    let after = key(cpu);
     cpu.system.unprivileged = true;
-    let keys = [key(cpu), after];
-    let done = with_mmu::<Aarch64, _>(cpu, |cpu, mmu| mmu.with_data_context::<Aarch64, _>(cpu, keys, access));
+    let during = mmu::key::of(&cpu.system, Who::data(&cpu.system));
+    let done =
+        with_mmu::<Aarch64, _>(cpu, |cpu, mmu| mmu.with_data_context::<Aarch64, _>(cpu, during, access));
     cpu.system.unprivileged = false;
     done.unwrap_or(Ok(0)).map_err(Stop::from)
 }

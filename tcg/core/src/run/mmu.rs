@@ -123,18 +123,21 @@ impl Mmu {
         OwnedPhys(self.space.clone())
     }
 
-    /// Has `access` made in data context `during`; the vCPU goes on in `after`.
+    /// Has `access` made in data context `during`; the vCPU goes on in the one that it is in.
     pub fn with_data_context<G: Guest, T>(
         &mut self,
         cpu: &mut G::Cpu,
-        [during, after]: [u128; 2],
+        during: u128,
         access: impl FnOnce(&mut G::Cpu, &mut Self) -> T,
     ) -> T {
+        let after = self.contexts.data_context();
         self.contexts.use_data(during);
         let result = access(cpu, self);
-        let (tlb, tlb_mask) = self.contexts.use_data(after);
-        let head: &mut CpuHeader = cpu.as_mut();
-        (head.tlb, head.tlb_mask) = (tlb, tlb_mask);
+        if let Some(after) = after {
+            let (tlb, tlb_mask) = self.contexts.use_data(after);
+            let head: &mut CpuHeader = cpu.as_mut();
+            (head.tlb, head.tlb_mask) = (tlb, tlb_mask);
+        }
         result
     }
 

@@ -397,6 +397,11 @@ impl Contexts {
         (table.entries.as_ptr().cast(), (table.entries.len() as u64 - 1) << TLB_ENTRY_SHIFT)
     }
 
+    /// The data context in use; `None` if there was none yet.
+    pub fn data_context(&self) -> Option<u128> {
+        self.data.keys[self.data.active()].map(|(key, _)| key)
+    }
+
     /// Switches to the code context (`key`, `mode`); gives the jump cache's address.
     pub fn use_code(&mut self, key: u128, mode: u64) -> *const JumpEntry {
         let (slot, new) = self.code.find((key, mode));

@@ -18,6 +18,7 @@ pub struct Program {
 pub static PROGRAMS: &[Program] = &[
     Program { name: "sha256", class: "integer" },
     Program { name: "sort", class: "integer" },
+    Program { name: "lanes", class: "integer" },
     Program { name: "recursion", class: "control" },
     Program { name: "threaded", class: "control" },
     Program { name: "objects", class: "control" },

@@ -295,6 +295,16 @@ impl Emit<'_> {
         let own = self.target(v, RAX);
         if let Some(k) = self.constant(b) {
             let k = (k & u64::from(inst.ty.bits() - 1)) as i8;
+            let from = self.gpr(a, own);
+            if self.features.bmi && inst.op == Op::Rotr && from != own {
+                let ops = &mut self.ops;
+                if wide {
+                    dynasm!(ops ; .arch x64 ; rorx Rq(own), Rq(from), k);
+                } else {
+                    dynasm!(ops ; .arch x64 ; rorx Rd(own), Rd(from), k);
+                }
+                return self.write_gpr(own, v);
+            }
             self.read_gpr(a, own);
             let ops = &mut self.ops;
             match (inst.op, wide) {

@@ -34,14 +34,6 @@ operations! {
     Sha256Schedule0 = sha::sha256_schedule_0;
     /// SHA256SU1.
     Sha256Schedule1 = sha::sha256_schedule_1;
-    /// SHA512H.
-    Sha512Hash = sha::sha512_hash;
-    /// SHA512H2.
-    Sha512Hash2 = sha::sha512_hash_2;
-    /// SHA512SU0.
-    Sha512Schedule0 = sha::sha512_schedule_0;
-    /// SHA512SU1.
-    Sha512Schedule1 = sha::sha512_schedule_1;
     /// SM3SS1.
     Sm3Rotate = sm3::rotate;
     /// SM3TT1A.

@@ -19,13 +19,3 @@ pub fn words(v: u128) -> [u32; 4] {
 pub fn of_words(w: [u32; 4]) -> u128 {
     from_lanes(32, |n| w[n as usize].into())
 }
-
-/// Doublewords, the lower first.
-pub fn doubles(v: u128) -> [u64; 2] {
-    [v as u64, (v >> 64) as u64]
-}
-
-/// The vector of these doublewords.
-pub fn of_doubles([low, high]: [u64; 2]) -> u128 {
-    u128::from(high) << 64 | u128::from(low)
-}

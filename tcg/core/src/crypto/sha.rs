@@ -1,6 +1,6 @@
 //! SHA-1, SHA-256 and SHA-512: FIPS 180-4, 4.1 and 6.
 
-use super::{doubles, of_doubles, of_words, words};
+use super::{of_words, words};
 
 /// Ch of SHA-256.
 pub fn choose(x: u32, y: u32, z: u32) -> u32 {
@@ -121,39 +121,4 @@ pub fn choose_64(x: u64, y: u64, z: u64) -> u64 {
 /// Maj of SHA-512.
 pub fn majority_64(x: u64, y: u64, z: u64) -> u64 {
     x & y ^ x & z ^ y & z
-}
-
-/// The first part of two rounds of SHA-512.
-/// The step that A64 calls SHA512H.
-pub fn sha512_hash([d, n, m]: [u128; 3], _: u32) -> u128 {
-    let ([w0, w1], [x0, x1], [y0, y1]) = (doubles(d), doubles(n), doubles(m));
-    let s1 = |x: u64| x.rotate_right(14) ^ x.rotate_right(18) ^ x.rotate_right(41);
-    let high = choose_64(y1, x0, x1).wrapping_add(s1(y1)).wrapping_add(w1);
-    let e = high.wrapping_add(y0);
-    let low = choose_64(e, y1, x0).wrapping_add(s1(e)).wrapping_add(w0);
-    of_doubles([low, high])
-}
-
-/// The second part.
-/// The step that A64 calls SHA512H2.
-pub fn sha512_hash_2([d, n, m]: [u128; 3], _: u32) -> u128 {
-    let ([w0, w1], [x0, _], [y0, y1]) = (doubles(d), doubles(n), doubles(m));
-    let s0 = |x: u64| x.rotate_right(28) ^ x.rotate_right(34) ^ x.rotate_right(39);
-    let high = majority_64(x0, y1, y0).wrapping_add(s0(y0)).wrapping_add(w1);
-    let low = majority_64(high, y0, y1).wrapping_add(s0(high)).wrapping_add(w0);
-    of_doubles([low, high])
-}
-
-/// The step that A64 calls SHA512SU0.
-pub fn sha512_schedule_0([d, n, _]: [u128; 3], _: u32) -> u128 {
-    let s0 = |x: u64| x.rotate_right(1) ^ x.rotate_right(8) ^ x >> 7;
-    let ([w0, w1], [w2, _]) = (doubles(d), doubles(n));
-    of_doubles([w0.wrapping_add(s0(w1)), w1.wrapping_add(s0(w2))])
-}
-
-/// The step that A64 calls SHA512SU1.
-pub fn sha512_schedule_1([d, n, m]: [u128; 3], _: u32) -> u128 {
-    let s1 = |x: u64| x.rotate_right(19) ^ x.rotate_right(61) ^ x >> 6;
-    let ([w0, w1], [x0, x1], [y0, y1]) = (doubles(d), doubles(n), doubles(m));
-    of_doubles([w0.wrapping_add(s1(x0)).wrapping_add(y0), w1.wrapping_add(s1(x1)).wrapping_add(y1)])
 }

@@ -97,12 +97,6 @@ three! {
     sha256h2 = Sha256Hash2;
     /// SHA-256 schedule, second part.
     sha256su1 = Sha256Schedule1;
-    /// SHA-512 rounds, first part.
-    sha512h = Sha512Hash;
-    /// SHA-512 rounds, second part.
-    sha512h2 = Sha512Hash2;
-    /// SHA-512 schedule, second part.
-    sha512su1 = Sha512Schedule1;
     /// SM3 schedule, first part.
     sm3partw1 = Sm3Part1;
     /// SM3 schedule, second part.
@@ -124,8 +118,6 @@ two! {
     sha1su1 = Sha1Schedule1;
     /// SHA-256 schedule, first part.
     sha256su0 = Sha256Schedule0;
-    /// SHA-512 schedule, first part.
-    sha512su0 = Sha512Schedule0;
     /// SM4 rounds.
     sm4e = Sm4Rounds;
 }
@@ -144,7 +136,7 @@ pub fn sha1h<S: Sem>(s: &mut S, _: &Cx, a: VD2) -> Flow<S> {
 }
 
 /// Lanes turned right, 0 to one less than their bits.
-fn turned_right<S: Sem>(s: &mut S, ty: Ty, v: S::W, by: u32) -> S::W {
+pub(super) fn turned_right<S: Sem>(s: &mut S, ty: Ty, v: S::W, by: u32) -> S::W {
     if by == 0 {
         return v;
     }

@@ -13,6 +13,7 @@ mod long;
 mod memory;
 mod moves;
 mod saturating;
+mod sha512;
 mod shift;
 
 pub use across::*;
@@ -28,6 +29,7 @@ pub use long::*;
 pub use memory::*;
 pub use moves::*;
 pub use saturating::*;
+pub use sha512::*;
 pub use shift::*;
 
 use super::fall;

@@ -13,6 +13,9 @@ use crate::ty::Ty;
 use base::PAGE_SHIFT;
 use std::collections::{BTreeMap, BTreeSet};
 
+#[cfg(test)]
+mod tests;
+
 /// Most guest instructions in a region.
 const MAX_INSNS: usize = 400;
 /// Most calls in a region.
@@ -220,12 +223,18 @@ impl<F: Fetch> Scan<'_, F> {
             self.leaders.iter().map(|leader| (*leader, build.region.add_block())).collect();
         // The entry has no parameters, so the head cannot be it.
         build.end(Term::Jump(Edge::to(blocks[&(0, self.head)])));
+        let mut polls = Vec::new();
         for (leader, block) in &blocks {
             build.block = *block;
+            if self.loops.contains(leader) {
+                build.snapshot(leader.1);
+                polls.push((*block, build.emit(Op::Poll, Ty::None, 0, &[])));
+            }
             self.block::<G>(&mut build, *leader, &blocks)?;
         }
         let tallies = build.tallies();
         let mut region = build.into_region();
+        thin(&mut region, &polls);
         order_blocks(&mut region);
         Ok((region, tallies))
     }
@@ -241,10 +250,6 @@ impl<F: Fetch> Scan<'_, F> {
         let Some(mut mode) = self.code.get(&leader).map(|step| step.mode) else { return Ok(()) };
         build.other_mode = mode != self.mode;
         build.quota = None;
-        if self.loops.contains(&leader) {
-            build.snapshot(at);
-            build.emit(Op::Poll, Ty::None, 0, &[]);
-        }
         loop {
             let known = self.code.get(&(call, at)).filter(|step| step.mode == mode);
             let (Some(step), true) = (known, (call, at) == leader || !blocks.contains_key(&(call, at)))
@@ -274,4 +279,33 @@ impl<F: Fetch> Scan<'_, F> {
             }
         }
     }
+}
+
+/// Takes away those of `polls` without which each way round still comes by one.
+fn thin(region: &mut Region, polls: &[(BlockId, Value)]) {
+    let mut looks = vec![false; region.blocks.len()];
+    polls.iter().for_each(|(block, _)| looks[block.0 as usize] = true);
+    for (block, poll) in polls {
+        looks[block.0 as usize] = comes_round(region, *block, &looks);
+        if !looks[block.0 as usize] {
+            region.blocks[block.0 as usize].insts.retain(|inst| inst != poll);
+        }
+    }
+}
+
+/// Whether there is a way from `block` back to it by no other block of `looks`.
+fn comes_round(region: &Region, block: BlockId, looks: &[bool]) -> bool {
+    let mut seen = looks.to_vec();
+    let mut open = vec![block];
+    while let Some(from) = open.pop() {
+        for edge in region.blocks[from.0 as usize].term.edges() {
+            if edge.to == block {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[edge.to.0 as usize], true) {
+                open.push(edge.to);
+            }
+        }
+    }
+    false
 }

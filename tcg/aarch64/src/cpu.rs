@@ -119,7 +119,16 @@ pub const ESR_EL1: RegId = RegId(80);
 /// FAR_EL1.
 pub const FAR_EL1: RegId = RegId(81);
 
-const COUNT: usize = 82;
+/// Half `half` (0 the lower) of key `key` (IA, IB, DA, DB).
+pub const fn key(key: u8, half: u8) -> RegId {
+    RegId(82 + 2 * key as u16 + half as u16)
+}
+
+const COUNT: usize = 90;
+
+const fn of_key(key: usize, half: usize) -> usize {
+    offset_of!(Cpu, system) + offset_of!(System, keys) + key * 16 + half * 8
+}
 
 const fn stored(register: Stored) -> usize {
     offset_of!(Cpu, system) + offset_of!(System, stored) + register as usize * 8
@@ -153,6 +162,14 @@ const OTHERS: [(&str, Ty, usize); COUNT - 64] = [
     ("spsr_el1", Ty::I64, stored(Stored::SpsrEl1)),
     ("esr_el1", Ty::I64, stored(Stored::EsrEl1)),
     ("far_el1", Ty::I64, stored(Stored::FarEl1)),
+    ("apia_low", Ty::I64, of_key(0, 0)),
+    ("apia_high", Ty::I64, of_key(0, 1)),
+    ("apib_low", Ty::I64, of_key(1, 0)),
+    ("apib_high", Ty::I64, of_key(1, 1)),
+    ("apda_low", Ty::I64, of_key(2, 0)),
+    ("apda_high", Ty::I64, of_key(2, 1)),
+    ("apdb_low", Ty::I64, of_key(3, 0)),
+    ("apdb_high", Ty::I64, of_key(3, 1)),
 ];
 
 const fn table() -> [RegDesc; COUNT] {

@@ -18,7 +18,8 @@
 //! | 14 | system registers of EL1 may be trapped |
 //! | 15 | PSTATE.IL |
 //! | 16 | DC ZVA is allowed, and clears 64 bytes |
-//! | 17..=63 | extensions that instructions depend on, by number ([`Ext::INSTRUCTION_EXTS`]) |
+//! | 17 | pointers are signed as user programs' are, with the code of our own and all keys |
+//! | 18..=63 | extensions that instructions depend on, by number ([`Ext::INSTRUCTION_EXTS`]) |
 
 use crate::features::Ext;
 use crate::mmu;
@@ -40,7 +41,8 @@ const ALIGNED: u64 = 1 << 13;
 const TRAPPED: u64 = 1 << 14;
 const ILLEGAL: u64 = 1 << 15;
 const ZEROES_LINES: u64 = 1 << 16;
-const EXT_SHIFT: u32 = 17;
+const SIGNS_PLAINLY: u64 = 1 << 17;
+const EXT_SHIFT: u32 = 18;
 const EXTS: u64 = (1 << Ext::INSTRUCTION_EXTS) - 1;
 
 /// DCZID_EL0.BS of 64 bytes.
@@ -58,7 +60,8 @@ pub fn of(system: &System) -> u64 {
     let rounding = (control >> fpcr::RMODE_SHIFT & 3) << RMODE_SHIFT;
     let plain = (system.features.bits() & EXTS) << EXT_SHIFT | float | rounding | u64::from(system.el);
     if system.user_ids {
-        return plain | USER | FP_ON;
+        // All its keys are on, and stay so.
+        return plain | USER | FP_ON | when(system.features.has(Ext::PauthImpdef), SIGNS_PLAINLY);
     }
     plain
         | when(system.float_trap(system.el).is_none(), FP_ON)
@@ -77,6 +80,11 @@ pub fn of(system: &System) -> u64 {
 /// Whether DC ZVA clears 64 bytes, with nothing that may trap it.
 pub fn zeroes_lines(mode: u64) -> bool {
     mode & ZEROES_LINES != 0
+}
+
+/// Whether pointers are signed with the code of our own and keys that are on, next to addresses of 48 bits.
+pub fn signs_plainly(mode: u64) -> bool {
+    mode & SIGNS_PLAINLY != 0
 }
 
 /// Exception level.

@@ -115,11 +115,14 @@ pub fn qarma5(data: u64, tweak: u64, [core, white]: Key) -> u64 {
     v ^ white_after
 }
 
+/// What the code of our own multiplies by.
+pub const MULTIPLIERS: [u64; 2] = [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53];
+
 /// The code of our own: both steps of the finaliser of MurmurHash3, with the key in between.
 fn mixed(data: u64, tweak: u64, [low, high]: Key) -> u64 {
     let step = |v: u64, by: u64| (v ^ v >> 33).wrapping_mul(by);
-    let v = step(data ^ low, 0xff51_afd7_ed55_8ccd) ^ tweak.rotate_left(32) ^ high;
-    let v = step(v, 0xc4ce_b9fe_1a85_ec53);
+    let v = step(data ^ low, MULTIPLIERS[0]) ^ tweak.rotate_left(32) ^ high;
+    let v = step(v, MULTIPLIERS[1]);
     v ^ v >> 33
 }
 
@@ -135,8 +138,8 @@ pub fn code(features: Features) -> Code {
 pub const HALF: u64 = 1 << 55;
 
 /// The code's place in `ptr`: above an address of `bits` bits but for bit 55, and below the tag if there is one.
-pub fn field(bits: u32, tagged: bool) -> u64 {
-    let above = u64::MAX.checked_shl(bits).unwrap_or(0);
+pub const fn field(bits: u32, tagged: bool) -> u64 {
+    let above = if bits < u64::BITS { u64::MAX << bits } else { 0 };
     if tagged { above & (HALF - 1) } else { above & !HALF }
 }
 

@@ -234,6 +234,16 @@ impl Sem for Reader {
         Ok(Self::computed())
     }
 
+    fn usually(
+        &mut self,
+        _: V<Self, Bool>,
+        _: V<Self, I64>,
+        id: HelperId,
+        args: &[V<Self, I64>],
+    ) -> Result<V<Self, I64>, Infallible> {
+        self.call(id, args)
+    }
+
     fn when(
         &mut self,
         _: V<Self, Bool>,

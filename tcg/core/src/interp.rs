@@ -262,6 +262,16 @@ impl<G: Guest> Sem for Interp<G> {
         }
     }
 
+    fn usually(
+        &mut self,
+        cond: V<Self, Bool>,
+        value: V<Self, I64>,
+        id: HelperId,
+        args: &[V<Self, I64>],
+    ) -> Result<V<Self, I64>, Stop> {
+        if cond.raw != 0 { Ok(value) } else { Sem::call(self, id, args) }
+    }
+
     fn when(
         &mut self,
         cond: V<Self, Bool>,

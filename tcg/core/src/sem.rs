@@ -151,6 +151,15 @@ pub trait Sem: Sized {
     fn fence(&mut self, order: Order);
     /// Calls helper `id`.
     fn call(&mut self, id: HelperId, args: &[V<Self, I64>]) -> Result<V<Self, I64>, Self::Stop>;
+    /// `value` if `cond` holds, as it nearly always does; else what helper `id` gives, or does, which translations leave to the
+    /// interpreter. Comes before the instruction has done anything.
+    fn usually(
+        &mut self,
+        cond: V<Self, Bool>,
+        value: V<Self, I64>,
+        id: HelperId,
+        args: &[V<Self, I64>],
+    ) -> Result<V<Self, I64>, Self::Stop>;
     /// Runs `body` if `cond` holds when the instruction is executed. Values made inside must not be used outside;
     /// results leave through guest registers.
     fn when(

@@ -459,6 +459,23 @@ impl Sem for Build {
         Ok(Val::new(self.emit(Op::Call, Ty::I64, id.0.into(), &all)))
     }
 
+    fn usually(
+        &mut self,
+        cond: V<Self, Bool>,
+        value: V<Self, I64>,
+        _: HelperId,
+        _: &[V<Self, I64>],
+    ) -> Result<V<Self, I64>, Infallible> {
+        self.count_so_far();
+        let (otherwise, after) = (self.region.add_block(), self.region.add_block());
+        self.end(Term::Branch { cond: cond.raw, then: Edge::to(after), other: Edge::to(otherwise) });
+        self.block = otherwise;
+        let pc = self.region.snaps[self.snap.0 as usize].pc;
+        self.end(Term::Exit { pc, code: exit::RETRY });
+        self.block = after;
+        Ok(value)
+    }
+
     fn when(
         &mut self,
         cond: V<Self, Bool>,

@@ -220,11 +220,11 @@ impl<'a, S: Source> Sides<'a, S> {
         }
     }
 
-    /// What was left to the interpreter, a trap or an instruction for another mode, is done by it.
+    /// What was left to the interpreter, a trap or an instruction for another mode, is done by it, and so is what follows.
     fn take_trap(&mut self, seen: Seen, n: usize, insns: &Insns<S::Guest>) -> Seen {
-        let left = insns.iter().find(|(cx, _)| cx.pc == seen.left.pc);
+        let left = insns.iter().position(|(cx, _)| cx.pc == seen.left.pc);
         match left.filter(|_| seen.left.code == exit::RETRY) {
-            Some(insn) => self.rigs[n].interpret(std::slice::from_ref(insn)),
+            Some(at) => self.rigs[n].interpret(&insns[at..]),
             None => seen,
         }
     }

@@ -209,6 +209,9 @@ impl System {
         board.load(&ram)?;
 
         let (mut code_settings, mut vcpu_settings) = (code_config(options), VcpuConfig::default());
+        if code_settings.background {
+            vcpu_settings.tiers.translate_after = SOON;
+        }
         log::apply(&options.log, &mut code_settings, &mut vcpu_settings);
         let watch = plugins::watch(options, &power)?;
         watch.apply(&mut code_settings, &mut vcpu_settings);
@@ -339,6 +342,9 @@ fn cpu_model(options: &SystemOptions, usual: &str) -> String {
     let properties = asked.props.iter().map(|(name, value)| format!(",{name}={value}"));
     std::iter::once(asked.name.clone()).chain(properties).collect()
 }
+
+/// How often code is interpreted before it is translated in the background, which costs the vCPU little.
+const SOON: u32 = 4;
 
 fn code_config(options: &SystemOptions) -> CodeConfig {
     // With one core a translation is made as soon by who needs it.

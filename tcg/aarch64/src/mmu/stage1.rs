@@ -297,7 +297,8 @@ pub fn walk(system: &System, mem: &dyn PhysMem, request: Request) -> Result<Walk
             // With DS the field is that of TCR.
             shareability: (descriptor >> 8 & 3) as u8,
             secure,
-            global: descriptor & d::NOT_GLOBAL == 0 && !(in_secure && !secure),
+            // Tables outside of Secure memory have no global pages for Secure code.
+            global: descriptor & d::NOT_GLOBAL == 0 && secure == in_secure,
         });
     }
 }

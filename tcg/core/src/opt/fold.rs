@@ -1,5 +1,6 @@
 //! Constant folding and identities, one instruction at a time.
 
+mod rotate;
 mod vector;
 mod width;
 
@@ -25,6 +26,8 @@ pub enum Folded {
     Inst(Inst),
     /// Another instruction, whose second operand is this constant of its type.
     With(Inst, u64),
+    /// The same, of 32 bits, widened with its sign.
+    Signed(Inst, u64),
 }
 
 /// The constant that `v` is.
@@ -139,6 +142,7 @@ fn fold2(region: &Region, inst: &Inst) -> Folded {
         (Op::Mul, Some(1), _) => Folded::Value(b),
         (Op::Sub | Op::Xor, _, _) if a == b => Folded::Const(0),
         (Op::And | Op::Or, _, _) if a == b => Folded::Value(a),
+        (Op::Or, None, None) => rotate::fold(region, inst).unwrap_or(Folded::Same),
         (Op::Shl, _, Some(k)) if region.inst(a).op == Op::And => {
             width::fold_mask(region, inst, k).unwrap_or(Folded::Same)
         }

@@ -238,6 +238,11 @@ impl Promote<'_> {
                     let k = self.add(constant(other.ty, k));
                     inst = Inst { args: [other.args[0], k, Value::NONE], ..other };
                 }
+                Folded::Signed(other, k) => {
+                    let k = self.add(constant(other.ty, k));
+                    let word = self.add(Inst { args: [other.args[0], k, Value::NONE], ..other });
+                    inst = Inst { op: Op::SextW, args: [word, Value::NONE, Value::NONE], ..inst };
+                }
                 Folded::Const(imm) => inst = constant(inst.result(), imm),
                 Folded::Vector(value) => inst = constant(Ty::V128, self.region.vector(value)),
                 Folded::CodeAddr(imm) => inst = Inst { op: Op::CodeAddr, ..constant(Ty::I64, imm) },
@@ -282,9 +287,7 @@ impl Promote<'_> {
         match fold(self.region, &cast) {
             Folded::Value(other) => self.s.same_as[v.0 as usize] = other,
             Folded::Const(imm) => self.keep(v, constant(cast.ty, imm)),
-            Folded::Same | Folded::Vector(_) | Folded::CodeAddr(_) | Folded::Inst(_) | Folded::With(..) => {
-                self.keep(v, cast)
-            }
+            _ => self.keep(v, cast),
         }
     }
 

@@ -142,6 +142,14 @@ impl Running {
     }
 }
 
+/// A test that ends first takes its program along.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Everything up to the end of the stream.
 fn gather(from: &mpsc::Receiver<Vec<u8>>) -> String {
     let bytes: Vec<u8> = from.iter().flatten().collect();

@@ -12,20 +12,12 @@ pub enum Clock {
     Cpu,
 }
 
-/// The kernel counts CPU time for `/proc` in hundredths of a second.
-const TICK: Duration = Duration::from_millis(10);
-
-/// Fields of `/proc/PID/stat` behind the name, as proc_pid_stat(5) numbers them from 3 on: utime and stime; those of
-/// children that were waited for.
-const OWN: usize = 14 - 3;
-const CHILDREN: usize = 16 - 3;
-
 impl Clock {
     /// This clock of the running child `pid`; only differences mean something.
     pub fn of_child(self, start: Instant, pid: u32) -> Duration {
         match self {
             Self::Wall => start.elapsed(),
-            Self::Cpu => cpu_time(&format!("/proc/{pid}/stat"), OWN),
+            Self::Cpu => of_running(pid as libc::pid_t),
         }
     }
 
@@ -33,15 +25,29 @@ impl Clock {
     pub fn of_ended(self, start: Instant) -> Duration {
         match self {
             Self::Wall => start.elapsed(),
-            Self::Cpu => cpu_time("/proc/self/stat", CHILDREN),
+            Self::Cpu => of_all_ended(),
         }
     }
 }
 
-/// The sum of two fields; zero for a process that is no more.
-fn cpu_time(path: &str, field: usize) -> Duration {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let behind_name = text.rsplit(')').next().unwrap_or_default();
-    let fields: Vec<u32> = behind_name.split_whitespace().map(|word| word.parse().unwrap_or(0)).collect();
-    TICK * fields.iter().skip(field).take(2).sum()
+/// CPU time of process `pid`; zero if it is no more.
+fn of_running(pid: libc::pid_t) -> Duration {
+    let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    // SAFETY: both calls write the local variables; the clock is that of the first if it gives one.
+    let known = unsafe {
+        libc::clock_getcpuclockid(pid, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0
+    };
+    if known { Duration::new(time.tv_sec as u64, time.tv_nsec as u32) } else { Duration::ZERO }
+}
+
+/// CPU time of all children that were waited for.
+fn of_all_ended() -> Duration {
+    // SAFETY: zeros are valid, and the call writes the local structure.
+    let usage = unsafe {
+        let mut usage = std::mem::zeroed::<libc::rusage>();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage);
+        usage
+    };
+    let of = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+    of(usage.ru_utime) + of(usage.ru_stime)
 }

@@ -65,7 +65,7 @@ fn ratio(a: Option<&Duration>, b: Option<&Duration>) -> Cell {
 }
 
 fn seconds(time: Option<&Duration>) -> String {
-    time.map_or("-".into(), |time| format!("{:.2}", time.as_secs_f64()))
+    time.map_or("-".into(), |time| format!("{:.3}", time.as_secs_f64()))
 }
 
 fn times(cell: Cell) -> String {

@@ -104,7 +104,7 @@ fn change_mask(how: i32, mask: u64) -> u64 {
     old
 }
 
-/// Sets the thread's mask, faults included: for a program that takes over.
+/// Sets the thread's mask, faults included.
 pub fn set_whole_mask(mask: u64) {
     change_mask(libc::SIG_SETMASK, mask);
 }
@@ -252,10 +252,19 @@ impl Caught {
     /// Has the thread's mask be `mask`, save for faults, unless there is something to deliver first: then the host blocks all until
     /// it is.
     pub fn let_through(&self, mask: u64) {
+        self.unless_waiting(mask, mask & !FAULTS);
+    }
+
+    /// The same, faults included: for a program that takes over.
+    pub fn let_program_through(&self, mask: u64) {
+        self.unless_waiting(mask, mask);
+    }
+
+    fn unless_waiting(&self, mask: u64, host_mask: u64) {
         // A signal that came between the look and the change would not keep the next one out.
         block_all();
         if !self.is_waiting(mask) {
-            change_mask(libc::SIG_SETMASK, mask & !FAULTS);
+            set_whole_mask(host_mask);
         }
     }
 

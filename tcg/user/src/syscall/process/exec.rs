@@ -4,7 +4,6 @@ use crate::limits::LIMITS;
 use crate::load::{Kind, check, kind};
 use crate::memory::Result;
 use crate::process::{Config, DEBUGGER, EXEC_NAME, OWN_FILE};
-use crate::signal::host as signals;
 use crate::sys;
 use crate::thread::Thread;
 use crate::trace::TRACED;
@@ -206,10 +205,7 @@ fn replace(
         |texts: &[&CStr]| -> Vec<u64> { texts.iter().map(|text| text.as_ptr() as u64).chain([0]).collect() };
     let (args, env) = (list(args), list(env));
     // The new program has the guest's mask, with no signal lost on the way.
-    signals::block_all();
-    if !thread.caught.is_waiting(thread.mask) {
-        signals::set_whole_mask(thread.mask);
-    }
+    thread.caught.let_program_through(thread.mask);
     let words =
         [folder as u64, path.as_ptr() as u64, args.as_ptr() as u64, env.as_ptr() as u64, flags as u64, 0];
     let done = thread.host_call(SYS_execveat, words);

@@ -304,6 +304,11 @@ impl CodeCache {
         }
     }
 
+    /// Whether translations depend on how they are run: in steps, or by turns.
+    fn is_stepped(&self) -> bool {
+        self.chaining() != Chaining::All || self.one_insn() || self.config.turns.is_some()
+    }
+
     /// Whether hot loops become regions.
     fn has_regions(&self) -> bool {
         self.config.has_regions() && self.chaining() == Chaining::All && !self.one_insn()

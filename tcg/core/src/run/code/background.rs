@@ -1,12 +1,12 @@
 //! Making translations in the background: a thread makes what vCPUs ask for, while these go on.
 //!
 //! Nobody waits for it: if much is to be made already, or code is wanted once more before its translation is there, the vCPU makes
-//! it itself. So a host whose cores are busy costs nothing but the gain.
+//! it itself. So a host whose cores are busy costs the gain, and what is made twice.
 
+use super::CodeCache;
 use super::make::Entered;
 use super::table::Key;
 use super::view::{At, PageView};
-use super::{Chaining, CodeCache};
 use crate::guest::Guest;
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashSet;
@@ -100,9 +100,7 @@ impl Background {
 impl CodeCache {
     /// Whether translations may be made in the background: nobody reads of them as they are made, or counts on when.
     fn background(&self) -> Option<&Arc<Background>> {
-        let config = &self.config;
-        let stepped = self.chaining() != Chaining::All || self.one_insn() || config.turns.is_some();
-        self.background.as_ref().filter(|_| !stepped && config.record.is_none())
+        self.background.as_ref().filter(|_| !self.is_stepped() && self.config.record.is_none())
     }
 
     /// Has `task` be done in the background; false if it is better done here.

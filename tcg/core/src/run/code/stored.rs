@@ -1,9 +1,9 @@
 //! Taking translations from a [`Store`], and remembering those that are made.
 
+use super::CodeCache;
 use super::make::Entered;
 use super::table::Source;
 use super::view::At;
-use super::{Chaining, CodeCache};
 use crate::guest::{Fetch, Guest, Trap};
 use crate::run::mmu::{Mmu, VcpuFetch};
 use crate::run::store::{self, Store, Stored};
@@ -33,9 +33,8 @@ impl CodeCache {
     /// The store, if what is translated now is as translations in it are: nobody watches, steps, or takes turns.
     fn store(&self) -> Option<&Store> {
         let config = &self.config;
-        let stepped = self.chaining() != Chaining::All || self.one_insn() || config.turns.is_some();
         let watched = config.record.is_some() || config.listener.0.is_some();
-        let usable = !stepped && !watched && !self.data_points.load(Ordering::Relaxed);
+        let usable = !self.is_stepped() && !watched && !self.data_points.load(Ordering::Relaxed);
         config.store.as_deref().filter(|_| usable)
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tcg_aarch64::Aarch64;
 use tcg_core::build::{Limits, Links, MAX_INSNS, guest_block};
 use tcg_core::guest::{Access, Fetch, Guest, Trap};
-use tcg_core::host::{CodeBuffer, CompileError, Compiler, Env};
+use tcg_core::host::{CodeBuffer, CompileError, Compiler, Env, TlbShape};
 use tcg_core::ir::Region;
 use tcg_core::opt::{Scratch, optimise};
 use tcg_riscv::Riscv;
@@ -99,7 +99,7 @@ fn round<G: Guest>(text: &Text, mode: u64, compiler: &mut Compiler, buffer: &mut
         random_registers: None,
         process: true,
         direct: true,
-        alone: false,
+        tlb: TlbShape { entries: 1, alone: false },
         turns: false,
         heat: true,
     };

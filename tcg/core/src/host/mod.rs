@@ -27,12 +27,21 @@ pub struct Env<'a> {
     pub process: bool,
     /// Guest addresses are host addresses, and faults are the host's: only for a process.
     pub direct: bool,
-    /// There is one vCPU, and its TLB has more than one entry: what it has looked up stays so until it says otherwise.
-    pub alone: bool,
+    /// The TLBs it is for.
+    pub tlb: TlbShape,
     /// vCPUs run by turns ([`crate::cpu::CpuHeader::ticks`]).
     pub turns: bool,
     /// Exits that jump backwards count down, and leave with [`crate::cpu::exit::HOT`] in the end.
     pub heat: bool,
+}
+
+/// What code takes for granted of the TLB it looks into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlbShape {
+    /// How many entries there are: a power of two.
+    pub entries: usize,
+    /// There is one vCPU, and its TLB has more than one entry: what it has looked up stays so until it says otherwise.
+    pub alone: bool,
 }
 
 /// Why a region was not compiled.

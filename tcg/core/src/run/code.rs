@@ -14,7 +14,7 @@ use super::tlb::Tables;
 use super::user_space::UserSpace;
 use crate::cpu::CpuHeader;
 use crate::guest::{Guest, Trap};
-use crate::host::{CodeBuffer, Compiler, Runner};
+use crate::host::{CodeBuffer, Compiler, Runner, TlbShape};
 use crate::ir::Region;
 use crate::observe::{Image, Record};
 use crate::opt;
@@ -229,10 +229,11 @@ impl CodeCache {
         members.len() - 1
     }
 
-    /// Whether there is one vCPU, whose TLB has more than one entry.
-    pub(super) fn is_alone(&self) -> bool {
+    /// The vCPUs' TLBs, which are alike.
+    pub(super) fn tlb(&self) -> TlbShape {
         let members = self.members.read();
-        members.len() == 1 && members[0].tables.tlb_entries() > 1
+        let entries = members.first().map_or(1, |member| member.tables.tlb_entries());
+        TlbShape { entries, alone: members.len() == 1 && entries > 1 }
     }
 
     /// Permission to run generated code, and to remember where it is.

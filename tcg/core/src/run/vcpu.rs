@@ -44,7 +44,7 @@ pub struct VcpuConfig {
 
 impl Default for VcpuConfig {
     fn default() -> Self {
-        Self { tiers: Tiers::default(), tlb_entries: 1024 }
+        Self { tiers: Tiers::default(), tlb_entries: 4096 }
     }
 }
 

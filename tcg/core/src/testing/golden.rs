@@ -3,9 +3,10 @@
 
 use crate::build::{Limits, guest_block};
 use crate::guest::{Fetch, Guest, Trap};
-use crate::host::{CodeBuffer, Compiled, Env, HostFeatures, HostInsn, disassemble};
+use crate::host::{CodeBuffer, Compiled, Env, HostFeatures, HostInsn, TlbShape, disassemble};
 use crate::ir::{Names, Region};
 use crate::opt::{Scratch, optimise};
+use crate::run::VcpuConfig;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -53,7 +54,7 @@ pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
         random_registers: None,
         process: false,
         direct: false,
-        alone: true,
+        tlb: TlbShape { entries: VcpuConfig::default().tlb_entries, alone: true },
         turns: false,
         heat: false,
     };

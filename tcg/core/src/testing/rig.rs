@@ -3,7 +3,7 @@
 use super::Rng;
 use crate::cpu::{CpuHeader, HelperFn, RegId, exit};
 use crate::guest::{Ctx, Guest, Trap};
-use crate::host::{CodeBuffer, Compiler, Env, disassemble};
+use crate::host::{CodeBuffer, Compiler, Env, TlbShape, disassemble};
 use crate::interp::{Interp, Step, run_insn};
 use crate::ir::{Left, Region, evaluate};
 use crate::run::{CodeWatch, Mmu, Tables, VcpuFetch, helper_table, with_guest_mode};
@@ -22,6 +22,7 @@ pub struct Rig<G: Guest> {
     ram: (u64, u64),
     buffer: CodeBuffer,
     compiler: Compiler,
+    tlb: TlbShape,
     /// What the header points to: nobody wants attention.
     _request: Box<AtomicU32>,
     _helpers: Box<[HelperFn]>,
@@ -102,6 +103,7 @@ impl<G: Guest> Rig<G> {
             ram: (base, size),
             buffer,
             compiler,
+            tlb: TlbShape { entries: tlb_entries, alone: true },
             _request: request,
             _helpers: helpers,
         };
@@ -219,7 +221,7 @@ impl<G: Guest> Rig<G> {
             random_registers: random,
             process: false,
             direct: false,
-            alone: true,
+            tlb: self.tlb,
             turns: false,
             heat: false,
         };
@@ -244,7 +246,7 @@ impl<G: Guest> Rig<G> {
             random_registers: random,
             process: false,
             direct: false,
-            alone: true,
+            tlb: self.tlb,
             turns: false,
             heat: false,
         };

@@ -1,6 +1,6 @@
 //! The code buffer: entry and exit of generated code, placing compiled regions, linking.
 
-use super::compile::{Compiler, Frame, Shared};
+use super::compile::{Compiler, Frame, Shared, TLB};
 use super::faults::FaultTable;
 use super::features::HostFeatures;
 use super::piece::{Piece, Place};
@@ -200,7 +200,7 @@ fn shared_code() -> (Vec<u8>, Shared) {
     let control = head!(fp_control);
     let helpers = head!(helpers);
     let helper = |helper: CoreHelper| helper as i32 * size_of::<usize>() as i32;
-    let pc = head!(pc);
+    let (pc, tlb) = (head!(pc), head!(tlb));
     let frame = Frame::BYTES;
     dynasm!(ops
         ; .arch x64
@@ -208,6 +208,7 @@ fn shared_code() -> (Vec<u8>, Shared) {
         ; sub rsp, frame
         ; lea rbx, [rdi + BIAS]
         ; ldmxcsr [rbx + control]
+        ; mov Rq(TLB), [rbx + tlb]
         ; jmp rsi
     );
     let exit_at = |ops: &mut VecAssembler<X64Relocation>, near: bool| {

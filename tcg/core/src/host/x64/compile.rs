@@ -38,6 +38,8 @@ impl Frame {
 
 /// Registers for values: not rbx, rsp, and the emitters' own.
 pub const GPR: [u8; 11] = [6, 7, 5, 8, 9, 10, 11, 12, 13, 14, 15];
+/// The one of them that holds the TLB's address in code that has one ([`Env::direct`]).
+pub const TLB: u8 = 15;
 pub const XMM: [u8; 13] = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 /// Registers that calls do not preserve: rsi, rdi, r8-r11 and all float registers.
 pub const CALLER_SAVED: RegSet = 0xffff_0fc0;
@@ -51,6 +53,8 @@ pub struct Compiler {
     shared: Shared,
     /// All registers.
     pool: Pool,
+    /// Those of code with a TLB.
+    pool_beside_tlb: Pool,
     scratch: Scratch,
     allocation: Allocation,
     uses: Uses,
@@ -225,6 +229,7 @@ impl Compiler {
             features,
             shared,
             pool: Pool { gpr: GPR.to_vec(), xmm: XMM.to_vec() },
+            pool_beside_tlb: Pool { gpr: GPR.into_iter().filter(|n| *n != TLB).collect(), xmm: XMM.to_vec() },
             scratch: Scratch::default(),
             allocation: Allocation::default(),
             uses: Uses::default(),
@@ -240,14 +245,15 @@ impl Compiler {
     /// [`CompileError::TooLarge`].
     pub fn compile(&mut self, region: &Region, env: &Env) -> Result<&Piece, CompileError> {
         self.uses.find(region);
-        let random = env.random_registers.map(|seed| random_pool(&self.pool, seed));
-        let pool = random.as_ref().unwrap_or(&self.pool);
+        let all = if env.direct { &self.pool } else { &self.pool_beside_tlb };
+        let random = env.random_registers.map(|seed| random_pool(all, seed));
+        let pool = random.as_ref().unwrap_or(all);
         regalloc::allocate(region, pool, &self.uses.fused, &mut self.scratch, &mut self.allocation);
         if self.allocation.slots > Frame::SLOTS {
             return Err(CompileError::TooLarge);
         }
         self.spans.clear();
-        if env.alone {
+        if env.tlb.alone {
             self.spans.find(region, Frame::SLOTS - self.allocation.slots);
         }
         self.piece.clear();

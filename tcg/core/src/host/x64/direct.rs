@@ -6,13 +6,32 @@
 
 use super::compile::Emit;
 use super::faults::Fault;
-use super::moves::{RAX, RCX};
+use super::moves::{RAX, RDX};
 use super::short::short;
 use crate::ir::{Inst, SnapId, Value};
 use crate::regalloc::Loc;
 use crate::sem::MemOp;
 use crate::ty::Ty;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
+
+/// A place in the host's memory: `at` bytes behind what register `base` holds, and rcx behind that if it is `indexed`.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub base: u8,
+    pub indexed: bool,
+    pub at: i32,
+}
+
+/// An instruction whose memory operand is a [`Place`]: `reach!(ops, place, (mov rax,) ())`.
+macro_rules! reach {
+    ($ops:expr, $place:expr, ($($before:tt)*) ($($after:tt)*)) => {{
+        let Place { base, indexed, at } = $place;
+        match indexed {
+            true => short!($ops, at, ($($before)*) [Rq(base) + rcx] ($($after)*)),
+            false => short!($ops, at, ($($before)*) [Rq(base)] ($($after)*)),
+        }
+    }};
+}
 
 /// Host code of one access.
 #[derive(Clone, Copy)]
@@ -42,14 +61,10 @@ impl Emit<'_> {
         }
     }
 
-    /// The register and displacement of an address.
-    fn direct_address(&mut self, v: Value) -> (u8, i32) {
-        if !self.uses.is_fused(v) {
-            return (self.gpr(v, RAX), 0);
-        }
-        let inst = *self.region.inst(v);
-        let offset = self.immediate(inst.args[1], Ty::I64).expect("only small offsets are fused");
-        (self.gpr(inst.args[0], RAX), offset)
+    /// The place of a guest address.
+    fn direct_address(&mut self, v: Value) -> Place {
+        let (base, at) = self.base_and_offset(v);
+        Place { base, indexed: false, at }
     }
 
     /// A load without alignment check.
@@ -64,61 +79,61 @@ impl Emit<'_> {
         self.store_to(inst, place);
     }
 
-    /// Loads from [base + at].
-    pub fn load_from(&mut self, v: Value, inst: &Inst, (base, at): (u8, i32)) {
+    /// Loads from `place`.
+    pub fn load_from(&mut self, v: Value, inst: &Inst, place: Place) {
         let op = MemOp::unpack(inst.imm);
         if let Loc::Xmm(n) = self.loc(v) {
             let ops = &mut self.ops;
             return match op.size {
-                2 => short!(ops, at, (movss Rx(n),) [Rq(base)] ()),
-                4 => short!(ops, at, (movups Rx(n),) [Rq(base)] ()),
-                _ => short!(ops, at, (movsd Rx(n),) [Rq(base)] ()),
+                2 => reach!(ops, place, (movss Rx(n),) ()),
+                4 => reach!(ops, place, (movups Rx(n),) ()),
+                _ => reach!(ops, place, (movsd Rx(n),) ()),
             };
         }
         if op.size == 4 {
             let ops = &mut self.ops;
-            short!(ops, at, (movups xmm0,) [Rq(base)] ());
+            reach!(ops, place, (movups xmm0,) ());
             return self.write_xmm(0, v);
         }
         let to = self.target(v, RAX);
         let ops = &mut self.ops;
         match (op.size, op.signed, inst.ty == Ty::I64) {
-            (0, false, _) => short!(ops, at, (movzx Rd(to), BYTE) [Rq(base)] ()),
-            (1, false, _) => short!(ops, at, (movzx Rd(to), WORD) [Rq(base)] ()),
-            (0, true, true) => short!(ops, at, (movsx Rq(to), BYTE) [Rq(base)] ()),
-            (1, true, true) => short!(ops, at, (movsx Rq(to), WORD) [Rq(base)] ()),
-            (0, true, false) => short!(ops, at, (movsx Rd(to), BYTE) [Rq(base)] ()),
-            (1, true, false) => short!(ops, at, (movsx Rd(to), WORD) [Rq(base)] ()),
-            (2, true, true) => short!(ops, at, (movsxd Rq(to), DWORD) [Rq(base)] ()),
-            (2, ..) => short!(ops, at, (mov Rd(to),) [Rq(base)] ()),
-            _ => short!(ops, at, (mov Rq(to),) [Rq(base)] ()),
+            (0, false, _) => reach!(ops, place, (movzx Rd(to), BYTE) ()),
+            (1, false, _) => reach!(ops, place, (movzx Rd(to), WORD) ()),
+            (0, true, true) => reach!(ops, place, (movsx Rq(to), BYTE) ()),
+            (1, true, true) => reach!(ops, place, (movsx Rq(to), WORD) ()),
+            (0, true, false) => reach!(ops, place, (movsx Rd(to), BYTE) ()),
+            (1, true, false) => reach!(ops, place, (movsx Rd(to), WORD) ()),
+            (2, true, true) => reach!(ops, place, (movsxd Rq(to), DWORD) ()),
+            (2, ..) => reach!(ops, place, (mov Rd(to),) ()),
+            _ => reach!(ops, place, (mov Rq(to),) ()),
         }
         self.write_gpr(to, v);
     }
 
-    /// Stores to [base + at]; uses rcx.
-    pub fn store_to(&mut self, inst: &Inst, (base, at): (u8, i32)) {
+    /// Stores to `place`; uses rdx.
+    pub fn store_to(&mut self, inst: &Inst, place: Place) {
         let op = MemOp::unpack(inst.imm);
         let value = inst.args[1];
         if let (Loc::Xmm(n), 2 | 3) = (self.loc(value), op.size) {
             let ops = &mut self.ops;
             return match op.size {
-                2 => short!(ops, at, (movss) [Rq(base)] (, Rx(n))),
-                _ => short!(ops, at, (movsd) [Rq(base)] (, Rx(n))),
+                2 => reach!(ops, place, (movss) (, Rx(n))),
+                _ => reach!(ops, place, (movsd) (, Rx(n))),
             };
         }
         if op.size == 4 {
             let from = self.xmm(value, 0);
             let ops = &mut self.ops;
-            return short!(ops, at, (movups) [Rq(base)] (, Rx(from)));
+            return reach!(ops, place, (movups) (, Rx(from)));
         }
-        let from = self.gpr(value, RCX);
+        let from = self.gpr(value, RDX);
         let ops = &mut self.ops;
         match op.size {
-            0 => short!(ops, at, (mov) [Rq(base)] (, Rb(from))),
-            1 => short!(ops, at, (mov) [Rq(base)] (, Rw(from))),
-            2 => short!(ops, at, (mov) [Rq(base)] (, Rd(from))),
-            _ => short!(ops, at, (mov) [Rq(base)] (, Rq(from))),
+            0 => reach!(ops, place, (mov) (, Rb(from))),
+            1 => reach!(ops, place, (mov) (, Rw(from))),
+            2 => reach!(ops, place, (mov) (, Rd(from))),
+            _ => reach!(ops, place, (mov) (, Rq(from))),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Guest memory: the TLB probe, loads, stores and atomic operations.
 
-use super::compile::Emit;
+use super::compile::{Emit, TLB};
+use super::direct::Place;
 use super::integer::Cond;
 use super::moves::{RAX, RCX};
-use super::short::{head, short};
+use super::short::short;
 use super::stubs::Slow;
 use crate::cpu::{TLB_ENTRY_SHIFT, TlbEntry};
 use crate::host::helpers::CoreHelper;
@@ -20,21 +21,60 @@ impl Emit<'_> {
         if !self.uses.is_fused(v) {
             return self.read_gpr(v, RAX);
         }
-        let inst = *self.region.inst(v);
-        let offset = self.immediate(inst.args[1], Ty::I64).expect("only small offsets are fused");
-        let base = self.gpr(inst.args[0], RAX);
+        let (base, offset) = self.base_and_offset(v);
         let ops = &mut self.ops;
         short!(ops, offset, (lea rax,) [Rq(base)] ());
     }
 
-    /// Puts the address of the TLB's entry for the guest address in rax into rcx.
-    pub fn tlb_entry(&mut self) {
-        let (tlb, mask) = (head!(tlb), head!(tlb_mask));
-        let index_shift = (PAGE_SHIFT - TLB_ENTRY_SHIFT) as i8;
+    /// A guest address as a register, which is rax if the base is in none, and what is added to it.
+    pub fn base_and_offset(&mut self, v: Value) -> (u8, i32) {
+        if !self.uses.is_fused(v) {
+            return (self.gpr(v, RAX), 0);
+        }
+        let inst = *self.region.inst(v);
+        let offset = self.immediate(inst.args[1], Ty::I64).expect("only small offsets are fused");
+        (self.gpr(inst.args[0], RAX), offset)
+    }
+
+    /// The register of a guest address: its own, or rax.
+    pub fn address_register(&mut self, v: Value) -> u8 {
+        if !self.uses.is_fused(v) {
+            return self.gpr(v, RAX);
+        }
+        self.address(v);
+        RAX
+    }
+
+    /// Puts into rcx where the TLB's entry for the guest address in register `addr` is, from the TLB's start.
+    pub fn tlb_index(&mut self, addr: u8) {
+        let (shift, mask) =
+            ((PAGE_SHIFT - TLB_ENTRY_SHIFT) as i8, ((self.env.tlb.entries - 1) << TLB_ENTRY_SHIFT) as i32);
         let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; mov rcx, rax ; shr rcx, index_shift);
-        short!(ops, mask, (and rcx,) [rbx] ());
-        short!(ops, tlb, (add rcx,) [rbx] ());
+        if self.features.bmi {
+            dynasm!(ops ; .arch x64 ; rorx ecx, Rd(addr), shift ; and ecx, mask);
+        } else {
+            dynasm!(ops ; .arch x64 ; mov ecx, Rd(addr) ; shr ecx, shift ; and ecx, mask);
+        }
+    }
+
+    /// Looks the guest address in register `addr` up: on a hit rcx is what leads from there to the host's, otherwise `miss` is
+    /// entered. Uses rdx.
+    fn look_up(&mut self, addr: u8, op: MemOp, write: bool, miss: DynamicLabel) {
+        let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) } as i32;
+        let addend = offset_of!(TlbEntry, addend) as i32;
+        let last = op.bytes() as i32 - 1;
+        let page = -(1i32 << PAGE_SHIFT);
+        self.tlb_index(addr);
+        let ops = &mut self.ops;
+        match (op.aligned, last) {
+            // The low bits stay in the comparison, so that a misaligned address misses.
+            (true, _) | (_, 0) => dynasm!(ops ; .arch x64 ; mov rdx, Rq(addr) ; and rdx, page | last),
+            // The page of the last byte: an access that crosses a page misses.
+            (false, _) => dynasm!(ops ; .arch x64 ; lea rdx, [BYTE Rq(addr) + last as i8] ; and rdx, page),
+        }
+        short!(ops, tag, (cmp rdx,) [Rq(TLB) + rcx] ());
+        dynasm!(ops ; .arch x64 ; jne =>miss);
+        short!(ops, addend, (mov rcx,) [Rq(TLB) + rcx] ());
     }
 
     /// Looks the address in rax up; on a hit rax is the host address, otherwise `miss` is entered with the guest's.
@@ -42,36 +82,37 @@ impl Emit<'_> {
         if self.env.direct {
             return self.direct_probe(op, miss);
         }
-        let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) } as i32;
-        let addend = offset_of!(TlbEntry, addend) as i32;
-        let last = op.bytes() as i32 - 1;
-        let page = -(1i32 << PAGE_SHIFT);
-        self.tlb_entry();
+        self.look_up(RAX, op, write, miss);
         let ops = &mut self.ops;
-        match (op.aligned, last) {
-            // The low bits stay in the comparison, so that a misaligned address misses.
-            (true, _) | (_, 0) => dynasm!(ops ; .arch x64 ; mov rdx, rax ; and rdx, page | last),
-            // The page of the last byte: an access that crosses a page misses.
-            (false, _) => dynasm!(ops ; .arch x64 ; lea rdx, [BYTE rax + last as i8] ; and rdx, page),
+        dynasm!(ops ; .arch x64 ; add rax, rcx);
+    }
+
+    /// Looks the address of `inst` up and gives its place in the host's memory. If the TLB does not have it, `miss` is entered.
+    pub fn probe_place(&mut self, inst: &Inst, miss: DynamicLabel) -> Place {
+        let (op, write) = (MemOp::unpack(inst.imm), inst.op == Op::Store);
+        if self.env.direct {
+            self.address(inst.args[0]);
+            self.direct_probe(op, miss);
+            return Place { base: RAX, indexed: false, at: 0 };
         }
-        short!(ops, tag, (cmp rdx,) [rcx] ());
-        dynasm!(ops ; .arch x64 ; jne =>miss);
-        short!(ops, addend, (add rax,) [rcx] ());
+        let base = self.address_register(inst.args[0]);
+        self.look_up(base, op, write, miss);
+        Place { base, indexed: true, at: 0 }
     }
 
     /// A load.
     pub fn load(&mut self, v: Value, inst: &Inst) {
         let stub = self.stub(v, Slow::Memory(CoreHelper::Load));
-        let at = self.host_address(v, inst, stub.entry);
-        self.load_from(v, inst, (RAX, at));
+        let place = self.host_place(v, inst, stub.entry);
+        self.load_from(v, inst, place);
         self.ops.dynamic_label(stub.resume);
     }
 
     /// A store.
     pub fn store(&mut self, v: Value, inst: &Inst) {
         let stub = self.stub(v, Slow::Memory(CoreHelper::Store));
-        let at = self.host_address(v, inst, stub.entry);
-        self.store_to(inst, (RAX, at));
+        let place = self.host_place(v, inst, stub.entry);
+        self.store_to(inst, place);
         self.ops.dynamic_label(stub.resume);
     }
 

@@ -6,10 +6,11 @@
 //! zero, and each access looks for itself.
 //!
 //! The slot is good as long as nobody changes what the TLB said in between: a span ends where a helper is called or requests are
-//! looked at, and there are spans only where one vCPU is alone ([`Env::alone`](crate::host::Env::alone)), since other ones begin
+//! looked at, and there are spans only where one vCPU is alone ([`TlbShape::alone`](crate::host::TlbShape::alone)), since other ones begin
 //! to watch pages at any time.
 
-use super::compile::{Emit, Frame, displacement};
+use super::compile::{Emit, Frame, TLB, displacement};
+use super::direct::Place;
 use super::moves::RAX;
 use super::short::short;
 use super::stubs::Slow;
@@ -143,13 +144,10 @@ pub struct Apart {
 }
 
 impl Emit<'_> {
-    /// Leads to the memory of access `v`: [rax + what is given]. If the TLB does not have it, `miss` is entered with the guest's
-    /// address in rax.
-    pub fn host_address(&mut self, v: Value, inst: &Inst, miss: DynamicLabel) -> i32 {
+    /// The place in the host's memory of access `v`. If the TLB does not have it, `miss` is entered.
+    pub fn host_place(&mut self, v: Value, inst: &Inst, miss: DynamicLabel) -> Place {
         let Some((span, place)) = self.spans.of(v) else {
-            self.address(inst.args[0]);
-            self.probe(MemOp::unpack(inst.imm), inst.op == Op::Store, miss);
-            return 0;
+            return self.probe_place(inst, miss);
         };
         let slot = Frame::slot(self.allocation.slots + span.number);
         let (hit, distance) = (self.ops.new_dynamic_label(), (place - span.bytes.0) as i32);
@@ -157,22 +155,8 @@ impl Emit<'_> {
         let apart = Apart { miss, hit, distance, gives_up: first.then_some(slot) };
         let stub = self.stub(v, Slow::Apart(apart));
         if first {
-            self.address(inst.args[0]);
+            self.look_span_up(inst.args[0], span, distance, stub.entry);
             let ops = &mut self.ops;
-            if distance != 0 {
-                short!(ops, -distance, (lea rax,) [rax] ());
-            }
-            self.tlb_entry();
-            let (length, page) = ((span.bytes.1 - span.bytes.0) as i32, -(PAGE_SIZE as i32));
-            let ops = &mut self.ops;
-            short!(ops, length - 1, (lea rdx,) [rax] ());
-            dynasm!(ops ; .arch x64 ; and rdx, page);
-            let (read, write) = (offset_of!(TlbEntry, read) as i32, offset_of!(TlbEntry, write) as i32);
-            for tag in [span.kinds.0.then_some(read), span.kinds.1.then_some(write)].into_iter().flatten() {
-                short!(ops, tag, (cmp rdx,) [rcx] ());
-                dynasm!(ops ; .arch x64 ; jne =>stub.entry);
-            }
-            short!(ops, offset_of!(TlbEntry, addend) as i32, (add rax,) [rcx] ());
             short!(ops, slot, (mov) [rsp] (, rax));
         } else {
             let ops = &mut self.ops;
@@ -180,7 +164,35 @@ impl Emit<'_> {
             dynasm!(ops ; .arch x64 ; test rax, rax ; jz =>stub.entry);
         }
         self.ops.dynamic_label(hit);
-        distance
+        Place { base: RAX, indexed: false, at: distance }
+    }
+
+    /// Looks `span` up, whose first byte is `distance` before `addr`, and puts where that byte is in the host's memory into rax; `miss`
+    /// is entered if the TLB does not have it all.
+    fn look_span_up(&mut self, addr: Value, span: Span, distance: i32, miss: DynamicLabel) {
+        let (mut base, offset) = self.base_and_offset(addr);
+        let ops = &mut self.ops;
+        if offset != distance {
+            short!(ops, offset - distance, (lea rax,) [Rq(base)] ());
+            base = RAX;
+        }
+        self.tlb_index(base);
+        let (length, page) = ((span.bytes.1 - span.bytes.0) as i32, -(PAGE_SIZE as i32));
+        let ops = &mut self.ops;
+        short!(ops, length - 1, (lea rdx,) [Rq(base)] ());
+        dynasm!(ops ; .arch x64 ; and rdx, page);
+        let (read, write) = (offset_of!(TlbEntry, read) as i32, offset_of!(TlbEntry, write) as i32);
+        for tag in [span.kinds.0.then_some(read), span.kinds.1.then_some(write)].into_iter().flatten() {
+            short!(ops, tag, (cmp rdx,) [Rq(TLB) + rcx] ());
+            dynasm!(ops ; .arch x64 ; jne =>miss);
+        }
+        let addend = offset_of!(TlbEntry, addend) as i32;
+        if base == RAX {
+            short!(ops, addend, (add rax,) [Rq(TLB) + rcx] ());
+        } else {
+            short!(ops, addend, (mov rax,) [Rq(TLB) + rcx] ());
+            dynasm!(ops ; .arch x64 ; add rax, Rq(base));
+        }
     }
 
     /// An access of a span that is not in one page, or not in the TLB.

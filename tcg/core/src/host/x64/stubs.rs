@@ -1,6 +1,6 @@
 //! Code behind the region: slow paths, and calls of helpers.
 
-use super::compile::{Emit, Frame};
+use super::compile::{Emit, Frame, TLB};
 use super::moves::{RAX, RCX, RDX};
 use super::short::{BIAS, head, short};
 use super::spans::Apart;
@@ -11,7 +11,7 @@ use crate::ty::Ty;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use std::mem::size_of;
 
-/// What a stub calls. rax holds the address of memory accesses when it is entered.
+/// What a stub calls.
 #[derive(Clone, Copy)]
 pub enum Slow {
     /// A memory access.
@@ -88,8 +88,9 @@ impl Emit<'_> {
         }
     }
 
-    /// The slow path of a memory access whose address is in rax.
+    /// The slow path of a memory access.
     fn memory_call(&mut self, v: Value, inst: &Inst, helper: CoreHelper) {
+        self.address(inst.args[0]);
         let record = self.access_record(v, inst, helper);
         self.pass_record(record);
         self.call_to(self.shared.access);
@@ -210,6 +211,10 @@ impl Emit<'_> {
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; lea rdi, [rbx - BIAS] ; mov rax, [rbx + table]);
         short!(ops, at, (call QWORD) [rax] ());
+        if !self.env.direct {
+            // The helper may have changed the context.
+            short!(ops, head!(tlb), (mov Rq(TLB),) [rbx] ());
+        }
     }
 
     fn save(&mut self, set: RegSet) {

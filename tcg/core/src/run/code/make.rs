@@ -251,7 +251,7 @@ impl CodeCache {
             random_registers: self.config.random_registers.map(|seed| seed ^ source.key.phys),
             process: self.process.is_some(),
             direct: self.process.is_some() && !self.data_points.load(Ordering::Relaxed),
-            alone: self.is_alone(),
+            tlb: self.tlb(),
             turns: self.config.turns.is_some(),
             heat: self.has_regions(),
         };

@@ -45,7 +45,7 @@ impl CodeCache {
             begins |= u64::from(fetch.u16(pc + offset)?) << (8 * offset);
         }
         let at = if self.process.is_some() { pc } else { pc % PAGE_SIZE };
-        Ok(store::Key { at, mode, begins, alone: self.is_alone() })
+        Ok(store::Key { at, mode, begins, tlb: self.tlb() })
     }
 
     /// Takes the translation of the code at `pc` from the store; false if there is none. Do not hold the gate.

@@ -11,7 +11,7 @@
 mod file;
 
 use super::lock::Mutex;
-use crate::host::Piece;
+use crate::host::{Piece, TlbShape};
 use file::StoreFile;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
@@ -54,15 +54,16 @@ pub struct Key {
     pub mode: u64,
     /// The first bytes of the guest code.
     pub begins: u64,
-    /// It is for a machine with one vCPU.
-    pub alone: bool,
+    /// The TLBs that it is for.
+    pub tlb: TlbShape,
 }
 
 impl Key {
     fn hash(self) -> u64 {
-        let mut bytes = [0; 32];
+        let mut bytes = [0; 40];
+        let TlbShape { entries, alone } = self.tlb;
         for (place, word) in
-            bytes.chunks_exact_mut(8).zip([self.at, self.mode, self.begins, self.alone.into()])
+            bytes.chunks_exact_mut(8).zip([self.at, self.mode, self.begins, entries as u64, alone.into()])
         {
             place.copy_from_slice(&word.to_le_bytes());
         }

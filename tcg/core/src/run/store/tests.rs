@@ -1,9 +1,10 @@
 //! A store: what is kept, what is not taken.
 
 use super::*;
+use crate::host::TlbShape;
 use std::os::unix::fs::PermissionsExt;
 
-const KEY: Key = Key { at: 0x1000, mode: 3, begins: 0x13, alone: true };
+const KEY: Key = Key { at: 0x1000, mode: 3, begins: 0x13, tlb: TlbShape { entries: 4096, alone: true } };
 
 fn piece(byte: u8) -> Piece {
     Piece { code: vec![byte; LEAST_NEW], ..Piece::default() }

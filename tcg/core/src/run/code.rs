@@ -20,6 +20,7 @@ use crate::observe::{Image, Record};
 use crate::opt;
 use base::{AddressSpace, CpuLines, InstructionClock, PAGE_SIZE, WriteWatcher};
 use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, RwLockReadGuard, Weak};
@@ -36,7 +37,7 @@ mod view;
 use background::Background;
 pub use config::{Chaining, CodeConfig, CodeStats};
 pub use make::Translated;
-use table::{Key, State};
+use table::{Key, Known, State};
 use view::At;
 
 /// Most bytes of code that are copied for a new process, which often soon becomes another program.
@@ -114,7 +115,7 @@ impl CodeCache {
         let state = State {
             buffer,
             blocks: Vec::new(),
-            by_key: FxHashMap::default(),
+            by_key: HashMap::default(),
             by_page: FxHashMap::default(),
             sites: Vec::new(),
             epoch: 0,
@@ -336,28 +337,29 @@ impl CodeCache {
         let phys = mmu.fetch_phys::<G>(cpu, pc)?;
         let key = self.key(At { pc, phys, mode });
         let mut state = self.state.lock();
-        let Some(mut index) = state.by_key.get(&key).copied() else { return Ok(None) };
-        let mut block = &state.blocks[index as usize];
-        if let Some((last, second)) = block.source.second_page {
+        let Some(mut known) = state.by_key.get(&key).copied() else { return Ok(None) };
+        let second_page = |state: &State, known: Known| state.blocks[known.index as usize].source.second_page;
+        if known.crosses
+            && let Some((last, second)) = second_page(&state, known)
+        {
             // The walk may touch guest memory that is watched, so not under the lock.
             drop(state);
             let now = mmu.fetch_phys::<G>(cpu, pc.wrapping_add(last))? & !(PAGE_SIZE - 1);
             state = self.state.lock();
-            index = match state.by_key.get(&key) {
-                Some(index) => *index,
+            known = match state.by_key.get(&key) {
+                Some(known) => *known,
                 None => return Ok(None),
             };
-            block = &state.blocks[index as usize];
-            if now != second || block.source.second_page != Some((last, second)) {
+            if now != second || second_page(&state, known) != Some((last, second)) {
                 return Ok(None);
             }
         }
-        let code = state.buffer.entry_address(block.entry) as u64;
+        let code = state.buffer.entry_address(known.entry) as u64;
         // Under the lock: whoever drops the block afterwards finds the entry.
         if self.chaining() == Chaining::All {
             mmu.contexts.insert_jump(pc, code);
         }
-        Ok(Some(Found { code, index }))
+        Ok(Some(Found { code, index: known.index }))
     }
 
     /// Links exit `site` to `target`, so that it need not come back here. Only within a page, but in a process:

@@ -96,7 +96,7 @@ impl CodeCache {
             }
         }
         // Its own exits stay linked, for a vCPU that is inside; nobody enters it again.
-        if state.by_key.get(&key) == Some(&index) {
+        if state.by_key.get(&key).is_some_and(|known| known.index == index) {
             state.by_key.remove(&key);
         }
         for page in pages {

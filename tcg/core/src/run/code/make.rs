@@ -2,7 +2,7 @@
 
 use super::background::Task;
 use super::stored::Memo;
-use super::table::{Block, Key, Site, Source, State};
+use super::table::{Block, Key, Known, Site, Source, State};
 use super::view::{At, View};
 use super::{CodeCache, Room};
 use crate::build::{self, GuestRegion, Limits, Links, Tallies};
@@ -316,14 +316,15 @@ impl CodeCache {
             state.by_page.entry(page).or_default().push(index);
         }
         // A block that crosses pages replaces one whose second page was elsewhere.
-        state.by_key.insert(source.key, index);
-        state.blocks.push(Block { source, entry: compiled.entry, incoming, valid: true });
+        let (entry, crosses) = (compiled.entry, source.second_page.is_some());
+        state.by_key.insert(source.key, Known { index, entry, crosses });
+        state.blocks.push(Block { source, entry, incoming, valid: true });
         Entered::Yes
     }
 
     /// Has what leads to the translation of `key` lead to `entry`; drops that translation. Gives the exits that do.
     fn replace(&self, state: &mut State, key: &Key, entry: u32) -> Vec<u32> {
-        let Some(old) = state.by_key.get(key).copied() else { return Vec::new() };
+        let Some(Known { index: old, .. }) = state.by_key.get(key).copied() else { return Vec::new() };
         let incoming = std::mem::take(&mut state.blocks[old as usize].incoming);
         for site in &incoming {
             if let Some(site) = site.checked_sub(state.first_site) {

@@ -3,14 +3,51 @@
 use super::CodeStats;
 use crate::host::{self, CodeBuffer};
 use base::PAGE_SIZE;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     pub phys: u64,
     pub mode: u64,
     /// The virtual page that it serves, if that matters ([`crate::observe`]); else 0.
     pub page: u64,
+}
+
+impl Hash for Key {
+    /// Keys of one page and mode have places side by side in a table: who looks for one of them looks for others soon, and what is
+    /// near it is in the host's cache by then.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (page, offset) = (self.phys / PAGE_SIZE, self.phys % PAGE_SIZE);
+        let spread = FxBuildHasher.hash_one((page, self.mode, self.page));
+        let place = spread.wrapping_mul(PLACES) + offset / (PAGE_SIZE / PLACES);
+        let told_apart = offset.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        state.write_u64((place & CHOOSE_PLACE) | (told_apart & !CHOOSE_PLACE));
+    }
+}
+
+/// How many places side by side the keys of one page have.
+const PLACES: u64 = 64;
+/// The bits of a hash that choose a place in a table; by the others those in one place are told apart.
+const CHOOSE_PLACE: u64 = u64::MAX >> 7;
+
+/// Takes what [`Key`] says for its hash.
+#[derive(Default)]
+pub struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys write one word");
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = word;
+    }
 }
 
 /// What a translation was made from.
@@ -48,6 +85,15 @@ impl Source {
     }
 }
 
+/// Which block is the translation of a key, and what a jump to it needs to know: a lookup misses the host's caches as it is.
+#[derive(Clone, Copy)]
+pub struct Known {
+    pub index: u32,
+    pub entry: u32,
+    /// Its code crosses into another page ([`Source::second_page`]).
+    pub crosses: bool,
+}
+
 pub struct Block {
     pub source: Source,
     pub entry: u32,
@@ -65,7 +111,7 @@ pub struct Site {
 pub struct State {
     pub buffer: CodeBuffer,
     pub blocks: Vec<Block>,
-    pub by_key: FxHashMap<Key, u32>,
+    pub by_key: HashMap<Key, Known, BuildHasherDefault<AsItIs>>,
     pub by_page: FxHashMap<u64, Vec<u32>>,
     pub sites: Vec<Site>,
     /// Raised whenever watched code changes: a translation made meanwhile may be of the old code.
@@ -82,6 +128,6 @@ impl State {
     }
 
     pub fn get(&self, key: &Key) -> Option<&Block> {
-        Some(&self.blocks[*self.by_key.get(key)? as usize])
+        Some(&self.blocks[self.by_key.get(key)?.index as usize])
     }
 }

@@ -141,6 +141,10 @@ pub const fn jump_index(pc: u64) -> usize {
     (pc >> 1) as usize & (JUMP_ENTRIES - 1) ^ (pc >> shift & mask) as usize
 }
 
+/// What leads from a jump's entry to its other one, where it is put when another jump takes its place: as good a place among those of
+/// its page.
+pub const JUMP_ASIDE: usize = 1 << 10;
+
 impl CpuHeader {
     /// A header with nothing in it yet; [`crate::run::Vcpu`] fills in the pointers.
     pub const fn new() -> Self {
@@ -156,7 +160,6 @@ impl CpuHeader {
             records: std::ptr::null(),
             helpers: std::ptr::null(),
             tlb: std::ptr::null(),
-            tlb_mask: 0,
             jumps: std::ptr::null(),
             mmu: std::ptr::null_mut(),
             page: 0,
@@ -237,6 +240,4 @@ pub struct CpuHeader {
     pub page: u64,
     /// First entry of the TLB in use.
     pub tlb: *const TlbEntry,
-    /// `(entries - 1) << TLB_ENTRY_SHIFT` of the TLB in use.
-    pub tlb_mask: u64,
 }

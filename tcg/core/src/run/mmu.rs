@@ -111,10 +111,10 @@ impl Mmu {
         if let Some(direct) = &mut self.direct {
             direct.granule = self.granule;
         }
-        let (tlb, tlb_mask) = self.contexts.use_data(context.data);
+        let tlb = self.contexts.use_data(context.data);
         let jumps = self.contexts.use_code(context.code, context.mode);
         let head: &mut CpuHeader = cpu.as_mut();
-        (head.tlb, head.tlb_mask, head.jumps) = (tlb, tlb_mask, jumps);
+        (head.tlb, head.jumps) = (tlb, jumps);
         float::set_rounding(head, G::rounding(context.mode));
     }
 
@@ -134,9 +134,7 @@ impl Mmu {
         self.contexts.use_data(during);
         let result = access(cpu, self);
         if let Some(after) = after {
-            let (tlb, tlb_mask) = self.contexts.use_data(after);
-            let head: &mut CpuHeader = cpu.as_mut();
-            (head.tlb, head.tlb_mask) = (tlb, tlb_mask);
+            cpu.as_mut().tlb = self.contexts.use_data(after);
         }
         result
     }

@@ -4,7 +4,7 @@
 //! Generated code reads both tables without locks. The owner fills them; any thread may make entries slower (set
 //! [`SLOW`] in a write tag) or empty (clear a jump entry), which is always safe to do under a reader.
 
-use crate::cpu::{JUMP_ENTRIES, JUMP_STIR, JumpEntry, TLB_ENTRY_SHIFT, TlbEntry, jump_index};
+use crate::cpu::{JUMP_ASIDE, JUMP_ENTRIES, JUMP_STIR, JumpEntry, TlbEntry, jump_index};
 use base::{PAGE_SHIFT, PAGE_SIZE};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -143,9 +143,11 @@ fn no_key(index: usize) -> u64 {
 impl Jumps {
     fn new() -> Self {
         let entries = zeroed(JUMP_ENTRIES);
-        // Only in the first entry is zero looked up, so zero is no key in the others; memory of those that are never used
+        // Only in the entries of zero is zero looked up, so it is no key in the others; memory of those that are never used
         // is not touched.
-        entries[0][0].store(no_key(0), Ordering::Relaxed);
+        for n in [0, JUMP_ASIDE] {
+            entries[n][0].store(no_key(n), Ordering::Relaxed);
+        }
         Self { entries, used: Used(AtomicU64::new(0)) }
     }
 
@@ -170,8 +172,30 @@ impl Jumps {
         }
     }
 
-    fn entry(&self, pc: u64) -> &[AtomicU64; 2] {
-        &self.entries[jump_index(pc)]
+    /// Enters that `pc` is at `code`. Only the owner does.
+    fn insert(&self, pc: u64, code: u64) {
+        let index = jump_index(pc);
+        let [key, known] = &self.entries[index];
+        let (old, old_code) = (key.load(Ordering::Relaxed), known.load(Ordering::Relaxed));
+        if old != pc && jump_index(old) == index {
+            self.put(index ^ JUMP_ASIDE, old, old_code);
+        }
+        self.put(index, pc, code);
+    }
+
+    fn put(&self, index: usize, pc: u64, code: u64) {
+        self.used.note(index, JUMP_ENTRIES);
+        let entry = &self.entries[index];
+        entry[0].store(no_key(index), Ordering::Relaxed);
+        entry[1].store(code, Ordering::Release);
+        entry[0].store(pc, Ordering::Release);
+    }
+
+    fn get(&self, pc: u64) -> Option<u64> {
+        let index = jump_index(pc);
+        let entries = [index, index ^ JUMP_ASIDE].map(|n| &self.entries[n]);
+        let entry = entries.into_iter().find(|entry| entry[0].load(Ordering::Acquire) == pc)?;
+        Some(entry[1].load(Ordering::Relaxed))
     }
 }
 
@@ -231,8 +255,8 @@ impl Tables {
     pub fn forget_jump(&self, phys: u64, code: u64) {
         let in_page = jump_index(phys & (PAGE_SIZE - 1));
         let pages = (0..JUMP_ENTRIES).step_by(PAGE_SIZE as usize / 2);
-        let places =
-            pages.flat_map(|page| (0..=JUMP_STIR.1 as usize).map(move |stir| page + (in_page ^ stir)));
+        let stirred = |page| (0..=JUMP_STIR.1 as usize).map(move |stir| page + (in_page ^ stir));
+        let places = pages.flat_map(stirred).flat_map(|n| [n, n ^ JUMP_ASIDE]);
         for jumps in self.code.iter().filter(|jumps| jumps.used.is_any()) {
             for at in places.clone() {
                 let entry = &jumps.entries[at];
@@ -386,15 +410,15 @@ impl Contexts {
         &self.tables
     }
 
-    /// Switches to the data context `key`; gives the table's address and mask for the CPU header.
-    pub fn use_data(&mut self, key: u128) -> (*const TlbEntry, u64) {
+    /// Switches to the data context `key`; gives the table's address for the CPU header.
+    pub fn use_data(&mut self, key: u128) -> *const TlbEntry {
         let (slot, new) = self.data.find((key, 0));
         let table = &self.tables.data[slot];
         if new {
             table.clear();
             self.large[slot] = Large::NONE;
         }
-        (table.entries.as_ptr().cast(), (table.entries.len() as u64 - 1) << TLB_ENTRY_SHIFT)
+        table.entries.as_ptr().cast()
     }
 
     /// The data context in use; `None` if there was none yet.
@@ -473,18 +497,12 @@ impl Contexts {
     pub fn insert_jump(&mut self, pc: u64, code: u64) {
         let (word, bit) = self.fetch[self.code.active()].executed(pc);
         *word |= bit;
-        let jumps = &self.tables.code[self.code.active()];
-        jumps.used.note(jump_index(pc), JUMP_ENTRIES);
-        let entry = jumps.entry(pc);
-        entry[0].store(no_key(jump_index(pc)), Ordering::Relaxed);
-        entry[1].store(code, Ordering::Release);
-        entry[0].store(pc, Ordering::Release);
+        self.tables.code[self.code.active()].insert(pc, code);
     }
 
     /// Where the translation of `pc` is, if the code context in use knows.
     pub fn lookup_jump(&self, pc: u64) -> Option<u64> {
-        let entry = self.tables.code[self.code.active()].entry(pc);
-        (entry[0].load(Ordering::Acquire) == pc).then(|| entry[1].load(Ordering::Relaxed))
+        self.tables.code[self.code.active()].get(pc)
     }
 
     /// Has accesses to the pages of `first` to `last` take the slow path, and jumps into them look for their code, in every

@@ -6,13 +6,15 @@ use super::features::HostFeatures;
 use super::piece::{Piece, Place};
 use super::records::RecordTable;
 use super::short::{BIAS, head};
-use crate::cpu::{CpuHeader, exit};
+use crate::cpu::{CpuHeader, JUMP_ASIDE, JumpEntry, exit};
 use crate::host::helpers::CoreHelper;
 use crate::host::memory::CodeMemory;
 use crate::host::{CompileError, Compiled, Site};
+use base::PAGE_SIZE;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm};
 use std::io;
+use std::mem::offset_of;
 
 /// Code memory with the common entry and exit at its start.
 pub struct CodeBuffer {
@@ -194,6 +196,26 @@ fn restore_all(ops: &mut VecAssembler<X64Relocation>, above: i32) {
     }
 }
 
+/// Goes to the guest address in rax if the jump cache has it in its other place; rcx is where the first one is.
+fn jump_aside(ops: &mut VecAssembler<X64Relocation>) {
+    let (jumps, page) = (head!(jumps), head!(page));
+    let (key, code) = (offset_of!(JumpEntry, key) as i32, offset_of!(JumpEntry, code) as i32);
+    let aside = (JUMP_ASIDE * size_of::<JumpEntry>()) as i32;
+    let in_page = -(PAGE_SIZE as i32);
+    dynasm!(ops
+        ; .arch x64
+        ; mov rdx, [rbx + jumps]
+        ; sub rcx, rdx
+        ; xor rcx, aside
+        ; cmp rax, [rcx + rdx + key]
+        ; jne >unknown
+        ; and rax, in_page
+        ; mov [rbx + page], rax
+        ; jmp QWORD [rcx + rdx + code]
+        ; unknown:
+    );
+}
+
 /// The code that all regions share, with the way in at its start.
 fn shared_code() -> (Vec<u8>, Shared) {
     let mut ops: VecAssembler<X64Relocation> = VecAssembler::new(0);
@@ -235,7 +257,9 @@ fn shared_code() -> (Vec<u8>, Shared) {
         dynasm!(ops ; .arch x64 ; mov [rbx + pc], rax ; mov eax, code as i32 ; jmp ->epilogue);
         at
     };
-    let lookup = for_address(&mut ops, exit::LOOKUP);
+    let lookup = ops.offset().0 as u32;
+    jump_aside(&mut ops);
+    for_address(&mut ops, exit::LOOKUP);
     let request = for_address(&mut ops, exit::REQUEST);
     let resync = for_address(&mut ops, exit::RESYNC);
     let leave = ops.offset().0 as u32;

@@ -66,7 +66,7 @@ pub struct Compiler {
 /// Code that all regions share: offsets in the buffer.
 #[derive(Clone, Copy)]
 pub struct Shared {
-    /// Leaves for the guest address in rax, whose translation is wanted.
+    /// Goes to the guest address in rax, whose entry of the jump cache at rcx is another's, or leaves for it.
     pub lookup: u32,
     /// Leaves for the guest address in rax, since somebody wants attention.
     pub request: u32,

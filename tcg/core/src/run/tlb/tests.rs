@@ -93,3 +93,21 @@ fn jumps_are_forgotten_in_the_contexts_that_are_meant() {
     contexts.tables().forget_jumps();
     assert_eq!(pcs.map(|pc| contexts.lookup_jump(pc)), [None; 4]);
 }
+
+#[test]
+fn jumps_that_want_one_entry_have_two() {
+    let mut contexts = Contexts::new(std::sync::Arc::new(Tables::new(4)));
+    contexts.use_code(1, 0);
+    let size = (JUMP_ENTRIES * 2) as u64;
+    // Of three pages, each so far from the next that the entry is the same.
+    let pcs = [1, 2, 3].map(|n| (8 * n) * size + 0x123 * 4);
+    assert!(pcs.iter().all(|pc| jump_index(*pc) == jump_index(pcs[0])), "the test wants one entry");
+    pcs.iter().for_each(|pc| contexts.insert_jump(*pc, pc ^ 5));
+    assert_eq!(pcs.map(|pc| contexts.lookup_jump(pc)), [None, Some(pcs[1] ^ 5), Some(pcs[2] ^ 5)]);
+    // What is aside is forgotten as the rest is: by translation, by page.
+    contexts.tables().forget_jump(pcs[1], pcs[1] ^ 5);
+    assert_eq!(contexts.lookup_jump(pcs[1]), None);
+    contexts.insert_jump(pcs[0], 7);
+    contexts.flush(Some(pcs[2]), |_| true);
+    assert_eq!(pcs.map(|pc| contexts.lookup_jump(pc)), [Some(7), None, None]);
+}

@@ -40,7 +40,7 @@ pub struct Env<'a> {
 pub struct TlbShape {
     /// How many entries there are: a power of two.
     pub entries: usize,
-    /// There is one vCPU, and its TLB has more than one entry: what it has looked up stays so until it says otherwise.
+    /// There is one vCPU: nobody else begins to watch a page for stores.
     pub alone: bool,
 }
 

@@ -234,7 +234,7 @@ impl CodeCache {
     pub(super) fn tlb(&self) -> TlbShape {
         let members = self.members.read();
         let entries = members.first().map_or(1, |member| member.tables.tlb_entries());
-        TlbShape { entries, alone: members.len() == 1 && entries > 1 }
+        TlbShape { entries, alone: members.len() == 1 }
     }
 
     /// Permission to run generated code, and to remember where it is.

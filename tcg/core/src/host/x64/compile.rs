@@ -253,8 +253,8 @@ impl Compiler {
             return Err(CompileError::TooLarge);
         }
         self.spans.clear();
-        if env.tlb.alone {
-            self.spans.find(region, Frame::SLOTS - self.allocation.slots);
+        if env.tlb.entries > 1 {
+            self.spans.find(region, env.tlb.alone, Frame::SLOTS - self.allocation.slots);
         }
         self.piece.clear();
         let mut emit = Emit {

@@ -6,8 +6,8 @@
 //! zero, and each access looks for itself.
 //!
 //! The slot is good as long as nobody changes what the TLB said in between: a span ends where a helper is called or requests are
-//! looked at, and there are spans only where one vCPU is alone ([`TlbShape::alone`](crate::host::TlbShape::alone)), since other ones begin
-//! to watch pages at any time.
+//! looked at. Stores are in one only where one vCPU is alone ([`TlbShape::alone`](crate::host::TlbShape::alone)), since other ones begin
+//! to watch pages for stores at any time; what they forget of their TLBs they tell by requests.
 
 use super::compile::{Emit, Frame, TLB, displacement};
 use super::direct::Place;
@@ -70,10 +70,11 @@ impl Spans {
         self.accesses.clear();
     }
 
-    /// Finds those of `region`, into nothing that was found before; none if a block would need more than `room` slots.
-    pub fn find(&mut self, region: &Region, room: u16) {
+    /// Finds those of `region`, with `stores` or without, into nothing that was found before; none if a block would need more than
+    /// `room` slots.
+    pub fn find(&mut self, region: &Region, stores: bool, room: u16) {
         for block in &region.blocks {
-            if self.find_in(region, block) > room {
+            if self.find_in(region, block, stores) > room {
                 return self.clear();
             }
         }
@@ -83,7 +84,7 @@ impl Spans {
     }
 
     /// Finds those of `block`; gives how many there are.
-    fn find_in(&mut self, region: &Region, block: &Block) -> u16 {
+    fn find_in(&mut self, region: &Region, block: &Block, with_stores: bool) -> u16 {
         self.open.clear();
         let mut number = 0;
         for &v in &block.insts {
@@ -96,7 +97,7 @@ impl Spans {
                 continue;
             }
             let op = MemOp::unpack(inst.imm);
-            if op.aligned {
+            if op.aligned || inst.op == Op::Store && !with_stores {
                 continue;
             }
             let (base, place) = split(region, inst.args[0]);

@@ -239,7 +239,7 @@ impl Walk {
                 self.semihosting = settings::semihosting(OptString::parse(argument, None))?;
             }
             Opt::ExitCodes => self.exit_codes = settings::exit_codes(OptString::parse(argument, None))?,
-            Opt::Mon => self.placement.monitor_on(settings::monitor(parse("chardev"))?, origin),
+            Opt::Mon => self.placement.monitor_on(settings::monitor(parse("chardev"))?, origin)?,
             Opt::Pidfile => self.pidfile = Some(owned()),
             Opt::Daemonize => self.daemonize = true,
             Opt::Paused => self.paused = true,

@@ -59,16 +59,22 @@ impl Placement {
         let label = format!("compat_monitor{}", self.legacy_monitors);
         if let Some(id) = self.target(argument, label, origin)? {
             self.legacy_monitors += 1;
-            self.monitors.push(Monitor { chardev: id, mode });
+            self.monitors.push(Monitor::new(id, mode));
         }
         Ok(())
     }
 
     /// `-mon`.
-    pub fn monitor_on(&mut self, monitor: Monitor, origin: &str) {
+    pub fn monitor_on(&mut self, monitor: Monitor, origin: &str) -> Result<(), Fault> {
+        if let Some(id) = &monitor.id
+            && self.monitors.iter().any(|other| other.id.as_ref() == Some(id))
+        {
+            return Err(Fault::new(format!("there is another monitor '{id}' already")));
+        }
         self.monitor_said = true;
         self.references.push((monitor.chardev.clone(), origin.into()));
         self.monitors.push(monitor);
+        Ok(())
     }
 
     /// `-gdb`; the last one counts.

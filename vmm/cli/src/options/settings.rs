@@ -269,12 +269,19 @@ pub struct Monitor {
     pub chardev: String,
     /// What it speaks.
     pub mode: MonitorMode,
+    /// Its own name, if `-mon` gives it one.
+    pub id: Option<String>,
 }
 
 impl Monitor {
+    /// One without a name.
+    pub fn new(chardev: impl Into<String>, mode: MonitorMode) -> Self {
+        Self { chardev: chardev.into(), mode, id: None }
+    }
+
     /// One for people.
     pub fn readline(chardev: &str) -> Self {
-        Self { chardev: chardev.into(), mode: MonitorMode::Readline }
+        Self::new(chardev, MonitorMode::Readline)
     }
 }
 
@@ -286,8 +293,8 @@ pub fn monitor(settings: OptString) -> Result<Monitor, Fault> {
         _ => MonitorMode::Readline,
     };
     let chardev = props.text("chardev");
-    let chardev = chardev.ok_or_else(|| Fault::new("names no character device; say chardev=ID"))?.into();
-    Ok(Monitor { chardev, mode })
+    let chardev = chardev.ok_or_else(|| Fault::new("names no character device; say chardev=ID"))?;
+    Ok(Monitor { id: props.text("id").map(String::from), ..Monitor::new(chardev, mode) })
 }
 
 /// `-timeout`.

@@ -7,6 +7,7 @@
 //! Nothing that a guest can see may depend on it.
 
 use super::error::SystemError;
+use tcg_core::cpu::MOST_TLB_ENTRIES;
 use tcg_core::run::{CodeConfig, VcpuConfig};
 
 /// Name of the variable.
@@ -27,7 +28,10 @@ pub fn apply(code: &mut CodeConfig, vcpu: &mut VcpuConfig) -> Result<(), SystemE
 fn set(item: &str, code: &mut CodeConfig, vcpu: &mut VcpuConfig) -> Option<()> {
     let (key, value) = item.split_once('=')?;
     match key {
-        "tlb" => vcpu.tlb_entries = value.parse().ok().filter(|n: &usize| n.is_power_of_two())?,
+        "tlb" => {
+            vcpu.tlb_entries =
+                value.parse().ok().filter(|n: &usize| n.is_power_of_two() && *n <= MOST_TLB_ENTRIES)?
+        }
         "code" => {
             let digits = value.trim_end_matches('K');
             let unit = if digits.len() < value.len() { 1024 } else { 1 };

@@ -143,6 +143,10 @@ fn devices_and_back_ends() {
             "-device virtio-blk-devic,drive=x: there is no device 'virtio-blk-devic'; did you mean virtio-blk-device?",
         ),
         (
+            "-chardev null,id=a -chardev null,id=b -mon a,id=m -mon b,id=m",
+            "-mon b,id=m: there is another monitor 'm' already",
+        ),
+        (
             "-device virtio-gpu-pci",
             "-device virtio-gpu-pci: device 'virtio-gpu-pci': not available in this version of Mimic",
         ),

@@ -6,7 +6,7 @@
 
 use crate::run::Mmu;
 use crate::ty::Ty;
-use base::Ticks;
+use base::{PAGE_SHIFT, Ticks};
 use std::sync::atomic::AtomicU32;
 
 /// Index of a guest register in the guest's table.
@@ -117,6 +117,11 @@ pub struct TlbEntry {
 
 /// log2 of the size of a [`TlbEntry`].
 pub const TLB_ENTRY_SHIFT: u32 = 5;
+
+/// Most entries of a TLB: generated code takes the index from the low half of an address.
+pub const MOST_TLB_ENTRIES: usize = 1 << 20;
+
+const _: () = assert!(MOST_TLB_ENTRIES.trailing_zeros() + PAGE_SHIFT <= u32::BITS);
 
 /// One entry of a vCPU's jump cache: where the translation of a guest address is.
 #[derive(Clone, Copy, Debug)]

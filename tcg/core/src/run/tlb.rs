@@ -217,7 +217,7 @@ pub struct Hit {
 }
 
 impl Tables {
-    /// Tables with `tlb_entries` (a power of two) translations a context.
+    /// Tables with `tlb_entries` (a power of two, at most [`crate::cpu::MOST_TLB_ENTRIES`]) translations a context.
     pub fn new(tlb_entries: usize) -> Self {
         Self {
             data: (0..CONTEXTS).map(|_| Table::new(tlb_entries)).collect(),

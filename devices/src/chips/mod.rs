@@ -16,6 +16,7 @@ pub mod plic;
 mod primecell;
 pub mod pvpanic;
 pub mod registers;
+mod serial_port;
 pub mod sifive_test;
 
 /// Reports use of something about `device` that is not modelled, for `-d unimp`.

@@ -3,6 +3,7 @@
 use super::CLOCK_HZ;
 use crate::chips::guest_error;
 use crate::chips::registers::registers;
+use crate::chips::serial_port::Uart;
 use base::{Ns, StateError};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -120,9 +121,9 @@ struct Received {
     errors: u8,
 }
 
-/// The chip.
+/// The chip: its registers and FIFOs.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Uart {
+pub(super) struct Registers {
     divisor: u16,
     ier: u8,
     fcr: u8,
@@ -140,7 +141,7 @@ pub(super) struct Uart {
     timed_out: bool,
 }
 
-impl Default for Uart {
+impl Default for Registers {
     fn default() -> Self {
         Self {
             divisor: 0x0c,
@@ -159,91 +160,35 @@ impl Default for Uart {
     }
 }
 
-impl Uart {
-    /// Refuses a loaded state that this chip can not be in.
-    pub fn check(&self) -> Result<(), StateError> {
+impl Uart for Registers {
+    const VERSION: u32 = 1;
+
+    fn check(&self) -> Result<(), StateError> {
         let fits = self.rx.len() <= FIFO_SIZE && self.tx.len() <= FIFO_SIZE;
         if fits { Ok(()) } else { Err(StateError::Value("more characters than the FIFO holds")) }
     }
 
-    fn fifos(&self) -> bool {
-        self.fcr & fcr::ENABLE != 0
-    }
-
-    fn capacity(&self) -> usize {
-        if self.fifos() { FIFO_SIZE } else { 1 }
-    }
-
-    fn looped(&self) -> bool {
-        self.mcr & mcr::LOOP != 0
-    }
-
-    /// Characters that can arrive from outside.
-    pub fn room(&self) -> usize {
+    fn room(&self) -> usize {
         if self.looped() { 0 } else { self.capacity().saturating_sub(self.rx.len()) }
     }
 
-    /// Whether at least half of the receive FIFO is free.
-    pub fn half_empty(&self) -> bool {
+    fn half_empty(&self) -> bool {
         self.rx.len() <= self.capacity() / 2
     }
 
-    /// How many received characters raise the interrupt.
-    fn trigger(&self) -> usize {
-        if self.fifos() { [1, 4, 8, 14][usize::from(self.fcr >> 6)] } else { 1 }
-    }
-
-    /// The duration of one character on the line.
-    pub fn character_time(&self) -> Ns {
-        let flag = |bit| u64::from(self.lcr & bit != 0);
-        let bits = 1 + 5 + u64::from(self.lcr & 3) + flag(lcr::PARITY) + 1 + flag(lcr::STOP);
-        bits * u64::from(self.divisor.max(1)) * 16 * 1_000_000_000 / CLOCK_HZ
-    }
-
-    /// Changes when the receive time-out has to start again.
-    pub fn receive_activity(&self) -> (usize, u8) {
-        (self.rx.len(), self.fcr)
-    }
-
-    /// Whether the time-out runs: characters wait, too few for the other interrupt.
-    pub fn awaits_timeout(&self) -> bool {
-        self.fifos() && !self.timed_out && !self.rx.is_empty() && self.rx.len() < self.trigger()
-    }
-
-    /// The time-out has passed.
-    pub fn time_out(&mut self) {
-        self.timed_out |= self.awaits_timeout();
-    }
-
-    /// Characters arrive; in loopback the line in is cut.
-    pub fn receive(&mut self, bytes: &[u8]) {
+    fn receive(&mut self, bytes: &[u8]) {
         if !self.looped() {
             bytes.iter().for_each(|&byte| self.push(Received { byte, errors: 0 }));
         }
     }
 
-    /// A break arrives.
-    pub fn receive_break(&mut self) {
+    fn receive_break(&mut self) {
         if !self.looped() {
             self.push(Received { byte: 0, errors: lsr::BI });
         }
     }
 
-    fn push(&mut self, received: Received) {
-        if self.rx.len() >= self.capacity() {
-            self.overrun = true;
-            // The holding register is overwritten; a full FIFO loses the new character.
-            if !self.fifos() {
-                self.rx.clear();
-                self.rx.push_back(received);
-            }
-        } else {
-            self.rx.push_back(received);
-        }
-    }
-
-    /// Sends what waits, as far as `line` takes it; in loopback to the receiver.
-    pub fn transmit(&mut self, line: impl Fn(&[u8]) -> usize) {
+    fn transmit(&mut self, line: impl Fn(&[u8]) -> usize) {
         if self.tx.is_empty() {
             return;
         }
@@ -257,6 +202,67 @@ impl Uart {
             self.tx.drain(..sent);
         }
         self.thre_pending |= self.tx.is_empty();
+    }
+
+    fn interrupts(&self) -> bool {
+        self.interrupt().is_some()
+    }
+
+    fn receive_activity(&self) -> (usize, u8) {
+        (self.rx.len(), self.fcr)
+    }
+
+    /// Four characters' time.
+    fn timeout(&self) -> Option<Ns> {
+        self.awaits_timeout().then(|| 4 * self.character_time())
+    }
+
+    fn time_out(&mut self) {
+        self.timed_out |= self.awaits_timeout();
+    }
+}
+
+impl Registers {
+    fn fifos(&self) -> bool {
+        self.fcr & fcr::ENABLE != 0
+    }
+
+    fn capacity(&self) -> usize {
+        if self.fifos() { FIFO_SIZE } else { 1 }
+    }
+
+    fn looped(&self) -> bool {
+        self.mcr & mcr::LOOP != 0
+    }
+
+    /// How many received characters raise the interrupt.
+    fn trigger(&self) -> usize {
+        if self.fifos() { [1, 4, 8, 14][usize::from(self.fcr >> 6)] } else { 1 }
+    }
+
+    /// The duration of one character on the line.
+    fn character_time(&self) -> Ns {
+        let flag = |bit| u64::from(self.lcr & bit != 0);
+        let bits = 1 + 5 + u64::from(self.lcr & 3) + flag(lcr::PARITY) + 1 + flag(lcr::STOP);
+        bits * u64::from(self.divisor.max(1)) * 16 * 1_000_000_000 / CLOCK_HZ
+    }
+
+    /// Whether the time-out runs: characters wait, too few for the other interrupt.
+    fn awaits_timeout(&self) -> bool {
+        self.fifos() && !self.timed_out && !self.rx.is_empty() && self.rx.len() < self.trigger()
+    }
+
+    fn push(&mut self, received: Received) {
+        if self.rx.len() >= self.capacity() {
+            self.overrun = true;
+            // The holding register is overwritten; a full FIFO loses the new character.
+            if !self.fifos() {
+                self.rx.clear();
+                self.rx.push_back(received);
+            }
+        } else {
+            self.rx.push_back(received);
+        }
     }
 
     fn lsr(&self) -> u8 {
@@ -283,7 +289,7 @@ impl Uart {
     }
 
     /// The most urgent interrupt, as IIR shows it.
-    pub fn interrupt(&self) -> Option<u8> {
+    fn interrupt(&self) -> Option<u8> {
         let enabled = |bit| self.ier & bit != 0;
         if enabled(ier::RLS) && self.lsr() & lsr::ERRORS != 0 {
             Some(iir::RLS)

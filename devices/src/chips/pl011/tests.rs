@@ -1,5 +1,7 @@
 use super::*;
+use crate::host::chardev::{CharEvent, CharSink};
 use base::LineRecorder;
+use parking_lot::Mutex;
 
 /// A back end that keeps what it gets, up to a limit.
 #[derive(Default)]

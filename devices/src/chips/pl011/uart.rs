@@ -3,6 +3,7 @@
 use crate::chips::guest_error;
 use crate::chips::primecell::identification;
 use crate::chips::registers::registers;
+use crate::chips::serial_port::Uart;
 use base::StateError;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -95,9 +96,9 @@ struct Received {
     errors: u8,
 }
 
-/// The chip.
+/// The chip: its registers and FIFOs.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Uart {
+pub(super) struct Registers {
     ilpr: u32,
     ibrd: u32,
     fbrd: u32,
@@ -114,7 +115,7 @@ pub(super) struct Uart {
     tx: VecDeque<u8>,
 }
 
-impl Default for Uart {
+impl Default for Registers {
     fn default() -> Self {
         Self {
             ilpr: 0,
@@ -133,65 +134,36 @@ impl Default for Uart {
     }
 }
 
-impl Uart {
-    /// Refuses a loaded state that this chip can not be in.
-    pub fn check(&self) -> Result<(), StateError> {
+impl Uart for Registers {
+    const VERSION: u32 = 1;
+
+    fn check(&self) -> Result<(), StateError> {
         let fits = self.rx.len() <= FIFO_SIZE && self.tx.len() <= FIFO_SIZE;
         if fits { Ok(()) } else { Err(StateError::Value("more characters than the FIFO holds")) }
     }
 
-    fn capacity(&self) -> usize {
-        if self.lcr & FIFOS != 0 { FIFO_SIZE } else { 1 }
-    }
-
-    fn looped(&self) -> bool {
-        self.cr & cr::LOOPBACK != 0
-    }
-
-    /// Characters that can arrive from outside.
-    pub fn room(&self) -> usize {
+    fn room(&self) -> usize {
         if self.looped() { 0 } else { self.capacity().saturating_sub(self.rx.len()) }
     }
 
-    /// Whether at least half of the receive FIFO is free.
-    pub fn half_empty(&self) -> bool {
+    fn half_empty(&self) -> bool {
         self.rx.len() <= self.capacity() / 2
     }
 
-    /// How many received characters raise the interrupt.
-    fn trigger(&self) -> usize {
-        let eighths = [1, 2, 4, 6, 7];
-        let of_fifo =
-            eighths.get((self.ifls >> 3 & 7) as usize).map_or(14, |eighths| eighths * FIFO_SIZE / 8);
-        of_fifo.min(self.capacity())
-    }
-
-    /// Characters arrive; in loopback the line in is cut.
-    pub fn receive(&mut self, bytes: &[u8]) {
+    fn receive(&mut self, bytes: &[u8]) {
         if !self.looped() {
             bytes.iter().for_each(|&byte| self.push(Received { byte, errors: 0 }));
         }
     }
 
-    /// A break arrives.
-    pub fn receive_break(&mut self) {
+    fn receive_break(&mut self) {
         if !self.looped() {
             self.push(Received { byte: 0, errors: error::BREAK });
             self.latched |= interrupt::BREAK;
         }
     }
 
-    fn push(&mut self, received: Received) {
-        if self.rx.len() >= self.capacity() {
-            self.rsr |= error::OVERRUN;
-            self.latched |= interrupt::OVERRUN;
-        } else {
-            self.rx.push_back(received);
-        }
-    }
-
-    /// Sends what waits, as far as `line` takes it; in loopback to the receiver.
-    pub fn transmit(&mut self, line: impl Fn(&[u8]) -> usize) {
+    fn transmit(&mut self, line: impl Fn(&[u8]) -> usize) {
         if self.tx.is_empty() {
             return;
         }
@@ -206,6 +178,37 @@ impl Uart {
         }
         if self.tx.is_empty() {
             self.latched |= interrupt::TX;
+        }
+    }
+
+    fn interrupts(&self) -> bool {
+        self.raw() & self.imsc != 0
+    }
+}
+
+impl Registers {
+    fn capacity(&self) -> usize {
+        if self.lcr & FIFOS != 0 { FIFO_SIZE } else { 1 }
+    }
+
+    fn looped(&self) -> bool {
+        self.cr & cr::LOOPBACK != 0
+    }
+
+    /// How many received characters raise the interrupt.
+    fn trigger(&self) -> usize {
+        let eighths = [1, 2, 4, 6, 7];
+        let of_fifo =
+            eighths.get((self.ifls >> 3 & 7) as usize).map_or(14, |eighths| eighths * FIFO_SIZE / 8);
+        of_fifo.min(self.capacity())
+    }
+
+    fn push(&mut self, received: Received) {
+        if self.rx.len() >= self.capacity() {
+            self.rsr |= error::OVERRUN;
+            self.latched |= interrupt::OVERRUN;
+        } else {
+            self.rx.push_back(received);
         }
     }
 
@@ -234,11 +237,6 @@ impl Uart {
             raw |= interrupt::RX_TIMEOUT;
         }
         raw
-    }
-
-    /// Level of the combined interrupt.
-    pub fn interrupt(&self) -> bool {
-        self.raw() & self.imsc != 0
     }
 
     pub fn read(&mut self, offset: u64) -> u32 {

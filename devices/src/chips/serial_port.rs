@@ -6,6 +6,7 @@ use base::{Clock, IrqLine, Ns, State, StateError, Timer};
 use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 /// The registers and FIFOs of a UART.
@@ -14,16 +15,20 @@ pub trait Uart: Default + Serialize + DeserializeOwned + Send + 'static {
     const VERSION: u32;
     /// Refuses a loaded state that the chip can not be in.
     fn check(&self) -> Result<(), StateError>;
-    /// Characters that can arrive from outside.
-    fn room(&self) -> usize;
-    /// Whether at least half of the receive FIFO is free.
-    fn half_empty(&self) -> bool;
-    /// Characters arrive; in loopback the line in is cut.
-    fn receive(&mut self, bytes: &[u8]);
-    /// A break arrives.
-    fn receive_break(&mut self);
-    /// Sends what waits, as far as `line` takes it; in loopback to the receiver.
-    fn transmit(&mut self, line: impl Fn(&[u8]) -> usize);
+    /// How many received characters there is room for, in the FIFO or without it.
+    fn capacity(&self) -> usize;
+    /// How many received characters wait.
+    fn received(&self) -> usize;
+    /// Whether what is sent is received, and the line cut.
+    fn looped(&self) -> bool;
+    /// Characters that wait to be sent.
+    fn tx(&mut self) -> &mut VecDeque<u8>;
+    /// Receives a character, or loses it if there is no room.
+    fn push(&mut self, byte: u8);
+    /// Receives a break.
+    fn push_break(&mut self);
+    /// All that waited was sent.
+    fn sent(&mut self);
     /// Level of the interrupt line.
     fn interrupts(&self) -> bool;
     /// Changes when the receive time-out has to start again.
@@ -36,6 +41,49 @@ pub trait Uart: Default + Serialize + DeserializeOwned + Send + 'static {
     }
     /// It has passed.
     fn time_out(&mut self) {}
+
+    /// Characters that can arrive from outside.
+    fn room(&self) -> usize {
+        if self.looped() { 0 } else { self.capacity().saturating_sub(self.received()) }
+    }
+
+    /// Whether at least half of the receive FIFO is free.
+    fn half_empty(&self) -> bool {
+        self.received() <= self.capacity() / 2
+    }
+
+    /// Characters arrive; in loopback the line in is cut.
+    fn receive(&mut self, bytes: &[u8]) {
+        if !self.looped() {
+            bytes.iter().for_each(|&byte| self.push(byte));
+        }
+    }
+
+    /// A break arrives; in loopback the line in is cut.
+    fn receive_break(&mut self) {
+        if !self.looped() {
+            self.push_break();
+        }
+    }
+
+    /// Sends what waits, as far as `line` takes it; in loopback to the receiver.
+    fn transmit(&mut self, line: impl Fn(&[u8]) -> usize) {
+        if self.tx().is_empty() {
+            return;
+        }
+        if self.looped() {
+            while let Some(byte) = self.tx().pop_front() {
+                self.push(byte);
+            }
+        } else {
+            let bytes = self.tx().make_contiguous();
+            let taken = line(bytes).min(bytes.len());
+            self.tx().drain(..taken);
+        }
+        if self.tx().is_empty() {
+            self.sent();
+        }
+    }
 }
 
 struct Locked<U> {

@@ -168,40 +168,32 @@ impl Uart for Registers {
         if fits { Ok(()) } else { Err(StateError::Value("more characters than the FIFO holds")) }
     }
 
-    fn room(&self) -> usize {
-        if self.looped() { 0 } else { self.capacity().saturating_sub(self.rx.len()) }
+    fn capacity(&self) -> usize {
+        if self.fifos() { FIFO_SIZE } else { 1 }
     }
 
-    fn half_empty(&self) -> bool {
-        self.rx.len() <= self.capacity() / 2
+    fn received(&self) -> usize {
+        self.rx.len()
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
-        if !self.looped() {
-            bytes.iter().for_each(|&byte| self.push(Received { byte, errors: 0 }));
-        }
+    fn looped(&self) -> bool {
+        self.mcr & mcr::LOOP != 0
     }
 
-    fn receive_break(&mut self) {
-        if !self.looped() {
-            self.push(Received { byte: 0, errors: lsr::BI });
-        }
+    fn tx(&mut self) -> &mut VecDeque<u8> {
+        &mut self.tx
     }
 
-    fn transmit(&mut self, line: impl Fn(&[u8]) -> usize) {
-        if self.tx.is_empty() {
-            return;
-        }
-        if self.looped() {
-            while let Some(byte) = self.tx.pop_front() {
-                self.push(Received { byte, errors: 0 });
-            }
-        } else {
-            let bytes = self.tx.make_contiguous();
-            let sent = line(bytes).min(bytes.len());
-            self.tx.drain(..sent);
-        }
-        self.thre_pending |= self.tx.is_empty();
+    fn push(&mut self, byte: u8) {
+        self.push_received(Received { byte, errors: 0 });
+    }
+
+    fn push_break(&mut self) {
+        self.push_received(Received { byte: 0, errors: lsr::BI });
+    }
+
+    fn sent(&mut self) {
+        self.thre_pending = true;
     }
 
     fn interrupts(&self) -> bool {
@@ -223,16 +215,21 @@ impl Uart for Registers {
 }
 
 impl Registers {
+    fn push_received(&mut self, received: Received) {
+        if self.rx.len() >= self.capacity() {
+            self.overrun = true;
+            // The holding register is overwritten; a full FIFO loses the new character.
+            if !self.fifos() {
+                self.rx.clear();
+                self.rx.push_back(received);
+            }
+        } else {
+            self.rx.push_back(received);
+        }
+    }
+
     fn fifos(&self) -> bool {
         self.fcr & fcr::ENABLE != 0
-    }
-
-    fn capacity(&self) -> usize {
-        if self.fifos() { FIFO_SIZE } else { 1 }
-    }
-
-    fn looped(&self) -> bool {
-        self.mcr & mcr::LOOP != 0
     }
 
     /// How many received characters raise the interrupt.
@@ -250,19 +247,6 @@ impl Registers {
     /// Whether the time-out runs: characters wait, too few for the other interrupt.
     fn awaits_timeout(&self) -> bool {
         self.fifos() && !self.timed_out && !self.rx.is_empty() && self.rx.len() < self.trigger()
-    }
-
-    fn push(&mut self, received: Received) {
-        if self.rx.len() >= self.capacity() {
-            self.overrun = true;
-            // The holding register is overwritten; a full FIFO loses the new character.
-            if !self.fifos() {
-                self.rx.clear();
-                self.rx.push_back(received);
-            }
-        } else {
-            self.rx.push_back(received);
-        }
     }
 
     fn lsr(&self) -> u8 {

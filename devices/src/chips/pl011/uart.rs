@@ -142,43 +142,33 @@ impl Uart for Registers {
         if fits { Ok(()) } else { Err(StateError::Value("more characters than the FIFO holds")) }
     }
 
-    fn room(&self) -> usize {
-        if self.looped() { 0 } else { self.capacity().saturating_sub(self.rx.len()) }
+    fn capacity(&self) -> usize {
+        if self.lcr & FIFOS != 0 { FIFO_SIZE } else { 1 }
     }
 
-    fn half_empty(&self) -> bool {
-        self.rx.len() <= self.capacity() / 2
+    fn received(&self) -> usize {
+        self.rx.len()
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
-        if !self.looped() {
-            bytes.iter().for_each(|&byte| self.push(Received { byte, errors: 0 }));
-        }
+    fn looped(&self) -> bool {
+        self.cr & cr::LOOPBACK != 0
     }
 
-    fn receive_break(&mut self) {
-        if !self.looped() {
-            self.push(Received { byte: 0, errors: error::BREAK });
-            self.latched |= interrupt::BREAK;
-        }
+    fn tx(&mut self) -> &mut VecDeque<u8> {
+        &mut self.tx
     }
 
-    fn transmit(&mut self, line: impl Fn(&[u8]) -> usize) {
-        if self.tx.is_empty() {
-            return;
-        }
-        if self.looped() {
-            while let Some(byte) = self.tx.pop_front() {
-                self.push(Received { byte, errors: 0 });
-            }
-        } else {
-            let bytes = self.tx.make_contiguous();
-            let sent = line(bytes).min(bytes.len());
-            self.tx.drain(..sent);
-        }
-        if self.tx.is_empty() {
-            self.latched |= interrupt::TX;
-        }
+    fn push(&mut self, byte: u8) {
+        self.push_received(Received { byte, errors: 0 });
+    }
+
+    fn push_break(&mut self) {
+        self.push_received(Received { byte: 0, errors: error::BREAK });
+        self.latched |= interrupt::BREAK;
+    }
+
+    fn sent(&mut self) {
+        self.latched |= interrupt::TX;
     }
 
     fn interrupts(&self) -> bool {
@@ -187,12 +177,13 @@ impl Uart for Registers {
 }
 
 impl Registers {
-    fn capacity(&self) -> usize {
-        if self.lcr & FIFOS != 0 { FIFO_SIZE } else { 1 }
-    }
-
-    fn looped(&self) -> bool {
-        self.cr & cr::LOOPBACK != 0
+    fn push_received(&mut self, received: Received) {
+        if self.rx.len() >= self.capacity() {
+            self.rsr |= error::OVERRUN;
+            self.latched |= interrupt::OVERRUN;
+        } else {
+            self.rx.push_back(received);
+        }
     }
 
     /// How many received characters raise the interrupt.
@@ -201,15 +192,6 @@ impl Registers {
         let of_fifo =
             eighths.get((self.ifls >> 3 & 7) as usize).map_or(14, |eighths| eighths * FIFO_SIZE / 8);
         of_fifo.min(self.capacity())
-    }
-
-    fn push(&mut self, received: Received) {
-        if self.rx.len() >= self.capacity() {
-            self.rsr |= error::OVERRUN;
-            self.latched |= interrupt::OVERRUN;
-        } else {
-            self.rx.push_back(received);
-        }
     }
 
     fn flags(&self) -> u32 {

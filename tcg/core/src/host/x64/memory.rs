@@ -18,12 +18,11 @@ use std::mem::offset_of;
 impl Emit<'_> {
     /// Puts a guest address into rax.
     pub fn address(&mut self, v: Value) {
-        if !self.uses.is_fused(v) {
-            return self.read_gpr(v, RAX);
-        }
-        let (base, offset) = self.base_and_offset(v);
+        let from = self.address_register(v);
         let ops = &mut self.ops;
-        short!(ops, offset, (lea rax,) [Rq(base)] ());
+        if from != RAX {
+            dynasm!(ops ; .arch x64 ; mov rax, Rq(from));
+        }
     }
 
     /// A guest address as a register, which is rax if the base is in none, and what is added to it.
@@ -37,11 +36,13 @@ impl Emit<'_> {
     }
 
     /// The register of a guest address: its own, or rax.
-    pub fn address_register(&mut self, v: Value) -> u8 {
-        if !self.uses.is_fused(v) {
-            return self.gpr(v, RAX);
+    fn address_register(&mut self, v: Value) -> u8 {
+        let (base, offset) = self.base_and_offset(v);
+        if offset == 0 {
+            return base;
         }
-        self.address(v);
+        let ops = &mut self.ops;
+        short!(ops, offset, (lea rax,) [Rq(base)] ());
         RAX
     }
 

@@ -50,6 +50,8 @@ pub type V<S, T> = Val<<S as Sem>::R, T>;
 pub enum Hint {
     /// Nothing.
     Jump,
+    /// A jump to an address that is known, at or before the jump: a way round.
+    Back,
     /// No jump at all: the instruction changed what translations depend on, and has seen to the tables of the new state.
     Resync,
     /// What translations depend on may have changed since the translation began, and nobody has seen to the tables.

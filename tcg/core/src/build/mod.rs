@@ -311,7 +311,7 @@ impl Build {
             return Term::Goto { pc, check };
         }
         let target = self.code_addr(pc);
-        Term::Indirect { target: target.raw, hint: Hint::Jump }
+        Term::Indirect { target: target.raw, hint: if check { Hint::Back } else { Hint::Jump } }
     }
 
     /// Whether the present instruction has set a register to the address `next` of the instruction that follows.

@@ -1,7 +1,7 @@
 //! Regions of hot code: the loops around one address, as one translation.
 //!
 //! A region is made of the code that is known to have run and that can be reached from its head by jumps whose target is
-//! known. What runs rarely, and what a translation must not take for granted (another page), stays outside. Functions that
+//! known. What runs rarely stays outside. Functions that
 //! are called are in it once for each call, up to a depth; where one returns, a comparison makes sure that it returns to
 //! its call, and is folded away if that is clear. Where a way comes round, attention requests are looked at.
 
@@ -18,10 +18,14 @@ mod tests;
 
 /// Most guest instructions in a region.
 const MAX_INSNS: usize = 400;
+/// A region that has this many goes into no more calls: code that is called is less often hot.
+const ENOUGH_INSNS: usize = 100;
 /// Most calls in a region.
 const MAX_CALLS: usize = 24;
 /// Deepest call in a call.
 const MAX_DEPTH: usize = 3;
+/// Most pages that a region is in where pages can move: whoever enters it has to know where they are.
+const MAX_PAGES: usize = 8;
 
 /// The translation of a hot loop.
 #[derive(Debug)]
@@ -67,7 +71,9 @@ struct Scan<'a, F> {
     head: u64,
     mode: u64,
     limits: &'a Limits,
-    warm: &'a dyn Fn(u64) -> bool,
+    warm: &'a dyn Fn(&mut F, u64) -> bool,
+    /// Pages that it is in.
+    pages: BTreeSet<u64>,
     calls: Vec<Call>,
     code: BTreeMap<Place, Step>,
     /// Modes of what was jumped to.
@@ -78,14 +84,14 @@ struct Scan<'a, F> {
     loops: BTreeSet<Place>,
 }
 
-/// Translates the loops around the code at `pc`, as far as `warm` says that it has run, and what they call. `None`: there is
-/// neither a loop nor a call. The error is the fault of fetching the first instruction.
-pub fn guest_region<G: Guest>(
-    fetch: &mut impl Fetch,
+/// Translates the loops around the code at `pc`, as far as `warm` says that it has run, and what they call. It is in
+/// pages that can be fetched from. `None`: there is neither a loop nor a call. The error is the fault of fetching the first instruction.
+pub fn guest_region<G: Guest, F: Fetch>(
+    fetch: &mut F,
     pc: u64,
     mode: u64,
     limits: &Limits,
-    warm: &dyn Fn(u64) -> bool,
+    warm: &dyn Fn(&mut F, u64) -> bool,
 ) -> Result<Option<GuestRegion>, Trap> {
     let mut scan = Scan {
         fetch,
@@ -93,6 +99,7 @@ pub fn guest_region<G: Guest>(
         mode,
         limits,
         warm,
+        pages: BTreeSet::from([pc >> PAGE_SHIFT]),
         calls: vec![Call { outer: 0, returns: 0, depth: 0 }],
         code: BTreeMap::new(),
         modes: Modes::from([((0, pc), mode)]),
@@ -138,7 +145,7 @@ impl<F: Fetch> Scan<'_, F> {
                     Err(trap) if self.code.is_empty() => return Err(trap),
                     Err(_) => break,
                 };
-                if !self.stays(at.wrapping_add(len - 1)) {
+                if !self.has_room(at.wrapping_add(len - 1)) {
                     break;
                 }
                 let cx = Ctx { pc: at, len, mode };
@@ -155,7 +162,7 @@ impl<F: Fetch> Scan<'_, F> {
                 if let Next::Mode(next) = next {
                     mode = next;
                 }
-                if !falls || !self.stays(at) {
+                if !falls || !self.has_room(at) {
                     break;
                 }
             }
@@ -172,7 +179,7 @@ impl<F: Fetch> Scan<'_, F> {
     /// What an instruction that goes to `next` is in the region; `scratch` has just carried it out.
     fn step(&mut self, call: usize, cx: &Ctx, next: Next<Value>, scratch: &Build) -> Step {
         let mut returns = false;
-        let ways = match next {
+        let mut ways = match next {
             Next::Fall | Next::Mode(_) => return Step { len: cx.len, mode: cx.mode, ways: None, returns },
             Next::Jump(to) if scratch.links_to(cx.next_pc()) => self.call(call, to, cx.next_pc()),
             Next::Jump(to) => vec![(call, to)],
@@ -183,7 +190,7 @@ impl<F: Fetch> Scan<'_, F> {
             }
             Next::Indirect(..) | Next::Trap(_) | Next::Exit(_) => Vec::new(),
         };
-        let mut ways: Vec<Place> = ways.into_iter().filter(|to| self.takes(*to)).collect();
+        ways.retain(|to| self.takes(*to));
         ways.retain(|to| self.mode_of(*to, cx.mode) == cx.mode);
         returns &= !ways.is_empty();
         Step { len: cx.len, mode: cx.mode, ways: Some(ways), returns }
@@ -198,21 +205,27 @@ impl<F: Fetch> Scan<'_, F> {
     /// The function at `to`, called from inside `outer`.
     fn call(&mut self, outer: usize, to: u64, returns: u64) -> Vec<Place> {
         let depth = self.calls[outer].depth + 1;
-        if depth > MAX_DEPTH || self.calls.len() > MAX_CALLS || !self.takes((self.calls.len(), to)) {
+        let full = depth > MAX_DEPTH || self.calls.len() > MAX_CALLS || self.code.len() > ENOUGH_INSNS;
+        if full || !self.takes((self.calls.len(), to)) {
             return Vec::new();
         }
         self.calls.push(Call { outer, returns, depth });
         vec![(self.calls.len() - 1, to)]
     }
 
-    /// Whether an address is one that the region may take for granted.
-    fn stays(&self, addr: u64) -> bool {
-        self.limits.links == Links::Anywhere || (addr ^ self.head) >> PAGE_SHIFT == 0
+    /// Whether there is room for the page of an address.
+    fn has_room(&mut self, addr: u64) -> bool {
+        let page = addr >> PAGE_SHIFT;
+        if self.limits.links == Links::Anywhere || self.pages.contains(&page) {
+            return true;
+        }
+        self.pages.len() < MAX_PAGES && self.pages.insert(page)
     }
 
     /// Whether the region goes on at `to`.
-    fn takes(&self, to: Place) -> bool {
-        self.stays(to.1) && (self.code.contains_key(&to) || to == (0, self.head) || (self.warm)(to.1))
+    fn takes(&mut self, to: Place) -> bool {
+        let known = self.code.contains_key(&to) || to == (0, self.head);
+        (known || (self.warm)(self.fetch, to.1)) && self.has_room(to.1)
     }
 
     fn build<G: Guest>(&mut self) -> Result<(Region, Tallies), Trap> {

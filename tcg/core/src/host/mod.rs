@@ -33,6 +33,9 @@ pub struct Env<'a> {
     pub turns: bool,
     /// Exits that jump backwards count down, and leave with [`crate::cpu::exit::HOT`] in the end.
     pub heat: bool,
+    /// The code is in more pages than the one it begins in: who comes by a link looks into the jump cache first, which has it only while
+    /// these pages are where they were.
+    pub several_pages: bool,
 }
 
 /// What code takes for granted of the TLB it looks into.
@@ -53,13 +56,20 @@ pub enum CompileError {
     TooLarge,
 }
 
-/// An exit to a known guest address, which can be linked to that address's translation.
+/// An exit to a known guest address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// Guest address.
     pub pc: u64,
-    /// Offset of the displacement that linking changes, 4-aligned.
-    pub patch: u32,
+    /// What links it to that address's translation; `None`: it leads to another page, and is only counted.
+    pub patch: Option<Patch>,
+}
+
+/// The jump of an exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patch {
+    /// Offset of its displacement, 4-aligned.
+    pub at: u32,
     /// Offset of the stub that it leads to while it is not linked.
     pub stub: u32,
 }
@@ -80,6 +90,8 @@ pub struct HostInsn {
 pub struct Compiled {
     /// Offset of the first instruction.
     pub entry: u32,
+    /// Offset of the code, which exits are linked to: the same, or the way there for a region of several pages ([`Env::several_pages`]).
+    pub link_entry: u32,
     /// Bytes of code, stubs included.
     pub len: u32,
     /// Exits, in the order of their numbers.

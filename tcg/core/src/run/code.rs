@@ -37,7 +37,7 @@ mod view;
 use background::Background;
 pub use config::{Chaining, CodeConfig, CodeStats};
 pub use make::Translated;
-use table::{Key, Known, State};
+use table::{Key, State};
 use view::At;
 
 /// Most bytes of code that are copied for a new process, which often soon becomes another program.
@@ -338,28 +338,54 @@ impl CodeCache {
         let key = self.key(At { pc, phys, mode });
         let mut state = self.state.lock();
         let Some(mut known) = state.by_key.get(&key).copied() else { return Ok(None) };
-        let second_page = |state: &State, known: Known| state.blocks[known.index as usize].source.second_page;
-        if known.crosses
-            && let Some((last, second)) = second_page(&state, known)
-        {
+        let mut beside = Vec::new();
+        if known.crosses {
+            let source = &state.blocks[known.index as usize].source;
+            let hot = source.hot;
+            beside.clone_from(&source.beside);
             // The walk may touch guest memory that is watched, so not under the lock.
             drop(state);
-            let now = mmu.fetch_phys::<G>(cpu, pc.wrapping_add(last))? & !(PAGE_SIZE - 1);
+            if !Self::lies_beside::<G>(cpu, mmu, pc, &beside, hot)? {
+                return Ok(None);
+            }
             state = self.state.lock();
             known = match state.by_key.get(&key) {
-                Some(known) => *known,
-                None => return Ok(None),
+                Some(now) if now.index == known.index => *now,
+                _ => return Ok(None),
             };
-            if now != second || second_page(&state, known) != Some((last, second)) {
-                return Ok(None);
+            if !hot {
+                beside.clear();
             }
         }
         let code = state.buffer.entry_address(known.entry) as u64;
         // Under the lock: whoever drops the block afterwards finds the entry.
         if self.chaining() == Chaining::All {
-            mmu.contexts.insert_jump(pc, code);
+            mmu.contexts.insert_jump(pc, code, &beside);
         }
         Ok(Some(Found { code, index: known.index }))
+    }
+
+    /// Whether the other pages of a translation of the code at `pc` are where they were. The error is the fault of fetching an instruction
+    /// that ends in another page; a region has other ways to go on.
+    fn lies_beside<G: Guest>(
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        pc: u64,
+        beside: &[(u64, u64)],
+        hot: bool,
+    ) -> Result<bool, Trap> {
+        for (distance, page) in beside {
+            let at = pc.wrapping_add(*distance);
+            let lies = match mmu.fetch_phys::<G>(cpu, at) {
+                Ok(phys) => phys & !(PAGE_SIZE - 1) == *page && !(hot && mmu.points.in_code_page(at)),
+                Err(_) if hot => false,
+                Err(trap) => return Err(trap),
+            };
+            if !lies {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Links exit `site` to `target`, so that it need not come back here. Only within a page, but in a process:
@@ -377,18 +403,20 @@ impl CodeCache {
             return;
         };
         let valid = state.blocks[site.from as usize].valid && to.valid;
-        let (from, to, entry) = (&state.blocks[site.from as usize].source, &to.source, to.entry);
+        let (from, to, entry) = (&state.blocks[site.from as usize].source, &to.source, to.link_entry);
         let same_mode = from.key.mode == to.key.mode && from.key.page == to.key.page;
         let linkable = match self.process {
             Some(_) => site.site.pc == to.key.phys,
             None => {
-                let same_page = from.key.phys ^ to.key.phys < PAGE_SIZE && to.second_page.is_none();
+                // An instruction that ends in another page is not looked at by who comes by a link, other than a region.
+                let whole = to.beside.is_empty() || to.hot;
+                let same_page = from.key.phys ^ to.key.phys < PAGE_SIZE && whole;
                 // Both are in one page, so the address is that of `to` if the offset is.
                 same_page && (site.site.pc ^ to.key.phys).is_multiple_of(PAGE_SIZE)
             }
         };
         if linkable && same_mode && valid {
-            state.buffer.link(site.site, entry);
+            state.buffer.link(&site.site, entry);
             let number = state.first_site + number;
             state.blocks[target.index as usize].incoming.push(number);
         }

@@ -359,6 +359,8 @@ impl Large {
 const NEAR: u32 = 30;
 
 const FETCH_ENTRIES: usize = 256;
+/// Most pages that translations of one context count on beside the ones they begin in.
+const MOST_BESIDE: usize = 64;
 /// Bits that remember, by page number, which pages may have jump entries.
 const EXECUTED_BITS: usize = 1 << 14;
 
@@ -371,11 +373,18 @@ struct FetchTable {
     pages: [(u64, u64); FETCH_ENTRIES],
     executed: [u64; EXECUTED_BITS / 64],
     large: Large,
+    /// Pages that translations in the jump cache count on beside the one they begin in.
+    beside: Vec<u64>,
 }
 
 impl FetchTable {
     const fn new() -> Self {
-        Self { pages: [(EMPTY, 0); FETCH_ENTRIES], executed: [0; EXECUTED_BITS / 64], large: Large::NONE }
+        Self {
+            pages: [(EMPTY, 0); FETCH_ENTRIES],
+            executed: [0; EXECUTED_BITS / 64],
+            large: Large::NONE,
+            beside: Vec::new(),
+        }
     }
 
     fn entry(&mut self, addr: u64) -> &mut (u64, u64) {
@@ -493,11 +502,34 @@ impl Contexts {
         }
     }
 
-    /// Enters where the translation of `pc` is into the code context in use.
-    pub fn insert_jump(&mut self, pc: u64, code: u64) {
-        let (word, bit) = self.fetch[self.code.active()].executed(pc);
+    /// The code pages that the code context in use knows: ascending addresses, and physical ones.
+    pub fn code_pages(&self) -> Vec<(u64, u64)> {
+        let pages = &self.fetch[self.code.active()].pages;
+        let mut pages: Vec<_> = pages.iter().copied().filter(|(page, _)| *page != EMPTY).collect();
+        pages.sort_unstable();
+        pages
+    }
+
+    /// Enters where the translation of `pc` is into the code context in use. It counts on pages `beside` that of `pc`:
+    /// distances of an address in each, and physical ones.
+    pub fn insert_jump(&mut self, pc: u64, code: u64, beside: &[(u64, u64)]) {
+        let table = &mut self.fetch[self.code.active()];
+        let jumps = &self.tables.code[self.code.active()];
+        for (distance, _) in beside {
+            let page = pc.wrapping_add(*distance) & !(PAGE_SIZE - 1);
+            if table.beside.contains(&page) {
+                continue;
+            }
+            if table.beside.len() == MOST_BESIDE {
+                jumps.clear();
+                table.beside.clear();
+                return;
+            }
+            table.beside.push(page);
+        }
+        let (word, bit) = table.executed(pc);
         *word |= bit;
-        self.tables.code[self.code.active()].insert(pc, code);
+        jumps.insert(pc, code);
     }
 
     /// Where the translation of `pc` is, if the code context in use knows.
@@ -519,8 +551,8 @@ impl Contexts {
         }
         // An instruction that begins in the page before may end in this one.
         let pages = (last - first) / PAGE_SIZE + 2;
-        for jumps in &self.tables.code {
-            if pages > MOST_PAGES {
+        for (jumps, table) in self.tables.code.iter().zip(&self.fetch) {
+            if pages > MOST_PAGES || table.beside.iter().any(|page| (first..=last).contains(page)) {
                 jumps.clear();
                 continue;
             }
@@ -551,6 +583,10 @@ impl Contexts {
                 let entry = table.entry(addr);
                 if entry.0 == page {
                     entry.0 = EMPTY;
+                }
+                if table.beside.contains(&page) {
+                    table.beside.clear();
+                    return jumps.clear();
                 }
                 // An instruction that begins in the page before may end in this one.
                 for page in [page, page.wrapping_sub(PAGE_SIZE)] {

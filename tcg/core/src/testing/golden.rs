@@ -57,6 +57,7 @@ pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
         tlb: TlbShape { entries: VcpuConfig::default().tlb_entries, alone: true },
         turns: false,
         heat: false,
+        several_pages: false,
     };
     let mut buffer = CodeBuffer::with_features(1 << 16, HostFeatures::ALL).expect("little code memory");
     let mut compiler = buffer.compiler();
@@ -81,7 +82,7 @@ pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
 /// behind the last of them is aside.
 fn parts(compiled: &Compiled, listing: &[HostInsn]) -> Parts {
     let mut parts = Parts { hot: Vec::new(), insns: 0, bytes: 0, cold: 0 };
-    let mut sites = compiled.sites.iter();
+    let mut sites = compiled.sites.iter().filter(|site| site.patch.is_some());
     let mut next = sites.next();
     let mut leaving = false;
     for insn in listing {
@@ -90,9 +91,9 @@ fn parts(compiled: &Compiled, listing: &[HostInsn]) -> Parts {
             leaving &= !insn.text.starts_with("jmp");
             continue;
         }
-        match next {
-            Some(site) if insn.at + 1 == u64::from(site.patch - compiled.entry) => {
-                parts.hot.push(format!("goto {:#x}", site.pc));
+        match next.and_then(|site| Some((site.pc, site.patch?))) {
+            Some((pc, patch)) if insn.at + 1 == u64::from(patch.at - compiled.entry) => {
+                parts.hot.push(format!("goto {pc:#x}"));
                 (leaving, next) = (true, sites.next());
             }
             _ if insn.text == "nop" => {

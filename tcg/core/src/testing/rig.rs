@@ -224,6 +224,7 @@ impl<G: Guest> Rig<G> {
             tlb: self.tlb,
             turns: false,
             heat: false,
+            several_pages: false,
         };
         self.buffer.reset();
         let compiled = self.buffer.place(self.compiler.compile(region, &env).ok()?, 1).ok()?;
@@ -249,6 +250,7 @@ impl<G: Guest> Rig<G> {
             tlb: self.tlb,
             turns: false,
             heat: false,
+            several_pages: false,
         };
         self.buffer.reset();
         match self.compiler.compile(region, &env).and_then(|piece| self.buffer.place(piece, 1)) {

@@ -149,17 +149,23 @@ impl CodeBuffer {
             table.append(&self.placed.faults);
         }
         self.used = (start + len).next_multiple_of(16);
-        Ok(Compiled { entry: start as u32, len: len as u32, sites: self.placed.sites.clone() })
+        let link_entry = start as u32;
+        let entry = link_entry + piece.entry;
+        Ok(Compiled { entry, link_entry, len: len as u32, sites: self.placed.sites.clone() })
     }
 
-    /// Makes exit `site` jump to the region entered at `entry`.
-    pub fn link(&mut self, site: Site, entry: u32) {
-        self.memory.patch(site.patch as usize, entry.wrapping_sub(site.patch + 4));
+    /// Makes exit `site`, which can be linked, jump to the code at `entry`.
+    pub fn link(&mut self, site: &Site, entry: u32) {
+        if let Some(patch) = site.patch {
+            self.memory.patch(patch.at as usize, entry.wrapping_sub(patch.at + 4));
+        }
     }
 
     /// Makes exit `site` come back to the run loop again.
-    pub fn unlink(&mut self, site: Site) {
-        self.link(site, site.stub);
+    pub fn unlink(&mut self, site: &Site) {
+        if let Some(patch) = site.patch {
+            self.link(site, patch.stub);
+        }
     }
 
     /// Host address of the code at `offset`.
@@ -169,7 +175,7 @@ impl CodeBuffer {
 
     /// The code of a region, for listings.
     pub fn code(&self, compiled: &Compiled) -> &[u8] {
-        self.memory.bytes(compiled.entry as usize, compiled.len as usize)
+        self.memory.bytes(compiled.link_entry as usize, compiled.len as usize)
     }
 }
 

@@ -336,6 +336,9 @@ impl<'a> Emit<'a> {
         self.stubs.clear();
         self.pool.clear();
         self.accesses.clear();
+        if self.env.several_pages {
+            self.way_in();
+        }
         // What leaves the region stands behind what goes on in it.
         self.order[1..].sort_by_key(|id| region.blocks[id.0 as usize].term.edges().next().is_none());
         for at in 0..self.order.len() {

@@ -4,7 +4,7 @@
 //! listed as fixups, so that a piece can be put anywhere in any code buffer, now or in another run.
 
 use super::faults::Fault;
-use crate::host::Site;
+use crate::host::{Patch, Site};
 use crate::run::HEAT_SLOTS;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,8 @@ pub struct Piece {
     /// Host code.
     #[serde(with = "serde_bytes")]
     pub code: Vec<u8>,
+    /// Offset in it of the first instruction, behind the way there.
+    pub entry: u32,
     /// What rare ways out need to know.
     pub records: Vec<u32>,
     /// Exits, in the order of their numbers.
@@ -99,6 +101,7 @@ impl Piece {
     /// Makes it empty.
     pub fn clear(&mut self) {
         self.code.clear();
+        self.entry = 0;
         self.records.clear();
         self.sites.clear();
         self.faults.clear();
@@ -113,16 +116,21 @@ impl Piece {
             Some((at, Kind::State | Kind::Exit)) => at < records,
             Some((at, _)) => at + 4 <= code,
         };
-        let site = |site: &Site| {
-            site.patch.is_multiple_of(4) && site.patch as usize + 4 <= code && (site.stub as usize) < code
+        let patch = |patch: &Patch| {
+            patch.at.is_multiple_of(4) && patch.at as usize + 4 <= code && (patch.stub as usize) < code
         };
+        let site = |site: &Site| site.patch.iter().all(patch);
         let mut last = 0;
         let mut fault = |fault: &Fault| {
             let in_order = last <= fault.start && fault.start <= fault.end && fault.end as usize <= code;
             last = fault.end;
             in_order && (fault.record as usize) < records
         };
-        self.fixups.iter().all(fixup) && self.sites.iter().all(site) && self.faults.iter().all(&mut fault)
+        let entry = (self.entry as usize) < code;
+        entry
+            && self.fixups.iter().all(fixup)
+            && self.sites.iter().all(site)
+            && self.faults.iter().all(&mut fault)
     }
 
     /// Its code, records, sites and faults at `place`, in the memory of `into`.
@@ -147,8 +155,8 @@ impl Piece {
                 _ => into.code[at..at + 4].copy_from_slice(&word.to_le_bytes()),
             }
         }
-        for site in &mut into.sites {
-            (site.patch, site.stub) = (site.patch + place.start, site.stub + place.start);
+        for patch in into.sites.iter_mut().filter_map(|site| site.patch.as_mut()) {
+            (patch.at, patch.stub) = (patch.at + place.start, patch.stub + place.start);
         }
         for fault in &mut into.faults {
             (fault.start, fault.end) = (fault.start + place.start, fault.end + place.start);

@@ -7,8 +7,8 @@ use super::piece::Fixup;
 use super::short::{head, short};
 use super::stubs::Slow;
 use crate::cpu::{JUMP_ENTRIES, JUMP_STIR, JumpEntry, exit};
-use crate::host::Site;
-use crate::ir::{BlockId, Edge, Term, Value};
+use crate::host::{Patch, Site};
+use crate::ir::{BlockId, Edge, Op, Term, Value};
 use crate::sem::Hint;
 use base::{PAGE_SHIFT, Ticks};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -34,7 +34,7 @@ impl Emit<'_> {
                 let known = self.constant(*target).filter(|_| self.env.process && *hint == Hint::Jump);
                 match known {
                     Some(pc) => self.goto(pc, true),
-                    None => self.indirect(*target),
+                    None => self.indirect(*target, *hint),
                 }
             }
             Term::Trap { pc, code, value } => {
@@ -163,43 +163,55 @@ impl Emit<'_> {
     }
 
     fn goto(&mut self, pc: u64, check: bool) {
-        let number = self.piece.sites.len() as u32;
         let requested = check.then(|| self.ops.new_dynamic_label());
-        let hot = (check && self.env.heat).then(|| self.ops.new_dynamic_label());
         if let Some(requested) = requested {
             self.test_request();
             let ops = &mut self.ops;
             dynasm!(ops ; .arch x64 ; jne =>requested);
         }
-        if let Some(hot) = hot {
-            let heat = head!(heat);
-            let ops = &mut self.ops;
-            short!(ops, heat, (mov rcx,) [rbx] ());
-            // sub DWORD [rcx + count], 1: with a displacement that can be adjusted.
-            self.ops.extend(&[0x83, 0xa9]);
-            self.piece.fixups.push(Fixup::heat(self.here()));
-            self.ops.push_i32(number as i32);
-            self.ops.push(1);
-            let ops = &mut self.ops;
-            dynasm!(ops ; .arch x64 ; js =>hot);
-        }
+        let number = self.piece.sites.len() as u32;
+        let hot = if check { self.count_down(number) } else { None };
         // The displacement is patched while others run the code: it must not straddle a word.
         while !(self.here() + 1).is_multiple_of(4) {
             self.ops.push(0x90);
         }
-        let patch = self.here() + 1;
+        let at = self.here() + 1;
         self.ops.push(0xe9);
         self.ops.push_i32(0);
         let stub = self.here();
-        self.piece.sites.push(Site { pc, patch, stub });
+        self.piece.sites.push(Site { pc, patch: Some(Patch { at, stub }) });
         self.leave_from(Some(number), pc, exit::LOOKUP);
-        if let Some(hot) = hot {
-            self.ops.dynamic_label(hot);
-            self.leave_from(Some(number), pc, exit::HOT);
-        }
+        self.leave_hot(hot, number, pc);
         if let Some(requested) = requested {
             self.ops.dynamic_label(requested);
             self.leave(pc, exit::REQUEST);
+        }
+    }
+
+    /// Counts exit `number` down, if anybody counts. Gives where to go on at the end of the count.
+    fn count_down(&mut self, number: u32) -> Option<DynamicLabel> {
+        if !self.env.heat {
+            return None;
+        }
+        let hot = self.ops.new_dynamic_label();
+        let heat = head!(heat);
+        let ops = &mut self.ops;
+        short!(ops, heat, (mov rcx,) [rbx] ());
+        // sub DWORD [rcx + count], 1: with a displacement that can be adjusted.
+        self.ops.extend(&[0x83, 0xa9]);
+        self.piece.fixups.push(Fixup::heat(self.here()));
+        self.ops.push_i32(number as i32);
+        self.ops.push(1);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; js =>hot);
+        Some(hot)
+    }
+
+    /// Where the count of exit `number`, which leads to `pc`, has ended.
+    fn leave_hot(&mut self, hot: Option<DynamicLabel>, number: u32, pc: u64) {
+        if let Some(hot) = hot {
+            self.ops.dynamic_label(hot);
+            self.leave_from(Some(number), pc, exit::HOT);
         }
     }
 
@@ -212,8 +224,28 @@ impl Emit<'_> {
         self.jump_to(if self.env.process { self.shared.exit } else { self.shared.exit_near });
     }
 
-    fn indirect(&mut self, target: Value) {
+    fn indirect(&mut self, target: Value, hint: Hint) {
         self.read_gpr(target, RAX);
+        let inst = self.region.inst(target);
+        let back = (hint == Hint::Back && inst.op == Op::CodeAddr).then_some(inst.imm);
+        let number = self.piece.sites.len() as u32;
+        let hot = back.and_then(|_| self.count_down(number));
+        self.go_to_rax();
+        if let Some(pc) = back {
+            self.piece.sites.push(Site { pc, patch: None });
+            self.leave_hot(hot, number, pc);
+        }
+    }
+
+    /// What leads to a region of several pages by a link goes by the jump cache.
+    pub fn way_in(&mut self) {
+        self.code_addr_to_gpr(self.region.pc, RAX);
+        self.go_to_rax();
+        self.piece.entry = self.here();
+    }
+
+    /// Goes to the translation of the address in rax.
+    fn go_to_rax(&mut self) {
         self.test_request();
         let jumps = head!(jumps);
         let (key, code) = (offset_of!(JumpEntry, key) as i32, offset_of!(JumpEntry, code) as i32);

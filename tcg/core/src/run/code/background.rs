@@ -6,7 +6,7 @@
 use super::CodeCache;
 use super::make::Entered;
 use super::table::Key;
-use super::view::{At, PageView};
+use super::view::{At, PagesView};
 use crate::guest::Guest;
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashSet;
@@ -23,11 +23,12 @@ const SHORTEST_REST: Duration = Duration::from_micros(20);
 const LONGEST_REST: Duration = Duration::from_millis(1);
 
 /// A translation that is to be made.
-#[derive(Clone, Copy)]
 pub struct Task {
     /// Of the code here.
     pub at: At,
-    /// Of the cache before the page of the code was watched.
+    /// Other pages that it may be in: addresses, ascending, and physical ones. They are watched.
+    pub beside: Vec<(u64, u64)>,
+    /// Of the cache before the page of the code was watched, and when the others were.
     pub epoch: u64,
     /// The exit whose count made a loop hot, if it is to be one of a loop.
     pub site: Option<u32>,
@@ -88,10 +89,11 @@ impl Background {
     fn work<G: Guest>(&self, cache: &Weak<CodeCache>) {
         while let Some(task) = self.next() {
             let Some(cache) = cache.upgrade() else { return };
-            let view = &mut PageView { space: &cache.space, at: task.at };
-            if let Ok(entered) = cache.carry_out::<G>(view, task) {
+            let Task { at, ref beside, .. } = task;
+            let view = &mut PagesView { space: &cache.space, at, beside };
+            if let Ok(entered) = cache.carry_out::<G>(view, &task) {
                 cache.state.lock().stats.in_background += u64::from(entered == Entered::Yes);
-                self.queue.lock().keys.remove(&cache.key(task.at));
+                self.queue.lock().keys.remove(&cache.key(at));
             }
         }
     }
@@ -103,18 +105,18 @@ impl CodeCache {
         self.background.as_ref().filter(|_| !self.is_stepped() && self.config.record.is_none())
     }
 
-    /// Has `task` be done in the background; false if it is better done here.
-    pub(super) fn hand_over<G: Guest>(self: &Arc<Self>, task: Task) -> bool {
-        let Some(background) = self.background() else { return false };
+    /// Has `task` be done in the background. Gives it back if it is better done here.
+    pub(super) fn hand_over<G: Guest>(self: &Arc<Self>, task: Task) -> Option<Task> {
+        let Some(background) = self.background() else { return Some(task) };
         let mut queue = background.queue.lock();
         if queue.keys.remove(&self.key(task.at)) || queue.tasks.len() >= MOST_WAITING {
-            return false;
+            return Some(task);
         }
         if !queue.has_thread {
             let (background, cache) = (background.clone(), Arc::downgrade(self));
             let thread = thread::Builder::new().name("translator".into());
             if thread.spawn(move || background.work::<G>(&cache)).is_err() {
-                return false;
+                return Some(task);
             }
             queue.has_thread = true;
         }
@@ -123,6 +125,6 @@ impl CodeCache {
         if queue.sleeps {
             background.more.notify_one();
         }
-        true
+        None
     }
 }

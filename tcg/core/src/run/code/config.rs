@@ -59,7 +59,7 @@ impl Default for CodeConfig {
             max_insns: build::MAX_INSNS,
             random_registers: None,
             chaining: Chaining::All,
-            hot_after: 2000,
+            hot_after: 8000,
             record: None,
             listener: Listener::default(),
             store: None,

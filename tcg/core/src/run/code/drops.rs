@@ -78,9 +78,6 @@ impl CodeCache {
         for &index in &doomed {
             self.drop_block(state, index);
         }
-        if !state.by_page.contains_key(&page) {
-            self.unwatch(page);
-        }
         !doomed.is_empty()
     }
 
@@ -89,10 +86,15 @@ impl CodeCache {
         block.valid = false;
         state.stats.dropped += 1;
         let incoming = std::mem::take(&mut block.incoming);
-        let (key, pages, entry) = (block.source.key, block.source.pages(), block.entry);
-        for site in incoming {
-            if let Some(site) = site.checked_sub(state.first_site) {
-                state.buffer.unlink(state.sites[site as usize].site);
+        let (key, pages, entry, hot) =
+            (block.source.key, block.source.pages(), block.entry, block.source.hot);
+        for number in incoming {
+            if let Some(site) = number.checked_sub(state.first_site) {
+                state.buffer.unlink(&state.sites[site as usize].site);
+            }
+            if hot {
+                // The loop may come round often again.
+                self.heat.start(number);
             }
         }
         // Its own exits stay linked, for a vCPU that is inside; nobody enters it again.
@@ -104,6 +106,9 @@ impl CodeCache {
                 list.retain(|i| *i != index);
                 if list.is_empty() {
                     state.by_page.remove(&page);
+                    // What is being made may count on it.
+                    state.epoch += 1;
+                    self.unwatch(page);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use super::background::Task;
 use super::stored::Memo;
 use super::table::{Block, Key, Known, Site, Source, State};
-use super::view::{At, View};
+use super::view::{At, PagesView, View};
 use super::{CodeCache, Room};
 use crate::build::{self, GuestRegion, Limits, Links, Tallies};
 use crate::guest::{Guest, Trap};
@@ -69,11 +69,9 @@ impl CodeCache {
         let epoch = self.state.lock().epoch;
         // By the vCPU's own thread: while there is one, it counts on that between two instructions.
         self.watch(at.phys);
-        let task = Task { at, epoch, site: None };
-        if self.hand_over::<G>(task) {
-            return Ok(Translated::Soon);
-        }
-        Ok(match self.carry_out::<G>(&mut VcpuFetch::<G> { mmu, cpu }, task)? {
+        let task = Task { at, beside: Vec::new(), epoch, site: None };
+        let Some(task) = self.hand_over::<G>(task) else { return Ok(Translated::Soon) };
+        Ok(match self.carry_out::<G>(&mut VcpuFetch::<G> { mmu, cpu }, &task)? {
             Entered::Yes => Translated::Now,
             Entered::Outdated | Entered::No => Translated::Not,
         })
@@ -93,22 +91,31 @@ impl CodeCache {
             return Ok(());
         }
         let at = At { pc, phys: mmu.fetch_phys::<G>(cpu, pc)?, mode };
+        let mut beside = mmu.contexts.code_pages();
+        beside.retain(|(page, _)| !mmu.points.in_code_page(*page));
         let epoch = {
             let state = self.state.lock();
             if state.get(&self.key(at)).is_none_or(|block| block.source.hot) {
                 return Ok(());
             }
+            // What has translations is watched.
+            beside.retain(|(_, phys)| state.by_page.contains_key(phys));
             state.epoch
         };
-        let task = Task { at, epoch, site: Some(site) };
-        if !self.hand_over::<G>(task) {
-            self.carry_out::<G>(&mut VcpuFetch::<G> { mmu, cpu }, task)?;
-        }
-        Ok(())
+        let task = Task { at, beside, epoch, site: Some(site) };
+        let Some(task) = self.hand_over::<G>(task) else { return Ok(()) };
+        let entered = match self.process {
+            Some(_) => self.carry_out::<G>(&mut VcpuFetch::<G> { mmu, cpu }, &task),
+            None => {
+                let view = &mut PagesView { space: &self.space, at, beside: &task.beside };
+                self.carry_out::<G>(view, &task)
+            }
+        };
+        entered.map(drop)
     }
 
     /// Makes the translation that `task` says, of code that `view` reads, and enters it. On any thread.
-    pub(super) fn carry_out<G: Guest>(&self, view: &mut impl View, task: Task) -> Result<Entered, Trap> {
+    pub(super) fn carry_out<G: Guest>(&self, view: &mut impl View, task: &Task) -> Result<Entered, Trap> {
         let mut room = self.room();
         let read = match task.site {
             None => self.read_block::<G>(view, task.at, &mut room.region),
@@ -136,47 +143,30 @@ impl CodeCache {
         at: At,
         region: &mut Region,
     ) -> Result<Option<Read>, Trap> {
-        let At { pc, phys, mode } = at;
+        let At { pc, mode, .. } = at;
         let limits = self.limits();
         let read = |view: &mut _, room| build::guest_block::<G>(view, pc, mode, &limits, room);
         let mut block = read(view, std::mem::take(region))?;
         let len = block.len;
         let last = pc.wrapping_add(len - 1);
-        let second_page = match (last ^ pc) >> PAGE_SHIFT {
-            0 => None,
-            _ => Some(view.phys(last)? & !(PAGE_SIZE - 1)),
-        };
-        if let Some(page) = second_page {
+        if (last ^ pc) >> PAGE_SHIFT != 0 {
             // Read again now that stores to the second page are seen as well.
-            self.watch(page);
+            self.watch(view.phys(last)?);
             block = read(view, block.region)?;
             if block.len != len {
                 return Ok(None);
             }
         }
         log::guest_code::<G>(view, pc, mode, block.insns);
-        let mut source = Source {
-            key: self.key(at),
-            parts: Vec::new(),
-            second_page: second_page.map(|page| (len - 1, page)),
-            insns: block.insns as u64,
-            hot: false,
-        };
-        match second_page {
-            None => source.add(phys, len),
-            Some(page) => {
-                let first = PAGE_SIZE - phys % PAGE_SIZE;
-                source.add(phys, first);
-                source.add(page, len - first);
-            }
-        }
+        let parts = vec![(pc, len)];
+        let source = self.source(view, at, &parts, block.insns as u64, false)?;
         *region = block.region;
         self.count_translation(region, &block.tallies, pc, false);
         if let (Some(record), Some(entered)) = (&self.config.record, block.entered) {
             let counter = record.block(pc, len, block.insns as u64, true);
             give_counter(region, entered, counter);
         }
-        Ok(Some(Read { source, parts: vec![(pc, len)] }))
+        Ok(Some(Read { source, parts }))
     }
 
     /// Reads the loop at `at`; `None` if there is nothing to be gained.
@@ -186,25 +176,51 @@ impl CodeCache {
         at: At,
         region: &mut Region,
     ) -> Result<Option<Read>, Trap> {
-        let At { pc, phys, mode } = at;
-        let place =
-            |to: u64| if self.process.is_some() { to } else { phys.wrapping_add(to.wrapping_sub(pc)) };
+        let At { pc, mode, .. } = at;
         // What is translated has run, and its page is watched.
-        let warm = |to: u64| {
-            let state = self.state.lock();
-            let to = At { pc: to, phys: place(to), mode };
-            state.get(&self.key(to)).is_some_and(|block| block.source.second_page.is_none())
+        let warm = |view: &mut _, to: u64| {
+            let Ok(phys) = self.place(view, to) else { return false };
+            self.state.lock().get(&self.key(At { pc: to, phys, mode })).is_some()
         };
-        let Some(read) = build::guest_region::<G>(view, pc, mode, &self.limits(), &warm)? else {
+        let Some(read) = build::guest_region::<G, _>(view, pc, mode, &self.limits(), &warm)? else {
             return Ok(None);
         };
         let GuestRegion { region: made, parts, insns, tallies } = read;
         *region = made;
-        let key = self.key(at);
-        let mut source = Source { key, parts: Vec::new(), second_page: None, insns: insns as u64, hot: true };
+        let source = self.source(view, at, &parts, insns as u64, true)?;
         self.count_translation(region, &tallies, pc, true);
-        parts.iter().for_each(|(at, len)| source.add(place(*at), *len));
         Ok(Some(Read { source, parts }))
+    }
+
+    /// Where the code at `pc` is, in the terms of keys.
+    fn place(&self, view: &mut impl View, pc: u64) -> Result<u64, Trap> {
+        if self.process.is_some() { Ok(pc) } else { view.phys(pc) }
+    }
+
+    /// What a translation of `insns` instructions at `at` is made from: the code in `parts`, which are addresses and lengths in bytes.
+    pub(super) fn source(
+        &self,
+        view: &mut impl View,
+        at: At,
+        parts: &[(u64, u64)],
+        insns: u64,
+        hot: bool,
+    ) -> Result<Source, Trap> {
+        let mut source = Source { key: self.key(at), parts: Vec::new(), beside: Vec::new(), insns, hot };
+        for &(mut from, mut len) in parts {
+            while len > 0 {
+                let here = len.min(PAGE_SIZE - from % PAGE_SIZE);
+                let phys = self.place(view, from)?;
+                source.parts.push((phys, here));
+                let known = |distance: u64| at.pc.wrapping_add(distance) ^ from < PAGE_SIZE;
+                let distances = [0].into_iter().chain(source.beside.iter().map(|(distance, _)| *distance));
+                if self.process.is_none() && !distances.into_iter().any(known) {
+                    source.beside.push((from.wrapping_sub(at.pc), phys & !(PAGE_SIZE - 1)));
+                }
+                (from, len) = (from.wrapping_add(here), len - here);
+            }
+        }
+        Ok(source)
     }
 
     /// Memory for a translation.
@@ -254,11 +270,12 @@ impl CodeCache {
             tlb: self.tlb(),
             turns: self.config.turns.is_some(),
             heat: self.has_regions(),
+            several_pages: source.hot && !source.beside.is_empty(),
         };
         match compiler.compile(region, &env) {
             Err(_) => Entered::No,
             Ok(piece) => self.enter(source, epoch, piece, |state, source, compiled| {
-                let at = state.buffer.entry_address(compiled.entry) as u64;
+                let at = state.buffer.entry_address(compiled.link_entry) as u64;
                 log::host_code(region.pc, state.buffer.code(compiled), at);
                 if let Some(record) = &self.config.record {
                     record.translated(region.pc, source.hot, source.insns, compiled.len.into());
@@ -288,7 +305,7 @@ impl CodeCache {
             return Entered::Outdated;
         }
         let known = state.get(&source.key).map(|block| &block.source);
-        if known.is_some_and(|known| known.second_page == source.second_page && (known.hot || !source.hot)) {
+        if known.is_some_and(|known| known.beside == source.beside && (known.hot || !source.hot)) {
             return Entered::Yes;
         }
         let first_site = state.next_site();
@@ -311,14 +328,18 @@ impl CodeCache {
         }
         let index = state.blocks.len() as u32;
         state.sites.extend(compiled.sites.iter().map(|site| Site { site: *site, from: index }));
-        let incoming = if source.hot { self.replace(state, &source.key, compiled.entry) } else { Vec::new() };
         for page in source.pages() {
             state.by_page.entry(page).or_default().push(index);
         }
-        // A block that crosses pages replaces one whose second page was elsewhere.
-        let (entry, crosses) = (compiled.entry, source.second_page.is_some());
+        let (entry, link_entry) = (compiled.entry, compiled.link_entry);
+        let incoming = if source.hot { self.replace(state, &source.key, link_entry) } else { Vec::new() };
+        // Any other is of pages that were elsewhere.
+        if let Some(Known { index: old, .. }) = state.by_key.get(&source.key).copied() {
+            self.drop_block(state, old);
+        }
+        let crosses = !source.beside.is_empty();
         state.by_key.insert(source.key, Known { index, entry, crosses });
-        state.blocks.push(Block { source, entry, incoming, valid: true });
+        state.blocks.push(Block { source, entry, link_entry, incoming, valid: true });
         Entered::Yes
     }
 
@@ -328,7 +349,7 @@ impl CodeCache {
         let incoming = std::mem::take(&mut state.blocks[old as usize].incoming);
         for site in &incoming {
             if let Some(site) = site.checked_sub(state.first_site) {
-                state.buffer.link(state.sites[site as usize].site, entry);
+                state.buffer.link(&state.sites[site as usize].site, entry);
             }
         }
         self.drop_block(state, old);

@@ -71,44 +71,33 @@ impl CodeCache {
 
     /// What `stored` would be made from here, if that is what it was made from.
     fn fits<G: Guest>(&self, cpu: &mut G::Cpu, mmu: &mut Mmu, at: At, stored: &Stored) -> Option<Source> {
-        let source = self.source::<G>(cpu, mmu, at, stored)?;
+        let source = self.source_of::<G>(cpu, mmu, at, stored)?;
         // Stores are seen from here on.
         source.parts.iter().for_each(|(phys, _)| self.watch(*phys));
         let guest = read(&mut VcpuFetch::<G> { mmu, cpu }, at.pc, &stored.parts)?;
         (guest == stored.guest).then_some(source)
     }
 
-    fn source<G: Guest>(&self, cpu: &mut G::Cpu, mmu: &mut Mmu, at: At, stored: &Stored) -> Option<Source> {
-        let (insns, hot) = (stored.insns, stored.hot);
-        let key = self.key(at);
-        let mut source = Source { key, parts: Vec::new(), second_page: None, insns, hot };
+    fn source_of<G: Guest>(
+        &self,
+        cpu: &mut G::Cpu,
+        mmu: &mut Mmu,
+        at: At,
+        stored: &Stored,
+    ) -> Option<Source> {
         let total: u64 = stored.parts.iter().try_fold(0u64, |sum, (_, len)| sum.checked_add(*len))?;
         if total != stored.guest.len() as u64 || !stored.parts.iter().any(|(distance, _)| *distance == 0) {
             return None;
         }
-        for (distance, len) in &stored.parts {
+        let placed = |(distance, len): &(i64, u64)| {
             let from = at.pc.wrapping_add_signed(*distance);
-            let last = from.checked_add(len.checked_sub(1)?)?;
-            if mmu.points.in_code_page(from) || mmu.points.in_code_page(last) {
-                return None;
-            }
-            if self.process.is_some() {
-                source.add(from, *len);
-                continue;
-            }
-            // In a machine all is in one page, but a block may go on in the next.
-            let in_page = PAGE_SIZE - from % PAGE_SIZE;
-            source.add(at.phys.wrapping_add_signed(*distance), in_page.min(*len));
-            if *len > in_page {
-                source.add(mmu.fetch_phys::<G>(cpu, from + in_page).ok()?, len - in_page);
-            }
-        }
-        let last = stored.parts.iter().map(|(distance, len)| *distance + *len as i64 - 1).max()?;
-        if !stored.hot && (at.pc.wrapping_add_signed(last) ^ at.pc) >= PAGE_SIZE {
-            let page = mmu.fetch_phys::<G>(cpu, at.pc.wrapping_add_signed(last)).ok()? & !(PAGE_SIZE - 1);
-            source.second_page = Some((last as u64, page));
-        }
-        Some(source)
+            from.checked_add(*len).map(|_| (from, *len))
+        };
+        let parts = stored.parts.iter().map(placed).collect::<Option<Vec<_>>>()?;
+        let (insns, hot) = (stored.insns, stored.hot);
+        let source = self.source(&mut VcpuFetch::<G> { mmu, cpu }, at, &parts, insns, hot).ok()?;
+        let pointed = |(distance, _): &(u64, u64)| mmu.points.in_code_page(at.pc.wrapping_add(*distance));
+        (!source.beside.iter().any(pointed)).then_some(source)
     }
 
     /// What is to be remembered of a translation of the code in `parts`; `None` if nothing is. Code that the process can

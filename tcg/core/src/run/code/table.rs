@@ -55,23 +55,14 @@ pub struct Source {
     pub key: Key,
     /// Physical addresses and lengths in bytes, no part crossing into another page.
     pub parts: Vec<(u64, u64)>,
-    /// Distance to the last byte of the code, and its physical page, if the code crosses into another page.
-    pub second_page: Option<(u64, u64)>,
+    /// The other pages that the code is in: the distance from its address to one in the page, and the physical page.
+    pub beside: Vec<(u64, u64)>,
     pub insns: u64,
     /// It is the region of a hot loop.
     pub hot: bool,
 }
 
 impl Source {
-    /// Adds `len` bytes at `phys`, page by page.
-    pub fn add(&mut self, mut phys: u64, mut len: u64) {
-        while len > 0 {
-            let here = len.min(PAGE_SIZE - phys % PAGE_SIZE);
-            self.parts.push((phys, here));
-            (phys, len) = (phys + here, len - here);
-        }
-    }
-
     /// Physical pages that it is in.
     pub fn pages(&self) -> Vec<u64> {
         let mut pages: Vec<u64> = self.parts.iter().map(|(phys, _)| phys & !(PAGE_SIZE - 1)).collect();
@@ -90,14 +81,16 @@ impl Source {
 pub struct Known {
     pub index: u32,
     pub entry: u32,
-    /// Its code crosses into another page ([`Source::second_page`]).
+    /// Its code is in other pages too ([`Source::beside`]).
     pub crosses: bool,
 }
 
 pub struct Block {
     pub source: Source,
     pub entry: u32,
-    /// Exits of other blocks that jump straight here.
+    /// Where those enter who know no more than that they go to its address.
+    pub link_entry: u32,
+    /// Exits of other blocks that jump straight here, to `link_entry`.
     pub incoming: Vec<u32>,
     pub valid: bool,
 }

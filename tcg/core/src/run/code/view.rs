@@ -1,4 +1,4 @@
-//! Guest code as those see it who make translations: a vCPU, where its own mapping leads; others, a single page.
+//! Guest code as those see it who make translations: a vCPU, where its own mapping leads; others, pages that it has named.
 
 use crate::guest::{Fetch, Guest, PhysMem, Trap};
 use crate::run::mmu::{Phys, VcpuFetch};
@@ -27,13 +27,15 @@ impl<G: Guest> View for VcpuFetch<'_, G> {
     }
 }
 
-/// The page around a place. Elsewhere nothing can be read, as if it were not mapped.
-pub struct PageView<'a> {
+/// The page around a place, and others. Elsewhere nothing can be read, as if it were not mapped.
+pub struct PagesView<'a> {
     pub space: &'a AddressSpace,
     pub at: At,
+    /// Addresses of other pages, ascending, and their physical ones.
+    pub beside: &'a [(u64, u64)],
 }
 
-impl Fetch for PageView<'_> {
+impl Fetch for PagesView<'_> {
     fn u16(&mut self, addr: u64) -> Result<u16, Trap> {
         let phys = self.phys(addr)?;
         let word = Phys(self.space).read_u64(phys & !7).ok_or(Trap { code: 0, value: addr })?;
@@ -41,10 +43,14 @@ impl Fetch for PageView<'_> {
     }
 }
 
-impl View for PageView<'_> {
+impl View for PagesView<'_> {
     fn phys(&mut self, pc: u64) -> Result<u64, Trap> {
         let At { pc: known, phys, .. } = self.at;
-        let same_page = (pc ^ known) < PAGE_SIZE;
-        same_page.then(|| phys.wrapping_add(pc.wrapping_sub(known))).ok_or(Trap { code: 0, value: pc })
+        if (pc ^ known) < PAGE_SIZE {
+            return Ok(phys.wrapping_add(pc.wrapping_sub(known)));
+        }
+        let offset = pc % PAGE_SIZE;
+        let page = self.beside.binary_search_by_key(&(pc - offset), |(page, _)| *page);
+        page.map(|n| self.beside[n].1 + offset).map_err(|_| Trap { code: 0, value: pc })
     }
 }

@@ -83,7 +83,7 @@ fn jumps_are_forgotten_in_the_contexts_that_are_meant() {
     let pcs = [0, 0x1234, 0x7ffe, 0xffff_8000_0000_4000];
     for key in [1, 2] {
         contexts.use_code(key, 0);
-        pcs.iter().for_each(|pc| contexts.insert_jump(*pc, pc ^ 5));
+        pcs.iter().for_each(|pc| contexts.insert_jump(*pc, pc ^ 5, &[]));
         assert_eq!(pcs.map(|pc| contexts.lookup_jump(pc)), pcs.map(|pc| Some(pc ^ 5)));
     }
     contexts.flush(None, |key| key == 2);
@@ -102,12 +102,39 @@ fn jumps_that_want_one_entry_have_two() {
     // Of three pages, each so far from the next that the entry is the same.
     let pcs = [1, 2, 3].map(|n| (8 * n) * size + 0x123 * 4);
     assert!(pcs.iter().all(|pc| jump_index(*pc) == jump_index(pcs[0])), "the test wants one entry");
-    pcs.iter().for_each(|pc| contexts.insert_jump(*pc, pc ^ 5));
+    pcs.iter().for_each(|pc| contexts.insert_jump(*pc, pc ^ 5, &[]));
     assert_eq!(pcs.map(|pc| contexts.lookup_jump(pc)), [None, Some(pcs[1] ^ 5), Some(pcs[2] ^ 5)]);
     // What is aside is forgotten as the rest is: by translation, by page.
     contexts.tables().forget_jump(pcs[1], pcs[1] ^ 5);
     assert_eq!(contexts.lookup_jump(pcs[1]), None);
-    contexts.insert_jump(pcs[0], 7);
+    contexts.insert_jump(pcs[0], 7, &[]);
     contexts.flush(Some(pcs[2]), |_| true);
     assert_eq!(pcs.map(|pc| contexts.lookup_jump(pc)), [Some(7), None, None]);
+}
+
+#[test]
+fn a_jump_is_forgotten_with_each_page_that_it_counts_on() {
+    let mut contexts = Contexts::new(std::sync::Arc::new(Tables::new(4)));
+    contexts.use_code(1, 0);
+    let pc = 0x5000_1234;
+    let (below, above) = (0x4fff_f000, 0x5000_3000);
+    let beside = [below, above].map(|at| (u64::wrapping_sub(at + 8, pc), 0x8000_0000));
+    for (page, stays) in [(0x5000_4000, true), (above, false), (0x5000_1000, false), (below, false)] {
+        contexts.insert_jump(pc, 7, &beside);
+        contexts.flush(Some(page + 16), |_| true);
+        assert_eq!(contexts.lookup_jump(pc).is_some(), stays, "{page:#x}");
+        contexts.insert_jump(pc, 7, &beside);
+        contexts.slow_down(page, page + 16);
+        assert_eq!(contexts.lookup_jump(pc).is_some(), stays, "{page:#x}");
+    }
+    // However many pages there are, none is forgotten by whom it is counted on.
+    for n in 0..200 {
+        let page = 0x6000_0000 + n * PAGE_SIZE;
+        contexts.insert_jump(pc + n * 4, 7, &[(page.wrapping_sub(pc + n * 4), 0)]);
+        contexts.insert_jump(pc + n * 4, 7, &[(page.wrapping_sub(pc + n * 4), 0)]);
+        assert!(contexts.lookup_jump(pc + n * 4).is_some());
+        contexts.flush(Some(page), |_| true);
+        assert!(contexts.lookup_jump(pc + n * 4).is_none());
+        contexts.insert_jump(pc + n * 4, 7, &[(page.wrapping_sub(pc + n * 4), 0)]);
+    }
 }

@@ -148,8 +148,8 @@ pub struct Vcpu<G: Guest> {
     number: usize,
     handle: Arc<Handle<G>>,
     config: VcpuConfig,
-    /// How often cold code was seen, by a hash of its address, since the cache was in `generation`.
-    heat: Box<[u32]>,
+    /// What is known of cold code, by a hash of its address, since the cache was in `generation`.
+    cold: Box<[Cold]>,
     generation: u64,
     trap_hook: Option<TrapHook<G>>,
     /// A trap of a process, which the caller of [`Vcpu::run_process`] deals with.
@@ -165,7 +165,17 @@ pub struct Vcpu<G: Guest> {
 // SAFETY: `cpu` and `mmu` are owned allocations that only this vCPU, wherever it is moved, and helpers it calls use.
 unsafe impl<G: Guest> Send for Vcpu<G> {}
 
-const HEAT_SLOTS: usize = 1 << 14;
+const COLD_SLOTS: usize = 1 << 14;
+
+/// What is known of the code of one hash.
+#[derive(Clone, Copy, Default)]
+struct Cold {
+    /// How often such code was seen.
+    seen: u32,
+    /// Tells which code was looked for in the store last: that is not there.
+    looked: u32,
+}
+
 /// Longest run of the interpreter between two looks at requests.
 const MAX_COLD_RUN: usize = 256;
 
@@ -194,7 +204,7 @@ impl<G: Guest> Vcpu<G> {
             number,
             handle,
             config,
-            heat: vec![0; HEAT_SLOTS].into(),
+            cold: vec![Cold::default(); COLD_SLOTS].into(),
             generation: 0,
             trap_hook: None,
             trapped: None,
@@ -499,15 +509,16 @@ impl<G: Guest> Vcpu<G> {
         if self.generation != self.code.generation() {
             // All must be warm again before it is translated again, or a small cache would do nothing else.
             self.generation = self.code.generation();
-            self.heat.fill(0);
+            self.cold.fill(Cold::default());
         }
-        let slot = (pc >> 1 ^ pc >> 15) as usize % HEAT_SLOTS;
-        // Many addresses share a slot, so it does not tell whether this one was looked for.
-        if self.reuse(pc, mode) {
+        let slot = (pc >> 1 ^ pc >> 15) as usize % COLD_SLOTS;
+        // The jump cache is the context's. Code that is taken for other code is made anew.
+        let which = pc as u32 ^ (self.cpu().as_ref().jumps as usize >> 4) as u32 | 1;
+        if std::mem::replace(&mut self.cold[slot].looked, which) != which && self.reuse(pc, mode) {
             return;
         }
-        if self.heat[slot] < self.config.tiers.translate_after {
-            self.heat[slot] += 1;
+        if self.cold[slot].seen < self.config.tiers.translate_after {
+            self.cold[slot].seen += 1;
             return self.interpret(pc, mode);
         }
         if self.config.tiers.translate_after == u32::MAX {
@@ -520,7 +531,7 @@ impl<G: Guest> Vcpu<G> {
             Ok(Translated::Not) => self.interpret(pc, mode),
             Ok(Translated::Soon) => {
                 // Until it would have been there twice.
-                self.heat[slot] = 0;
+                self.cold[slot].seen = 0;
                 self.interpret(pc, mode);
             }
             Err(trap) => self.trap(trap),

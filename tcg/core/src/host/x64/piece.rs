@@ -28,8 +28,20 @@ const KINDS: [Kind; 5] = [Kind::Shared, Kind::Record, Kind::Heat, Kind::State, K
 const KIND_BITS: u32 = 3;
 
 /// One word that depends on the place: its offset in bytes of code or words of records, and what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fixup(u32);
+
+impl From<u32> for Fixup {
+    fn from(word: u32) -> Self {
+        Self(word)
+    }
+}
+
+impl From<Fixup> for u32 {
+    fn from(fixup: Fixup) -> Self {
+        fixup.0
+    }
+}
 
 impl Fixup {
     const fn new(at: u32, kind: Kind) -> Self {
@@ -88,13 +100,31 @@ pub struct Piece {
     /// Offset in it of the first instruction, behind the way there.
     pub entry: u32,
     /// What rare ways out need to know.
+    #[serde(with = "words")]
     pub records: Vec<u32>,
     /// Exits, in the order of their numbers.
     pub sites: Vec<Site>,
     /// Code that may fault, in its order.
     pub faults: Vec<Fault>,
     /// What depends on the place.
+    #[serde(with = "words")]
     pub fixups: Vec<Fixup>,
+}
+
+/// Lists of words are stored as they are: they are read as fast as they can be copied.
+mod words {
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<T: Copy + Into<u32>, S: Serializer>(list: &[T], to: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = list.iter().flat_map(|word| (*word).into().to_le_bytes()).collect();
+        serde_bytes::serialize(&bytes, to)
+    }
+
+    pub fn deserialize<'a, T: From<u32>, D: Deserializer<'a>>(from: D) -> Result<Vec<T>, D::Error> {
+        let bytes: &[u8] = serde_bytes::deserialize(from)?;
+        let (words, _) = bytes.as_chunks::<4>();
+        Ok(words.iter().map(|word| u32::from_le_bytes(*word).into()).collect())
+    }
 }
 
 impl Piece {

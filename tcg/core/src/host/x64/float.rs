@@ -116,7 +116,8 @@ impl Emit<'_> {
     }
 
     /// As [`Self::finish`] for guests that detect tininess before rounding. The host does so afterwards, and differs when
-    /// the result is the smallest normal number; a closer look is taken at exponents of 0, 1 and the highest.
+    /// the result is the smallest normal number; a closer look is taken at exponents of 0, 1, 2 and the highest: where one more has
+    /// no bit above the lowest two.
     fn check_tiny(&mut self, v: Value, inst: &Inst) {
         let fine = self.ops.new_dynamic_label();
         let stub = self.stub(v, Slow::Tiny(fine));
@@ -124,12 +125,12 @@ impl Emit<'_> {
         if inst.ty == Ty::F64 {
             dynasm!(ops
                 ; .arch x64
-                ; movq rax, xmm0 ; shr rax, 52 ; and eax, 0x7ff ; sub eax, 2 ; cmp eax, 0x7fc ; ja =>slow
+                ; movq rax, xmm0 ; shr rax, 52 ; add eax, BYTE 1 ; test eax, 0x7fc ; jz =>slow
             );
         } else {
             dynasm!(ops
                 ; .arch x64
-                ; movd eax, xmm0 ; shr eax, 23 ; movzx eax, al ; sub eax, 2 ; cmp eax, 0xfc ; ja =>slow
+                ; movd eax, xmm0 ; add eax, 1 << 23 ; test eax, 0xfc << 23 ; jz =>slow
             );
         }
         self.ops.dynamic_label(fine);

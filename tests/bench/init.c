@@ -11,6 +11,8 @@ int main(void)
     char name[64], path[80];
     FILE *list = fopen("/programs", "r");
     setvbuf(stdout, NULL, _IONBF, 0);
+    /* What the kernel still does at the end of its boot is no program's. */
+    sleep(2);
     while (list && fgets(name, sizeof name, list)) {
         name[strcspn(name, "\n")] = 0;
         snprintf(path, sizeof path, "/%s", name);

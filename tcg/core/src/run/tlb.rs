@@ -359,41 +359,53 @@ impl Large {
 const NEAR: u32 = 30;
 
 const FETCH_ENTRIES: usize = 256;
-/// Most pages that translations of one context count on beside the ones they begin in.
-const MOST_BESIDE: usize = 64;
-/// Bits that remember, by page number, which pages may have jump entries.
-const EXECUTED_BITS: usize = 1 << 14;
+/// Bits that remember something of pages, by page number.
+const PAGE_BITS: usize = 1 << 14;
 
 const _: () = assert!(JUMP_ENTRIES as u64 >= PAGE_SIZE / 2, "the entries of a page stand side by side");
+
+/// Some pages, and others of the same number modulo [`PAGE_BITS`].
+#[derive(Clone)]
+struct PageSet([u64; PAGE_BITS / 64]);
+
+impl PageSet {
+    const EMPTY: Self = Self([0; PAGE_BITS / 64]);
+
+    fn add(&mut self, addr: u64) {
+        let bit = (addr >> PAGE_SHIFT) as usize % PAGE_BITS;
+        self.0[bit / 64] |= 1 << (bit % 64);
+    }
+
+    fn may_have(&self, addr: u64) -> bool {
+        let bit = (addr >> PAGE_SHIFT) as usize % PAGE_BITS;
+        self.0[bit / 64] & 1 << (bit % 64) != 0
+    }
+}
 
 /// Where code pages of one context are; only the owner looks here.
 #[derive(Clone)]
 struct FetchTable {
     /// (page, its physical address), direct-mapped by page number.
     pages: [(u64, u64); FETCH_ENTRIES],
-    executed: [u64; EXECUTED_BITS / 64],
-    large: Large,
+    /// Pages with jump entries.
+    executed: PageSet,
     /// Pages that translations in the jump cache count on beside the one they begin in.
-    beside: Vec<u64>,
+    beside: PageSet,
+    large: Large,
 }
 
 impl FetchTable {
     const fn new() -> Self {
         Self {
             pages: [(EMPTY, 0); FETCH_ENTRIES],
-            executed: [0; EXECUTED_BITS / 64],
+            executed: PageSet::EMPTY,
+            beside: PageSet::EMPTY,
             large: Large::NONE,
-            beside: Vec::new(),
         }
     }
 
     fn entry(&mut self, addr: u64) -> &mut (u64, u64) {
         &mut self.pages[(addr >> PAGE_SHIFT) as usize % FETCH_ENTRIES]
-    }
-
-    fn executed(&mut self, addr: u64) -> (&mut u64, u64) {
-        let bit = (addr >> PAGE_SHIFT) as usize % EXECUTED_BITS;
-        (&mut self.executed[bit / 64], 1 << (bit % 64))
     }
 }
 
@@ -514,22 +526,9 @@ impl Contexts {
     /// distances of an address in each, and physical ones.
     pub fn insert_jump(&mut self, pc: u64, code: u64, beside: &[(u64, u64)]) {
         let table = &mut self.fetch[self.code.active()];
-        let jumps = &self.tables.code[self.code.active()];
-        for (distance, _) in beside {
-            let page = pc.wrapping_add(*distance) & !(PAGE_SIZE - 1);
-            if table.beside.contains(&page) {
-                continue;
-            }
-            if table.beside.len() == MOST_BESIDE {
-                jumps.clear();
-                table.beside.clear();
-                return;
-            }
-            table.beside.push(page);
-        }
-        let (word, bit) = table.executed(pc);
-        *word |= bit;
-        jumps.insert(pc, code);
+        beside.iter().for_each(|(distance, _)| table.beside.add(pc.wrapping_add(*distance)));
+        table.executed.add(pc);
+        self.tables.code[self.code.active()].insert(pc, code);
     }
 
     /// Where the translation of `pc` is, if the code context in use knows.
@@ -552,7 +551,8 @@ impl Contexts {
         // An instruction that begins in the page before may end in this one.
         let pages = (last - first) / PAGE_SIZE + 2;
         for (jumps, table) in self.tables.code.iter().zip(&self.fetch) {
-            if pages > MOST_PAGES || table.beside.iter().any(|page| (first..=last).contains(page)) {
+            let beside = |n| table.beside.may_have(last.wrapping_sub(n * PAGE_SIZE));
+            if pages > MOST_PAGES || (0..pages - 1).any(beside) {
                 jumps.clear();
                 continue;
             }
@@ -584,14 +584,13 @@ impl Contexts {
                 if entry.0 == page {
                     entry.0 = EMPTY;
                 }
-                if table.beside.contains(&page) {
-                    table.beside.clear();
+                if table.beside.may_have(page) {
+                    table.beside = PageSet::EMPTY;
                     return jumps.clear();
                 }
                 // An instruction that begins in the page before may end in this one.
                 for page in [page, page.wrapping_sub(PAGE_SIZE)] {
-                    let (word, bit) = table.executed(page);
-                    if *word & bit != 0 {
+                    if table.executed.may_have(page) {
                         jumps.clear_page(page);
                     }
                 }

@@ -14,6 +14,7 @@ use smoltcp::time::Instant as NetInstant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
@@ -121,6 +122,12 @@ impl Guest {
                 std::thread::sleep(Duration::from_micros(50));
             }
         }
+    }
+
+    /// What a thread of the host gives when it ends. The NAT goes on until then: it may have more for it.
+    fn ended<T>(&mut self, thread: JoinHandle<T>) -> T {
+        self.until(|_| thread.is_finished().then_some(()));
+        thread.join().expect("the thread ends well")
     }
 
     /// Goes on for a while, in which nothing is expected to happen.

@@ -178,7 +178,7 @@ fn names_are_looked_up_by_the_host() {
     });
     let mut guest = Guest::new(UserNetConfig { upstream_dns, ..Default::default() });
     assert_eq!(resolve(&mut guest), b"\x12\x34\x81\x80\0\0\0\0\0\0\0\0answer");
-    server.join().expect("the server ends");
+    guest.ended(server);
 }
 
 #[test]

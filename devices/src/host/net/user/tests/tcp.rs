@@ -3,7 +3,6 @@ use crate::host::net::user::HostFwd;
 use smoltcp::socket::tcp::State;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::thread::JoinHandle;
 
 const MEGABYTES: usize = 6 << 20;
 
@@ -62,7 +61,7 @@ fn megabytes_go_both_ways_and_none_is_lost_at_the_end() {
     let data = pattern(MEGABYTES);
     let got = talk(&mut guest, handle, &data, true);
     assert!(got == data, "{} of {} bytes came back, or not the right ones", got.len(), data.len());
-    assert_eq!(server.join().expect("the server ends"), MEGABYTES);
+    assert_eq!(guest.ended(server), MEGABYTES);
 }
 
 #[test]
@@ -80,7 +79,7 @@ fn a_host_that_ended_first_still_hears_the_guest() {
     assert_eq!(guest.socket(handle).state(), State::CloseWait);
     talk(&mut guest, handle, &pattern(MEGABYTES), true);
     guest.until(|guest| (guest.socket(handle).state() == State::Closed).then_some(()));
-    assert!(server.join().expect("the server ends") == pattern(MEGABYTES));
+    assert!(guest.ended(server) == pattern(MEGABYTES));
 }
 
 #[test]
@@ -94,7 +93,7 @@ fn a_guest_that_ended_first_still_hears_the_host() {
     let mut guest = Guest::new(UserNetConfig::default());
     let handle = guest.connect(host(port));
     assert!(talk(&mut guest, handle, b"a question", true) == pattern(MEGABYTES));
-    assert_eq!(server.join().expect("the server ends"), b"a question");
+    assert_eq!(guest.ended(server), b"a question");
 }
 
 #[test]
@@ -125,7 +124,7 @@ fn a_reset_crosses_the_nat_both_ways() {
     guest.until(|guest| guest.socket(handle).may_send().then_some(()));
     guest.socket(handle).abort();
     guest.until(|_| server.is_finished().then_some(()));
-    assert_eq!(server.join().expect("the server ends"), Err(ErrorKind::ConnectionReset));
+    assert_eq!(guest.ended(server), Err(ErrorKind::ConnectionReset));
 
     let (port, server) = serve(|stream| {
         socket2::SockRef::from(&stream)
@@ -134,7 +133,7 @@ fn a_reset_crosses_the_nat_both_ways() {
     });
     let handle = guest.connect(host(port));
     guest.until(|guest| (guest.socket(handle).state() == State::Closed).then_some(()));
-    server.join().expect("the server ends");
+    guest.ended(server);
 }
 
 #[test]
@@ -152,7 +151,7 @@ fn a_guest_that_does_not_read_stops_the_host() {
     let mut guest = Guest::new(UserNetConfig::default());
     guest.connect(host(port));
     guest.until(|_| server.is_finished().then_some(()));
-    assert!(server.join().expect("the server ends") > 0);
+    assert!(guest.ended(server) > 0);
 }
 
 #[test]
@@ -169,7 +168,7 @@ fn a_card_without_buffers_stops_the_host() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!(talk(&mut guest, handle, &[], true) == pattern(MEGABYTES));
-    server.join().expect("the server ends");
+    guest.ended(server);
 }
 
 /// Lets the guest listen on a port and say what it hears back in reverse.
@@ -205,7 +204,7 @@ fn a_forwarded_port_leads_into_the_guest_until_it_is_removed() {
     });
     answer(&mut guest, 22);
     guest.until(|_| client.is_finished().then_some(()));
-    assert_eq!(client.join().expect("the client ends"), b"cba");
+    assert_eq!(guest.ended(client), b"cba");
 
     guest.nat.remove_hostfwd(rule.transport, at).expect("it is there");
     assert!(guest.nat.remove_hostfwd(rule.transport, at).is_err());
@@ -221,7 +220,7 @@ fn a_forwarded_port_that_the_guest_refuses_resets_the_client() {
         stream.read(&mut [0; 10]).map_err(|error| error.kind())
     });
     guest.until(|_| client.is_finished().then_some(()));
-    assert_eq!(client.join().expect("the client ends"), Err(ErrorKind::ConnectionReset));
+    assert_eq!(guest.ended(client), Err(ErrorKind::ConnectionReset));
 }
 
 #[test]
@@ -262,7 +261,7 @@ fn what_a_slow_host_has_not_read_survives_the_guests_end_of_the_connection() {
     guest.until(|guest| (guest.socket(handle).state() == State::Closed).then_some(()));
     start_reading.send(()).expect("the server waits");
     guest.until(|_| server.is_finished().then_some(()));
-    assert!(server.join().expect("the server ends") == Ok(data));
+    assert!(guest.ended(server) == Ok(data));
 }
 
 #[test]
@@ -317,7 +316,7 @@ fn a_large_segment_without_check_sum_is_taken() {
     assert!(packet.syn() && packet.ack());
     guest.raw(&segment(TcpControl::Psh, 101, Some(packet.seq_number() + 1), &pattern(LARGE)));
     guest.until(|_| server.is_finished().then_some(()));
-    assert!(server.join().expect("the server ends") == Ok(pattern(LARGE)));
+    assert!(guest.ended(server) == Ok(pattern(LARGE)));
 }
 
 #[test]
@@ -344,5 +343,5 @@ fn a_connection_on_which_nothing_happens_needs_no_attention() {
     assert!(rest(&guest) > Duration::from_secs(1), "there is nothing to send");
     guest.socket(handle).close();
     guest.until(|_| server.is_finished().then_some(()));
-    assert_eq!(server.join().expect("the server ends"), 0);
+    assert_eq!(guest.ended(server), 0);
 }

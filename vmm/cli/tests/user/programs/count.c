@@ -34,7 +34,7 @@ __attribute__((noinline)) long fill(long rounds)
 
 void _start(void)
 {
-	long sum = fib(15) + fill(9000);
+	long sum = fib(15) + fill(21000);
 	for (long n = 0; n < 3; n++)
 		call(64, 1, (long)"hello\n", 6);
 	call(94, sum & 15, 0, 0);

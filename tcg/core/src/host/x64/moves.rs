@@ -29,7 +29,7 @@ impl Emit<'_> {
     }
 
     /// The value whose low half is the operand `v`, if that is left to its user; else `v` itself.
-    fn whole(&self, v: Value) -> Value {
+    pub fn whole(&self, v: Value) -> Value {
         let inst = self.region.inst(v);
         if inst.op == Op::Trunc && self.uses.is_fused(v) { inst.args[0] } else { v }
     }
@@ -312,16 +312,22 @@ impl Emit<'_> {
 
     /// One move between places; uses rax or xmm0 where both are in memory.
     fn place(&mut self, Move { from, to, wide }: Move) {
-        let from = match from {
-            Source::Constant(k) => {
+        let small = |k: u64| i32::try_from(k as i64).ok();
+        let from = match (from, to) {
+            (Source::Constant(k), Loc::Gpr(n)) => return self.constant_to_gpr(k, n),
+            (Source::Constant(k), Loc::Slot(n)) if let Some(k) = small(k) => {
+                let ops = &mut self.ops;
+                return short!(ops, Frame::slot(n), (mov QWORD) [rsp] (, k));
+            }
+            (Source::Constant(k), _) => {
                 self.constant_to_gpr(k, RAX);
                 Loc::Gpr(RAX)
             }
-            Source::Vector(value) => {
+            (Source::Vector(value), _) => {
                 self.constant_to_xmm(value, 0);
                 Loc::Xmm(0)
             }
-            Source::At(loc) => loc,
+            (Source::At(loc), _) => loc,
         };
         let ops = &mut self.ops;
         match (from, to) {

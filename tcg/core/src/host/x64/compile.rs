@@ -114,6 +114,18 @@ pub fn displacement(region: &Region, inst: &Inst) -> Option<i32> {
     i32::try_from(by.imm as i64).ok().filter(|_| by.op == Op::Const)
 }
 
+/// The operand of addition `inst` that is shifted left by 1 to 3 and can be an index of the host's addresses, and the other.
+pub fn scaled(region: &Region, inst: &Inst) -> Option<(Value, Value)> {
+    let [a, b, _] = inst.args;
+    let fits = |v: Value| {
+        let shift = region.inst(v);
+        let by = region.inst(shift.args().get(1).copied()?);
+        ((shift.op, shift.ty, by.op) == (Op::Shl, inst.ty, Op::Const) && (1..4).contains(&by.imm))
+            .then_some(v)
+    };
+    if inst.ty.is_vector() { None } else { fits(b).map(|b| (b, a)).or_else(|| fits(a).map(|a| (a, b))) }
+}
+
 /// Whether the code for `user` takes of its operands no more than their low half: not where zeros must be above it.
 fn reads_low_half(user: &Inst) -> bool {
     match user.op {
@@ -152,7 +164,7 @@ impl Uses {
     }
 
     /// Counts uses and decides what is fused: a comparison into the branch or selection that alone uses it, an addition of a
-    /// constant into the memory operations that alone use it as address.
+    /// constant into the memory operations that alone use it as address, a small shift into the addition that alone uses it.
     fn find(&mut self, region: &Region) {
         let n = region.insts.len();
         self.count.clear();
@@ -188,6 +200,7 @@ impl Uses {
                     Op::Trunc => {
                         self.fused[v.0 as usize] = self.low[v.0 as usize] == self.count[v.0 as usize]
                     }
+                    Op::Add => self.try_scaled(region, inst),
                     Op::Select => self.try_compare(region, &block.insts[..n], inst.args[0]),
                     Op::Load | Op::Store | Op::LoadLanes | Op::StoreLanes => {
                         self.try_address(region, inst.args[0]);
@@ -212,6 +225,15 @@ impl Uses {
         let leaves = |v: &Value| region.inst(*v).op.effect() == Effect::Memory;
         if inst.op != Op::CondFloat || !before[at..].iter().any(leaves) {
             self.fused[v.0 as usize] = true;
+        }
+    }
+
+    fn try_scaled(&mut self, region: &Region, inst: &Inst) {
+        if let Some((shift, other)) = scaled(region, inst)
+            && self.count[shift.0 as usize] == 1
+            && region.inst(other).op != Op::Const
+        {
+            self.fused[shift.0 as usize] = true;
         }
     }
 

@@ -1,6 +1,6 @@
 //! Integer operations.
 
-use super::compile::Emit;
+use super::compile::{Emit, scaled};
 use super::moves::{RAX, RCX, RDX};
 use super::short::{short, with};
 use crate::ir::{Inst, Op, Value};
@@ -186,6 +186,21 @@ impl Emit<'_> {
 
     fn add(&mut self, v: Value, inst: &Inst, wide: bool) {
         let to = self.target(v, RAX);
+        let fused = |(shift, _): &(Value, Value)| self.uses.is_fused(*shift);
+        if let Some((shift, other)) = scaled(self.region, inst).filter(fused) {
+            let [index, by, _] = self.region.inst(shift).args;
+            let (a, b, by) = (self.gpr(other, RAX), self.gpr(index, RCX), self.constant(by));
+            let ops = &mut self.ops;
+            match (wide, by) {
+                (true, Some(1)) => dynasm!(ops ; .arch x64 ; lea Rq(to), [Rq(a) + Rq(b) * 2]),
+                (true, Some(2)) => dynasm!(ops ; .arch x64 ; lea Rq(to), [Rq(a) + Rq(b) * 4]),
+                (true, _) => dynasm!(ops ; .arch x64 ; lea Rq(to), [Rq(a) + Rq(b) * 8]),
+                (false, Some(1)) => dynasm!(ops ; .arch x64 ; lea Rd(to), [Rq(a) + Rq(b) * 2]),
+                (false, Some(2)) => dynasm!(ops ; .arch x64 ; lea Rd(to), [Rq(a) + Rq(b) * 4]),
+                (false, _) => dynasm!(ops ; .arch x64 ; lea Rd(to), [Rq(a) + Rq(b) * 8]),
+            }
+            return self.write_gpr(to, v);
+        }
         if let Some(k) = self.immediate(inst.args[1], inst.ty) {
             let a = self.gpr(inst.args[0], RAX);
             let ops = &mut self.ops;

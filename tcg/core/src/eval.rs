@@ -11,7 +11,7 @@ pub use vector::{from_lanes, lane, vector};
 
 use crate::fp;
 use crate::ir::Op;
-use crate::sem::{Cc, FloatMode, Rm, Rmw, packed};
+use crate::sem::{Cc, FlagsKind, FloatMode, Rm, Rmw, packed};
 use crate::ty::Ty;
 
 /// `a`, a value of `bits` bits, with its sign copied upwards.
@@ -93,6 +93,25 @@ pub fn int1(op: Op, from: Ty, to: Ty, imm: u64, a: u64) -> u64 {
         _ => unreachable!("{} is no integer operation of one argument", op.name()),
     };
     value & to.mask()
+}
+
+/// An integer operation of three arguments, the first of type `ty`.
+pub fn int3(op: Op, ty: Ty, [a, b, c]: [u64; 3]) -> u64 {
+    match op {
+        Op::FlagsAdc => flags_adc(ty, a, b, c != 0),
+        Op::FlagsOf => flags_of(FlagsKind::from_bits(c), a, b),
+        _ => unreachable!("{} is no integer operation of three arguments", op.name()),
+    }
+}
+
+/// [`Op::FlagsOf`]: packed flags of two values.
+pub fn flags_of(kind: FlagsKind, a: u64, b: u64) -> u64 {
+    let Some((op, ty)) = kind.made_by() else { return a & Ty::I32.mask() };
+    let [a, b] = [a, b].map(|v| v & ty.mask());
+    match op {
+        Op::FlagsLogic => int1(op, ty, Ty::I32, 0, a),
+        _ => int2(op, ty, 0, [a, b]),
+    }
 }
 
 /// [`Op::FlagsAdc`]: packed flags of a sum of two values of type `ty` and a carry.

@@ -9,7 +9,7 @@ mod float;
 mod memory;
 mod vector;
 
-pub use condition::{Cc, packed};
+pub use condition::{Cc, FlagsKind, packed};
 pub use float::{FloatMode, Rm, flags};
 pub use memory::{MemOp, Order, Rmw};
 pub use vector::{Aes, Lane, Narrow, Sha256, splat_bits, widen};

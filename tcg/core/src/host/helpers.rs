@@ -90,6 +90,7 @@ unsafe extern "C" fn soft(head: *mut CpuHeader, a: u64, b: u64, packed: u64, c: 
         (Effect::Flags, 3) => fp::fmuladd(ty, [a, b, c], FloatMode::from_bits(imm), raised),
         (Effect::Flags, 2) => eval::float2(op, ty, imm, [a, b], raised),
         (Effect::Flags, _) => eval::float1(op, (from, ty), imm, a, raised),
+        (_, 3) => eval::int3(op, ty, [a, b, c]),
         (_, 2) => eval::int2(op, ty, imm, [a, b]),
         _ => eval::int1(op, from, ty, imm, a),
     })

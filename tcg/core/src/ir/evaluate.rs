@@ -280,7 +280,7 @@ impl<M: Machine> Run<'_, M> {
                         fp::fmuladd(ty, [arg(0), arg(1), arg(2)], mode, &mut raised)
                     }
                     (_, 1) => eval::int1(op, from(0), inst.result(), inst.imm, arg(0)),
-                    (_, 3) => eval::flags_adc(ty, arg(0), arg(1), arg(2) != 0),
+                    (_, 3) => eval::int3(op, ty, [arg(0), arg(1), arg(2)]),
                     _ => eval::int2(op, ty, inst.imm, [arg(0), arg(1)]),
                 };
                 if raised != 0 {

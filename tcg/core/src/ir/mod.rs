@@ -4,6 +4,7 @@
 //! it is hot. It is entered at block 0 only. Guest registers are [`Op::Get`] and [`Op::Set`] until promotion turns
 //! them into values; whatever may leave the region in the middle carries a [`Snapshot`].
 
+mod dominators;
 mod evaluate;
 mod op;
 mod order;
@@ -12,6 +13,7 @@ mod shape;
 mod text;
 mod verify;
 
+pub use dominators::Dominators;
 pub use evaluate::{Left, Machine, evaluate};
 pub use op::{Effect, Op};
 pub use order::order_blocks;
@@ -81,7 +83,8 @@ impl Inst {
             Op::Eq | Op::Ne | Op::LtU | Op::LtS => Ty::Bool,
             Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => Ty::Bool,
             Op::Cond | Op::CondSub | Op::CondFloat => Ty::Bool,
-            Op::FlagsAdd | Op::FlagsSub | Op::FlagsAdc | Op::FlagsLogic | Op::FlagsFloat => Ty::I32,
+            Op::FlagsAdd | Op::FlagsSub | Op::FlagsAdc | Op::FlagsLogic => Ty::I32,
+            Op::FlagsOf | Op::FlagsFloat => Ty::I32,
             Op::Trunc => Ty::I32,
             Op::SextW => Ty::I64,
             _ => self.ty,

@@ -151,6 +151,8 @@ ops! {
     FlagsAdc "flagsadc" 3 Pure;
     /// Negative and zero of the argument; neither carry nor overflow.
     FlagsLogic "flagslogic" 1 Pure;
+    /// The flags that are made of the first two arguments as the third, a [`crate::sem::FlagsKind`], says.
+    FlagsOf "flagsof" 3 Pure;
     /// Whether condition `imm` ([`crate::sem::Cc`]) holds in packed flags; gives a Bool, as do the next two.
     Cond "cond" 1 Pure;
     /// Whether condition `imm` holds in the flags of a difference.

@@ -247,6 +247,7 @@ impl Op {
             Op::FlagsAdd | Op::FlagsSub => row(Class::Int, &[Same, Same], Imm::None),
             Op::FlagsAdc => row(Class::Int, &[Same, Same, BOOL], Imm::None),
             Op::FlagsLogic => row(Class::Int, &[Same], Imm::None),
+            Op::FlagsOf => row(Class::Is(Ty::I64), &[Same, Same, I32], Imm::None),
             Op::Cond => row(Class::Is(Ty::I32), &[Same], Imm::Cond),
             Op::CondSub => row(Class::Int, &[Same, Same], Imm::Cond),
             Op::Select => row(Class::Any, &[BOOL, Same, Same], Imm::None),

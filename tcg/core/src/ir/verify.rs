@@ -4,7 +4,7 @@
 //! its definition has run, and its block has no higher number than the user's (passes walk blocks in order); edges
 //! carry what the block's parameters are; registers, helpers, snapshots and immediates exist.
 
-use super::{Block, BlockId, Class, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
+use super::{Block, BlockId, Class, Dominators, Edge, Imm, Inst, Op, Region, SnapId, Term, Value};
 use crate::cpu::{Helper, RegDesc, RegId};
 use crate::sem::{Cc, Lane, MemOp, Rm, Rmw, Sha256};
 use crate::ty::Ty;
@@ -34,58 +34,16 @@ struct Verify<'a> {
     regs: &'a [RegDesc],
     helpers: &'a [Helper],
     defs: Vec<Option<Def>>,
-    /// Immediate dominator of each block that can be reached.
-    idom: Vec<Option<u32>>,
+    dominators: Dominators,
 }
 
 /// Checks `region`, made for a guest with these registers and helpers.
 pub fn verify(region: &Region, regs: &[RegDesc], helpers: &[Helper]) -> Result<(), VerifyError> {
     let defs = vec![None; region.insts.len()];
-    let mut verify = Verify { region, regs, helpers, defs, idom: Vec::new() };
+    let mut verify = Verify { region, regs, helpers, defs, dominators: Dominators::default() };
     verify.define()?;
-    verify.idom = dominators(region);
+    verify.dominators = Dominators::of(region);
     (0..region.blocks.len() as u32).try_for_each(|id| verify.block(BlockId(id)))
-}
-
-/// Immediate dominators (Cooper, Harvey, Kennedy: A Simple, Fast Dominance Algorithm); the entry's is itself.
-fn dominators(region: &Region) -> Vec<Option<u32>> {
-    let count = region.blocks.len();
-    let mut preds = vec![Vec::new(); count];
-    let mut order = Vec::new();
-    let mut seen = vec![false; count];
-    let mut stack = vec![(0u32, false)];
-    while let Some((block, done)) = stack.pop() {
-        if done {
-            order.push(block);
-        } else if !std::mem::replace(&mut seen[block as usize], true) {
-            stack.push((block, true));
-            for edge in region.blocks[block as usize].term.edges() {
-                preds[edge.to.0 as usize].push(block);
-                stack.push((edge.to.0, false));
-            }
-        }
-    }
-    let mut rank = vec![0; count];
-    order.iter().enumerate().for_each(|(i, block)| rank[*block as usize] = i);
-    let mut idom: Vec<Option<u32>> = vec![None; count];
-    idom[0] = Some(0);
-    let meet = |idom: &[Option<u32>], mut a: u32, mut b: u32| {
-        while a != b {
-            let low = if rank[a as usize] < rank[b as usize] { &mut a } else { &mut b };
-            *low = idom[*low as usize].expect("only blocks that have one are compared");
-        }
-        a
-    };
-    let mut changed = true;
-    while std::mem::take(&mut changed) {
-        for &block in order.iter().rev().filter(|b| **b != 0) {
-            let known = preds[block as usize].iter().copied().filter(|p| idom[*p as usize].is_some());
-            let new = known.reduce(|a, b| meet(&idom, a, b));
-            changed |= new != idom[block as usize];
-            idom[block as usize] = new;
-        }
-    }
-    idom
 }
 
 impl Verify<'_> {
@@ -126,19 +84,6 @@ impl Verify<'_> {
         Ok(())
     }
 
-    /// Whether block `a` is on every way to `b`.
-    fn dominates(&self, a: u32, mut b: u32) -> bool {
-        while a != b {
-            match self.idom[b as usize] {
-                Some(up) if up != b => b = up,
-                // Nothing leads there, so anything holds.
-                None => return true,
-                Some(_) => return false,
-            }
-        }
-        true
-    }
-
     /// The type of `v` as seen at position `at` of `block`.
     fn value(&self, block: BlockId, at: usize, v: Value, place: &dyn ToString) -> Result<Ty, VerifyError> {
         let Some(Some(def)) = self.defs.get(v.0 as usize) else {
@@ -147,7 +92,7 @@ impl Verify<'_> {
         let before = if def.block == block.0 {
             (def.at as usize) < at
         } else {
-            def.block < block.0 && self.dominates(def.block, block.0)
+            def.block < block.0 && self.dominators.on_every_way(BlockId(def.block), block)
         };
         let ty = self.region.inst(v).result();
         if !before {

@@ -1,7 +1,7 @@
 //! Removal of instructions and parameters whose value nobody uses.
 
-use super::params::retain;
-use crate::ir::{Effect, Op, Region, SnapId, Term, Value};
+use super::params::keep;
+use crate::ir::{BlockId, Effect, Op, Region, SnapId, Term, Value};
 
 /// Lists that are used again for each region.
 #[derive(Default)]
@@ -28,12 +28,7 @@ pub fn remove_dead(region: &mut Region, scratch: &mut Scratch) {
 fn remove_params(region: &mut Region, used: &[bool]) {
     for n in 0..region.blocks.len() {
         let kept: Vec<bool> = region.blocks[n].params.iter().map(|v| used[v.0 as usize]).collect();
-        if kept.iter().all(|kept| *kept) {
-            continue;
-        }
-        retain(&mut region.blocks[n].params, &kept);
-        let edges = region.blocks.iter_mut().flat_map(|block| block.term.edges_mut());
-        edges.filter(|edge| edge.to.0 as usize == n).for_each(|edge| retain(&mut edge.args, &kept));
+        keep(region, BlockId(n as u32), &kept);
     }
 }
 

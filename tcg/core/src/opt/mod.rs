@@ -2,11 +2,12 @@
 //!
 //! [`promote`] turns guest-register operations into values, folding as it goes (it sees every operand once it is known);
 //! where ways meet it makes block parameters, of which [`params`] removes the needless, once the blocks are in order again, and
-//! [`boxes`] opens those of loops that hold a narrower float;
+//! [`boxes`] opens those of loops that hold a narrower float, and [`flags`] replaces flags by what they are made of;
 //! [`dead`] removes what nobody needs. All of them work on regions of one block and of many.
 
 mod boxes;
 mod dead;
+mod flags;
 mod flow;
 mod fold;
 mod params;
@@ -43,6 +44,11 @@ pub fn optimise(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], scrat
         if first {
             boxes::carry_singles(region);
             check(region, names, "boxed parameters");
+            flags::carry_operands(region);
+            check(region, names, "carried flags");
+        } else {
+            params::remove_twins(region);
+            check(region, names, "removal of twins");
         }
     }
     dead::remove_dead(region, &mut scratch.dead);

@@ -14,6 +14,41 @@ pub fn remove_needless(region: &mut Region) {
     replace(region, &same_as);
 }
 
+/// Leaves one of parameters of a block that every edge gives the same.
+pub fn remove_twins(region: &mut Region) {
+    let mut same_as: Vec<Value> = (0..region.insts.len() as u32).map(Value).collect();
+    for n in 0..region.blocks.len() {
+        let params = region.blocks[n].params.clone();
+        let edges =
+            || region.blocks.iter().flat_map(|block| block.term.edges()).filter(|e| e.to.0 as usize == n);
+        let args: Vec<&[Value]> = edges().map(|edge| &edge.args[..]).collect();
+        let twins = |i: usize, j: usize| {
+            let own = |args: &[Value]| args[i] == params[i] && args[j] == params[j];
+            args.iter().all(|args| args[i] == args[j] || own(args))
+        };
+        let twin = |i: usize| (0..i).find(|j| twins(*j, i));
+        let found: Vec<_> = (0..params.len()).map(twin).collect();
+        let kept: Vec<bool> = found.iter().map(Option::is_none).collect();
+        for (param, twin) in params.iter().zip(&found) {
+            if let Some(twin) = twin {
+                same_as[param.0 as usize] = params[*twin];
+            }
+        }
+        keep(region, BlockId(n as u32), &kept);
+    }
+    replace(region, &same_as);
+}
+
+/// Keeps the parameters of block `id` that `kept` says, and what edges give them.
+pub fn keep(region: &mut Region, id: BlockId, kept: &[bool]) {
+    if kept.iter().all(|kept| *kept) {
+        return;
+    }
+    retain(&mut region.blocks[id.0 as usize].params, kept);
+    let edges = region.blocks.iter_mut().flat_map(|block| block.term.edges_mut());
+    edges.filter(|edge| edge.to == id).for_each(|edge| retain(&mut edge.args, kept));
+}
+
 fn resolve(same_as: &[Value], mut v: Value) -> Value {
     while same_as[v.0 as usize] != v {
         v = same_as[v.0 as usize];
@@ -54,7 +89,7 @@ fn round(region: &mut Region, preds: &[Vec<BlockId>], same_as: &mut [Value]) -> 
 }
 
 /// Keeps the elements of `list` that `kept` says.
-pub fn retain(list: &mut Vec<Value>, kept: &[bool]) {
+fn retain(list: &mut Vec<Value>, kept: &[bool]) {
     let mut kept = kept.iter();
     list.retain(|_| *kept.next().expect("one for each element"));
 }

@@ -1,5 +1,8 @@
 //! Packed condition flags, and conditions on them.
 
+use crate::ir::Op;
+use crate::ty::Ty;
+
 /// The layout of packed condition flags: the host's own on x86-64 (LAHF and SETO), so that they cost little there.
 pub mod packed {
     /// Negative.
@@ -12,6 +15,54 @@ pub mod packed {
     pub const V: u64 = 1;
     /// All of them.
     pub const ALL: u64 = N | Z | C | V;
+}
+
+/// What flags can be made of, for [`crate::ir::Op::FlagsOf`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FlagsKind {
+    /// They are in the low half of the first value.
+    Packed,
+    /// Of the difference of both values.
+    Sub64,
+    /// Of the difference of their low halves.
+    Sub32,
+    /// Of the sum of both values.
+    Add64,
+    /// Of the sum of their low halves.
+    Add32,
+    /// Of the first value, neither carry nor overflow.
+    Logic64,
+    /// Of its low half.
+    Logic32,
+}
+
+impl FlagsKind {
+    const ALL: [Self; 7] =
+        [Self::Packed, Self::Sub64, Self::Sub32, Self::Add64, Self::Add32, Self::Logic64, Self::Logic32];
+
+    /// The kind that `bits` stand for; numbers that are none are taken for packed flags.
+    pub fn from_bits(bits: u64) -> Self {
+        Self::ALL.get(bits as usize).copied().unwrap_or(Self::Packed)
+    }
+
+    /// The operation and type that make such flags; `None` if they are made.
+    pub fn made_by(self) -> Option<(Op, Ty)> {
+        match self {
+            Self::Packed => None,
+            Self::Sub64 => Some((Op::FlagsSub, Ty::I64)),
+            Self::Sub32 => Some((Op::FlagsSub, Ty::I32)),
+            Self::Add64 => Some((Op::FlagsAdd, Ty::I64)),
+            Self::Add32 => Some((Op::FlagsAdd, Ty::I32)),
+            Self::Logic64 => Some((Op::FlagsLogic, Ty::I64)),
+            Self::Logic32 => Some((Op::FlagsLogic, Ty::I32)),
+        }
+    }
+
+    /// What `op` with type `ty` makes.
+    pub fn of(op: Op, ty: Ty) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.made_by() == Some((op, ty)))
+    }
 }
 
 macro_rules! conditions {

@@ -276,7 +276,15 @@ impl<G: Guest> Maker<'_, G> {
         let ty = self.class(shape.ty);
         let first = matches!(shape.imm, Imm::Mem | Imm::LaneMem | Imm::Rmw).then(|| self.address());
         let rest = &shape.args[first.iter().len()..];
-        let args: Vec<Value> = first.into_iter().chain(rest.iter().map(|arg| self.arg(*arg, ty))).collect();
+        let mut args: Vec<Value> =
+            first.into_iter().chain(rest.iter().map(|arg| self.arg(*arg, ty))).collect();
+        if op == Op::FlagsOf {
+            // A kind that there is, mostly.
+            let kind = self.rng.below(8);
+            let some = self.add(Op::Const, Ty::I32, kind, &[]);
+            args[2] =
+                if self.rng.chance(50) { some } else { self.add(Op::And, Ty::I32, 0, &[some, args[2]]) };
+        }
         let imm = self.imm(op, ty, shape.imm);
         self.add(op, ty, imm, &args);
     }

@@ -132,7 +132,8 @@ fn reads_low_half(user: &Inst) -> bool {
         Op::Add | Op::Sub | Op::And | Op::Or | Op::Xor | Op::Mul | Op::Shl | Op::ShrU | Op::ShrS => {
             user.ty == Ty::I32
         }
-        Op::Eq | Op::Ne | Op::LtU | Op::LtS => user.ty == Ty::I32,
+        Op::Eq | Op::Ne | Op::LtU | Op::LtS | Op::CondSub => user.ty == Ty::I32,
+        Op::FlagsAdd | Op::FlagsSub | Op::FlagsLogic => user.ty == Ty::I32,
         Op::SextW => true,
         _ => false,
     }
@@ -144,6 +145,8 @@ pub struct Uses {
     count: Vec<u32>,
     /// How many of the uses of a low half would do with the whole.
     low: Vec<u32>,
+    /// How many of the uses are by snapshots.
+    saved: Vec<u32>,
     fused: Vec<bool>,
 }
 
@@ -164,13 +167,16 @@ impl Uses {
     }
 
     /// Counts uses and decides what is fused: a comparison into the branch or selection that alone uses it, an addition of a
-    /// constant into the memory operations that alone use it as address, a small shift into the addition that alone uses it.
+    /// constant into the memory operations that alone use it as address, a small shift into the addition that alone uses it, and flags that only snapshots name into these:
+    /// whoever leaves there makes them.
     fn find(&mut self, region: &Region) {
         let n = region.insts.len();
         self.count.clear();
         self.count.resize(n, 0);
         self.low.clear();
         self.low.resize(n, 0);
+        self.saved.clear();
+        self.saved.resize(n, 0);
         self.fused.clear();
         self.fused.resize(n, false);
         for block in &region.blocks {
@@ -182,7 +188,10 @@ impl Uses {
                 }
                 if inst.snap != SnapId::NONE {
                     // A value in a snapshot must exist as such: counted as if used twice.
-                    region.outdated(inst.snap).iter().for_each(|(_, v)| self.count[v.0 as usize] += 2);
+                    for (_, v) in region.outdated(inst.snap) {
+                        self.count[v.0 as usize] += 2;
+                        self.saved[v.0 as usize] += 2;
+                    }
                 }
             }
             match &block.term {
@@ -199,6 +208,9 @@ impl Uses {
                 match inst.op {
                     Op::Trunc => {
                         self.fused[v.0 as usize] = self.low[v.0 as usize] == self.count[v.0 as usize]
+                    }
+                    Op::FlagsAdd | Op::FlagsSub | Op::FlagsLogic | Op::FlagsOf => {
+                        self.fused[v.0 as usize] = self.saved[v.0 as usize] == self.count[v.0 as usize]
                     }
                     Op::Add => self.try_scaled(region, inst),
                     Op::Select => self.try_compare(region, &block.insts[..n], inst.args[0]),
@@ -481,10 +493,18 @@ impl<'a> Emit<'a> {
         let mut set = self.allocation.live_after[v.0 as usize];
         if inst.snap != crate::ir::SnapId::NONE {
             for (_, value) in self.region.outdated(inst.snap) {
-                set |= regalloc::bit(self.loc(*value));
+                set |= self.registers_of(*value);
             }
         }
         set & CALLER_SAVED
+    }
+
+    /// The registers that `v` is in, or is made of.
+    fn registers_of(&self, v: Value) -> RegSet {
+        if !self.uses.is_fused(v) {
+            return regalloc::bit(self.loc(v));
+        }
+        self.region.inst(v).args().iter().fold(0, |set, arg| set | self.registers_of(*arg))
     }
 
     /// The present offset in the region's code.

@@ -5,7 +5,7 @@ use super::compile::Emit;
 use super::integer::{Cond, sized};
 use super::moves::{RAX, RCX, RDX};
 use crate::ir::{Inst, Op, Value};
-use crate::sem::{Cc, packed};
+use crate::sem::{Cc, FlagsKind, packed};
 use crate::ty::Ty;
 use dynasmrt::{DynasmApi, dynasm};
 
@@ -49,6 +49,18 @@ impl Emit<'_> {
         }
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; lahf ; seto al ; and eax, packed::ALL as i32);
+        self.write_gpr(RAX, v);
+    }
+
+    /// Flags of a kind that is mostly known.
+    pub fn flags_of(&mut self, v: Value, inst: &Inst) {
+        let Some(kind) = self.constant(inst.args[2]) else { return self.soft(v, inst) };
+        if let Some((op, ty)) = FlagsKind::from_bits(kind).made_by() {
+            return self.pack_flags(v, &Inst { op, ty, ..*inst });
+        }
+        let packed = self.gpr(inst.args[0], RAX);
+        let ops = &mut self.ops;
+        dynasm!(ops ; .arch x64 ; mov eax, Rd(packed));
         self.write_gpr(RAX, v);
     }
 

@@ -175,6 +175,7 @@ impl Emit<'_> {
             Op::Unbox => self.nan_unbox(v, inst),
             Op::Bitcast => self.bitcast(v, inst),
             Op::FlagsAdd | Op::FlagsSub | Op::FlagsAdc | Op::FlagsLogic => self.pack_flags(v, inst),
+            Op::FlagsOf => self.flags_of(v, inst),
             Op::Eq | Op::Ne | Op::LtU | Op::LtS | Op::Cond | Op::CondSub => {
                 let cond = self.compare(inst);
                 self.set_bool(cond, v);

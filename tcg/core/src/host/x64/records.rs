@@ -9,9 +9,11 @@
 use super::compile::{Emit, Frame};
 use super::piece::Fixup;
 use crate::cpu::{CpuHeader, HelperFn, HelperResult};
+use crate::eval;
 use crate::host::helpers::CoreHelper;
 use crate::ir::{Inst, Op, SnapId, Value};
 use crate::regalloc::Loc;
+use crate::sem::FlagsKind;
 use crate::ty::Ty;
 use base::PAGE_SIZE;
 use std::{io, ptr};
@@ -40,9 +42,11 @@ enum Kind {
     Vector,
     /// Nowhere: nobody wants the result.
     None,
+    /// Flags ([`Op::FlagsOf`]) of the three values whose places follow.
+    Flags,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Gpr,
     Kind::XmmSingle,
     Kind::Xmm,
@@ -53,6 +57,7 @@ const KINDS: [Kind; 10] = [
     Kind::Constant,
     Kind::Vector,
     Kind::None,
+    Kind::Flags,
 ];
 
 impl Kind {
@@ -151,6 +156,10 @@ impl Emit<'_> {
             self.word64(value as u64);
             return self.word64((value >> 64) as u64);
         }
+        let v = self.whole(v);
+        if self.uses.is_fused(v) {
+            return self.flags_words(v, more);
+        }
         let ty = self.ty(v);
         let (kind, n) = match self.loc(v) {
             Loc::Gpr(n) => (Kind::Gpr, n.into()),
@@ -163,6 +172,25 @@ impl Emit<'_> {
             Loc::None => (Kind::None, 0),
         };
         self.piece.records.push(kind as u32 | u32::from(n) << 8 | more);
+    }
+}
+
+impl Emit<'_> {
+    /// Adds what the flags `v` are made of, with `more` in the upper half of the first word.
+    fn flags_words(&mut self, v: Value, more: u32) {
+        let inst = *self.region.inst(v);
+        self.piece.records.push(Kind::Flags as u32 | more);
+        // Of one value: the second is not looked at.
+        let second = if inst.op == Op::FlagsLogic { 0 } else { 1 };
+        self.place_word(inst.args[0], 0);
+        self.place_word(inst.args[second], 0);
+        match FlagsKind::of(inst.op, inst.ty) {
+            Some(kind) => {
+                self.piece.records.push(Kind::Constant as u32);
+                self.word64(kind as u64);
+            }
+            None => self.place_word(inst.args[2], 0),
+        }
     }
 }
 
@@ -200,6 +228,10 @@ impl Reader {
                 Kind::Constant => self.word64().into(),
                 Kind::Vector => u128::from(self.word64()) | u128::from(self.word64()) << 64,
                 Kind::None => 0,
+                Kind::Flags => {
+                    let [a, b, kind] = std::array::from_fn(|_| self.value(frame).0 as u64);
+                    eval::flags_of(FlagsKind::from_bits(kind), a, b).into()
+                }
                 Kind::XmmSingle | Kind::SlotSingle => at(frame, word).cast::<u32>().read_unaligned().into(),
                 Kind::XmmWide | Kind::SlotWide => at(frame, word).cast::<u128>().read_unaligned(),
                 Kind::Gpr | Kind::Xmm | Kind::Slot => at(frame, word).cast::<u64>().read_unaligned().into(),

@@ -134,13 +134,34 @@ impl<G: Guest> Maker<'_, G> {
         v
     }
 
+    /// Flags of sums, which nobody knows of but whoever asked for them.
+    fn flags(&mut self) -> Value {
+        let op = self.rng.pick(&[Op::FlagsAdd, Op::FlagsSub, Op::FlagsLogic]);
+        let ty = self.rng.pick(&[Ty::I32, Ty::I64]);
+        let mut args = [Value::NONE; 3];
+        args[..op.arg_count()].fill_with(|| {
+            let operands = [self.value(ty), self.value(ty), Value::NONE];
+            self.push_unknown(Op::Add, ty, operands)
+        });
+        self.push_unknown(op, ty, args)
+    }
+
+    fn push_unknown(&mut self, op: Op, ty: Ty, args: [Value; 3]) -> Value {
+        self.region.push(self.block, Inst { op, ty, args, imm: 0, snap: SnapId::NONE })
+    }
+
     /// A snapshot of the present instruction, now and then with values for registers.
     fn snapshot(&mut self) -> SnapId {
         let mut regs = Vec::new();
         while self.rng.chance(10) {
             let reg = RegId(self.rng.below(G::regs().len() as u64) as u16);
-            let known = &self.known[type_index(G::regs()[reg.0 as usize].ty)];
-            if !known.is_empty() && regs.iter().all(|(r, _)| *r != reg) {
+            let ty = G::regs()[reg.0 as usize].ty;
+            if regs.iter().any(|(r, _)| *r == reg) {
+                continue;
+            }
+            if ty == Ty::I32 && self.rng.chance(50) {
+                regs.push((reg, self.flags()));
+            } else if let known @ [_, ..] = &self.known[type_index(ty)][..] {
                 regs.push((reg, self.rng.pick(known)));
             }
         }

@@ -147,6 +147,7 @@ impl Emit<'_> {
 
     /// Adds the place of `v`, with `more` in the upper half of the word.
     fn place_word(&mut self, v: Value, more: u32) {
+        let v = self.whole(v);
         if let Some(k) = self.constant(v) {
             self.piece.records.push(Kind::Constant as u32 | more);
             return self.word64(k);
@@ -156,7 +157,6 @@ impl Emit<'_> {
             self.word64(value as u64);
             return self.word64((value >> 64) as u64);
         }
-        let v = self.whole(v);
         if self.uses.is_fused(v) {
             return self.flags_words(v, more);
         }

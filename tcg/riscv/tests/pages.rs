@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::sync::Arc;
 use support::bare::{BASE, addi, insn, vcpu_in};
+use support::scratch;
 use tcg_core::debug::Stop;
 use tcg_core::guest::Point;
-use tcg_core::run::{CodeConfig, Tiers, Vcpu, VcpuConfig};
+use tcg_core::run::{CodeConfig, Store, Tiers, Vcpu, VcpuConfig};
 use tcg_riscv::Riscv;
 use tcg_riscv::csr::Priv;
 use tcg_riscv::csr::bits::cause;
@@ -37,8 +39,11 @@ fn leaf(phys: u64) -> u64 {
     phys >> 12 << 10 | 0b1100_1111
 }
 
+/// What the function adds in either page.
+const NUMBERS: [i32; 2] = [1, 2];
+
 /// A hart in front of a loop of calls, after so many of which the function moves to its other page. `one` page is fenced, or all are.
-fn moving(after: u32, hot_after: u32, background: bool, one: bool, times: u64) -> Vcpu<Riscv> {
+fn moving(after: u32, cache: CodeConfig, one: bool, numbers: [i32; 2], times: u64) -> Vcpu<Riscv> {
     let back =
         |name, register, words: u32| insn(name, &[("rs1", register), ("imm", (4 * words).wrapping_neg())]);
     let code = [
@@ -55,10 +60,9 @@ fn moving(after: u32, hot_after: u32, background: bool, one: bool, times: u64) -
         insn("ecall", &[]),
     ];
     let config = VcpuConfig { tiers: Tiers { translate_after: after }, ..VcpuConfig::default() };
-    let mut cpu =
-        vcpu_in("max", &code, config, CodeConfig { hot_after, background, ..CodeConfig::default() });
+    let mut cpu = vcpu_in("max", &code, config, cache);
     let write = |at: u64, word: u64| cpu.space().ram().write_obj(word, GuestAddress(at)).expect("memory");
-    for (number, at) in (1..).zip(FUNCTIONS) {
+    for (number, at) in numbers.into_iter().zip(FUNCTIONS) {
         let code = [addi(SUM, SUM, number), insn("jalr", &[("rs1", LINK)])];
         write(at, u64::from(code[0]) | u64::from(code[1]) << 32);
     }
@@ -93,14 +97,20 @@ fn start(cpu: &mut Vcpu<Riscv>, times: u64) {
     hart.x[SUM as usize] = 0;
 }
 
+/// What the loop has added at its end.
+fn sum_of(numbers: [i32; 2], times: u64) -> u64 {
+    numbers.iter().map(|number| times / 2 * (CALLS_EACH * number) as u64).sum()
+}
+
 #[test]
 fn a_function_that_moves_to_another_page_is_called_there() {
     let mut regions = 0;
     for (after, hot_after) in [(0, 0), (0, 3), (2, 10), (8, 30), (u32::MAX, 3)] {
         for (background, one) in [(false, false), (false, true), (true, false), (true, true)] {
-            let mut cpu = moving(after, hot_after, background, one, 400);
+            let cache = CodeConfig { hot_after, background, ..CodeConfig::default() };
+            let mut cpu = moving(after, cache, one, NUMBERS, 400);
             assert_eq!(cpu.run(), None);
-            let sum = (200 * CALLS_EACH + 400 * CALLS_EACH) as u64;
+            let sum = sum_of(NUMBERS, 400);
             let name =
                 format!("after {after}, hot after {hot_after}, background {background}, one page {one}");
             assert_eq!((cpu.cpu().x[LEFT as usize], cpu.cpu().x[SUM as usize]), (0, sum), "{name}");
@@ -113,7 +123,8 @@ fn a_function_that_moves_to_another_page_is_called_there() {
 #[test]
 fn a_breakpoint_in_the_page_of_a_function_stops_the_loop_that_calls_it() {
     for at in [FUNCTION, FUNCTION + 4] {
-        let mut cpu = moving(0, 3, false, true, 2);
+        let cache = CodeConfig { hot_after: 3, background: false, ..CodeConfig::default() };
+        let mut cpu = moving(0, cache, true, NUMBERS, 2);
         assert_eq!(cpu.run(), None);
         assert!(cpu.code().stats().regions > 0);
         for round in 0..3 {
@@ -130,5 +141,33 @@ fn a_breakpoint_in_the_page_of_a_function_stops_the_loop_that_calls_it() {
             assert_eq!(cpu.run(), None);
             assert_eq!(cpu.cpu().x[SUM as usize], 3 * CALLS_EACH as u64);
         }
+    }
+}
+
+#[test]
+fn a_stored_loop_is_taken_where_the_function_it_calls_is_the_same() {
+    let folder = scratch("stored_pages");
+    let open = || Arc::new(Store::open(&folder, "pages", "").expect("a folder"));
+    std::fs::remove_dir_all(&folder).expect("it was just made");
+    let run = |store: &Arc<Store>, hot_after: u32, numbers: [i32; 2]| {
+        let store = Some(store.clone());
+        let cache = CodeConfig { hot_after, background: false, store, ..CodeConfig::default() };
+        let mut cpu = moving(0, cache, true, numbers, 4);
+        assert_eq!(cpu.run(), None);
+        assert_eq!(cpu.cpu().x[SUM as usize], sum_of(numbers, 4), "{numbers:?}, hot after {hot_after}");
+        cpu.code().stats().regions
+    };
+    // The loop is the same in all of them.
+    let stored = || (1..80).step_by(2).map(|n| [n, n + 1]);
+    let store = open();
+    stored().for_each(|numbers| assert!(run(&store, 3, numbers) > 0));
+    store.save().expect("room on the disk");
+    let store = open();
+    assert!(!store.is_empty());
+    for numbers in stored() {
+        // One has the loop without its function.
+        let others = numbers.map(|n| n + 1000);
+        let (taken, left) = (run(&store, u32::MAX, numbers), run(&store, u32::MAX, others));
+        assert!(taken > left, "{taken} for {numbers:?}, {left} for {others:?}");
     }
 }

@@ -17,7 +17,8 @@ pub fn carry_operands(region: &mut Region) {
         Pass { made: vec![None; count], asked: vec![false; count], carried: vec![false; count], region };
     if pass.look() {
         pass.choose();
-        let triples = pass.add_params();
+        let mut triples = pass.add_params();
+        pass.find_kinds(&mut triples);
         pass.ways_out(&triples);
         pass.edges(&triples);
         pass.fill(&triples);
@@ -30,6 +31,8 @@ struct Triple {
     block: BlockId,
     flags: Value,
     parts: [Value; 3],
+    /// The kinds that it may be of, as bits.
+    kinds: u32,
 }
 
 struct Pass<'a> {
@@ -112,7 +115,7 @@ impl Pass<'_> {
                 let whole = self.add(inst(Op::FlagsOf, Ty::I64, parts));
                 self.region.blocks[n].insts.insert(0, whole);
                 wholes[flags.0 as usize] = whole;
-                triples.push(Triple { block, flags, parts });
+                triples.push(Triple { block, flags, parts, kinds: 0 });
             }
         }
         for (_, v) in self.region.saved_mut() {
@@ -122,23 +125,20 @@ impl Pass<'_> {
         triples
     }
 
-    /// The kinds that the flags of each of `triples` may be of, as bits.
-    fn kinds(&self, triples: &[Triple]) -> Vec<u32> {
-        let mut kinds = vec![0; triples.len()];
+    /// Finds the kinds of each of `triples`.
+    fn find_kinds(&self, triples: &mut [Triple]) {
         let mut changed = true;
         while std::mem::take(&mut changed) {
             for (_, param, arg) in given(self.region) {
                 let Some(to) = triples.iter().position(|triple| triple.flags == param) else { continue };
-                let from = triples.iter().position(|triple| triple.flags == arg);
-                let more = match from {
-                    Some(from) => kinds[from],
+                let more = match triples.iter().find(|triple| triple.flags == arg) {
+                    Some(from) => from.kinds,
                     None => 1 << self.kind(arg) as u32,
                 };
-                changed |= more & !kinds[to] != 0;
-                kinds[to] |= more;
+                changed |= more & !triples[to].kinds != 0;
+                triples[to].kinds |= more;
             }
         }
-        kinds
     }
 
     /// What kind of flags the instruction `v` gives.
@@ -149,7 +149,6 @@ impl Pass<'_> {
 
     /// Makes flags where they are written to the state on the way out, and not before.
     fn ways_out(&mut self, triples: &[Triple]) {
-        let kinds = self.kinds(triples);
         for n in 0..self.region.blocks.len() {
             if self.region.blocks[n].term.edges().next().is_some() {
                 continue;
@@ -158,7 +157,7 @@ impl Pass<'_> {
             for v in std::mem::take(&mut self.region.blocks[n].insts) {
                 let set = *self.region.inst(v);
                 if set.op == Op::Set
-                    && let Some(flags) = self.flags_for(set.args[0], n, triples, &kinds, &mut out)
+                    && let Some(flags) = self.flags_for(set.args[0], n, triples, &mut out)
                 {
                     self.region.inst_mut(v).args[0] = flags;
                 }
@@ -169,45 +168,40 @@ impl Pass<'_> {
     }
 
     /// Makes the flags `v` in block `n`, if they are made in another or are carried; adds what that takes to `out`.
-    fn flags_for(
-        &mut self,
-        v: Value,
-        n: usize,
-        triples: &[Triple],
-        kinds: &[u32],
-        out: &mut Vec<Value>,
-    ) -> Option<Value> {
-        let Some(triple) = triples.iter().position(|triple| triple.flags == v) else {
-            let made = (*self.made.get(v.0 as usize)?)?;
-            let again = (made != n && !self.asked[v.0 as usize]).then(|| *self.region.inst(v))?;
-            return Some(self.put(again, out));
-        };
-        let [a, b, kind] = triples[triple].parts;
-        let all = (0..32).filter(|bit| kinds[triple] >> bit & 1 != 0);
-        let mut flags = Value::NONE;
-        for bits in all.rev() {
-            let known = match FlagsKind::from_bits(bits).made_by() {
-                None => self.put(inst(Op::Trunc, Ty::I32, [a, Value::NONE, Value::NONE]), out),
-                Some((op, ty)) => {
-                    let [a, b] = [a, b].map(|v| match ty {
-                        Ty::I64 => v,
-                        _ => self.put(inst(Op::Trunc, ty, [v, Value::NONE, Value::NONE]), out),
-                    });
-                    self.put(
-                        inst(op, ty, [a, if op == Op::FlagsLogic { Value::NONE } else { b }, Value::NONE]),
-                        out,
-                    )
-                }
-            };
-            flags = if flags == Value::NONE {
-                known
-            } else {
-                let bits = self.constant(Ty::I32, bits);
-                let is = self.put(inst(Op::Eq, Ty::I32, [kind, bits, Value::NONE]), out);
-                self.put(inst(Op::Select, Ty::I32, [is, known, flags]), out)
-            };
+    fn flags_for(&mut self, v: Value, n: usize, triples: &[Triple], out: &mut Vec<Value>) -> Option<Value> {
+        if let Some(triple) = triples.iter().find(|triple| triple.flags == v) {
+            return Some(self.flags_of(triple, out));
         }
-        Some(flags)
+        let made = (*self.made.get(v.0 as usize)?)?;
+        let again = (made != n && !self.asked[v.0 as usize]).then(|| *self.region.inst(v))?;
+        Some(self.put(again, out))
+    }
+
+    /// Chooses among flags of all kinds that those of `triple` may be of.
+    fn flags_of(&mut self, triple: &Triple, out: &mut Vec<Value>) -> Value {
+        let [.., kind] = triple.parts;
+        let mut flags = None;
+        for bits in (0..32).rev().filter(|bit| triple.kinds >> bit & 1 != 0) {
+            let known = self.flags_of_kind(triple, FlagsKind::from_bits(bits), out);
+            flags = Some(match flags {
+                None => known,
+                Some(others) => {
+                    let bits = self.constant(Ty::I32, bits);
+                    let is = self.put(inst(Op::Eq, Ty::I32, [kind, bits, Value::NONE]), out);
+                    self.put(inst(Op::Select, Ty::I32, [is, known, others]), out)
+                }
+            });
+        }
+        flags.expect("flags are given on every edge")
+    }
+
+    fn flags_of_kind(&mut self, triple: &Triple, kind: FlagsKind, out: &mut Vec<Value>) -> Value {
+        let [a, b, _] = triple.parts;
+        let low = |a| inst(Op::Trunc, Ty::I32, [a, Value::NONE, Value::NONE]);
+        let Some((op, ty)) = kind.made_by() else { return self.put(low(a), out) };
+        let [a, b] = [a, b].map(|v| if ty == Ty::I64 { v } else { self.put(low(v), out) });
+        let b = if op.arg_count() == 2 { b } else { Value::NONE };
+        self.put(inst(op, ty, [a, b, Value::NONE]), out)
     }
 
     fn put(&mut self, inst: Inst, out: &mut Vec<Value>) -> Value {

@@ -326,10 +326,29 @@ impl Region {
         (inst.op == Op::Const && inst.ty == Ty::V128).then(|| self.vectors[inst.imm as usize])
     }
 
+    /// Adds `inst`, which stands in no block yet.
+    pub fn add(&mut self, inst: Inst) -> Value {
+        self.insts.push(inst);
+        Value(self.insts.len() as u32 - 1)
+    }
+
+    /// The block where `v` is made.
+    pub fn home(&self, v: Value) -> Option<BlockId> {
+        let makes = |block: &Block| block.insts.contains(&v) || block.params.contains(&v);
+        self.blocks.iter().position(makes).map(|n| BlockId(n as u32))
+    }
+
+    /// All parameters with what an edge gives them, edge by edge.
+    pub fn given(&self) -> impl Iterator<Item = (Value, Value)> {
+        self.blocks.iter().flat_map(|block| block.term.edges()).flat_map(|edge| {
+            let params = &self.blocks[edge.to.0 as usize].params;
+            params.iter().copied().zip(edge.args.iter().copied())
+        })
+    }
+
     /// Appends `inst` to `block`.
     pub fn push(&mut self, block: BlockId, inst: Inst) -> Value {
-        let v = Value(self.insts.len() as u32);
-        self.insts.push(inst);
+        let v = self.add(inst);
         self.blocks[block.0 as usize].insts.push(v);
         v
     }
@@ -345,9 +364,8 @@ impl Region {
 
     /// Adds a parameter of type `ty` to `block`.
     pub fn add_param(&mut self, block: BlockId, ty: Ty) -> Value {
-        let v = Value(self.insts.len() as u32);
         let args = [Value::NONE; 3];
-        self.insts.push(Inst { op: Op::Param, ty, args, imm: 0, snap: SnapId::NONE });
+        let v = self.add(Inst { op: Op::Param, ty, args, imm: 0, snap: SnapId::NONE });
         self.blocks[block.0 as usize].params.push(v);
         v
     }

@@ -6,7 +6,7 @@
 //! where it is made.
 
 use super::flow::predecessors;
-use crate::ir::{Block, BlockId, Inst, Op, Region, SnapId, Value};
+use crate::ir::{BlockId, Inst, Op, Region, SnapId, Value};
 use crate::ty::Ty;
 use std::ops::Range;
 
@@ -48,14 +48,13 @@ fn hoist(region: &mut Region, blocks: Range<usize>, wanted: &mut Vec<Value>) {
     }
     for v in list {
         let from = region.inst(v).args[0];
-        let makes = |block: &Block| block.insts.contains(&from) || block.params.contains(&from);
         if region.inst(v).op != Op::Unbox {
             // The twin of one that has gone.
             continue;
         }
-        if let Some(home) = region.blocks[..blocks.start].iter().position(makes) {
-            let single = add(region, unary(Op::Unbox, from));
-            region.blocks[home].insts.push(single);
+        if let Some(BlockId(home)) = region.home(from).filter(|home| (home.0 as usize) < blocks.start) {
+            let single = region.add(unary(Op::Unbox, from));
+            region.blocks[home as usize].insts.push(single);
             wanted.push(from);
             replace(region, blocks.clone(), from, single);
         }
@@ -79,11 +78,6 @@ fn unary(op: Op, arg: Value) -> Inst {
     Inst { op, ty: Ty::F32, args: [arg, Value::NONE, Value::NONE], imm: 0, snap: SnapId::NONE }
 }
 
-fn add(region: &mut Region, inst: Inst) -> Value {
-    region.insts.push(inst);
-    Value(region.insts.len() as u32 - 1)
-}
-
 /// A new parameter of block `id`: what is boxed in its parameter `i`. Adds what is unboxed for it to what is `wanted`.
 fn beside(region: &mut Region, id: BlockId, i: usize, preds: &[BlockId], wanted: &mut Vec<Value>) -> Value {
     let param = region.blocks[id.0 as usize].params[i];
@@ -99,7 +93,7 @@ fn beside(region: &mut Region, id: BlockId, i: usize, preds: &[BlockId], wanted:
                 _ if arg == param => single,
                 inst if inst.op == Op::Box => inst.args[0],
                 _ => {
-                    let v = add(region, unary(Op::Unbox, arg));
+                    let v = region.add(unary(Op::Unbox, arg));
                     region.blocks[pred.0 as usize].insts.push(v);
                     wanted.push(arg);
                     v

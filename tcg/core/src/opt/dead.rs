@@ -56,11 +56,7 @@ impl<'a> Marks<'a> {
         let mut marks = Self { region, s, args: Vec::new() };
         if params {
             marks.args = vec![Vec::new(); count];
-            for edge in region.blocks.iter().flat_map(|block| block.term.edges()) {
-                for (param, arg) in region.blocks[edge.to.0 as usize].params.iter().zip(&edge.args) {
-                    marks.args[param.0 as usize].push(*arg);
-                }
-            }
+            region.given().for_each(|(param, arg)| marks.args[param.0 as usize].push(arg));
         }
         // Uses come before definitions this way, so little stays open.
         for block in region.blocks.iter().rev() {

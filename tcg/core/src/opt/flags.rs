@@ -6,7 +6,7 @@
 //! Flags that only snapshots name are not made at all: they know of what, and whoever leaves there makes them.
 
 use super::params::keep;
-use crate::ir::{Block, BlockId, Dominators, Inst, Op, Region, SnapId, Value};
+use crate::ir::{BlockId, Dominators, Inst, Op, Region, SnapId, Value};
 use crate::sem::FlagsKind;
 use crate::ty::Ty;
 
@@ -26,7 +26,7 @@ pub fn carry_operands(region: &mut Region) {
     }
 }
 
-/// A parameter of flags, and the three that it wholess.
+/// A parameter of flags, and the three that it becomes.
 struct Triple {
     block: BlockId,
     flags: Value,
@@ -43,16 +43,6 @@ struct Pass<'a> {
     asked: Vec<bool>,
     /// Parameters that are to become three.
     carried: Vec<bool>,
-}
-
-/// What a parameter is given: (block of the edge, parameter, argument).
-fn given(region: &Region) -> impl Iterator<Item = (usize, Value, Value)> {
-    region.blocks.iter().enumerate().flat_map(move |(n, block)| {
-        block.term.edges().flat_map(move |edge| {
-            let params = &region.blocks[edge.to.0 as usize].params;
-            params.iter().zip(&edge.args).map(move |(param, arg)| (n, *param, *arg))
-        })
-    })
 }
 
 impl Pass<'_> {
@@ -81,7 +71,7 @@ impl Pass<'_> {
         let is_word = |param: Value| region.inst(param).ty == Ty::I32;
         let mut changed = true;
         while std::mem::take(&mut changed) {
-            for (_, param, arg) in given(region) {
+            for (param, arg) in region.given() {
                 let asks = !is_word(param) || asked[param.0 as usize];
                 let is_param = region.inst(arg).op == Op::Param;
                 changed |= asks && is_param && !std::mem::replace(&mut asked[arg.0 as usize], true);
@@ -89,14 +79,14 @@ impl Pass<'_> {
         }
         changed = true;
         while std::mem::take(&mut changed) {
-            for (_, param, arg) in given(region) {
+            for (param, arg) in region.given() {
                 let flags = self.made[arg.0 as usize].is_some() || self.carried[arg.0 as usize];
                 if flags && is_word(param) && !asked[param.0 as usize] {
                     changed |= !std::mem::replace(&mut self.carried[param.0 as usize], true);
                 }
             }
         }
-        for (_, param, arg) in given(region) {
+        for (param, arg) in region.given() {
             asked[arg.0 as usize] |= !self.carried[param.0 as usize];
         }
     }
@@ -112,7 +102,7 @@ impl Pass<'_> {
                     continue;
                 }
                 let parts = [Ty::I64, Ty::I64, Ty::I32].map(|ty| self.region.add_param(block, ty));
-                let whole = self.add(inst(Op::FlagsOf, Ty::I64, parts));
+                let whole = self.region.add(inst(Op::FlagsOf, Ty::I64, parts));
                 self.region.blocks[n].insts.insert(0, whole);
                 wholes[flags.0 as usize] = whole;
                 triples.push(Triple { block, flags, parts, kinds: 0 });
@@ -129,7 +119,7 @@ impl Pass<'_> {
     fn find_kinds(&self, triples: &mut [Triple]) {
         let mut changed = true;
         while std::mem::take(&mut changed) {
-            for (_, param, arg) in given(self.region) {
+            for (param, arg) in self.region.given() {
                 let Some(to) = triples.iter().position(|triple| triple.flags == param) else { continue };
                 let more = match triples.iter().find(|triple| triple.flags == arg) {
                     Some(from) => from.kinds,
@@ -205,7 +195,7 @@ impl Pass<'_> {
     }
 
     fn put(&mut self, inst: Inst, out: &mut Vec<Value>) -> Value {
-        let v = self.add(inst);
+        let v = self.region.add(inst);
         out.push(v);
         v
     }
@@ -264,7 +254,7 @@ impl Pass<'_> {
             (Op::Trunc, _) => made.args[0],
             (Op::Const, _) => self.constant(Ty::I64, made.imm),
             _ => {
-                let wide = self.add(inst(Op::Zext, Ty::I64, [v, Value::NONE, Value::NONE]));
+                let wide = self.region.add(inst(Op::Zext, Ty::I64, [v, Value::NONE, Value::NONE]));
                 self.region.blocks[n].insts.push(wide);
                 wide
             }
@@ -280,7 +270,7 @@ impl Pass<'_> {
         if let Some(v) = self.region.blocks[0].insts.iter().find(same) {
             return *v;
         }
-        let v = self.add(Inst { imm, ..inst(Op::Const, ty, [Value::NONE; 3]) });
+        let v = self.region.add(Inst { imm, ..inst(Op::Const, ty, [Value::NONE; 3]) });
         self.region.blocks[0].insts.push(v);
         v
     }
@@ -294,20 +284,14 @@ impl Pass<'_> {
             keep(self.region, BlockId(n as u32), &kept);
         }
     }
-
-    fn add(&mut self, inst: Inst) -> Value {
-        self.region.insts.push(inst);
-        Value(self.region.insts.len() as u32 - 1)
-    }
 }
 
 /// The one value that parameter `param` of `block` is given, besides itself and nothing, if it is there on every way.
 fn only_other(region: &Region, block: BlockId, param: Value, dominators: &Dominators) -> Option<Value> {
-    let args = given(region).filter(|(_, to, arg)| *to == param && *arg != param && *arg != Value::NONE);
-    let mut args = args.map(|(.., arg)| arg);
+    let args = region.given().filter(|(to, arg)| *to == param && *arg != param && *arg != Value::NONE);
+    let mut args = args.map(|(_, arg)| arg);
     let only = args.next()?;
-    let makes = |block: &Block| block.insts.contains(&only) || block.params.contains(&only);
-    let home = BlockId(region.blocks.iter().position(makes)? as u32);
+    let home = region.home(only)?;
     let before = home != block && dominators.on_every_way(home, block);
     (before && args.all(|arg| arg == only)).then_some(only)
 }

@@ -260,8 +260,7 @@ impl Promote<'_> {
 
     /// A new instruction, put here.
     fn add(&mut self, inst: Inst) -> Value {
-        let v = Value(self.region.insts.len() as u32);
-        self.region.insts.push(inst);
+        let v = self.region.add(inst);
         self.s.same_as.push(v);
         self.s.out.push(v);
         v

@@ -167,8 +167,8 @@ impl Uses {
     }
 
     /// Counts uses and decides what is fused: a comparison into the branch or selection that alone uses it, an addition of a
-    /// constant into the memory operations that alone use it as address, a small shift into the addition that alone uses it, and flags that only snapshots name into these:
-    /// whoever leaves there makes them.
+    /// constant into the memory operations that alone use it as address, a small shift into the addition that alone uses it, and
+    /// flags that only snapshots name into these: whoever leaves there makes them.
     fn find(&mut self, region: &Region) {
         let n = region.insts.len();
         self.count.clear();

@@ -102,6 +102,7 @@ fn round<G: Guest>(text: &Text, mode: u64, compiler: &mut Compiler, buffer: &mut
         tlb: TlbShape { entries: 1, alone: false },
         turns: false,
         heat: true,
+        samples: true,
         several_pages: false,
     };
     let (mut round, mut pc) = (Round::default(), text.base);

@@ -1,4 +1,4 @@
-//! Random programs with loops, conditions and calls run the same interpreted and as regions, and by turns; their flags
+//! Random programs with loops, conditions, calls and computed jumps run the same interpreted and as regions, and by turns; their flags
 //! travel around loops, mostly unread, to accesses that trap and to the end.
 //!
 //! `MIMIC_REGIONS` sets the number of programs.
@@ -31,6 +31,8 @@ const COUNTER: u32 = 24;
 const POINTER: u32 = 7;
 /// With a counter as index, out of the data at some turns of the loop.
 const EDGES: [(u32, u64); 2] = [(5, DATA - 16), (6, DATA + DATA_SIZE as u64 - 64)];
+/// Places that a computed jump may go to.
+const TARGETS: u32 = 4;
 /// So many traps end a program.
 const TRAPS: usize = 100;
 
@@ -192,6 +194,40 @@ impl Maker {
         self.branch("b/cond", &[("cond", 0)])
     }
 
+    /// Puts into x16 where one of the [`TARGETS`] after it begins, `4 << shift` bytes each, `behind` words behind this.
+    fn choose(&mut self, behind: usize, shift: u32) {
+        let (rn, mask) = (self.source(), TARGETS.trailing_zeros() - 1);
+        let table = self.branch("adr", &[("rd", 16)]);
+        self.aim(table, table + 3 + behind);
+        self.push("and/imm", &[("sf", 1), ("n", 1), ("imms", mask), ("rn", rn), ("rd", 17)]);
+        let imm = 2 + shift;
+        self.push("add", &[("sf", 1), ("rm", 17), ("imm", imm), ("rn", 16), ("rd", 16)]);
+    }
+
+    /// A jump to one of several places, which come together again.
+    fn switch(&mut self) {
+        self.choose(1, 2);
+        self.push("br", &[("rn", 16)]);
+        let mut ends = Vec::new();
+        for _ in 0..TARGETS {
+            (0..3).for_each(|_| self.any(&OTHERS));
+            ends.push(self.branch("b", &[]));
+        }
+        ends.into_iter().for_each(|end| self.land(end));
+    }
+
+    /// A call of one of several functions.
+    fn computed_call(&mut self) {
+        self.choose(2, 0);
+        self.push("blr", &[("rn", 16)]);
+        let over = self.branch("b", &[]);
+        for _ in 0..TARGETS {
+            let call = self.branch("b", &[]);
+            self.calls.push(call);
+        }
+        self.land(over);
+    }
+
     /// A branch over what `body` makes, or not.
     fn condition(&mut self, depth: u32) {
         let over = self.maybe();
@@ -265,7 +301,7 @@ impl Maker {
         for _ in 0..1 + self.below(4) {
             (0..self.below(5)).for_each(|_| self.one());
             self.budget = self.budget.saturating_sub(1);
-            match self.below(9) {
+            match self.below(11) {
                 0..2 if depth < DEPTH && self.budget > 0 => self.condition(depth),
                 2..5 if depth < DEPTH && self.budget > 0 => self.turns(depth),
                 5 => {
@@ -277,6 +313,8 @@ impl Maker {
                     let out = self.below(around) as usize;
                     self.breaks[out].push(branch);
                 }
+                7 => self.switch(),
+                8 => self.computed_call(),
                 _ => self.one(),
             }
         }
@@ -436,7 +474,7 @@ fn by_turns(seed: u64, code: &[u32], after: u32, cache: CodeConfig) -> Seen {
 #[test]
 fn turns_end_at_the_same_instruction_however_code_runs() {
     let mut turns = 0;
-    for seed in 0..150 {
+    for seed in 0..180 {
         let code = Maker::program(seed);
         let truth = by_turns(seed, &code, u32::MAX, CodeConfig::default());
         turns += truth.0.len();

@@ -44,6 +44,8 @@ pub mod exit {
     pub const RETRY: u32 = 7;
     /// The way back to `pc` was taken often; `link_site` is the exit that it is.
     pub const HOT: u32 = 8;
+    /// The computed jump `link_site`, one of many that it made, goes to `pc`.
+    pub const WENT: u32 = 11;
     /// An observer stops the vCPU in front of the instruction at `pc`.
     pub const STOP: u32 = 9;
     /// The guest spins in a wait loop and gives the host's time away; go on at `pc`.
@@ -214,7 +216,7 @@ pub struct CpuHeader {
     /// The host float control word (MXCSR on x86-64) to load when generated code is entered; after it is left, the
     /// word with the flags that the guest's operations raised.
     pub fp_control: u32,
-    /// After [`exit::LOOKUP`]: which exit asks to be linked, 0 for none.
+    /// After [`exit::LOOKUP`]: which exit asks to be linked, 0 for none; likewise after those that count.
     pub link_site: u32,
     /// First word of the records of the code that runs, which say what its rare ways out need.
     pub records: *const u32,

@@ -50,6 +50,8 @@ pub type V<S, T> = Val<<S as Sem>::R, T>;
 pub enum Hint {
     /// Nothing.
     Jump,
+    /// It ends a function, and goes to its caller.
+    Return,
     /// A jump to an address that is known, at or before the jump: a way round.
     Back,
     /// No jump at all: the instruction changed what translations depend on, and has seen to the tables of the new state.

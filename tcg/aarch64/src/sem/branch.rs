@@ -22,6 +22,11 @@ pub(super) fn jump<S: Sem>(target: V<S, I64>) -> Flow<S> {
     Ok(Next::Indirect(target, Hint::Jump))
 }
 
+/// Goes back to a caller.
+pub(super) fn go_back<S: Sem>(target: V<S, I64>) -> Flow<S> {
+    Ok(Next::Indirect(target, Hint::Return))
+}
+
 /// Branch.
 pub fn b<S: Sem>(_: &mut S, cx: &Cx, a: Branch) -> Flow<S> {
     Ok(Next::Jump(cx.relative(a.imm)))
@@ -96,7 +101,7 @@ pub fn blr<S: Sem>(s: &mut S, cx: &Cx, a: BranchR) -> Flow<S> {
 /// Return.
 pub fn ret<S: Sem>(s: &mut S, _: &Cx, a: BranchR) -> Flow<S> {
     let target = x(s, a.rn);
-    jump::<S>(target)
+    go_back::<S>(target)
 }
 
 /// Exception return: undefined at EL0.

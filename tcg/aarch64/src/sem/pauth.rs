@@ -1,6 +1,6 @@
 //! Pointer authentication: C6.2, D8.10. Signing and checking are helpers, but for user programs with the code of our own.
 
-use super::branch::{jump, link, link_register};
+use super::branch::{go_back, jump, link, link_register};
 use super::{Cx, fall, set_x, x, x_sp};
 use crate::cpu;
 use crate::helpers;
@@ -253,7 +253,7 @@ branches! {
 fn return_checked<S: Sem>(s: &mut S, cx: &Cx, key: Key) -> Flow<S> {
     let (ptr, modifier) = (link_register(s), s.get(cpu::SP));
     let target = apply(s, (cx, Do::Check, key), (ptr, modifier))?;
-    jump::<S>(target)
+    go_back::<S>(target)
 }
 
 /// Return, key IA.

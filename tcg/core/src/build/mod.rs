@@ -15,7 +15,7 @@ mod region;
 
 pub use observe::Tallies;
 use observe::Watch;
-pub use region::{GuestRegion, guest_region};
+pub use region::{GuestRegion, Profile, guest_region};
 
 /// Which exits of a block can be linked to the block they lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,17 +325,28 @@ impl Build {
         })
     }
 
-    /// The end of a function that was called from inside the region: to the one block inside if that is where `term` goes.
-    fn return_from(&mut self, term: Term) -> Term {
-        let (Term::Indirect { target, .. }, Some((pc, block))) = (&term, self.inside.pop_first()) else {
-            return term;
-        };
-        let expected = self.code_addr(pc).raw;
-        let cond = self.emit(Op::Eq, Ty::I64, 0, &[*target, expected]);
-        let from = std::mem::replace(&mut self.block, self.region.add_block());
-        self.end(term);
-        let elsewhere = std::mem::replace(&mut self.block, from);
-        Term::Branch { cond, then: Edge::to(block), other: Edge::to(elsewhere) }
+    /// Where `term`, if it is computed, goes to one of `ways`, it goes to that one's block; gives the end for all others.
+    fn choose(&mut self, term: Term, ways: &[(u64, BlockId)]) -> Term {
+        let (Term::Indirect { target, .. }, [(first, block), more @ ..]) = (&term, ways) else { return term };
+        let first_addr = self.code_addr(*first).raw;
+        self.part(*target, first_addr, *block);
+        if !more.is_empty() {
+            // Where code is may have to be asked for; the rest lies a known way from there.
+            let distance = self.emit(Op::Sub, Ty::I64, 0, &[*target, first_addr]);
+            for (pc, block) in more {
+                let expected = self.k::<I64>(pc.wrapping_sub(*first)).raw;
+                self.part(distance, expected, *block);
+            }
+        }
+        term
+    }
+
+    /// Goes to `block` if the values are equal, and on if they are not.
+    fn part(&mut self, value: Value, expected: Value, block: BlockId) {
+        let cond = self.emit(Op::Eq, Ty::I64, 0, &[value, expected]);
+        let others = self.region.add_block();
+        self.end(Term::Branch { cond, then: Edge::to(block), other: Edge::to(others) });
+        self.block = others;
     }
 
     fn emit(&mut self, op: Op, ty: Ty, imm: u64, args: &[Value]) -> Value {

@@ -1,14 +1,15 @@
 //! Regions of hot code: the loops around one address, as one translation.
 //!
 //! A region is made of the code that is known to have run and that can be reached from its head by jumps whose target is
-//! known. What runs rarely stays outside. Functions that
+//! known, and by computed jumps to where they were seen to go. What runs rarely stays outside. Functions that
 //! are called are in it once for each call, up to a depth; where one returns, a comparison makes sure that it returns to
-//! its call, and is folded away if that is clear. Where a way comes round, attention requests are looked at.
+//! its call, and is folded away if that is clear; others choose among the targets of a computed jump. Where a way comes
+//! round, attention requests are looked at.
 
 use super::{Build, Limits, Links, Tallies};
 use crate::guest::{Ctx, Fetch, Guest, Trap};
 use crate::ir::{BlockId, Edge, Op, Region, Term, Value, order_blocks};
-use crate::sem::Next;
+use crate::sem::{Hint, Next};
 use crate::ty::Ty;
 use base::PAGE_SHIFT;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,10 +61,16 @@ struct Step {
     len: u64,
     /// The mode that it is translated for.
     mode: u64,
-    /// Where it may go inside the region, if it does not just go on to the next.
+    /// Where it may go inside the region, if it does not just go on to the next; of a computed jump the most likely first.
     ways: Option<Vec<Place>>,
-    /// It is a return, to the only way there is.
-    returns: bool,
+}
+
+/// What is known of how code runs. Both look at memory through what the code is fetched with.
+pub struct Profile<'a, F> {
+    /// Whether the code at an address has run.
+    pub warm: &'a dyn Fn(&mut F, u64) -> bool,
+    /// Where the computed jump went whose last byte is at an address: the most likely target first.
+    pub targets: &'a dyn Fn(&mut F, u64) -> Vec<u64>,
 }
 
 struct Scan<'a, F> {
@@ -71,7 +78,7 @@ struct Scan<'a, F> {
     head: u64,
     mode: u64,
     limits: &'a Limits,
-    warm: &'a dyn Fn(&mut F, u64) -> bool,
+    profile: &'a Profile<'a, F>,
     /// Pages that it is in.
     pages: BTreeSet<u64>,
     calls: Vec<Call>,
@@ -82,36 +89,26 @@ struct Scan<'a, F> {
     leaders: BTreeSet<Place>,
     /// Leaders that are jumped to from at or behind them.
     loops: BTreeSet<Place>,
+    /// Computed jumps go on inside.
+    chooses: bool,
 }
 
-/// Translates the loops around the code at `pc`, as far as `warm` says that it has run, and what they call. It is in
+/// Translates the loops around the code at `pc`, as far as `profile` says that it has run, and what they call. It is in
 /// pages that can be fetched from. `None`: there is neither a loop nor a call. The error is the fault of fetching the first instruction.
 pub fn guest_region<G: Guest, F: Fetch>(
     fetch: &mut F,
     pc: u64,
     mode: u64,
     limits: &Limits,
-    warm: &dyn Fn(&mut F, u64) -> bool,
+    profile: &Profile<'_, F>,
 ) -> Result<Option<GuestRegion>, Trap> {
-    let mut scan = Scan {
-        fetch,
-        head: pc,
-        mode,
-        limits,
-        warm,
-        pages: BTreeSet::from([pc >> PAGE_SHIFT]),
-        calls: vec![Call { outer: 0, returns: 0, depth: 0 }],
-        code: BTreeMap::new(),
-        modes: Modes::from([((0, pc), mode)]),
-        leaders: BTreeSet::new(),
-        loops: BTreeSet::new(),
-    };
-    scan.all::<G>()?;
-    if scan.loops.is_empty() && scan.calls.len() == 1 {
-        return Ok(None);
+    let scan = Scan::all::<G>(fetch, (pc, mode), limits, profile)?;
+    if !scan.chooses || scan.code.len() < MAX_INSNS {
+        return scan.region::<G>();
     }
-    let (region, tallies) = scan.build::<G>()?;
-    Ok(Some(GuestRegion { region, parts: parts(&scan.code), insns: scan.code.len(), tallies }))
+    // Of what computed jumps lead to only a part fits: it would be left again all the time.
+    let known_only = Profile { warm: profile.warm, targets: &|_, _| Vec::new() };
+    Scan::all::<G>(scan.fetch, (pc, mode), limits, &known_only)?.region::<G>()
 }
 
 /// Code without its gaps.
@@ -127,14 +124,47 @@ fn parts(code: &BTreeMap<Place, Step>) -> Vec<(u64, u64)> {
     parts
 }
 
-impl<F: Fetch> Scan<'_, F> {
-    /// Finds all code of the region.
-    fn all<G: Guest>(&mut self) -> Result<(), Trap> {
+impl<'a, F: Fetch> Scan<'a, F> {
+    /// Finds all code of the region at `head`, an address and its mode.
+    fn all<G: Guest>(
+        fetch: &'a mut F,
+        (head, mode): (u64, u64),
+        limits: &'a Limits,
+        profile: &'a Profile<'a, F>,
+    ) -> Result<Self, Trap> {
+        let mut scan = Self {
+            fetch,
+            head,
+            mode,
+            limits,
+            profile,
+            pages: BTreeSet::from([head >> PAGE_SHIFT]),
+            calls: vec![Call { outer: 0, returns: 0, depth: 0 }],
+            code: BTreeMap::new(),
+            modes: Modes::from([((0, head), mode)]),
+            leaders: BTreeSet::from([(0, head)]),
+            loops: BTreeSet::new(),
+            chooses: false,
+        };
+        scan.follow::<G>()?;
+        Ok(scan)
+    }
+
+    /// The region; `None` if there is neither a loop nor a call.
+    fn region<G: Guest>(mut self) -> Result<Option<GuestRegion>, Trap> {
+        if self.loops.is_empty() && self.calls.len() == 1 {
+            return Ok(None);
+        }
+        let (region, tallies) = self.build::<G>()?;
+        Ok(Some(GuestRegion { region, parts: parts(&self.code), insns: self.code.len(), tallies }))
+    }
+
+    /// Finds the code that there is a way to.
+    fn follow<G: Guest>(&mut self) -> Result<(), Trap> {
         // Only to learn where instructions lead.
         let mut scratch = Build::new(Region::new(self.head, G::rounding(self.mode)));
         scratch.links = self.limits.links;
         let mut open = vec![(0, self.head)];
-        self.leaders.insert((0, self.head));
         while let Some(start) = open.pop() {
             let (call, mut at) = start;
             let mut mode = self.mode_of(start, self.mode);
@@ -178,22 +208,29 @@ impl<F: Fetch> Scan<'_, F> {
 
     /// What an instruction that goes to `next` is in the region; `scratch` has just carried it out.
     fn step(&mut self, call: usize, cx: &Ctx, next: Next<Value>, scratch: &Build) -> Step {
-        let mut returns = false;
         let mut ways = match next {
-            Next::Fall | Next::Mode(_) => return Step { len: cx.len, mode: cx.mode, ways: None, returns },
+            Next::Fall | Next::Mode(_) => return Step { len: cx.len, mode: cx.mode, ways: None },
             Next::Jump(to) if scratch.links_to(cx.next_pc()) => self.call(call, to, cx.next_pc()),
             Next::Jump(to) => vec![(call, to)],
             Next::Branch { taken, not, .. } => vec![(call, taken), (call, not)],
-            Next::Indirect(..) if call != 0 => {
-                returns = true;
+            Next::Indirect(_, Hint::Return) if call != 0 => {
                 vec![(self.calls[call].outer, self.calls[call].returns)]
+            }
+            Next::Indirect(_, Hint::Jump) => {
+                let calls = scratch.links_to(cx.next_pc());
+                let targets = (self.profile.targets)(self.fetch, cx.next_pc().wrapping_sub(1)).into_iter();
+                let ways: Vec<_> = match calls {
+                    true => targets.flat_map(|to| self.call(call, to, cx.next_pc())).collect(),
+                    false => targets.map(|to| (call, to)).collect(),
+                };
+                self.chooses |= !ways.is_empty();
+                ways
             }
             Next::Indirect(..) | Next::Trap(_) | Next::Exit(_) => Vec::new(),
         };
         ways.retain(|to| self.takes(*to));
         ways.retain(|to| self.mode_of(*to, cx.mode) == cx.mode);
-        returns &= !ways.is_empty();
-        Step { len: cx.len, mode: cx.mode, ways: Some(ways), returns }
+        Step { len: cx.len, mode: cx.mode, ways: Some(ways) }
     }
 
     /// The mode of a place, which is led to with `mode`.
@@ -225,7 +262,7 @@ impl<F: Fetch> Scan<'_, F> {
     /// Whether the region goes on at `to`.
     fn takes(&mut self, to: Place) -> bool {
         let known = self.code.contains_key(&to) || to == (0, self.head);
-        (known || (self.warm)(self.fetch, to.1)) && self.has_room(to.1)
+        (known || (self.profile.warm)(self.fetch, to.1)) && self.has_room(to.1)
     }
 
     fn build<G: Guest>(&mut self) -> Result<(Region, Tallies), Trap> {
@@ -276,7 +313,8 @@ impl<F: Fetch> Scan<'_, F> {
             let (insn, len) = G::decode(self.fetch, at, mode)?;
             let cx = Ctx { pc: at, len, mode };
             let ways = step.ways.iter().flatten();
-            build.inside = ways.filter_map(|to| Some((to.1, *blocks.get(to)?))).collect();
+            let ways: Vec<_> = ways.filter_map(|to| Some((to.1, *blocks.get(to)?))).collect();
+            build.inside = ways.iter().copied().collect();
             build.begin(at);
             build.watch::<G>(self.fetch, &cx, insn);
             let Ok(next) = G::exec(build, &cx, insn);
@@ -286,7 +324,7 @@ impl<F: Fetch> Scan<'_, F> {
                 build.other_mode = mode != self.mode;
             }
             if let Some(term) = build.finish(&cx, next) {
-                let term = if step.returns { build.return_from(term) } else { term };
+                let term = build.choose(term, &ways);
                 build.end(term);
                 return Ok(());
             }

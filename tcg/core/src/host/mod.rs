@@ -33,6 +33,8 @@ pub struct Env<'a> {
     pub turns: bool,
     /// Exits that jump backwards count down, and leave with [`crate::cpu::exit::HOT`] in the end.
     pub heat: bool,
+    /// Computed jumps count down too, and leave with [`crate::cpu::exit::WENT`] in the end.
+    pub samples: bool,
     /// The code is in more pages than the one it begins in: who comes by a link looks into the jump cache first, which has it only while
     /// these pages are where they were.
     pub several_pages: bool,
@@ -56,12 +58,12 @@ pub enum CompileError {
     TooLarge,
 }
 
-/// An exit to a known guest address.
+/// An exit that is linked, or counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
-    /// Guest address.
-    pub pc: u64,
-    /// What links it to that address's translation; `None`: it leads to another page, and is only counted.
+    /// Guest address; `None` of a computed jump.
+    pub pc: Option<u64>,
+    /// What links it to that address's translation; `None`: it leads to another page or a computed address, and is only counted.
     pub patch: Option<Patch>,
 }
 

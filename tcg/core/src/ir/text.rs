@@ -110,8 +110,13 @@ pub(super) const HALVES: [(&str, bool); 2] = [("low", false), ("high", true)];
 pub(super) const SIGNS: [(&str, bool); 2] = [("u", false), ("s", true)];
 
 /// Names of hints.
-pub(super) const HINTS: [(&str, Hint); 4] =
-    [("jump", Hint::Jump), ("back", Hint::Back), ("resync", Hint::Resync), ("sync", Hint::Sync)];
+pub(super) const HINTS: [(&str, Hint); 5] = [
+    ("jump", Hint::Jump),
+    ("return", Hint::Return),
+    ("back", Hint::Back),
+    ("resync", Hint::Resync),
+    ("sync", Hint::Sync),
+];
 
 /// Every type of an operation that has one.
 pub(super) const TYPES: [Ty; 14] = {

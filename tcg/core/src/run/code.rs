@@ -32,12 +32,14 @@ mod drops;
 mod make;
 mod stored;
 mod table;
+mod targets;
 mod view;
 
 use background::Background;
 pub use config::{Chaining, CodeConfig, CodeStats};
 pub use make::Translated;
 use table::{Key, State};
+use targets::Targets;
 use view::At;
 
 /// Most bytes of code that are copied for a new process, which often soon becomes another program.
@@ -120,6 +122,7 @@ impl CodeCache {
             sites: Vec::new(),
             epoch: 0,
             first_site: 1,
+            targets: Targets::default(),
             stats: CodeStats::default(),
         };
         let cache = Arc::new(Self {
@@ -406,13 +409,13 @@ impl CodeCache {
         let (from, to, entry) = (&state.blocks[site.from as usize].source, &to.source, to.link_entry);
         let same_mode = from.key.mode == to.key.mode && from.key.page == to.key.page;
         let linkable = match self.process {
-            Some(_) => site.site.pc == to.key.phys,
+            Some(_) => site.site.pc == Some(to.key.phys),
             None => {
                 // An instruction that ends in another page is not looked at by who comes by a link, other than a region.
                 let whole = to.beside.is_empty() || to.hot;
                 let same_page = from.key.phys ^ to.key.phys < PAGE_SIZE && whole;
                 // Both are in one page, so the address is that of `to` if the offset is.
-                same_page && (site.site.pc ^ to.key.phys).is_multiple_of(PAGE_SIZE)
+                same_page && site.site.pc.is_some_and(|pc| (pc ^ to.key.phys).is_multiple_of(PAGE_SIZE))
             }
         };
         if linkable && same_mode && valid {

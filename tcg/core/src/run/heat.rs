@@ -1,5 +1,5 @@
-//! How often ways back were taken: generated code counts down at each exit that jumps backwards, and comes back with
-//! [`crate::cpu::exit::HOT`] at the end of the count.
+//! How often ways back and computed jumps were taken: generated code counts down at each such exit, and comes back with
+//! [`crate::cpu::exit::HOT`] or [`crate::cpu::exit::WENT`] at the end of the count.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -27,7 +27,13 @@ impl Heat {
 
     /// Counts anew for exit `number`.
     pub fn start(&self, number: u32) {
-        self.slots[number as usize % SLOTS].store(self.start, Ordering::Relaxed);
+        self.start_part(number, (1, 1));
+    }
+
+    /// Counts for exit `number` up to `part` (numerator and denominator) of what is usual.
+    pub fn start_part(&self, number: u32, part: (u32, u32)) {
+        let count = u64::from(self.start) * u64::from(part.0) / u64::from(part.1);
+        self.slots[number as usize % SLOTS].store(count.min(i32::MAX as u64) as u32, Ordering::Relaxed);
     }
 
     /// Exit `number` has had its turn, and gets none again for long.

@@ -622,6 +622,7 @@ impl<G: Guest> Vcpu<G> {
                 self.interpret(pc, mode);
             }
             exit::HOT => self.promote(),
+            exit::WENT => self.note_target(),
             _ => {}
         }
     }
@@ -636,6 +637,15 @@ impl<G: Guest> Vcpu<G> {
         if let Err(trap) = code.promote::<G>(cpu, mmu, site, pc, mode) {
             self.trap(trap);
         }
+    }
+
+    /// A computed jump that is made often goes where the guest is.
+    fn note_target(&mut self) {
+        let head = self.cpu_mut().as_mut();
+        let (site, page, pc) = (std::mem::take(&mut head.link_site), head.page, head.pc);
+        let code = self.code.clone();
+        let (cpu, mmu) = self.parts();
+        code.went::<G>(cpu, mmu, site, page, pc);
     }
 
     fn trap(&mut self, trap: Trap) {

@@ -57,6 +57,7 @@ pub fn entry<G: Guest>(code: &[u8], mode: u64) -> String {
         tlb: TlbShape { entries: VcpuConfig::default().tlb_entries, alone: true },
         turns: false,
         heat: false,
+        samples: false,
         several_pages: false,
     };
     let mut buffer = CodeBuffer::with_features(1 << 16, HostFeatures::ALL).expect("little code memory");
@@ -91,7 +92,7 @@ fn parts(compiled: &Compiled, listing: &[HostInsn]) -> Parts {
             leaving &= !insn.text.starts_with("jmp");
             continue;
         }
-        match next.and_then(|site| Some((site.pc, site.patch?))) {
+        match next.and_then(|site| Some((site.pc?, site.patch?))) {
             Some((pc, patch)) if insn.at + 1 == u64::from(patch.at - compiled.entry) => {
                 parts.hot.push(format!("goto {pc:#x}"));
                 (leaving, next) = (true, sites.next());

@@ -525,7 +525,7 @@ impl<G: Guest> Maker<'_, G> {
             0 => Term::Trap { pc: self.pc, code: self.rng.below(16) as u32, value: self.rng.bits() },
             1 => Term::Exit { pc, code: self.rng.pick(&[exit::HALT, exit::YIELD]) },
             2 => {
-                let hint = self.rng.pick(&[Hint::Jump, Hint::Resync]);
+                let hint = self.rng.pick(&[Hint::Jump, Hint::Return, Hint::Resync]);
                 // The jump cache relies on even addresses.
                 let even = self.add(Op::Const, Ty::I64, !1, &[]);
                 let any = self.value(Ty::I64);

@@ -224,6 +224,7 @@ impl<G: Guest> Rig<G> {
             tlb: self.tlb,
             turns: false,
             heat: false,
+            samples: false,
             several_pages: false,
         };
         self.buffer.reset();
@@ -250,6 +251,7 @@ impl<G: Guest> Rig<G> {
             tlb: self.tlb,
             turns: false,
             heat: false,
+            samples: false,
             several_pages: false,
         };
         self.buffer.reset();

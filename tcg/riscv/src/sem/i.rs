@@ -53,7 +53,13 @@ pub fn jalr<S: Sem>(s: &mut S, cx: &Cx, a: I) -> Flow<S> {
     }
     let link = s.code_addr(cx.next_pc());
     set_x(s, a.rd, link);
-    Ok(Next::Indirect(target, Hint::Jump))
+    let returns = is_link(a.rs1) && !is_link(a.rd);
+    Ok(Next::Indirect(target, if returns { Hint::Return } else { Hint::Jump }))
+}
+
+/// Whether a register holds a return address by convention: x1 and x5 (2.5.1, table 3).
+fn is_link(reg: u8) -> bool {
+    matches!(reg, 1 | 5)
 }
 
 /// Goes to the target if `test` holds for rs1 and rs2.

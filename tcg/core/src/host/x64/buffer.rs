@@ -268,6 +268,17 @@ fn shared_code() -> (Vec<u8>, Shared) {
     for_address(&mut ops, exit::LOOKUP);
     let request = for_address(&mut ops, exit::REQUEST);
     let resync = for_address(&mut ops, exit::RESYNC);
+    let went = ops.offset().0 as u32;
+    let (records, link_site) = (head!(records), head!(link_site));
+    dynasm!(ops
+        ; .arch x64
+        ; mov [rbx + pc], rax
+        ; mov rax, [rbx + records]
+        ; mov eax, [rax + rcx * 4]
+        ; mov [rbx + link_site], eax
+        ; mov eax, exit::WENT as i32
+        ; jmp ->epilogue
+    );
     let leave = ops.offset().0 as u32;
     save_all(&mut ops, 0);
     dynasm!(ops
@@ -314,6 +325,6 @@ fn shared_code() -> (Vec<u8>, Shared) {
     );
     (
         ops.finalize().expect("all labels are here"),
-        Shared { lookup, request, resync, exit: absolute, exit_near: near, leave, access },
+        Shared { lookup, request, resync, went, exit: absolute, exit_near: near, leave, access },
     )
 }

@@ -72,6 +72,8 @@ pub struct Shared {
     pub request: u32,
     /// Leaves for the guest address in rax, before which the state is to be looked at.
     pub resync: u32,
+    /// Leaves for the guest address in rax by the exit record in ecx, whose own address is none.
+    pub went: u32,
     /// Leaves with the code in dl by the exit record in ecx, which has the whole guest address.
     pub exit: u32,
     /// The same, with an address relative to [`crate::cpu::CpuHeader::page`].

@@ -31,7 +31,9 @@ impl Emit<'_> {
             }
             // In a process an address means one thing, as long as the state does.
             Term::Indirect { target, hint } => {
-                let known = self.constant(*target).filter(|_| self.env.process && *hint == Hint::Jump);
+                let known = self
+                    .constant(*target)
+                    .filter(|_| self.env.process && matches!(hint, Hint::Jump | Hint::Return));
                 match known {
                     Some(pc) => self.goto(pc, true),
                     None => self.indirect(*target, *hint),
@@ -179,7 +181,7 @@ impl Emit<'_> {
         self.ops.push(0xe9);
         self.ops.push_i32(0);
         let stub = self.here();
-        self.piece.sites.push(Site { pc, patch: Some(Patch { at, stub }) });
+        self.piece.sites.push(Site { pc: Some(pc), patch: Some(Patch { at, stub }) });
         self.leave_from(Some(number), pc, exit::LOOKUP);
         self.leave_hot(hot, number, pc);
         if let Some(requested) = requested {
@@ -227,13 +229,32 @@ impl Emit<'_> {
     fn indirect(&mut self, target: Value, hint: Hint) {
         self.read_gpr(target, RAX);
         let inst = self.region.inst(target);
-        let back = (hint == Hint::Back && inst.op == Op::CodeAddr).then_some(inst.imm);
+        let known = (inst.op == Op::CodeAddr).then_some(inst.imm);
+        let counted = match hint {
+            Hint::Back => known.is_some(),
+            Hint::Jump => known.is_none() && self.env.samples,
+            _ => false,
+        };
+        if !counted {
+            return self.go_to_rax();
+        }
         let number = self.piece.sites.len() as u32;
-        let hot = back.and_then(|_| self.count_down(number));
+        self.piece.sites.push(Site { pc: known, patch: None });
+        let end = self.count_down(number);
         self.go_to_rax();
-        if let Some(pc) = back {
-            self.piece.sites.push(Site { pc, patch: None });
-            self.leave_hot(hot, number, pc);
+        match known {
+            Some(pc) => self.leave_hot(end, number, pc),
+            None => self.leave_computed(end, number),
+        }
+    }
+
+    /// Where the count of computed jump `number` has ended; its target is in rax.
+    fn leave_computed(&mut self, end: Option<DynamicLabel>, number: u32) {
+        if let Some(end) = end {
+            self.ops.dynamic_label(end);
+            let record = self.exit_record(Some(number), self.region.pc);
+            self.pass_record(record);
+            self.jump_to(self.shared.went);
         }
     }
 

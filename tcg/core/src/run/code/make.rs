@@ -3,9 +3,10 @@
 use super::background::Task;
 use super::stored::Memo;
 use super::table::{Block, Key, Known, Site, Source, State};
+use super::targets::Noted;
 use super::view::{At, PagesView, View};
 use super::{CodeCache, Room};
-use crate::build::{self, GuestRegion, Limits, Links, Tallies};
+use crate::build::{self, GuestRegion, Limits, Links, Profile, Tallies};
 use crate::guest::{Guest, Trap};
 use crate::host::{CompileError, Compiled, Env, Piece};
 use crate::ir::{Region, Value};
@@ -16,6 +17,13 @@ use crate::run::mmu::{Mmu, VcpuFetch};
 use base::{PAGE_SHIFT, PAGE_SIZE};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// The part of a loop's rounds that a computed jump is made before its target is looked at.
+const FIRST_SAMPLE: (u32, u32) = (1, 4);
+/// From one look to the next: the targets are known before loops around the jump become regions.
+const NEXT_SAMPLE: (u32, u32) = (1, 32);
+/// From the last look until its block becomes a region: later than loops do, since what it is part of may be no loop.
+const ENOUGH_JUMPS: (u32, u32) = (4, 1);
 
 /// What has become of code that is to be translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +122,29 @@ impl CodeCache {
         entered.map(drop)
     }
 
+    /// The computed jump of exit `site`, in a block of the page at `page`, goes to `pc`. Do not hold the gate.
+    pub fn went<G: Guest>(self: &Arc<Self>, cpu: &mut G::Cpu, mmu: &mut Mmu, site: u32, page: u64, pc: u64) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let number = site.checked_sub(state.first_site);
+        let Some(from) = number.and_then(|n| state.sites.get(n as usize)) else { return };
+        let source = &state.blocks[from.from as usize].source;
+        let &[(phys, len)] = &source.parts[..] else {
+            // The jump crosses into another page.
+            return self.heat.rest(site);
+        };
+        let addr = |phys| if self.process.is_some() { phys } else { page | (phys % PAGE_SIZE) };
+        let (key, last) = (source.key, phys + len - 1);
+        let noted = state.targets.note(Key { phys: last, ..key }, pc.wrapping_sub(addr(last)));
+        drop(guard);
+        match noted {
+            Noted::More => self.heat.start_part(site, NEXT_SAMPLE),
+            Noted::Last => self.heat.start_part(site, ENOUGH_JUMPS),
+            // If the block is not mapped any more, it does not matter any more.
+            Noted::Enough => drop(self.promote::<G>(cpu, mmu, site, addr(phys), key.mode)),
+        }
+    }
+
     /// Makes the translation that `task` says, of code that `view` reads, and enters it. On any thread.
     pub(super) fn carry_out<G: Guest>(&self, view: &mut impl View, task: &Task) -> Result<Entered, Trap> {
         let mut room = self.room();
@@ -182,7 +213,13 @@ impl CodeCache {
             let Ok(phys) = self.place(view, to) else { return false };
             self.state.lock().get(&self.key(At { pc: to, phys, mode })).is_some()
         };
-        let Some(read) = build::guest_region::<G, _>(view, pc, mode, &self.limits(), &warm)? else {
+        let targets = |view: &mut _, jump: u64| {
+            let Ok(phys) = self.place(view, jump) else { return Vec::new() };
+            let distances = self.state.lock().targets.of(&self.key(At { pc: jump, phys, mode }));
+            distances.into_iter().map(|distance| jump.wrapping_add(distance)).collect()
+        };
+        let profile = Profile { warm: &warm, targets: &targets };
+        let Some(read) = build::guest_region::<G, _>(view, pc, mode, &self.limits(), &profile)? else {
             return Ok(None);
         };
         let GuestRegion { region: made, parts, insns, tallies } = read;
@@ -270,6 +307,7 @@ impl CodeCache {
             tlb: self.tlb(),
             turns: self.config.turns.is_some(),
             heat: self.has_regions(),
+            samples: self.has_regions() && !source.hot,
             several_pages: source.hot && !source.beside.is_empty(),
         };
         match compiler.compile(region, &env) {
@@ -324,7 +362,9 @@ impl CodeCache {
         state.stats.guest_insns += source.insns;
         state.stats.host_bytes += u64::from(compiled.len);
         if self.has_regions() {
-            (first_site..).zip(&compiled.sites).for_each(|(number, _)| self.heat.start(number));
+            for (number, site) in (first_site..).zip(&compiled.sites) {
+                self.heat.start_part(number, if site.pc.is_some() { (1, 1) } else { FIRST_SAMPLE });
+            }
         }
         let index = state.blocks.len() as u32;
         state.sites.extend(compiled.sites.iter().map(|site| Site { site: *site, from: index }));

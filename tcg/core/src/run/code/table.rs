@@ -1,13 +1,14 @@
 //! What the cache knows of its translations: by key, by page of their code, and who jumps straight to whom.
 
 use super::CodeStats;
+use super::targets::Targets;
 use crate::host::{self, CodeBuffer};
 use base::PAGE_SIZE;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     pub phys: u64,
     pub mode: u64,
@@ -111,6 +112,8 @@ pub struct State {
     pub epoch: u64,
     /// Number of the first of `sites`; numbers are never used twice.
     pub first_site: u32,
+    /// Where computed jumps go.
+    pub targets: Targets,
     pub stats: CodeStats,
 }
 

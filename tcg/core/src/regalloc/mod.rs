@@ -7,7 +7,8 @@
 
 mod uses;
 
-use crate::ir::{Op, Region, SnapId, Term, Value};
+use crate::ir::{Inst, Op, Region, SnapId, Term, Value};
+use crate::sem::FloatMode;
 use crate::ty::Ty;
 use uses::UseList;
 
@@ -156,6 +157,13 @@ pub fn allocate(region: &Region, pool: &Pool, fused: &[bool], s: &mut Scratch, o
     scan.walk();
 }
 
+/// Whether software makes rare results of float operation `inst` of its operands, and not just the canonical NaN: infinity times
+/// zero plus a NaN raises invalid for some guests.
+pub fn wants_operands(inst: &Inst) -> bool {
+    let mode = FloatMode::from_bits(inst.imm);
+    mode.propagates_nans() || mode.is_tiny_before() || inst.op == Op::FMulAdd
+}
+
 impl Scan<'_> {
     fn used(&mut self, v: Value, at: u32) {
         if self.fused[v.0 as usize] {
@@ -273,6 +281,9 @@ impl Scan<'_> {
 
     fn instruction(&mut self, v: Value, at: u32) {
         let inst = self.region.inst(v);
+        // Not over operands that software may want afterwards.
+        let arithmetic = matches!(inst.op, Op::FAdd | Op::FSub | Op::FMul | Op::FDiv) && !inst.on_lanes();
+        let beside = if arithmetic && wants_operands(inst) { self.take(true) } else { None };
         // Operands that end here make room for the result, except where code that calls out still needs them.
         self.expire(at);
         let hint = inst.args().first().map_or(Loc::None, |a| {
@@ -280,6 +291,7 @@ impl Scan<'_> {
             let from = if fused { self.region.inst(*a).args[0] } else { *a };
             self.out.loc.get(from.0 as usize).copied().unwrap_or(Loc::None)
         });
+        let hint = beside.unwrap_or(hint);
         if inst.op != Op::Const && inst.result() != Ty::None && self.s.last[v.0 as usize] > 0 {
             self.define(v, at, hint);
         }

@@ -10,6 +10,7 @@ use super::moves::{RAX, RCX};
 use super::stubs::Slow;
 use crate::eval;
 use crate::ir::{Inst, Op, Region, Value};
+use crate::regalloc::wants_operands;
 use crate::sem::{Cc, FloatMode, Rm, packed};
 use crate::ty::Ty;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -79,7 +80,7 @@ impl Emit<'_> {
                 let double = inst.ty == Ty::F64;
                 let ops = &mut self.ops;
                 by_width!(ops, double, sqrtsd | sqrtss xmm0, Rx(a));
-                self.finish(v, inst, false);
+                self.finish(v, 0, inst, false);
             }
             Op::FMulAdd if current && self.features.fma => {
                 let [a, b, c] = inst.args;
@@ -91,7 +92,7 @@ impl Emit<'_> {
                 let a = self.xmm(inst.args[0], 1);
                 let ops = &mut self.ops;
                 by_width!(ops, exact_widening, cvtss2sd | cvtsd2ss xmm0, Rx(a));
-                self.finish(v, inst, !exact_widening);
+                self.finish(v, 0, inst, !exact_widening);
             }
             Op::FMin | Op::FMax => self.min_max(v, inst),
             Op::FEq | Op::FLt | Op::FLe | Op::FLtQ | Op::FLeQ => self.float_compare(v, inst),
@@ -104,65 +105,41 @@ impl Emit<'_> {
         }
     }
 
-    /// Puts the result in xmm0 where it belongs, unless it is a NaN, or perhaps tiny where hosts and guests may differ.
-    fn finish(&mut self, v: Value, inst: &Inst, may_be_tiny: bool) {
+    /// Puts the result in float register `from` where it belongs, unless it is a NaN, or perhaps tiny where hosts and guests
+    /// may differ.
+    fn finish(&mut self, v: Value, from: u8, inst: &Inst, may_be_tiny: bool) {
         let mode = FloatMode::from_bits(inst.imm);
-        if may_be_tiny && mode.is_tiny_before() {
-            self.check_tiny(v, inst);
-        } else {
-            let slow = if mode.propagates_nans() { Slow::Soft } else { Slow::Nan };
-            self.canonical(v, 0, inst, slow);
-        }
-    }
-
-    /// As [`Self::finish`] for guests that detect tininess before rounding. The host does so afterwards, and differs when
-    /// the result is the smallest normal number; a closer look is taken at exponents of 0, 1, 2 and the highest: where one more has
-    /// no bit above the lowest two.
-    fn check_tiny(&mut self, v: Value, inst: &Inst) {
-        let fine = self.ops.new_dynamic_label();
-        let stub = self.stub(v, Slow::Tiny(fine));
-        let (slow, ops) = (stub.entry, &mut self.ops);
-        if inst.ty == Ty::F64 {
-            dynasm!(ops
-                ; .arch x64
-                ; movq rax, xmm0 ; shr rax, 52 ; add eax, BYTE 1 ; test eax, 0x7fc ; jz =>slow
-            );
-        } else {
-            dynasm!(ops
-                ; .arch x64
-                ; movd eax, xmm0 ; add eax, 1 << 23 ; test eax, 0xfc << 23 ; jz =>slow
-            );
-        }
-        self.ops.dynamic_label(fine);
-        self.write_xmm(0, v);
-        self.ops.dynamic_label(stub.resume);
-    }
-
-    /// Goes to `fine` unless xmm0 holds a NaN or the smallest normal number of either sign.
-    pub fn look_closer(&mut self, inst: &Inst, fine: DynamicLabel) {
-        let shift = 64 - inst.ty.bits();
-        let infinity = crate::fp::infinity(inst.ty) << (shift + 1);
-        let smallest = infinity & infinity.wrapping_neg();
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; movq rax, xmm0 ; shl rax, shift as i8 + 1);
-        self.constant_to_gpr(smallest, RCX);
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; cmp rax, rcx ; je >soft);
-        self.constant_to_gpr(infinity, RCX);
-        let ops = &mut self.ops;
-        dynasm!(ops ; .arch x64 ; cmp rax, rcx ; jbe =>fine ; soft:);
-    }
-
-    /// Puts the result in float register `from` where it belongs; if it is a NaN, through `slow`.
-    fn canonical(&mut self, v: Value, from: u8, inst: &Inst, slow: Slow) {
+        let tiny = may_be_tiny && mode.is_tiny_before();
+        let slow = if wants_operands(inst) { Slow::Soft } else { Slow::Nan };
         let stub = self.stub(v, slow);
-        let double = inst.ty == Ty::F64;
-        let (nan, ops) = (stub.entry, &mut self.ops);
+        let (slow, double) = (stub.entry, inst.ty == Ty::F64);
         // Of quiet NaNs no flag is raised.
-        by_width!(ops, double, ucomisd | ucomiss Rx(from), Rx(from));
-        dynasm!(ops ; .arch x64 ; jp =>nan);
+        if tiny {
+            self.compare_with_smallest(from, inst.ty);
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; je =>slow);
+        } else {
+            let ops = &mut self.ops;
+            by_width!(ops, double, ucomisd | ucomiss Rx(from), Rx(from));
+            dynasm!(ops ; .arch x64 ; jp =>slow);
+        }
         self.write_xmm(from, v);
         self.ops.dynamic_label(stub.resume);
+    }
+
+    /// Sets the host's flags to equal if `from` holds the smallest normal number of either sign, which the host may have
+    /// rounded up to before it looked for tininess, or a NaN. Uses xmm1.
+    fn compare_with_smallest(&mut self, from: u8, ty: Ty) {
+        let infinity = crate::fp::infinity(ty);
+        let magnitude = self.pooled((ty.mask() >> 1).into());
+        let smallest = self.pooled((infinity & infinity.wrapping_neg()).into());
+        let (ops, double) = (&mut self.ops, ty == Ty::F64);
+        if self.features.avx2 {
+            dynasm!(ops ; .arch x64 ; vandps xmm1, Rx(from), [=>magnitude]);
+        } else {
+            dynasm!(ops ; .arch x64 ; movaps xmm1, Rx(from) ; andps xmm1, [=>magnitude]);
+        }
+        by_width!(ops, double, ucomisd | ucomiss xmm1, [=>smallest]);
     }
 
     /// A single with ones above.
@@ -196,32 +173,25 @@ impl Emit<'_> {
         self.ops.dynamic_label(stub.resume);
     }
 
-    fn arithmetic(&mut self, v: Value, inst: &Inst) {
-        let may_be_tiny = matches!(inst.op, Op::FMul | Op::FDiv);
-        if self.features.avx2 && !(may_be_tiny && FloatMode::from_bits(inst.imm).is_tiny_before()) {
-            return self.arithmetic_in_place(v, inst);
-        }
-        let double = inst.ty == Ty::F64;
-        self.read_xmm(inst.args[0], 0);
-        let b = self.xmm(inst.args[1], 1);
-        let ops = &mut self.ops;
-        match inst.op {
-            Op::FAdd => by_width!(ops, double, addsd | addss xmm0, Rx(b)),
-            Op::FSub => by_width!(ops, double, subsd | subss xmm0, Rx(b)),
-            Op::FMul => by_width!(ops, double, mulsd | mulss xmm0, Rx(b)),
-            _ => by_width!(ops, double, divsd | divss xmm0, Rx(b)),
-        }
-        self.finish(v, inst, may_be_tiny);
-    }
-
     /// Into the register where the result belongs, unless software may still want an operand that is there.
-    fn arithmetic_in_place(&mut self, v: Value, inst: &Inst) {
+    fn arithmetic(&mut self, v: Value, inst: &Inst) {
         let double = inst.ty == Ty::F64;
-        let propagates = FloatMode::from_bits(inst.imm).propagates_nans();
-        let slow = if propagates { Slow::Soft } else { Slow::Nan };
+        let may_be_tiny = matches!(inst.op, Op::FMul | Op::FDiv);
+        if !self.features.avx2 {
+            self.read_xmm(inst.args[0], 0);
+            let b = self.xmm(inst.args[1], 1);
+            let ops = &mut self.ops;
+            match inst.op {
+                Op::FAdd => by_width!(ops, double, addsd | addss xmm0, Rx(b)),
+                Op::FSub => by_width!(ops, double, subsd | subss xmm0, Rx(b)),
+                Op::FMul => by_width!(ops, double, mulsd | mulss xmm0, Rx(b)),
+                _ => by_width!(ops, double, divsd | divss xmm0, Rx(b)),
+            }
+            return self.finish(v, 0, inst, may_be_tiny);
+        }
         let (a, b) = (self.xmm(inst.args[0], 0), self.xmm(inst.args[1], 1));
         let to = self.target_xmm(v, 0);
-        let to = if propagates && (to == a || to == b) { 0 } else { to };
+        let to = if wants_operands(inst) && (to == a || to == b) { 0 } else { to };
         let ops = &mut self.ops;
         match inst.op {
             Op::FAdd => by_width!(ops, double, vaddsd | vaddss Rx(to), Rx(a), Rx(b)),
@@ -229,10 +199,10 @@ impl Emit<'_> {
             Op::FMul => by_width!(ops, double, vmulsd | vmulss Rx(to), Rx(a), Rx(b)),
             _ => by_width!(ops, double, vdivsd | vdivss Rx(to), Rx(a), Rx(b)),
         }
-        self.canonical(v, to, inst, slow);
+        self.finish(v, to, inst, may_be_tiny);
     }
 
-    /// xmm0 holds the addend. A NaN goes to software: infinity times zero plus a NaN raises invalid for some guests.
+    /// xmm0 holds the addend.
     fn fused_multiply_add(&mut self, v: Value, inst: &Inst, a: Value, b: u8) {
         let double = inst.ty == Ty::F64;
         let in_register = matches!(self.loc(a), crate::regalloc::Loc::Xmm(_));
@@ -246,11 +216,7 @@ impl Emit<'_> {
         let a = if in_register { self.xmm(a, 1) } else { 1 };
         let ops = &mut self.ops;
         by_width!(ops, double, vfmadd231sd | vfmadd231ss xmm0, Rx(a), Rx(b));
-        if FloatMode::from_bits(inst.imm).is_tiny_before() {
-            self.check_tiny(v, inst);
-        } else {
-            self.canonical(v, 0, inst, Slow::Soft);
-        }
+        self.finish(v, 0, inst, true);
     }
 
     fn min_max(&mut self, v: Value, inst: &Inst) {
@@ -472,6 +438,6 @@ impl Emit<'_> {
         let a = self.xmm(inst.args[0], 1);
         let ops = &mut self.ops;
         by_width!(ops, double, roundsd | roundss xmm0, Rx(a), field);
-        self.finish(v, inst, false);
+        self.finish(v, 0, inst, false);
     }
 }

@@ -24,9 +24,6 @@ pub enum Slow {
     Leave(u32),
     /// The canonical NaN is the result.
     Nan,
-    /// The result in xmm0 is near the smallest normal number or not finite: in software if it is the former or NaN, and
-    /// as it is, at this label, if not.
-    Tiny(DynamicLabel),
 }
 
 /// Code that is reached rarely.
@@ -66,10 +63,6 @@ impl Emit<'_> {
                 Slow::Memory(helper) => self.memory_call(stub.value, &inst, helper),
                 Slow::Soft if inst.on_lanes() => self.soft_lanes(stub.value, &inst),
                 Slow::Soft => self.soft(stub.value, &inst),
-                Slow::Tiny(fine) => {
-                    self.look_closer(&inst, fine);
-                    self.soft(stub.value, &inst);
-                }
                 Slow::Apart(apart) => {
                     self.access_apart(&inst, apart);
                     continue;

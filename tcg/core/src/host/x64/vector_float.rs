@@ -87,26 +87,42 @@ impl Emit<'_> {
 
     /// Puts the result in xmm0 where it belongs, unless a lane is a NaN or perhaps tiny where hosts and guests may differ.
     fn finish_lanes(&mut self, v: Value, inst: &Inst, may_be_tiny: bool) {
-        let double = inst.ty == Ty::F64x2;
         let stub = self.stub(v, Slow::Soft);
-        sse!(self, movaps X1, X0);
+        let (slow, double) = (stub.entry, inst.ty == Ty::F64x2);
         // Of quiet NaNs no flag is raised.
-        by_type!(self, double, cmpunordpd | cmpunordps X1, X0);
         if may_be_tiny && FloatMode::from_bits(inst.imm).is_tiny_before() {
-            let lane = inst.ty.float_lane();
-            let infinity = fp::infinity(lane);
-            let smallest = infinity & infinity.wrapping_neg();
-            sse!(self, movaps X2, X0);
-            self.with_constant(X2, splat_bits(inst.ty, inst.ty.mask() >> 1), |s, to, k| {
-                sse!(s, pand to, =k);
-            });
-            let smallest = self.pooled(splat_bits(inst.ty, smallest));
-            by_type!(self, double, pcmpeqq | pcmpeqd X2, =smallest);
-            sse!(self, por X1, X2);
+            self.find_smallest(inst.ty, double);
+        } else {
+            sse!(self, movaps X1, X0);
+            by_type!(self, double, cmpunordpd | cmpunordps X1, X0);
         }
-        self.jump_if_any(X1, stub.entry);
+        self.jump_if_any(X1, slow);
         self.write_xmm(X0, v);
         self.ops.dynamic_label(stub.resume);
+    }
+
+    /// Ones in xmm1 for lanes of xmm0 that are the smallest normal number of either sign, or NaNs.
+    fn find_smallest(&mut self, ty: Ty, double: bool) {
+        let infinity = fp::infinity(ty.float_lane());
+        let smallest = self.pooled(splat_bits(ty, infinity & infinity.wrapping_neg()));
+        let magnitude = splat_bits(ty, ty.mask() >> 1);
+        if self.features.avx2 {
+            let magnitude = self.pooled(magnitude);
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; vandps xmm1, xmm0, [=>magnitude]);
+            if double {
+                dynasm!(ops ; .arch x64 ; vcmpeq_uqpd xmm1, xmm1, [=>smallest]);
+            } else {
+                dynasm!(ops ; .arch x64 ; vcmpeq_uqps xmm1, xmm1, [=>smallest]);
+            }
+            return;
+        }
+        sse!(self, movaps X1, X0);
+        by_type!(self, double, cmpunordpd | cmpunordps X1, X0);
+        sse!(self, movaps X2, X0);
+        self.with_constant(X2, magnitude, |s, to, k| sse!(s, pand to, =k));
+        by_type!(self, double, pcmpeqq | pcmpeqd X2, =smallest);
+        sse!(self, por X1, X2);
     }
 
     fn halves_of_floats(&mut self, v: Value, inst: &Inst) {

@@ -1,5 +1,6 @@
-//! Random programs with loops, conditions, calls and computed jumps run the same interpreted and as regions, and by turns; their flags
-//! travel around loops, mostly unread, to accesses that trap and to the end.
+//! Random programs with loops, conditions, calls and computed jumps run the same interpreted and as regions, and by turns; their
+//! flags travel around loops, mostly unread, to accesses that trap and to the end, as do SIMD registers of which scalar
+//! operations use the lowest lane.
 //!
 //! `MIMIC_REGIONS` sets the number of programs.
 
@@ -49,9 +50,47 @@ const CHANGERS: [&str; 13] = [
     "axflag", "xaflag",
 ];
 const READERS: [&str; 8] = ["csel", "csinc", "csinv", "csneg", "adc", "sbc", "fcsel", "mrs"];
-const OTHERS: [&str; 17] = [
-    "add", "sub", "and", "eor", "orn", "sub/ext", "madd", "udiv", "lslv", "asrv", "lsrv", "fadd", "fsub",
-    "fmul", "fdiv", "fmin", "fcvtzs",
+const OTHERS: [&str; 13] = [
+    "add",
+    "sub",
+    "and",
+    "eor",
+    "orn",
+    "sub/ext",
+    "madd",
+    "udiv",
+    "lslv",
+    "asrv",
+    "lsrv",
+    "fcvtzs",
+    "fmov/to_x",
+];
+/// Write a scalar and zeros above.
+const SCALARS: [&str; 12] = [
+    "fadd",
+    "fadd",
+    "fsub",
+    "fmul",
+    "fmul",
+    "fmadd",
+    "fdiv",
+    "fmin",
+    "fneg",
+    "fcvt",
+    "fmov/imm",
+    "fmov/of_x",
+];
+/// Read or write whole vectors, or what is above the lowest lane.
+const VECTORS: [&str; 9] = [
+    "add/v",
+    "orr/v",
+    "fadd/v",
+    "fmul/v",
+    "ins/element",
+    "ins/general",
+    "fmov/top_to_x",
+    "fmov/x_to_top",
+    "dup/general",
 ];
 
 /// How a loop counts its turns.
@@ -76,6 +115,10 @@ struct Maker {
     reads: u64,
     /// How many of a hundred that could set flags do: what seldom sets them keeps them until somebody sees them.
     sets: u64,
+    /// How many of a hundred that could use whole vectors do.
+    vectors: u64,
+    /// The size of most scalars: 2 for words, 3 for doublewords.
+    size: u32,
     /// Some accesses trap.
     traps: bool,
 }
@@ -114,6 +157,7 @@ impl Maker {
         let name = self.rng.pick(rows);
         // What sets flags is a comparison then.
         let nowhere = SETTERS.contains(&name) && self.rng.chance(50);
+        let size = self.scalar_size();
         let imm = self.below(if name.ends_with("/ext") { 5 } else { 32 });
         let operands = [
             ("rd", if nowhere { 31 } else { self.register() }),
@@ -125,11 +169,20 @@ impl Maker {
             ("shift", self.below(3)),
             ("n", 0),
             ("imms", self.below(31)),
-            ("ftype", self.below(2)),
+            ("ftype", size & 1),
+            ("opc", !size & 1),
+            ("sz", size & 1),
+            ("q", 1),
+            ("imm5", 8 | self.below(32)),
+            ("imm4", self.below(16)),
             ("reg", NZCV),
         ];
         let fill = self.rng.bits() as u32;
         self.code.push(insn(name, fill, &operands));
+    }
+
+    fn scalar_size(&mut self) -> u32 {
+        if self.rng.chance(85) { self.size } else { 2 + self.below(2) }
     }
 
     fn one(&mut self) {
@@ -139,14 +192,19 @@ impl Maker {
             2..4 if reads => self.any(&READERS),
             0..5 if sets => self.any(&SETTERS),
             5..10 => self.access(),
+            10..12 if self.rng.chance(self.vectors) => self.any(&VECTORS),
+            10..13 => self.any(&SCALARS),
             _ => self.any(&OTHERS),
         }
     }
 
     fn access(&mut self) {
         let (size, rt, imm, rm) = (self.below(4), self.register(), self.below(64), self.counter());
+        let size = if self.rng.chance(50) { self.scalar_size() } else { size };
         let (name, rn) = if self.traps && self.rng.chance(35) {
             (self.rng.pick(&["ldr/r", "str/r", "ldr/r_v", "str/r_v"]), self.rng.pick(&EDGES).0)
+        } else if self.rng.chance(self.vectors / 2) {
+            (self.rng.pick(&["ldr/u_q", "str/u_q"]), POINTER)
         } else {
             (self.rng.pick(&["ldr/u", "str/u", "ldr/u_v", "str/u_v"]), POINTER)
         };
@@ -331,8 +389,10 @@ impl Maker {
     fn program(seed: u64) -> Vec<u32> {
         let mut rng = Rng::new(seed);
         let (reads, sets) = (rng.pick(&[0, 0, 5, 40]), rng.pick(&[5, 30, 100]));
+        let (vectors, size) = (rng.pick(&[0, 0, 5, 40]), rng.pick(&[2, 3, 3]));
         let (calls, breaks, traps) = (Vec::new(), Vec::new(), seed.is_multiple_of(3));
-        let mut maker = Self { rng, code: Vec::new(), calls, breaks, budget: 30, reads, sets, traps };
+        let mut maker =
+            Self { rng, code: Vec::new(), calls, breaks, budget: 30, reads, sets, vectors, size, traps };
         maker.turns(0);
         maker.push("svc", &[]);
         for last in [false, false, true] {
@@ -385,7 +445,8 @@ fn prepare(seed: u64, code: &[u32], after: u32, cache: CodeConfig) -> (Vcpu<Aarc
     cpu.head.pc = BASE;
     for n in 8..16 {
         let ty = rng.pick(&[Ty::F32, Ty::F64]);
-        (cpu.x[n], cpu.v[n]) = (rng.value(Ty::I64), rng.value(ty).into());
+        let above = if rng.chance(70) { u128::from(rng.bits()) << ty.bits() } else { 0 };
+        (cpu.x[n], cpu.v[n]) = (rng.value(Ty::I64), above | u128::from(rng.value(ty)));
     }
     cpu.x[POINTER as usize] = DATA;
     EDGES.iter().for_each(|(register, at)| cpu.x[*register as usize] = *at);

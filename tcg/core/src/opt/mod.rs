@@ -2,17 +2,20 @@
 //!
 //! [`promote`] turns guest-register operations into values, folding as it goes (it sees every operand once it is known);
 //! where ways meet it makes block parameters, of which [`params`] removes the needless, once the blocks are in order again, and
-//! [`boxes`] opens those of loops that hold a narrower float, and [`flags`] replaces flags by what they are made of;
-//! [`dead`] removes what nobody needs. All of them work on regions of one block and of many.
+//! [`boxes`] opens those of loops that hold a narrower float, [`lanes`] parts vectors of which the lowest lane is used, and
+//! [`flags`] replaces flags by what they are made of; [`dead`] removes what nobody needs. All of them work on regions of one block and of many.
 
 mod boxes;
 mod dead;
 mod flags;
 mod flow;
 mod fold;
+mod lanes;
 mod params;
 mod promote;
 mod seen;
+
+pub use lanes::lowest;
 
 use crate::cpu::{Helper, RegDesc};
 use crate::ir::{Names, Region, order_blocks, verify};
@@ -44,6 +47,8 @@ pub fn optimise(region: &mut Region, regs: &[RegDesc], helpers: &[Helper], scrat
         if first {
             boxes::carry_singles(region);
             check(region, names, "boxed parameters");
+            lanes::carry_lowest(region);
+            check(region, names, "carried lanes");
             flags::carry_operands(region);
             check(region, names, "carried flags");
         } else {

@@ -14,6 +14,10 @@ use std::ops::Range;
 
 /// Types of values.
 const TYPES: [Ty; 7] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::F16, Ty::V128];
+/// Of vectors of which only the lowest lane is used.
+const LOWEST: usize = TYPES.len();
+/// One list for each type, and the above.
+const LISTS: usize = TYPES.len() + 1;
 /// Deepest nesting of loops and conditions.
 const MAX_DEPTH: usize = 3;
 /// About how many instructions a region has.
@@ -24,15 +28,17 @@ const SIZE: u64 = 60;
 pub fn random_region<G: Guest>(rng: &mut Rng, window: Range<u64>) -> Region {
     let pc = 0x1000 + 4 * rng.below(64);
     let rm = random_rounding(rng);
+    let words = rng.chance(30);
     let budget = 1 + rng.below(SIZE);
     let mut maker = Maker::<'_, G> {
         rng,
         region: Region::new(pc, rm),
         block: BlockId(0),
-        known: TYPES.map(|_| Vec::new()),
+        known: Default::default(),
         pc,
         snap: SnapId::NONE,
         window,
+        words,
         budget,
         loops: Vec::new(),
         guest: std::marker::PhantomData,
@@ -48,15 +54,15 @@ pub fn random_region<G: Guest>(rng: &mut Rng, window: Range<u64>) -> Region {
 /// of types that registers of `G` have, and gives one of them or a Bool.
 pub fn random_operation<G: Guest>(rng: &mut Rng, op: Op, ty: Ty) -> Region {
     let rm = random_rounding(rng);
-    let known = TYPES.map(|_| Vec::new());
     let mut maker = Maker::<'_, G> {
         rng,
         region: Region::new(0x1000, rm),
         block: BlockId(0),
-        known,
+        known: Default::default(),
         pc: 0x1000,
         snap: SnapId::NONE,
         window: 0..0,
+        words: false,
         budget: 1,
         loops: Vec::new(),
         guest: std::marker::PhantomData,
@@ -86,11 +92,13 @@ struct Maker<'a, G> {
     rng: &'a mut Rng,
     region: Region,
     block: BlockId,
-    /// Values that may be used here, by type.
-    known: [Vec<Value>; TYPES.len()],
+    /// Values that may be used here, by type; and vectors of which only state and the lowest lane may be taken.
+    known: [Vec<Value>; LISTS],
     pc: u64,
     snap: SnapId,
     window: Range<u64>,
+    /// Most lowest lanes are words.
+    words: bool,
     /// How many more instructions there may be.
     budget: u64,
     /// The loops around, the innermost last.
@@ -113,11 +121,11 @@ fn type_index(ty: Ty) -> usize {
 
 impl<G: Guest> Maker<'_, G> {
     /// Where to cut `known` when the blocks made from here on no longer dominate.
-    fn scope(&self) -> [usize; TYPES.len()] {
+    fn scope(&self) -> [usize; LISTS] {
         std::array::from_fn(|i| self.known[i].len())
     }
 
-    fn leave_scope(&mut self, scope: [usize; TYPES.len()]) {
+    fn leave_scope(&mut self, scope: [usize; LISTS]) {
         self.known.iter_mut().zip(scope).for_each(|(list, len)| list.truncate(len));
     }
 
@@ -146,8 +154,55 @@ impl<G: Guest> Maker<'_, G> {
         self.push_unknown(op, ty, args)
     }
 
+    /// A scalar put into the lowest lane of a vector, mostly of zeros.
+    fn lowest(&mut self) -> Value {
+        let doubles = [Ty::F64x2, Ty::F64x2, Ty::I64x2];
+        let lanes = if self.words { [Ty::F32x4, Ty::F32x4, Ty::I32x4] } else { doubles };
+        let ty = if self.rng.chance(90) { self.rng.pick(&lanes) } else { Ty::F64x2 };
+        let rest = match self.rng.below(8) {
+            0 => self.value(Ty::V128),
+            1 => self.lowest_known(),
+            _ => {
+                let zero = self.region.vector(0);
+                self.push_unknown_with(Op::Const, Ty::V128, [Value::NONE; 3], zero)
+            }
+        };
+        let lane = if matches!(ty, Ty::F32x4 | Ty::F64x2) { ty.float_lane() } else { ty.int_lane() };
+        let low = self.value(lane);
+        let v = self.push_unknown(Op::Insert, ty, [rest, low, Value::NONE]);
+        self.known[LOWEST].push(v);
+        v
+    }
+
+    /// One of the vectors of which only the lowest lane is used, if there are any.
+    fn lowest_known(&mut self) -> Value {
+        match &self.known[LOWEST][..] {
+            [] => self.value(Ty::V128),
+            known => self.rng.pick(known),
+        }
+    }
+
+    /// Takes the lowest lane of a vector, or writes the vector to the state.
+    fn use_lowest(&mut self) {
+        let v = if self.rng.chance(40) { self.lowest() } else { self.lowest_known() };
+        let regs = G::regs().iter().enumerate().filter(|(_, desc)| desc.ty == Ty::V128);
+        let regs: Vec<_> = regs.map(|(n, _)| n as u64).collect();
+        if self.rng.chance(30) && !regs.is_empty() {
+            let reg = self.rng.pick(&regs);
+            self.add(Op::Set, Ty::V128, reg, &[v]);
+            return;
+        }
+        let types = if self.words { [Ty::F32, Ty::F32, Ty::I32] } else { [Ty::F64, Ty::F64, Ty::I64] };
+        let ty = self.rng.pick(&types);
+        self.add(Op::Extract, ty, Lane::new(if self.words { 2 } else { 3 }, 0).pack(), &[v]);
+    }
+
     fn push_unknown(&mut self, op: Op, ty: Ty, args: [Value; 3]) -> Value {
-        self.region.push(self.block, Inst { op, ty, args, imm: 0, snap: SnapId::NONE })
+        self.push_unknown_with(op, ty, args, 0)
+    }
+
+    fn push_unknown_with(&mut self, op: Op, ty: Ty, args: [Value; 3], imm: u64) -> Value {
+        self.region.push(self.block, Inst { op, ty, args, imm, snap: SnapId::NONE })
     }
 
     /// A snapshot of the present instruction, now and then with values for registers.
@@ -161,6 +216,9 @@ impl<G: Guest> Maker<'_, G> {
             }
             if ty == Ty::I32 && self.rng.chance(50) {
                 regs.push((reg, self.flags()));
+            } else if ty == Ty::V128 && self.rng.chance(60) {
+                let v = if self.rng.chance(30) { self.lowest() } else { self.lowest_known() };
+                regs.push((reg, v));
             } else if let known @ [_, ..] = &self.known[type_index(ty)][..] {
                 regs.push((reg, self.rng.pick(known)));
             }
@@ -279,6 +337,9 @@ impl<G: Guest> Maker<'_, G> {
     /// One random instruction.
     fn inst(&mut self) {
         self.budget = self.budget.saturating_sub(1);
+        if self.rng.chance(8) {
+            return self.use_lowest();
+        }
         let op = self.rng.pick(Op::ALL);
         let shape = op.shape();
         match op {
@@ -406,14 +467,20 @@ impl<G: Guest> Maker<'_, G> {
     }
 
     fn args(&mut self, types: &[Ty]) -> Vec<Value> {
-        types.iter().map(|ty| self.value(*ty)).collect()
+        let value = |ty: &Ty| match ty {
+            Ty::V128 if self.rng.chance(60) => self.lowest(),
+            Ty::V128 if self.rng.chance(60) => self.lowest_known(),
+            ty => self.value(*ty),
+        };
+        types.iter().map(value).collect()
     }
 
     fn params(&mut self, types: &[Ty]) -> Vec<Value> {
         let block = self.block;
         let add = |ty: &Ty| {
             let v = self.region.add_param(block, *ty);
-            self.known[type_index(*ty)].push(v);
+            let lowest = *ty == Ty::V128 && self.rng.chance(80);
+            self.known[if lowest { LOWEST } else { type_index(*ty) }].push(v);
             v
         };
         types.iter().map(add).collect()

@@ -7,6 +7,7 @@ use super::spans::Spans;
 use super::stubs::Stub;
 use crate::host::{CompileError, Env};
 use crate::ir::{BlockId, Effect, Inst, Op, Region, SnapId, Term, Value};
+use crate::opt::lowest;
 use crate::regalloc::{self, Allocation, Loc, Pool, RegSet, Scratch};
 use crate::sem::{MemOp, Order};
 use crate::ty::Ty;
@@ -149,7 +150,14 @@ pub struct Uses {
     low: Vec<u32>,
     /// How many of the uses are by snapshots.
     saved: Vec<u32>,
+    /// How many are by [`Op::Set`].
+    set: Vec<u32>,
     fused: Vec<bool>,
+}
+
+/// Whether `v` is a vector that its users can make of the lowest lane and the rest, which is known or comes from afar.
+fn is_parted(region: &Region, v: Value) -> bool {
+    lowest(region, v).is_some_and(|(rest, _)| matches!(region.inst(rest).op, Op::Const | Op::Param))
 }
 
 /// A comparison whose outcome is one condition on the host's flags.
@@ -170,7 +178,8 @@ impl Uses {
 
     /// Counts uses and decides what is fused: a comparison into the branch or selection that alone uses it, an addition of a
     /// constant into the memory operations that alone use it as address, a small shift into the addition that alone uses it, and
-    /// flags that only snapshots name into these: whoever leaves there makes them.
+    /// flags that only snapshots name into these: whoever leaves there makes them. So for vectors with a lowest lane of their own,
+    /// which are also made where they are written to the state.
     fn find(&mut self, region: &Region) {
         let n = region.insts.len();
         self.count.clear();
@@ -179,6 +188,8 @@ impl Uses {
         self.low.resize(n, 0);
         self.saved.clear();
         self.saved.resize(n, 0);
+        self.set.clear();
+        self.set.resize(n, 0);
         self.fused.clear();
         self.fused.resize(n, false);
         for block in &region.blocks {
@@ -187,6 +198,9 @@ impl Uses {
                 inst.args().iter().for_each(|a| self.count[a.0 as usize] += 1);
                 if reads_low_half(inst) {
                     inst.args().iter().for_each(|a| self.low[a.0 as usize] += 1);
+                }
+                if inst.op == Op::Set {
+                    self.set[inst.args[0].0 as usize] += 1;
                 }
                 if inst.snap != SnapId::NONE {
                     // A value in a snapshot must exist as such: counted as if used twice.
@@ -213,6 +227,10 @@ impl Uses {
                     }
                     Op::FlagsAdd | Op::FlagsSub | Op::FlagsLogic | Op::FlagsOf => {
                         self.fused[v.0 as usize] = self.saved[v.0 as usize] == self.count[v.0 as usize]
+                    }
+                    Op::Insert if is_parted(region, v) => {
+                        let written = self.saved[v.0 as usize] + self.set[v.0 as usize];
+                        self.fused[v.0 as usize] = written == self.count[v.0 as usize];
                     }
                     Op::Add => self.try_scaled(region, inst),
                     Op::Select => self.try_compare(region, &block.insts[..n], inst.args[0]),

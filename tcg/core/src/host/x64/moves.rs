@@ -229,12 +229,37 @@ impl Emit<'_> {
         self.store_reg(RegId(inst.imm as u16), inst.args[0]);
     }
 
+    /// Makes the vector `v`, which is left to its users, in xmm0. Uses rax and xmm1.
+    fn join_lowest(&mut self, v: Value) -> u8 {
+        let inst = *self.region.inst(v);
+        let [rest, low, _] = inst.args;
+        let onto_zero = self.region.constant_vector(rest) == Some(0);
+        match (self.ty(low), self.loc(low)) {
+            (Ty::F64, Loc::Xmm(n)) if onto_zero => {
+                let ops = &mut self.ops;
+                dynasm!(ops ; .arch x64 ; movq xmm0, Rx(n));
+            }
+            (Ty::F64 | Ty::I32 | Ty::I64, _) if onto_zero => self.read_xmm(low, 0),
+            (ty, _) => {
+                let low = self.xmm(low, 1);
+                self.read_xmm(rest, 0);
+                let ops = &mut self.ops;
+                if ty.bits() == 64 {
+                    dynasm!(ops ; .arch x64 ; movsd xmm0, Rx(low));
+                } else {
+                    dynasm!(ops ; .arch x64 ; movss xmm0, Rx(low));
+                }
+            }
+        }
+        0
+    }
+
     /// Writes the bits of `v`, with zeros above them, to a guest register. Uses rax and xmm0.
     pub fn store_reg(&mut self, reg: RegId, v: Value) {
         let at = in_cpu(self.env.regs[reg.0 as usize].offset as usize);
         let ty = self.ty(v);
         if ty == Ty::V128 {
-            let from = self.xmm(v, 0);
+            let from = if self.uses.is_fused(v) { self.join_lowest(v) } else { self.xmm(v, 0) };
             let ops = &mut self.ops;
             return short!(ops, at, (movups) [rbx] (, Rx(from)));
         }
@@ -323,6 +348,7 @@ impl Emit<'_> {
                 self.constant_to_gpr(k, RAX);
                 Loc::Gpr(RAX)
             }
+            (Source::Vector(value), Loc::Xmm(n)) => return self.constant_to_xmm(value, n),
             (Source::Vector(value), _) => {
                 self.constant_to_xmm(value, 0);
                 Loc::Xmm(0)

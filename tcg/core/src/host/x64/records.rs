@@ -12,6 +12,7 @@ use crate::cpu::{CpuHeader, HelperFn, HelperResult};
 use crate::eval;
 use crate::host::helpers::CoreHelper;
 use crate::ir::{Inst, Op, SnapId, Value};
+use crate::opt::lowest;
 use crate::regalloc::Loc;
 use crate::sem::FlagsKind;
 use crate::ty::Ty;
@@ -44,9 +45,11 @@ enum Kind {
     None,
     /// Flags ([`Op::FlagsOf`]) of the three values whose places follow.
     Flags,
+    /// A vector, parted: the places of the lowest lane, whose bits the next byte counts, and of the rest follow.
+    Lowest,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Gpr,
     Kind::XmmSingle,
     Kind::Xmm,
@@ -58,6 +61,7 @@ const KINDS: [Kind; 11] = [
     Kind::Vector,
     Kind::None,
     Kind::Flags,
+    Kind::Lowest,
 ];
 
 impl Kind {
@@ -66,7 +70,7 @@ impl Kind {
     }
 
     fn is_wide(self) -> bool {
-        matches!(self, Self::XmmWide | Self::SlotWide | Self::Vector)
+        matches!(self, Self::XmmWide | Self::SlotWide | Self::Vector | Self::Lowest)
     }
 }
 
@@ -158,7 +162,10 @@ impl Emit<'_> {
             return self.word64((value >> 64) as u64);
         }
         if self.uses.is_fused(v) {
-            return self.flags_words(v, more);
+            return match lowest(self.region, v) {
+                Some(parts) => self.lowest_words(parts, more),
+                None => self.flags_words(v, more),
+            };
         }
         let ty = self.ty(v);
         let (kind, n) = match self.loc(v) {
@@ -176,6 +183,18 @@ impl Emit<'_> {
 }
 
 impl Emit<'_> {
+    /// Adds the parts of a vector: the rest, and the lowest lane.
+    fn lowest_words(&mut self, (rest, low): (Value, Value), more: u32) {
+        let bits = self.ty(low).bits();
+        self.piece.records.push(Kind::Lowest as u32 | bits << 8 | more);
+        self.place_word(low, 0);
+        if self.region.constant_vector(rest) == Some(0) {
+            // Zeros.
+            return self.piece.records.push(Kind::None as u32);
+        }
+        self.place_word(rest, 0);
+    }
+
     /// Adds what the flags `v` are made of, with `more` in the upper half of the first word.
     fn flags_words(&mut self, v: Value, more: u32) {
         let inst = *self.region.inst(v);
@@ -231,6 +250,11 @@ impl Reader {
                 Kind::Flags => {
                     let [a, b, kind] = std::array::from_fn(|_| self.value(frame).0 as u64);
                     eval::flags_of(FlagsKind::from_bits(kind), a, b).into()
+                }
+                Kind::Lowest => {
+                    let [low, rest] = std::array::from_fn(|_| self.value(frame).0);
+                    let mask = (1 << (word >> 8 & 0xff)) - 1;
+                    rest & !mask | low & mask
                 }
                 Kind::XmmSingle | Kind::SlotSingle => at(frame, word).cast::<u32>().read_unaligned().into(),
                 Kind::XmmWide | Kind::SlotWide => at(frame, word).cast::<u128>().read_unaligned(),

@@ -73,9 +73,19 @@ fn extract(region: &Region, inst: &Inst) -> Folded {
             Op::Insert => whole && source.imm == u64::from(lane.index),
             _ => return Folded::Same,
         };
+        let width = |v: Value| region.inst(v).result().bits();
         let same = |v: Value| region.inst(v).result() == inst.ty && inst.ty.bits() == bits;
         match (hit, source.op) {
-            (true, _) => return if same(value) { Folded::Value(value) } else { Folded::Same },
+            (true, _) if same(value) => return Folded::Value(value),
+            (true, _) if width(value) == bits && inst.ty.bits() == bits => {
+                return Folded::Inst(Inst {
+                    op: Op::Bitcast,
+                    args: [value, Value::NONE, Value::NONE],
+                    imm: 0,
+                    ..*inst
+                });
+            }
+            (true, _) => return Folded::Same,
             // Another lane of the same width was replaced.
             (false, Op::Insert) if whole => from = source.args[0],
             _ => return Folded::Same,

@@ -138,19 +138,17 @@ pub struct JumpEntry {
 /// Entries of the jump cache, a power of two.
 pub const JUMP_ENTRIES: usize = 1 << 14;
 
-/// Where the bits of an address are that [`jump_index`] stirs in, right above those that choose the entry, and which they are.
-pub const JUMP_STIR: (u32, u64) = (JUMP_ENTRIES.trailing_zeros() + 1, 7);
+/// How many bytes of code share an entry of the jump cache, as a power of two: hardly two jumps lead to the same four.
+pub const JUMP_SHIFT: u32 = 2;
 
-/// The jump cache's entry of `pc`. Functions begin at multiples of 16, so the lowest bits of the index come from elsewhere too; the
-/// entries of a page stand side by side all the same.
+/// The jump cache's entry of `pc`. Those of a page stand side by side.
 pub const fn jump_index(pc: u64) -> usize {
-    let (shift, mask) = JUMP_STIR;
-    (pc >> 1) as usize & (JUMP_ENTRIES - 1) ^ (pc >> shift & mask) as usize
+    (pc >> JUMP_SHIFT) as usize & (JUMP_ENTRIES - 1)
 }
 
 /// What leads from a jump's entry to its other one, where it is put when another jump takes its place: as good a place among those of
 /// its page.
-pub const JUMP_ASIDE: usize = 1 << 10;
+pub const JUMP_ASIDE: usize = 1 << 9;
 
 impl CpuHeader {
     /// A header with nothing in it yet; [`crate::run::Vcpu`] fills in the pointers.

@@ -4,7 +4,7 @@
 //! Generated code reads both tables without locks. The owner fills them; any thread may make entries slower (set
 //! [`SLOW`] in a write tag) or empty (clear a jump entry), which is always safe to do under a reader.
 
-use crate::cpu::{JUMP_ASIDE, JUMP_ENTRIES, JUMP_STIR, JumpEntry, TlbEntry, jump_index};
+use crate::cpu::{JUMP_ASIDE, JUMP_ENTRIES, JUMP_SHIFT, JumpEntry, TlbEntry, jump_index};
 use base::{PAGE_SHIFT, PAGE_SIZE};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -130,6 +130,9 @@ impl Table {
     }
 }
 
+/// How many entries the jumps into a page have.
+const PAGE_PLACES: usize = PAGE_SIZE as usize >> JUMP_SHIFT;
+
 struct Jumps {
     entries: Box<[[AtomicU64; 2]]>,
     used: Used,
@@ -137,7 +140,7 @@ struct Jumps {
 
 /// A key that no address has that is looked up in entry `index`: it belongs to the neighbour.
 fn no_key(index: usize) -> u64 {
-    (index as u64 ^ 1) << 1
+    (index as u64 ^ 1) << JUMP_SHIFT
 }
 
 impl Jumps {
@@ -164,8 +167,7 @@ impl Jumps {
 
     /// Clears the entries of addresses in the page at `page`, which stand side by side.
     fn clear_page(&self, page: u64) {
-        let first = jump_index(page) & !JUMP_STIR.1 as usize;
-        for (i, entry) in self.entries.iter().enumerate().skip(first).take((PAGE_SIZE / 2) as usize) {
+        for (i, entry) in self.entries.iter().enumerate().skip(jump_index(page)).take(PAGE_PLACES) {
             if entry[0].load(Ordering::Relaxed) & !(PAGE_SIZE - 1) == page {
                 entry[0].store(no_key(i), Ordering::Relaxed);
             }
@@ -254,9 +256,8 @@ impl Tables {
     /// that the page may have there.
     pub fn forget_jump(&self, phys: u64, code: u64) {
         let in_page = jump_index(phys & (PAGE_SIZE - 1));
-        let pages = (0..JUMP_ENTRIES).step_by(PAGE_SIZE as usize / 2);
-        let stirred = |page| (0..=JUMP_STIR.1 as usize).map(move |stir| page + (in_page ^ stir));
-        let places = pages.flat_map(stirred).flat_map(|n| [n, n ^ JUMP_ASIDE]);
+        let pages = (0..JUMP_ENTRIES).step_by(PAGE_PLACES);
+        let places = pages.flat_map(|page| [page + in_page, page + in_page ^ JUMP_ASIDE]);
         for jumps in self.code.iter().filter(|jumps| jumps.used.is_any()) {
             for at in places.clone() {
                 let entry = &jumps.entries[at];

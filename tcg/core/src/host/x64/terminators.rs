@@ -6,7 +6,7 @@ use super::moves::RAX;
 use super::piece::Fixup;
 use super::short::{head, short};
 use super::stubs::Slow;
-use crate::cpu::{JUMP_ENTRIES, JUMP_STIR, JumpEntry, exit};
+use crate::cpu::{JUMP_ENTRIES, JUMP_SHIFT, JumpEntry, exit};
 use crate::host::{Patch, Site};
 use crate::ir::{BlockId, Edge, Op, Term, Value};
 use crate::sem::Hint;
@@ -271,23 +271,16 @@ impl Emit<'_> {
         let jumps = head!(jumps);
         let (key, code) = (offset_of!(JumpEntry, key) as i32, offset_of!(JumpEntry, code) as i32);
         // As `jump_index` has it, times the size of an entry.
-        let shift = (size_of::<JumpEntry>() / 2).trailing_zeros() as i8;
+        let shift = (size_of::<JumpEntry>().trailing_zeros() - JUMP_SHIFT) as i8;
         let mask = ((JUMP_ENTRIES - 1) * size_of::<JumpEntry>()) as i32;
-        let stir_shift = JUMP_STIR.0 as i8 - size_of::<JumpEntry>().trailing_zeros() as i8;
-        let stir_mask = (JUMP_STIR.1 as usize * size_of::<JumpEntry>()) as i8;
         let (page, in_page) = (head!(page), -(1i32 << PAGE_SHIFT));
         self.jump_if_not_equal_to(self.shared.request);
         let ops = &mut self.ops;
-        dynasm!(ops
-            ; .arch x64
-            ; mov rcx, rax
-            ; mov rdx, rax
-            ; shl rcx, shift
-            ; shr rdx, stir_shift
-            ; and ecx, mask
-            ; and edx, BYTE stir_mask
-            ; xor ecx, edx
-        );
+        if self.features.bmi {
+            dynasm!(ops ; .arch x64 ; rorx ecx, eax, 32 - shift ; and ecx, mask);
+        } else {
+            dynasm!(ops ; .arch x64 ; mov ecx, eax ; shl ecx, shift ; and ecx, mask);
+        }
         short!(ops, jumps, (add rcx,) [rbx] ());
         short!(ops, key, (cmp rax,) [rcx] ());
         self.jump_if_not_equal_to(self.shared.lookup);

@@ -48,8 +48,8 @@ impl Seen {
 /// Whether two pure instructions give the same.
 fn same(region: &Region, a: &Inst, b: &Inst) -> bool {
     let arg = |(a, b): (&Value, &Value)| {
-        let (left, right) = (region.inst(*a), region.inst(*b));
-        a == b || left.op == Op::Const && left == right
+        let [left, right] = [a, b].map(|v| region.inst(*v));
+        a == b || left.op == Op::Const && (left.op, left.ty, left.imm) == (right.op, right.ty, right.imm)
     };
     (a.op, a.ty, a.imm) == (b.op, b.ty, b.imm) && a.args().iter().zip(b.args()).all(arg)
 }

@@ -5,6 +5,7 @@
 //! here each time.
 
 mod seen;
+mod unaligned;
 mod vector;
 
 use super::direct::Direct;
@@ -263,18 +264,7 @@ impl Mmu {
         } else if self.must_align::<G>(cpu, addr, op, Access::Read)? {
             return Err(G::misaligned(addr, Access::Read).into());
         } else {
-            let mut value = 0;
-            for i in 0..bytes {
-                let at = addr.wrapping_add(i);
-                let byte = match self.place::<G>(cpu, at, Access::Read)? {
-                    // SAFETY: as above, one byte.
-                    Place::Host { host, .. } => unsafe { read_host(host, 0) },
-                    // Devices take no unaligned accesses.
-                    Place::Bus { .. } => return Err(G::bus_fault(addr, Access::Read).into()),
-                };
-                value |= byte << (8 * i);
-            }
-            value
+            self.load_bytes::<G>(cpu, addr, bytes)? as u64
         };
         Ok(eval::extend(op, ty, value))
     }
@@ -314,22 +304,7 @@ impl Mmu {
         if self.must_align::<G>(cpu, addr, op, Access::Write)? {
             return Err(G::misaligned(addr, Access::Write).into());
         }
-        // Both pages are checked before a byte is written.
-        let mut places = [const { None }; 8];
-        for i in 0..bytes {
-            match self.place::<G>(cpu, addr.wrapping_add(i), Access::Write)? {
-                Place::Host { host, phys, watched } => {
-                    self.check_code(phys, 1, watched)?;
-                    places[i as usize] = Some(host);
-                }
-                Place::Bus { .. } => return Err(G::bus_fault(addr, Access::Write).into()),
-            }
-        }
-        for (i, host) in places.iter().flatten().enumerate() {
-            // SAFETY: one byte of RAM that `place` found; nothing was unmapped since (RAM never is).
-            unsafe { write_host(*host, value >> (8 * i), 0) };
-        }
-        Ok(())
+        self.store_bytes::<G>(cpu, addr, value.into(), bytes)
     }
 
     /// Drops translations made from the bytes; an error if there were any, so that the instruction runs again.

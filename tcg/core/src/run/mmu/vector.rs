@@ -1,4 +1,4 @@
-//! Accesses of 16 bytes: two of eight where the address is a multiple of eight, else sixteen of one.
+//! Accesses of 16 bytes: two of eight where the address is a multiple of eight, else byte by byte.
 
 use super::{Fault, Mmu, Place, float, read_host, write_host};
 use crate::guest::{Access, Guest};
@@ -17,7 +17,7 @@ impl Mmu {
         addr: u64,
         op: MemOp,
     ) -> Result<u128, Fault> {
-        let size = self.part_size::<G>(cpu, addr, op, Access::Read)?;
+        let in_words = self.is_in_words::<G>(cpu, addr, op, Access::Read)?;
         self.ask::<G>(cpu, addr, BYTES, Access::Read)?;
         if let Some(direct) = &mut self.direct {
             let part = MemOp::new(3);
@@ -25,19 +25,20 @@ impl Mmu {
             let high = direct.load::<G>(addr.wrapping_add(8), part, Ty::I64)?;
             return Ok(u128::from(high) << 64 | u128::from(low));
         }
+        if !in_words {
+            return self.load_bytes::<G>(cpu, addr, BYTES);
+        }
         let mut value = 0;
-        for offset in (0..BYTES).step_by(1 << size) {
+        for offset in [0, 8] {
             let at = addr.wrapping_add(offset);
             let part = match self.place::<G>(cpu, at, Access::Read)? {
                 // SAFETY: `place` gives an address with the whole aligned part inside one page of guest memory.
-                Place::Host { host, .. } => unsafe { read_host(host, size) },
+                Place::Host { host, .. } => unsafe { read_host(host, 3) },
                 Place::Bus { .. } if self.leaves_devices => return Err(Fault::Again),
-                Place::Bus { phys } if size == 3 => {
+                Place::Bus { phys } => {
                     let read = float::with_host_mode(cpu.as_ref(), || self.space.read(phys, Width::B8));
                     read.ok_or_else(|| G::bus_fault(at, Access::Read))?
                 }
-                // Devices take no unaligned accesses.
-                Place::Bus { .. } => return Err(G::bus_fault(addr, Access::Read).into()),
             };
             value |= u128::from(part) << (8 * offset);
         }
@@ -52,7 +53,7 @@ impl Mmu {
         value: u128,
         op: MemOp,
     ) -> Result<(), Fault> {
-        let size = self.part_size::<G>(cpu, addr, op, Access::Write)?;
+        let in_words = self.is_in_words::<G>(cpu, addr, op, Access::Write)?;
         self.ask::<G>(cpu, addr, BYTES, Access::Write)?;
         if let Some(direct) = &mut self.direct {
             direct.probe::<G>(addr, Access::Write)?;
@@ -61,25 +62,27 @@ impl Mmu {
             direct.store::<G>(addr, value as u64, part)?;
             return direct.store::<G>(addr.wrapping_add(8), (value >> 64) as u64, part);
         }
-        let mut places = [const { None }; BYTES as usize];
-        for (n, offset) in (0..BYTES).step_by(1 << size).enumerate() {
-            let place = self.place::<G>(cpu, addr.wrapping_add(offset), Access::Write)?;
-            match place {
-                Place::Host { phys, watched, .. } => self.check_code(phys, 1 << size, watched)?,
-                Place::Bus { .. } if self.leaves_devices => return Err(Fault::Again),
-                Place::Bus { .. } if size == 3 => {}
-                Place::Bus { .. } => return Err(G::bus_fault(addr, Access::Write).into()),
-            }
-            places[n] = Some(place);
+        if !in_words {
+            return self.store_bytes::<G>(cpu, addr, value, BYTES);
         }
-        for (n, place) in places.iter().flatten().enumerate() {
-            let part = (value >> (n << (3 + size))) as u64;
-            match *place {
+        let words = [(addr, value as u64), (addr.wrapping_add(8), (value >> 64) as u64)];
+        let mut places = [const { None }; 2];
+        for ((at, _), known) in words.iter().zip(&mut places) {
+            let place = self.place::<G>(cpu, *at, Access::Write)?;
+            match place {
+                Place::Host { phys, watched, .. } => self.check_code(phys, 8, watched)?,
+                Place::Bus { .. } if self.leaves_devices => return Err(Fault::Again),
+                Place::Bus { .. } => {}
+            }
+            *known = Some(place);
+        }
+        for ((at, word), place) in words.into_iter().zip(places.into_iter().flatten()) {
+            match place {
                 // SAFETY: an aligned part of RAM that `place` found; nothing was unmapped since (RAM never is).
-                Place::Host { host, .. } => unsafe { write_host(host, part, size) },
+                Place::Host { host, .. } => unsafe { write_host(host, word, 3) },
                 Place::Bus { phys } => {
-                    if !float::with_host_mode(cpu.as_ref(), || self.space.write(phys, Width::B8, part)) {
-                        return Err(G::bus_fault(addr.wrapping_add((n as u64) << size), Access::Write).into());
+                    if !float::with_host_mode(cpu.as_ref(), || self.space.write(phys, Width::B8, word)) {
+                        return Err(G::bus_fault(at, Access::Write).into());
                     }
                 }
             }
@@ -117,16 +120,16 @@ impl Mmu {
         Ok(())
     }
 
-    /// log2 of the size of the parts that an access at `addr` is made of.
-    fn part_size<G: Guest>(
+    /// Whether an access at `addr` is one of two aligned words.
+    fn is_in_words<G: Guest>(
         &mut self,
         cpu: &mut G::Cpu,
         addr: u64,
         op: MemOp,
         access: Access,
-    ) -> Result<u8, Fault> {
+    ) -> Result<bool, Fault> {
         if addr.is_multiple_of(BYTES) {
-            return Ok(3);
+            return Ok(true);
         }
         let strict = match self.direct {
             Some(_) => op.aligned,
@@ -135,7 +138,7 @@ impl Mmu {
         if strict {
             return Err(G::misaligned(addr, access).into());
         }
-        Ok(if addr.is_multiple_of(8) { 3 } else { 0 })
+        Ok(addr.is_multiple_of(8))
     }
 }
 

@@ -257,7 +257,7 @@ impl Tables {
     pub fn forget_jump(&self, phys: u64, code: u64) {
         let in_page = jump_index(phys & (PAGE_SIZE - 1));
         let pages = (0..JUMP_ENTRIES).step_by(PAGE_PLACES);
-        let places = pages.flat_map(|page| [page + in_page, page + in_page ^ JUMP_ASIDE]);
+        let places = pages.flat_map(|page| [page + in_page, (page + in_page) ^ JUMP_ASIDE]);
         for jumps in self.code.iter().filter(|jumps| jumps.used.is_any()) {
             for at in places.clone() {
                 let entry = &jumps.entries[at];

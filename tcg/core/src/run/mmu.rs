@@ -160,7 +160,8 @@ impl Mmu {
     /// Finds the place of an access that stays within one page, filling the TLB.
     fn place<G: Guest>(&mut self, cpu: &mut G::Cpu, addr: u64, access: Access) -> Result<Place, Trap> {
         let write = access == Access::Write;
-        if let Some(hit) = self.contexts.lookup(addr, write) {
+        let known = self.contexts.lookup(addr, write).or_else(|| self.recall(addr, write));
+        if let Some(hit) = known {
             let phys = hit.phys | addr & (PAGE_SIZE - 1);
             if !hit.slow {
                 return Ok(Place::Host {
@@ -176,6 +177,17 @@ impl Mmu {
             return Ok(self.slow_place(page.phys, write));
         }
         Ok(self.fill(addr, page, write))
+    }
+
+    /// Enters a page into the TLB that another has taken the entry of.
+    fn recall(&mut self, addr: u64, write: bool) -> Option<Hit> {
+        let (rights, hit, slow_stores) = self.contexts.recall(addr, write)?;
+        self.contexts.insert(addr, rights, hit, slow_stores);
+        // Asked afterwards, as when it was entered first.
+        if !slow_stores && !hit.slow && is_watched(self.space.ram(), hit.phys) {
+            self.contexts.insert(addr, rights, hit, true);
+        }
+        self.contexts.lookup(addr, write)
     }
 
     /// Enters a walked page into the TLB.

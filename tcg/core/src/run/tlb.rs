@@ -108,6 +108,33 @@ impl Table {
         &self.entries[self.index(addr)]
     }
 
+    /// Where the page at `addr` is put when another takes its entry. Generated code does not look there.
+    fn aside(&self, addr: u64) -> usize {
+        self.index(addr) ^ (self.entries.len() / 2)
+    }
+
+    /// Puts what is in the entry of `addr` aside if that is its place and it is another page.
+    fn put_aside(&self, addr: u64) {
+        let (entry, page) = (self.entry(addr), addr & !(PAGE_SIZE - 1));
+        let tags = [READ, WRITE].map(|n| entry[n].load(Ordering::Relaxed));
+        let pages = tags.map(|tag| if tag == EMPTY { 0 } else { tag & !SLOW });
+        let old = pages[0].max(pages[1]);
+        if old == 0 || old == page || self.index(old) != self.index(addr) {
+            return;
+        }
+        let at = self.aside(addr);
+        self.used.note(at, self.entries.len());
+        let to = &self.entries[at];
+        to[READ].store(EMPTY, Ordering::Relaxed);
+        to[WRITE].store(EMPTY, Ordering::Relaxed);
+        for n in [ADDEND, PHYS] {
+            to[n].store(entry[n].load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        to[READ].store(tags[0], Ordering::Release);
+        // Perhaps stores have become slow meanwhile: whoever recalls it asks.
+        to[WRITE].store(tags[1], Ordering::Release);
+    }
+
     /// The bit of the physical page at `phys`.
     fn stored(&self, phys: u64) -> (&AtomicU64, u64) {
         let page = phys >> PAGE_SHIFT;
@@ -470,6 +497,23 @@ impl Contexts {
         Some(Hit { addend, phys, slow: tag & SLOW != 0 })
     }
 
+    /// What was known of the page at `addr` in the context in use before another took its entry, if the access is allowed: to be
+    /// entered again, like what a walk gives. Reads and writes that are allowed, the page, and whether stores are slow.
+    pub fn recall(&self, addr: u64, write: bool) -> Option<((bool, bool), Hit, bool)> {
+        let table = &self.tables.data[self.data.active()];
+        let entry = &table.entries[table.aside(addr)];
+        let page = addr & !(PAGE_SIZE - 1);
+        let [read_tag, write_tag] = [READ, WRITE].map(|n| entry[n].load(Ordering::Acquire));
+        let allowed = [read_tag, write_tag].map(|tag| tag & !SLOW == page);
+        // Entries that were never used look like those of page zero.
+        if page == 0 || !allowed[usize::from(write)] {
+            return None;
+        }
+        let (addend, phys) = (entry[ADDEND].load(Ordering::Relaxed), entry[PHYS].load(Ordering::Relaxed));
+        let slow = if allowed[0] { read_tag } else { write_tag } & SLOW != 0;
+        Some(((allowed[0], allowed[1]), Hit { addend, phys, slow }, write_tag & SLOW != 0))
+    }
+
     /// Enters a page into the context in use. `read` and `write` say whether the access is allowed; with `hit.slow`
     /// both ask the slow path, with `slow_stores` only stores do. Gives the entry's write tag for a second look.
     pub fn insert(&mut self, addr: u64, (read, write): (bool, bool), hit: Hit, slow_stores: bool) {
@@ -479,6 +523,7 @@ impl Contexts {
         if write && !hit.slow && !slow_stores {
             table.note_stored(hit.phys);
         }
+        table.put_aside(addr);
         let entry = table.entry(addr);
         let tag = |allowed: bool, slow: bool| match (allowed, slow) {
             (false, _) => EMPTY,
@@ -608,8 +653,8 @@ impl Contexts {
         match (addr, self.large[slot]) {
             (Some(addr), large) if !large.contains(addr) => {
                 let page = addr & !(PAGE_SIZE - 1);
-                let entry = table.entry(addr);
-                for tag in [&entry[READ], &entry[WRITE]] {
+                let entries = [table.index(addr), table.aside(addr)].map(|at| &table.entries[at]);
+                for tag in entries.into_iter().flat_map(|entry| [&entry[READ], &entry[WRITE]]) {
                     if tag.load(Ordering::Relaxed) & !SLOW == page {
                         tag.store(EMPTY, Ordering::Relaxed);
                     }

@@ -138,3 +138,36 @@ fn a_jump_is_forgotten_with_each_page_that_it_counts_on() {
         contexts.insert_jump(pc + n * 4, 7, &[(page.wrapping_sub(pc + n * 4), 0)]);
     }
 }
+
+#[test]
+fn a_page_that_lost_its_entry_is_recalled() {
+    let tables = std::sync::Arc::new(Tables::new(4));
+    let mut contexts = Contexts::new(tables.clone());
+    contexts.use_data(1);
+    // Two pages that want one entry, and one whose entry is where they are put aside.
+    let [a, b, c] = [0x1000, 0x5000, 0x3000];
+    let known = |contexts: &Contexts, addr, write| {
+        contexts.recall(addr, write).map(|(rights, hit, slow_stores)| (rights, hit.phys, slow_stores))
+    };
+    contexts.insert(a, (true, true), reached(0x8000_0000), false);
+    contexts.insert(b, (true, false), reached(0x8000_1000), true);
+    assert!(contexts.lookup(a, false).is_none());
+    assert_eq!(known(&contexts, a, true), Some(((true, true), 0x8000_0000, false)));
+    contexts.insert(a, (true, true), reached(0x8000_0000), false);
+    assert_eq!(known(&contexts, a, true), None, "it has its entry");
+    assert_eq!(known(&contexts, b, false).map(|(rights, ..)| rights), Some((true, false)));
+    assert_eq!(known(&contexts, b, true), None, "it must not be stored to");
+    // What generated code finds there belongs to another page.
+    assert!(contexts.lookup(c, false).is_none());
+    contexts.insert(c, (true, true), reached(0x8000_2000), false);
+    assert_eq!(known(&contexts, b, false), None);
+    assert_eq!(contexts.lookup(c, true).map(|hit| hit.phys), Some(0x8000_2000));
+    // Stores become slow there too, and a flush reaches it.
+    contexts.insert(b, (true, true), reached(0x8000_1000), false);
+    tables.slow_down_stores(0x8000_0000);
+    assert_eq!(known(&contexts, a, true), Some(((true, true), 0x8000_0000, true)));
+    contexts.flush(Some(a), |_| true);
+    assert_eq!(known(&contexts, a, false), None);
+    // Nothing was ever known of page zero.
+    assert_eq!([0, 0x2000].map(|addr| known(&contexts, addr, false)), [None; 2]);
+}

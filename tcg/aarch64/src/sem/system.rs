@@ -96,9 +96,10 @@ pub fn dmb<S: Sem>(s: &mut S, _: &Cx, a: Barrier) -> Flow<S> {
     barrier(s, a)
 }
 
-/// Instruction synchronisation barrier: stores to code take effect by themselves.
+/// Instruction synchronisation barrier: stores to code are seen by themselves, but not by the translation that is running.
 pub fn isb<S: Sem>(_: &mut S, _: &Cx, _: Barrier) -> Flow<S> {
-    fall::<S>()
+    // What follows may be in the same translation, and have changed.
+    Ok(Next::Exit(exit::RESYNC))
 }
 
 /// Speculation barrier.

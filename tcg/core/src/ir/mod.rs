@@ -332,6 +332,37 @@ impl Region {
         Value(self.insts.len() as u32 - 1)
     }
 
+    /// A constant, which stands in the entry and is the same for all.
+    pub fn constant_in_entry(&mut self, ty: Ty, imm: u64) -> Value {
+        let same = |v: &&Value| {
+            let inst = self.inst(**v);
+            (inst.op, inst.ty, inst.imm) == (Op::Const, ty, imm)
+        };
+        if let Some(v) = self.blocks[0].insts.iter().find(same) {
+            return *v;
+        }
+        let args = [Value::NONE; 3];
+        self.push(BlockId(0), Inst { op: Op::Const, ty, args, imm, snap: SnapId::NONE })
+    }
+
+    /// What the edges to `block` give its parameter `param`: the block that each leaves, its number there, and the value.
+    pub fn given_by_edges(&self, block: BlockId, param: Value) -> Vec<(BlockId, usize, Value)> {
+        let params = &self.blocks[block.0 as usize].params;
+        let at = params.iter().position(|other| *other == param).expect("it is a parameter of that block");
+        let mut given = Vec::new();
+        for (n, from) in self.blocks.iter().enumerate() {
+            let edges = from.term.edges().enumerate().filter(|(_, edge)| edge.to == block);
+            given.extend(edges.map(|(nth, edge)| (BlockId(n as u32), nth, edge.args[at])));
+        }
+        given
+    }
+
+    /// Gives edge number `nth` of block `from` more arguments.
+    pub fn add_args(&mut self, from: BlockId, nth: usize, args: impl IntoIterator<Item = Value>) {
+        let edge = self.blocks[from.0 as usize].term.edges_mut().nth(nth);
+        edge.expect("the block has this edge").args.extend(args);
+    }
+
     /// The block where `v` is made.
     pub fn home(&self, v: Value) -> Option<BlockId> {
         let makes = |block: &Block| block.insts.contains(&v) || block.params.contains(&v);

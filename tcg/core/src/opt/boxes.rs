@@ -32,7 +32,7 @@ pub fn carry_singles(region: &mut Region) {
         for i in 0..region.blocks[n].params.len() {
             let param = region.blocks[n].params[i];
             if wanted.contains(&param) {
-                let single = beside(region, BlockId(n as u32), i, preds, &mut wanted);
+                let single = beside(region, BlockId(n as u32), param, &mut wanted);
                 replace(region, n..region.blocks.len(), param, single);
             }
         }
@@ -78,30 +78,19 @@ fn unary(op: Op, arg: Value) -> Inst {
     Inst { op, ty: Ty::F32, args: [arg, Value::NONE, Value::NONE], imm: 0, snap: SnapId::NONE }
 }
 
-/// A new parameter of block `id`: what is boxed in its parameter `i`. Adds what is unboxed for it to what is `wanted`.
-fn beside(region: &mut Region, id: BlockId, i: usize, preds: &[BlockId], wanted: &mut Vec<Value>) -> Value {
-    let param = region.blocks[id.0 as usize].params[i];
+/// A new parameter of block `id`: what is boxed in its parameter `param`. Adds what is unboxed for it to what is `wanted`.
+fn beside(region: &mut Region, id: BlockId, param: Value, wanted: &mut Vec<Value>) -> Value {
     let single = region.add_param(id, Ty::F32);
-    let mut preds = preds.to_vec();
-    preds.dedup();
-    for pred in preds {
-        let edges = region.blocks[pred.0 as usize].term.edges().enumerate();
-        let args: Vec<_> =
-            edges.filter(|(_, edge)| edge.to == id).map(|(at, edge)| (at, edge.args[i])).collect();
-        for (at, arg) in args {
-            let given = match region.inst(arg) {
-                _ if arg == param => single,
-                inst if inst.op == Op::Box => inst.args[0],
-                _ => {
-                    let v = region.add(unary(Op::Unbox, arg));
-                    region.blocks[pred.0 as usize].insts.push(v);
-                    wanted.push(arg);
-                    v
-                }
-            };
-            let edge = region.blocks[pred.0 as usize].term.edges_mut().nth(at);
-            edge.expect("it was there").args.push(given);
-        }
+    for (from, nth, arg) in region.given_by_edges(id, param) {
+        let given = match region.inst(arg) {
+            _ if arg == param => single,
+            inst if inst.op == Op::Box => inst.args[0],
+            _ => {
+                wanted.push(arg);
+                region.push(from, unary(Op::Unbox, arg))
+            }
+        };
+        region.add_args(from, nth, [given]);
     }
     single
 }

@@ -176,7 +176,7 @@ impl Pass<'_> {
             flags = Some(match flags {
                 None => known,
                 Some(others) => {
-                    let bits = self.constant(Ty::I32, bits);
+                    let bits = self.region.constant_in_entry(Ty::I32, bits);
                     let is = self.put(inst(Op::Eq, Ty::I32, [kind, bits, Value::NONE]), out);
                     self.put(inst(Op::Select, Ty::I32, [is, known, others]), out)
                 }
@@ -202,17 +202,10 @@ impl Pass<'_> {
 
     /// Gives the parameters what they are made of.
     fn edges(&mut self, triples: &[Triple]) {
-        for n in 0..self.region.blocks.len() {
-            let edges: Vec<_> = self.region.blocks[n].term.edges().cloned().collect();
-            for (nth, edge) in edges.iter().enumerate() {
-                for triple in triples.iter().filter(|triple| triple.block == edge.to) {
-                    let params = &self.region.blocks[edge.to.0 as usize].params;
-                    let at = params.iter().position(|param| *param == triple.flags);
-                    let arg = edge.args[at.expect("it is there until all edges are done")];
-                    let parts = self.parts(arg, n, triples);
-                    let edge = self.region.blocks[n].term.edges_mut().nth(nth);
-                    edge.expect("it was there").args.extend(parts);
-                }
+        for triple in triples {
+            for (from, nth, arg) in self.region.given_by_edges(triple.block, triple.flags) {
+                let parts = self.parts(arg, from.0 as usize, triples);
+                self.region.add_args(from, nth, parts);
             }
         }
     }
@@ -226,7 +219,7 @@ impl Pass<'_> {
             FlagsKind::Packed => (FlagsKind::Packed, [arg, Value::NONE, Value::NONE]),
             kind => (kind, self.region.inst(arg).args),
         };
-        let kind = self.constant(Ty::I32, kind as u64);
+        let kind = self.region.constant_in_entry(Ty::I32, kind as u64);
         let second = if args[1] == Value::NONE { args[1] } else { self.wide(args[1], n) };
         [self.wide(args[0], n), second, kind]
     }
@@ -234,7 +227,7 @@ impl Pass<'_> {
     /// Flags of one value are given any second one: that of all others, if it is there on every way.
     fn fill(&mut self, triples: &[Triple]) {
         let dominators = Dominators::of(self.region);
-        let zero = self.constant(Ty::I64, 0);
+        let zero = self.region.constant_in_entry(Ty::I64, 0);
         for Triple { block, parts: [_, second, _], .. } in triples {
             let only = only_other(self.region, *block, *second, &dominators);
             let at = self.region.blocks[block.0 as usize].params.iter().position(|param| param == second);
@@ -252,27 +245,13 @@ impl Pass<'_> {
         match (made.op, made.result()) {
             (_, Ty::I64) => v,
             (Op::Trunc, _) => made.args[0],
-            (Op::Const, _) => self.constant(Ty::I64, made.imm),
+            (Op::Const, _) => self.region.constant_in_entry(Ty::I64, made.imm),
             _ => {
                 let wide = self.region.add(inst(Op::Zext, Ty::I64, [v, Value::NONE, Value::NONE]));
                 self.region.blocks[n].insts.push(wide);
                 wide
             }
         }
-    }
-
-    /// A constant, which stands in the entry and is the same for all.
-    fn constant(&mut self, ty: Ty, imm: u64) -> Value {
-        let same = |v: &&Value| {
-            let inst = self.region.inst(**v);
-            (inst.op, inst.ty, inst.imm) == (Op::Const, ty, imm)
-        };
-        if let Some(v) = self.region.blocks[0].insts.iter().find(same) {
-            return *v;
-        }
-        let v = self.region.add(Inst { imm, ..inst(Op::Const, ty, [Value::NONE; 3]) });
-        self.region.blocks[0].insts.push(v);
-        v
     }
 
     /// Removes the parameters that have become others.

@@ -147,17 +147,10 @@ impl Pass<'_> {
 
     /// Gives the parameters what they are made of.
     fn edges(&mut self, pairs: &[Pair]) {
-        for n in 0..self.region.blocks.len() {
-            let edges: Vec<_> = self.region.blocks[n].term.edges().cloned().collect();
-            for (nth, edge) in edges.iter().enumerate() {
-                for pair in pairs.iter().filter(|pair| pair.block == edge.to) {
-                    let params = &self.region.blocks[edge.to.0 as usize].params;
-                    let at = params.iter().position(|param| *param == pair.vector);
-                    let arg = edge.args[at.expect("it is there until all edges are done")];
-                    let parts = self.parts(arg, self.region.inst(pair.low).ty, n, pairs);
-                    let edge = self.region.blocks[n].term.edges_mut().nth(nth);
-                    edge.expect("it was there").args.extend(parts);
-                }
+        for pair in pairs {
+            for (from, nth, arg) in self.region.given_by_edges(pair.block, pair.vector) {
+                let parts = self.parts(arg, self.region.inst(pair.low).ty, from.0 as usize, pairs);
+                self.region.add_args(from, nth, parts);
             }
         }
     }
@@ -190,13 +183,9 @@ impl Pass<'_> {
         self.region.push(BlockId(n as u32), inst(Op::Bitcast, ty, [v, Value::NONE, Value::NONE]))
     }
 
-    /// A constant, which stands in the entry and is the same for all.
     fn constant(&mut self, ty: Ty, value: u128) -> Value {
         let imm = if ty == Ty::V128 { self.region.vector(value) } else { value as u64 };
-        let constant = Inst { imm, ..inst(Op::Const, ty, [Value::NONE; 3]) };
-        let entry = &self.region.blocks[0].insts;
-        let known = entry.iter().copied().find(|v| *self.region.inst(*v) == constant);
-        known.unwrap_or_else(|| self.region.push(BlockId(0), constant))
+        self.region.constant_in_entry(ty, imm)
     }
 
     /// Puts what the parameters have become in their place.

@@ -31,6 +31,9 @@ pub static PROGRAMS: &[Program] = &[
     Program { name: "vectors", class: "vector" },
     Program { name: "stripmine", class: "vector" },
     Program { name: "strings", class: "string" },
+    Program { name: "calls", class: "system" },
+    Program { name: "pages", class: "system" },
+    Program { name: "switches", class: "system" },
 ];
 
 /// Equal results on every CPU need every rounding to be where the source has it.

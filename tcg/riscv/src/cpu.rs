@@ -89,13 +89,31 @@ pub const fn v(n: u16) -> RegId {
 const FIRST_V: usize = 66;
 /// How many parts the vector registers may have.
 const V_PARTS: usize = V_BYTES / 16;
-const REG_COUNT: usize = FIRST_V + V_PARTS + 3;
+const REG_COUNT: usize = FIRST_V + V_PARTS + 3 + KEPT.len();
 /// The register `vl`.
 pub const VL: RegId = RegId((FIRST_V + V_PARTS) as u16);
 /// The register `vtype`.
 pub const VTYPE: RegId = RegId((FIRST_V + V_PARTS + 1) as u16);
 /// The register `vxsat`.
 pub const VXSAT: RegId = RegId((FIRST_V + V_PARTS + 2) as u16);
+
+/// CSRs that only keep what is written to them: number, name, place.
+const KEPT: [(u16, &str, usize); 8] = [
+    (0x140, "sscratch", offset_of!(Hart, csr.sscratch)),
+    (0x141, "sepc", offset_of!(Hart, csr.sepc)),
+    (0x142, "scause", offset_of!(Hart, csr.scause)),
+    (0x143, "stval", offset_of!(Hart, csr.stval)),
+    (0x340, "mscratch", offset_of!(Hart, csr.mscratch)),
+    (0x341, "mepc", offset_of!(Hart, csr.mepc)),
+    (0x342, "mcause", offset_of!(Hart, csr.mcause)),
+    (0x343, "mtval", offset_of!(Hart, csr.mtval)),
+];
+
+/// The register that CSR `number` is, if it is one of those.
+pub fn kept_csr(number: u16) -> Option<RegId> {
+    let n = KEPT.iter().position(|(kept, ..)| *kept == number)?;
+    Some(RegId(VXSAT.0 + 1 + n as u16))
+}
 
 /// The names of the vector registers.
 pub const V_NAMES: [&str; 32] = [
@@ -175,6 +193,12 @@ const fn table() -> [RegDesc; REG_COUNT] {
     regs[VTYPE.0 as usize] = RegDesc { name: "vtype", ty: Ty::I64, offset: at };
     let at = (vector + offset_of!(VectorCsrs, vxsat)) as u32;
     regs[VXSAT.0 as usize] = RegDesc { name: "vxsat", ty: Ty::I64, offset: at };
+    let mut n = 0;
+    while n < KEPT.len() {
+        let (_, name, offset) = KEPT[n];
+        regs[VXSAT.0 as usize + 1 + n] = RegDesc { name, ty: Ty::I64, offset: offset as u32 };
+        n += 1;
+    }
     regs[65] =
         RegDesc { name: "reserved_value", ty: Ty::I64, offset: offset_of!(Hart, reserved_value) as u32 };
     regs

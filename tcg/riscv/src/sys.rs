@@ -12,6 +12,11 @@ use tcg_core::run::with_mmu;
 /// look at interrupts if one can be taken now.
 pub fn settle(hart: &mut Hart) {
     with_mmu::<Riscv, _>(hart, |hart, mmu| mmu.sync::<Riscv>(hart));
+    look_for_interrupts(hart);
+}
+
+/// Asks the hart to take an interrupt that it can take now.
+fn look_for_interrupts(hart: &mut Hart) {
     if hart.csr.deliverable().is_some() {
         // SAFETY: null, or set by `Vcpu::new` to a word that lives as long as the vCPU.
         if let Some(request) = unsafe { hart.head.request.as_ref() } {
@@ -23,6 +28,7 @@ pub fn settle(hart: &mut Hart) {
 /// Carries out a CSR instruction; gives the old value. Where it is refused because instructions are not counted yet,
 /// they are from now on, and it can be run again.
 pub fn csr_access(hart: &mut Hart, access: Access, operand: u64) -> Result<u64, Refused> {
+    let status = hart.csr.mstatus;
     let old = match csr::access(hart, access, operand) {
         Err(Refused::Uncounted) => {
             hart.count_instructions();
@@ -31,7 +37,12 @@ pub fn csr_access(hart: &mut Hart, access: Access, operand: u64) -> Result<u64, 
         }
         done => done?,
     };
-    if access.write.is_some() {
+    if access.write.is_none() {
+        return Ok(old);
+    }
+    if csr::is_status(access.number) && (hart.csr.mstatus ^ status) & !mstatus::INTERRUPTS == 0 {
+        look_for_interrupts(hart);
+    } else {
         settle(hart);
     }
     Ok(old)

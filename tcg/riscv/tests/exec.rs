@@ -116,6 +116,31 @@ fn csr_instructions_read_and_write_what_they_name() {
 }
 
 #[test]
+fn registers_of_traps_want_their_privilege_and_even_addresses() {
+    for (number, needs) in (0x140..=0x143).map(|n| (n, Priv::S)).chain((0x340..=0x343).map(|n| (n, Priv::M)))
+    {
+        for privilege in [Priv::U, Priv::S, Priv::M] {
+            let word = insn("csrrw", &[("csr", number), ("rd", 6), ("rs1", 5)]);
+            let again = insn("csrrs", &[("csr", number), ("rd", 7)]);
+            let mut cpu = vcpu("rv64", &[word, again]);
+            cpu.cpu_mut().csr.privilege = privilege;
+            cpu.cpu_mut().x[5] = 0x1237;
+            if privilege < needs {
+                assert_eq!(
+                    trap(&mut cpu),
+                    (cause::ILLEGAL.into(), word.into()),
+                    "{number:#x} in {privilege:?}"
+                );
+                continue;
+            }
+            (0..2).for_each(|_| cpu.step());
+            let kept = if number & 3 == 1 { 0x1236 } else { 0x1237 };
+            assert_eq!((cpu.cpu().x[6], cpu.cpu().x[7]), (0, kept), "{number:#x} in {privilege:?}");
+        }
+    }
+}
+
+#[test]
 fn without_compressed_instructions_jumps_stay_aligned() {
     let misaligned = u64::from(cause::FETCH_MISALIGNED);
     let cpu = || "rv64,c=off";

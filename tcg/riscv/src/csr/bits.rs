@@ -42,6 +42,8 @@ pub mod mstatus {
     pub const SXL64: u64 = 2 << 34;
     /// Some extension's state is dirty, read-only summary.
     pub const SD: u64 = 1 << 63;
+    /// What only says which interrupts are taken, and how it was before a trap.
+    pub const INTERRUPTS: u64 = SIE | MIE | SPIE | MPIE | SPP;
     /// What `sstatus` shows of it besides SD.
     pub const SSTATUS: u64 = SIE | SPIE | SPP | VS | FS | SUM | MXR | UXL64;
     /// What software may change.

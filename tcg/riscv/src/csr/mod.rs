@@ -323,11 +323,26 @@ pub enum Refused {
     Uncounted,
 }
 
+/// The least privilege that register `number` is accessed with.
+pub fn least_privilege(number: u16) -> Priv {
+    Priv::from_bits(u64::from(number >> 8) & 3)
+}
+
+/// What `xscratch`, `xepc`, `xcause` and `xtval` keep of a value: return addresses are even.
+pub fn kept_bits(number: u16) -> u64 {
+    if matches!(number, 0x141 | 0x341) { !1 } else { u64::MAX }
+}
+
+/// Whether register `number` is `mstatus` or `sstatus`.
+pub fn is_status(number: u16) -> bool {
+    matches!(number, 0x100 | 0x300)
+}
+
 /// Carries out a CSR instruction; gives the old value.
 pub fn access(hart: &mut Hart, access: Access, operand: u64) -> Result<u64, Refused> {
     let number = access.number;
     let row = table::find(number).ok_or(Refused::Illegal)?;
-    let needs = Priv::from_bits(u64::from(number >> 8) & 3);
+    let needs = least_privilege(number);
     let read_only = number >> 10 == 3;
     if hart.csr.privilege < needs || read_only && access.write.is_some() || !(row.allowed)(hart, number) {
         return Err(Refused::Illegal);

@@ -7,10 +7,10 @@ use crate::features::Ext;
 use crate::{mmu, pmp};
 use tcg_core::run::collect_flags;
 
-/// One register, or several alike.
+/// One register, or several alike; the numbers are in [`RANGES`].
 pub struct Row {
+    /// The number of the first.
     first: u16,
-    last: u16,
     /// The manual's name (of the first).
     pub name: &'static str,
     /// Whether it exists for this hart now, beyond what the number says about privilege.
@@ -21,10 +21,30 @@ pub struct Row {
     pub write: fn(&mut Hart, u16, u64),
 }
 
+/// How many registers the encoding has room for.
+const NUMBERS: usize = 1 << 12;
+
+/// For each register the number of its row, counted from one.
+static INDEX: [u8; NUMBERS] = {
+    let mut index = [0; NUMBERS];
+    let mut n = 0;
+    while n < RANGES.len() {
+        let (mut number, last) = RANGES[n];
+        while number <= last {
+            index[number as usize] = n as u8 + 1;
+            number += 1;
+        }
+        n += 1;
+    }
+    index
+};
+
+const _: () = assert!(RANGES.len() < u8::MAX as usize, "the number of a row fits a byte");
+
 /// The row of register `number`.
 pub fn find(number: u16) -> Option<&'static Row> {
-    let at = ROWS.partition_point(|row| row.last < number);
-    ROWS.get(at).filter(|row| row.first <= number)
+    let row = INDEX.get(usize::from(number))?.checked_sub(1)?;
+    ROWS.get(usize::from(row))
 }
 
 /// The manual's name of register `number`.
@@ -214,9 +234,9 @@ macro_rules! rows {
     ($($first:literal $(..= $last:literal)? $name:ident $allowed:ident
        |$h:pat_param, $n:pat_param| $read:expr,
        $write:expr;)*) => {
+        const RANGES: &[(u16, u16)] = &[$(($first, rows!(@last $first $($last)?)),)*];
         static ROWS: &[Row] = &[$(Row {
             first: $first,
-            last: rows!(@last $first $($last)?),
             name: stringify!($name),
             allowed: $allowed,
             read: |$h: &mut Hart, $n: u16| $read,
@@ -298,8 +318,8 @@ mod tests {
 
     #[test]
     fn rows_are_in_order_and_apart() {
-        for pair in ROWS.windows(2) {
-            assert!(pair[0].last < pair[1].first, "{} and {}", pair[0].name, pair[1].name);
+        for (pair, rows) in RANGES.windows(2).zip(ROWS.windows(2)) {
+            assert!(pair[0].1 < pair[1].0, "{} and {}", rows[0].name, rows[1].name);
         }
         assert_eq!(find(0x33f).map(|row| row.name), Some("mhpmevent3"));
         assert!(find(0x7a5).is_none());

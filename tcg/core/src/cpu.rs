@@ -100,25 +100,41 @@ pub struct Helper {
     pub vectors: bool,
 }
 
-/// One entry of a vCPU's software TLB.
+/// What a vCPU's software TLB says of a page. All entries' words of one kind stand one after the other, those of the next kind
+/// behind them, so that an index is scaled to a place by the host's addresses.
 ///
 /// A tag is the guest-virtual page address when the access is allowed without further thought; bits below the page
 /// size are set where the slow path has to be asked (device, watched page, nothing there), so that the comparison fails.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(32))]
-pub struct TlbEntry {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlbWord {
     /// Tag for loads.
-    pub read: u64,
+    Read,
     /// Tag for stores.
-    pub write: u64,
+    Write,
     /// Host address minus guest-virtual address.
-    pub addend: u64,
+    Addend,
     /// Guest-physical page address.
-    pub phys: u64,
+    Phys,
 }
 
-/// log2 of the size of a [`TlbEntry`].
-pub const TLB_ENTRY_SHIFT: u32 = 5;
+impl TlbWord {
+    /// How many kinds there are.
+    pub const COUNT: usize = 4;
+
+    /// Bytes from [`CpuHeader::tlb`] to the first entry's word of this kind, in a TLB of `entries`.
+    pub fn offset(self, entries: usize) -> i32 {
+        (self as usize * entries * size_of::<u64>()) as i32 - tlb_bits(entries)
+    }
+}
+
+/// A TLB begins at a multiple of this, and its address in the header is [`tlb_bits`] behind.
+pub const TLB_ALIGN: usize = 1 << 16;
+
+/// Which bits of an address are the index of a TLB of `entries`, as the host's instruction for it takes that from the lowest bits of a
+/// register (BEXTR: the first one, and in the next byte how many).
+pub const fn tlb_bits(entries: usize) -> i32 {
+    (PAGE_SHIFT | entries.trailing_zeros() << 8) as i32
+}
 
 /// Most entries of a TLB: generated code takes the index from the low half of an address.
 pub const MOST_TLB_ENTRIES: usize = 1 << 20;
@@ -243,6 +259,6 @@ pub struct CpuHeader {
     /// Guest-virtual address of the page that the running translation is in: what it knows of code addresses is
     /// relative to it.
     pub page: u64,
-    /// First entry of the TLB in use.
-    pub tlb: *const TlbEntry,
+    /// The TLB in use ([`TlbWord::offset`]).
+    pub tlb: *const u8,
 }

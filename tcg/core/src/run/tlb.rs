@@ -4,7 +4,7 @@
 //! Generated code reads both tables without locks. The owner fills them; any thread may make entries slower (set
 //! [`SLOW`] in a write tag) or empty (clear a jump entry), which is always safe to do under a reader.
 
-use crate::cpu::{JUMP_ASIDE, JUMP_ENTRIES, JUMP_SHIFT, JumpEntry, TlbEntry, jump_index};
+use crate::cpu::{JUMP_ASIDE, JUMP_ENTRIES, JUMP_SHIFT, JumpEntry, TLB_ALIGN, TlbWord, jump_index, tlb_bits};
 use base::{PAGE_SHIFT, PAGE_SIZE};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -53,17 +53,25 @@ impl Used {
 
 /// One direct-mapped table of translations.
 struct Table {
-    entries: Box<[[AtomicU64; 4]]>,
+    /// All words, behind what aligns them.
+    words: Box<[AtomicU64]>,
+    /// Where the first one is.
+    start: usize,
+    /// How many entries there are.
+    len: usize,
     /// A bit for each page, by physical address, and for others that look like it: there may be an entry by which stores reach it unseen.
     /// Whoever begins to watch a page need not look through tables that have none.
     stored: Box<[AtomicU64]>,
     used: Used,
 }
 
-const READ: usize = 0;
-const WRITE: usize = 1;
-const ADDEND: usize = 2;
-const PHYS: usize = 3;
+const READ: usize = TlbWord::Read as usize;
+const WRITE: usize = TlbWord::Write as usize;
+const ADDEND: usize = TlbWord::Addend as usize;
+const PHYS: usize = TlbWord::Phys as usize;
+
+/// The words of one entry.
+type Entry<'a> = [&'a AtomicU64; TlbWord::COUNT];
 
 /// How many bits a table has for physical pages for each entry.
 const STORED_BITS: usize = 8;
@@ -78,39 +86,53 @@ impl Table {
     fn new(entries: usize) -> Self {
         let words = (entries * STORED_BITS).div_ceil(u64::BITS as usize);
         let stored = (0..words).map(|_| AtomicU64::new(0)).collect();
-        let table = Self { entries: zeroed(entries), stored, used: Used(AtomicU64::new(0)) };
+        let count = entries * TlbWord::COUNT + TLB_ALIGN / size_of::<AtomicU64>();
+        // SAFETY: zeros are valid atomics. Memory that is never used is not touched.
+        let all: Box<[AtomicU64]> = unsafe { Box::new_zeroed_slice(count).assume_init() };
+        let start = all.as_ptr().align_offset(TLB_ALIGN);
+        let table = Self { words: all, start, len: entries, stored, used: Used(AtomicU64::new(0)) };
         // Page zero is only looked for in the first entry, and in the last by accesses that reach it from the last page: zero is no page
         // in the others.
-        for entry in [&table.entries[0], &table.entries[entries - 1]] {
+        for entry in [table.at(0), table.at(entries - 1)] {
             entry[READ].store(EMPTY, Ordering::Relaxed);
             entry[WRITE].store(EMPTY, Ordering::Relaxed);
         }
         table
     }
 
+    /// All entries' words of one kind.
+    fn column(&self, word: usize) -> &[AtomicU64] {
+        &self.words[self.start + word * self.len..][..self.len]
+    }
+
+    /// Entry number `index`.
+    fn at(&self, index: usize) -> Entry<'_> {
+        std::array::from_fn(|word| &self.column(word)[index])
+    }
+
     fn clear(&self) {
         if !self.used.is_any() {
             return;
         }
-        for entry in self.used.take(self.entries.len()).flat_map(|part| &self.entries[part]) {
-            entry[READ].store(EMPTY, Ordering::Relaxed);
-            entry[WRITE].store(EMPTY, Ordering::Relaxed);
+        for part in self.used.take(self.len) {
+            let tags = [READ, WRITE].map(|word| &self.column(word)[part.clone()]);
+            tags.into_iter().flatten().for_each(|tag| tag.store(EMPTY, Ordering::Relaxed));
         }
         // After the entries: a page without a bit has none.
         self.stored.iter().for_each(|word| word.store(0, Ordering::Release));
     }
 
     fn index(&self, addr: u64) -> usize {
-        (addr >> PAGE_SHIFT) as usize & (self.entries.len() - 1)
+        (addr >> PAGE_SHIFT) as usize & (self.len - 1)
     }
 
-    fn entry(&self, addr: u64) -> &[AtomicU64; 4] {
-        &self.entries[self.index(addr)]
+    fn entry(&self, addr: u64) -> Entry<'_> {
+        self.at(self.index(addr))
     }
 
     /// Where the page at `addr` is put when another takes its entry. Generated code does not look there.
     fn aside(&self, addr: u64) -> usize {
-        self.index(addr) ^ (self.entries.len() / 2)
+        self.index(addr) ^ (self.len / 2)
     }
 
     /// Puts what is in the entry of `addr` aside if that is its place and it is another page.
@@ -123,8 +145,8 @@ impl Table {
             return;
         }
         let at = self.aside(addr);
-        self.used.note(at, self.entries.len());
-        let to = &self.entries[at];
+        self.used.note(at, self.len);
+        let to = self.at(at);
         to[READ].store(EMPTY, Ordering::Relaxed);
         to[WRITE].store(EMPTY, Ordering::Relaxed);
         for n in [ADDEND, PHYS] {
@@ -261,19 +283,19 @@ impl Tables {
 
     /// How many translations a context has.
     pub fn tlb_entries(&self) -> usize {
-        self.data[0].entries.len()
+        self.data[0].len
     }
 
     /// Every store to the page at `phys` asks the slow path from now on.
     pub fn slow_down_stores(&self, phys: u64) {
-        let tables = self.data.iter().filter(|table| table.may_be_stored(phys));
-        for entry in tables.flat_map(|table| &table.entries) {
-            if entry[PHYS].load(Ordering::Relaxed) == phys {
-                let tag = entry[WRITE].load(Ordering::Relaxed);
-                if tag & (SLOW | EMPTY) == 0 {
-                    // Lost races only make an entry emptier or slower than need be.
-                    let _ =
-                        entry[WRITE].compare_exchange(tag, tag | SLOW, Ordering::SeqCst, Ordering::Relaxed);
+        for table in self.data.iter().filter(|table| table.may_be_stored(phys)) {
+            for (page, tag) in table.column(PHYS).iter().zip(table.column(WRITE)) {
+                if page.load(Ordering::Relaxed) == phys {
+                    let old = tag.load(Ordering::Relaxed);
+                    if old & (SLOW | EMPTY) == 0 {
+                        // Lost races only make an entry emptier or slower than need be.
+                        let _ = tag.compare_exchange(old, old | SLOW, Ordering::SeqCst, Ordering::Relaxed);
+                    }
                 }
             }
         }
@@ -460,14 +482,14 @@ impl Contexts {
     }
 
     /// Switches to the data context `key`; gives the table's address for the CPU header.
-    pub fn use_data(&mut self, key: u128) -> *const TlbEntry {
+    pub fn use_data(&mut self, key: u128) -> *const u8 {
         let (slot, new) = self.data.find((key, 0));
         let table = &self.tables.data[slot];
         if new {
             table.clear();
             self.large[slot] = Large::NONE;
         }
-        table.entries.as_ptr().cast()
+        table.words[table.start..].as_ptr().wrapping_byte_add(tlb_bits(table.len) as usize).cast()
     }
 
     /// The data context in use; `None` if there was none yet.
@@ -501,7 +523,7 @@ impl Contexts {
     /// entered again, like what a walk gives. Reads and writes that are allowed, the page, and whether stores are slow.
     pub fn recall(&self, addr: u64, write: bool) -> Option<((bool, bool), Hit, bool)> {
         let table = &self.tables.data[self.data.active()];
-        let entry = &table.entries[table.aside(addr)];
+        let entry = table.at(table.aside(addr));
         let page = addr & !(PAGE_SIZE - 1);
         let [read_tag, write_tag] = [READ, WRITE].map(|n| entry[n].load(Ordering::Acquire));
         let allowed = [read_tag, write_tag].map(|tag| tag & !SLOW == page);
@@ -519,7 +541,7 @@ impl Contexts {
     pub fn insert(&mut self, addr: u64, (read, write): (bool, bool), hit: Hit, slow_stores: bool) {
         let page = addr & !(PAGE_SIZE - 1);
         let table = &self.tables.data[self.data.active()];
-        table.used.note(table.index(addr), table.entries.len());
+        table.used.note(table.index(addr), table.len);
         if write && !hit.slow && !slow_stores {
             table.note_stored(hit.phys);
         }
@@ -586,12 +608,11 @@ impl Contexts {
     /// context. Nothing is forgotten of where the pages are.
     pub fn slow_down(&self, first: u64, last: u64) {
         let (first, last) = (first & !(PAGE_SIZE - 1), last & !(PAGE_SIZE - 1));
-        for entry in self.tables.data.iter().flat_map(|table| &table.entries) {
-            for tag in [&entry[READ], &entry[WRITE]] {
-                let page = tag.load(Ordering::Relaxed);
-                if page & (SLOW | EMPTY) == 0 && (first..=last).contains(&page) {
-                    tag.store(page | SLOW, Ordering::SeqCst);
-                }
+        let tables = self.tables.data.iter();
+        for tag in tables.flat_map(|table| [READ, WRITE].map(|word| table.column(word))).flatten() {
+            let page = tag.load(Ordering::Relaxed);
+            if page & (SLOW | EMPTY) == 0 && (first..=last).contains(&page) {
+                tag.store(page | SLOW, Ordering::SeqCst);
             }
         }
         // An instruction that begins in the page before may end in this one.
@@ -653,8 +674,8 @@ impl Contexts {
         match (addr, self.large[slot]) {
             (Some(addr), large) if !large.contains(addr) => {
                 let page = addr & !(PAGE_SIZE - 1);
-                let entries = [table.index(addr), table.aside(addr)].map(|at| &table.entries[at]);
-                for tag in entries.into_iter().flat_map(|entry| [&entry[READ], &entry[WRITE]]) {
+                let entries = [table.index(addr), table.aside(addr)].map(|at| table.at(at));
+                for tag in entries.into_iter().flat_map(|entry| [entry[READ], entry[WRITE]]) {
                     if tag.load(Ordering::Relaxed) & !SLOW == page {
                         tag.store(EMPTY, Ordering::Relaxed);
                     }

@@ -3,7 +3,7 @@
 /// Instruction sets that emitters ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostFeatures {
-    /// SHLX and friends, RORX, ANDN.
+    /// SHLX and friends, RORX, ANDN, BEXTR.
     pub bmi: bool,
     /// LZCNT, TZCNT.
     pub lzcnt: bool,

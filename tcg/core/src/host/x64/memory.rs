@@ -6,14 +6,13 @@ use super::integer::Cond;
 use super::moves::{RAX, RCX};
 use super::short::short;
 use super::stubs::Slow;
-use crate::cpu::{TLB_ENTRY_SHIFT, TlbEntry};
+use crate::cpu::TlbWord;
 use crate::host::helpers::CoreHelper;
 use crate::ir::{Inst, Op, Value};
 use crate::sem::{MemOp, Order, Rmw};
 use crate::ty::Ty;
 use base::PAGE_SHIFT;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use std::mem::offset_of;
 
 impl Emit<'_> {
     /// Puts a guest address into rax.
@@ -46,23 +45,28 @@ impl Emit<'_> {
         RAX
     }
 
-    /// Puts into rcx where the TLB's entry for the guest address in register `addr` is, from the TLB's start.
+    /// Puts into rcx the number of the TLB's entry for the guest address in register `addr`.
     pub fn tlb_index(&mut self, addr: u8) {
-        let (shift, mask) =
-            ((PAGE_SHIFT - TLB_ENTRY_SHIFT) as i8, ((self.env.tlb.entries - 1) << TLB_ENTRY_SHIFT) as i32);
+        let (shift, mask) = (PAGE_SHIFT as i8, (self.env.tlb.entries - 1) as i32);
         let ops = &mut self.ops;
         if self.features.bmi {
-            dynasm!(ops ; .arch x64 ; rorx ecx, Rd(addr), shift ; and ecx, mask);
+            // Which bits it is, the TLB's address says.
+            dynasm!(ops ; .arch x64 ; bextr ecx, Rd(addr), Rd(TLB));
         } else {
             dynasm!(ops ; .arch x64 ; mov ecx, Rd(addr) ; shr ecx, shift ; and ecx, mask);
         }
     }
 
+    /// The displacement of a word of a TLB's entry, whose number is in rcx.
+    pub fn tlb_word(&self, word: TlbWord) -> i32 {
+        word.offset(self.env.tlb.entries)
+    }
+
     /// Looks the guest address in register `addr` up: on a hit rcx is what leads from there to the host's, otherwise `miss` is
     /// entered. Uses rdx.
     fn look_up(&mut self, addr: u8, op: MemOp, write: bool, miss: DynamicLabel) {
-        let tag = if write { offset_of!(TlbEntry, write) } else { offset_of!(TlbEntry, read) } as i32;
-        let addend = offset_of!(TlbEntry, addend) as i32;
+        let tag = self.tlb_word(if write { TlbWord::Write } else { TlbWord::Read });
+        let addend = self.tlb_word(TlbWord::Addend);
         let last = op.bytes() as i32 - 1;
         let page = -(1i32 << PAGE_SHIFT);
         self.tlb_index(addr);
@@ -73,9 +77,12 @@ impl Emit<'_> {
             // The page of the last byte: an access that crosses a page misses.
             (false, _) => dynasm!(ops ; .arch x64 ; lea rdx, [BYTE Rq(addr) + last as i8] ; and rdx, page),
         }
-        short!(ops, tag, (cmp rdx,) [Rq(TLB) + rcx] ());
-        dynasm!(ops ; .arch x64 ; jne =>miss);
-        short!(ops, addend, (mov rcx,) [Rq(TLB) + rcx] ());
+        dynasm!(ops
+            ; .arch x64
+            ; cmp rdx, [Rq(TLB) + rcx * 8 + tag]
+            ; jne =>miss
+            ; mov rcx, [Rq(TLB) + rcx * 8 + addend]
+        );
     }
 
     /// Looks the address in rax up; on a hit rax is the host address, otherwise `miss` is entered with the guest's.

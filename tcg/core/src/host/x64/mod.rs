@@ -4,7 +4,7 @@
 //! In generated code rbx is near the CPU header ([`short::BIAS`]); rax, rcx, rdx and xmm0 to xmm2 belong to the emitter of the current
 //! operation, so that shifts, multiplications, TLB probes and helper results need no register allocation; the other
 //! eleven general and thirteen float registers hold values, vectors in the latter, but for r15 in code that looks into a TLB: it
-//! points to that of the present context. I32 and Bool values keep the upper
+//! points to that of the present context, and its low bits say how that is indexed ([`crate::cpu::tlb_bits`]). I32 and Bool values keep the upper
 //! half of their register zero. What is rarely needed stands behind the region's code, in stubs; vector constants follow. What
 //! a rare way out has to know is no code at all: [`records`].
 

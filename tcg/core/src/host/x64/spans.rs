@@ -14,12 +14,11 @@ use super::direct::Place;
 use super::moves::RAX;
 use super::short::short;
 use super::stubs::Slow;
-use crate::cpu::TlbEntry;
+use crate::cpu::TlbWord;
 use crate::ir::{Block, Effect, Inst, Op, Region, Value};
 use crate::sem::MemOp;
 use base::PAGE_SIZE;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use std::mem::offset_of;
 
 /// The longest span: of longer ones too many would cross pages.
 const LONGEST: i64 = PAGE_SIZE as i64 / 8;
@@ -182,17 +181,16 @@ impl Emit<'_> {
         let ops = &mut self.ops;
         short!(ops, length - 1, (lea rdx,) [Rq(base)] ());
         dynasm!(ops ; .arch x64 ; and rdx, page);
-        let (read, write) = (offset_of!(TlbEntry, read) as i32, offset_of!(TlbEntry, write) as i32);
+        let (read, write) = (self.tlb_word(TlbWord::Read), self.tlb_word(TlbWord::Write));
+        let addend = self.tlb_word(TlbWord::Addend);
+        let ops = &mut self.ops;
         for tag in [span.kinds.0.then_some(read), span.kinds.1.then_some(write)].into_iter().flatten() {
-            short!(ops, tag, (cmp rdx,) [Rq(TLB) + rcx] ());
-            dynasm!(ops ; .arch x64 ; jne =>miss);
+            dynasm!(ops ; .arch x64 ; cmp rdx, [Rq(TLB) + rcx * 8 + tag] ; jne =>miss);
         }
-        let addend = offset_of!(TlbEntry, addend) as i32;
         if base == RAX {
-            short!(ops, addend, (add rax,) [Rq(TLB) + rcx] ());
+            dynasm!(ops ; .arch x64 ; add rax, [Rq(TLB) + rcx * 8 + addend]);
         } else {
-            short!(ops, addend, (mov rax,) [Rq(TLB) + rcx] ());
-            dynasm!(ops ; .arch x64 ; add rax, Rq(base));
+            dynasm!(ops ; .arch x64 ; mov rax, [Rq(TLB) + rcx * 8 + addend] ; add rax, Rq(base));
         }
     }
 

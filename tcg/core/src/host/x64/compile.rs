@@ -308,7 +308,7 @@ impl Compiler {
         }
         self.spans.clear();
         if env.tlb.entries > 1 {
-            self.spans.find(region, env.tlb.alone, Frame::SLOTS - self.allocation.slots);
+            self.spans.find(region, &self.uses.fused, env.tlb.alone, Frame::SLOTS - self.allocation.slots);
         }
         self.piece.clear();
         let mut emit = Emit {
@@ -401,8 +401,15 @@ impl<'a> Emit<'a> {
             self.ops.dynamic_label(self.labels[id.0 as usize]);
             self.at = self.allocation.start[id.0 as usize];
             block.params.iter().for_each(|v| self.keep_second(*v));
-            for &v in &block.insts {
+            let mut next = 0;
+            while let Some(&v) = block.insts.get(next) {
                 self.at += 1;
+                let accesses = matches!(region.inst(v).op, Op::Load | Op::Store);
+                if let Some(count) = if accesses { self.run(id, next) } else { None } {
+                    (self.at, next) = (self.at + count as u32 - 1, next + count);
+                    continue;
+                }
+                next += 1;
                 if !self.uses.is_fused(v) {
                     self.instruction(v);
                     self.keep_second(v);
@@ -437,7 +444,7 @@ impl<'a> Emit<'a> {
         }
     }
 
-    fn instruction(&mut self, v: Value) {
+    pub fn instruction(&mut self, v: Value) {
         let inst = *self.region.inst(v);
         let accesses = matches!(
             inst.op,
@@ -490,7 +497,7 @@ impl<'a> Emit<'a> {
     }
 
     /// Puts a value that was just made where it is in the second part of its life, too.
-    fn keep_second(&mut self, v: Value) {
+    pub fn keep_second(&mut self, v: Value) {
         if let Some(slot) = self.allocation.second_place(v).filter(|slot| *slot != self.loc(v)) {
             self.copy(v, slot);
         }

@@ -5,6 +5,10 @@
 //! base's part of the host's memory is; the others use that. Where the span is not in one page that the TLB has, the slot holds
 //! zero, and each access looks for itself.
 //!
+//! Often the accesses of a span follow one on the other, as those of an instruction do that loads or stores a pair, or of a function's
+//! beginning. Such a *run* needs no slot: all that was looked up is in rcx until its last access is made, and where it was not found
+//! a stub makes them all.
+//!
 //! The slot is good as long as nobody changes what the TLB said in between: a span ends where a helper is called or requests are
 //! looked at. Stores are in one only where one vCPU is alone ([`TlbShape::alone`](crate::host::TlbShape::alone)), since other ones begin
 //! to watch pages for stores at any time; what they forget of their TLBs they tell by requests.
@@ -15,7 +19,8 @@ use super::moves::RAX;
 use super::short::short;
 use super::stubs::Slow;
 use crate::cpu::TlbWord;
-use crate::ir::{Block, Effect, Inst, Op, Region, Value};
+use crate::host::helpers::CoreHelper;
+use crate::ir::{Block, BlockId, Effect, Inst, Op, Region, Value};
 use crate::sem::MemOp;
 use base::PAGE_SIZE;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -37,6 +42,8 @@ struct Span {
     first: Value,
     /// How many accesses there are.
     count: u32,
+    /// Whether they are one run.
+    run: bool,
     /// Number among the spans of the block.
     number: u16,
 }
@@ -48,6 +55,22 @@ pub struct Spans {
     /// For each access in one, by its value: the value, which span, and its place from the base.
     accesses: Vec<(Value, u32, i64)>,
     open: Vec<u32>,
+}
+
+/// Accesses that follow one on the other: they begin in `block` with instruction number `first`.
+#[derive(Clone, Copy)]
+pub struct Run {
+    block: BlockId,
+    first: usize,
+}
+
+/// Whether an instruction may stand in a run: it has no code there, or such that leaves rcx alone, does nothing to be seen, and
+/// may be in the stub as well.
+fn goes_with_run(region: &Region, inst: &Inst) -> bool {
+    match inst.op {
+        Op::Nop | Op::Const | Op::Mark | Op::Get | Op::CodeAddr => true,
+        _ => displacement(region, inst).is_some(),
+    }
 }
 
 /// The address of an access as a base and a distance.
@@ -70,10 +93,10 @@ impl Spans {
     }
 
     /// Finds those of `region`, with `stores` or without, into nothing that was found before; none if a block would need more than
-    /// `room` slots.
-    pub fn find(&mut self, region: &Region, stores: bool, room: u16) {
+    /// `room` slots. What is `fused` has no code of its own.
+    pub fn find(&mut self, region: &Region, fused: &[bool], stores: bool, room: u16) {
         for block in &region.blocks {
-            if self.find_in(region, block, stores) > room {
+            if self.find_in(region, block, fused, stores) > room {
                 return self.clear();
             }
         }
@@ -83,11 +106,17 @@ impl Spans {
     }
 
     /// Finds those of `block`; gives how many there are.
-    fn find_in(&mut self, region: &Region, block: &Block, with_stores: bool) -> u16 {
+    fn find_in(&mut self, region: &Region, block: &Block, fused: &[bool], with_stores: bool) -> u16 {
         self.open.clear();
         let mut number = 0;
+        // That of the access that the last code is of.
+        let mut last = None;
         for &v in &block.insts {
             let inst = region.inst(v);
+            let before = last;
+            if !fused[v.0 as usize] && !goes_with_run(region, inst) {
+                last = None;
+            }
             if !matches!(inst.op, Op::Load | Op::Store) {
                 let plain = matches!(inst.op, Op::LoadLanes | Op::StoreLanes | Op::Fence);
                 if inst.op.effect() == Effect::Memory && !plain || inst.op == Op::CallVector {
@@ -108,7 +137,8 @@ impl Spans {
             let span = match self.open.iter().find(|n| joins(&self.list[**n as usize])) {
                 Some(n) => *n,
                 None => {
-                    let new = Span { base, bytes, kinds: (false, false), first: v, count: 0, number };
+                    let new =
+                        Span { base, bytes, kinds: (false, false), first: v, count: 0, run: true, number };
                     self.list.push(new);
                     number += 1;
                     self.open.push(self.list.len() as u32 - 1);
@@ -118,7 +148,9 @@ impl Spans {
             let known = &mut self.list[span as usize];
             known.bytes = (known.bytes.0.min(bytes.0), known.bytes.1.max(bytes.1));
             known.kinds = (known.kinds.0 || !stores, known.kinds.1 || stores);
+            known.run &= known.count == 0 || before == Some(span);
             known.count += 1;
+            last = Some(span);
             self.accesses.push((v, span, place));
         }
         number
@@ -128,6 +160,11 @@ impl Spans {
         let n = self.accesses.binary_search_by_key(&v.0, |(access, ..)| access.0).ok()?;
         let (_, span, place) = self.accesses[n];
         Some((self.list[span as usize], place))
+    }
+
+    /// Whether access `v` is in a run; if so, all are made with its first one.
+    pub fn is_in_run(&self, v: Value) -> bool {
+        self.of(v).is_some_and(|(span, _)| span.run)
     }
 }
 
@@ -167,9 +204,87 @@ impl Emit<'_> {
         Place { base: RAX, indexed: false, at: distance }
     }
 
+    /// Makes the accesses of the run that begins with instruction number `first` of `block`, if one does, and what stands between
+    /// them. Gives how many instructions these are.
+    pub fn run(&mut self, block: BlockId, first: usize) -> Option<usize> {
+        let run = Run { block, first };
+        let v = self.region.blocks[block.0 as usize].insts[first];
+        let (span, place) = self.spans.of(v).filter(|(span, _)| span.run && span.first == v)?;
+        let stub = self.stub(v, Slow::Run(run));
+        let distance = (place - span.bytes.0) as i32;
+        self.find_span(self.region.inst(v).args[0], span, distance, stub.entry);
+        let (addend, ops) = (self.tlb_word(TlbWord::Addend), &mut self.ops);
+        dynasm!(ops ; .arch x64 ; mov rcx, [Rq(TLB) + rcx * 8 + addend]);
+        let count = self.accesses_of_run(run, true);
+        self.ops.dynamic_label(stub.resume);
+        Some(count)
+    }
+
+    /// The accesses of `run`: those of one that was `found`, or each after a look of its own; and what stands between them. Gives how
+    /// many instructions these are.
+    pub fn accesses_of_run(&mut self, run: Run, found: bool) -> usize {
+        let (region, at) = (self.region, self.at);
+        let insts = &region.blocks[run.block.0 as usize].insts[run.first..];
+        let (mut left, mut n) = (self.spans.of(insts[0]).map_or(0, |(span, _)| span.count), 0);
+        while left > 0 {
+            let v = insts[n];
+            self.at = at + n as u32;
+            n += 1;
+            if self.spans.is_in_run(v) {
+                self.access_of_run(v, found);
+                left -= 1;
+            } else if !self.uses.is_fused(v) {
+                self.instruction(v);
+            } else {
+                continue;
+            }
+            self.keep_second(v);
+        }
+        self.at = at;
+        n
+    }
+
+    fn access_of_run(&mut self, v: Value, found: bool) {
+        let inst = *self.region.inst(v);
+        let resume = (!found).then(|| self.look_alone(v, &inst));
+        let place = match resume {
+            Some(_) => Place { base: RAX, indexed: false, at: 0 },
+            None => {
+                let (base, at) = self.base_and_offset(inst.args[0]);
+                Place { base, indexed: true, at }
+            }
+        };
+        match inst.op {
+            Op::Load => self.load_from(v, &inst, place),
+            _ => self.store_to(&inst, place),
+        }
+        resume.iter().for_each(|resume| self.ops.dynamic_label(*resume));
+    }
+
+    /// Puts where access `v` is in the host's memory into rax. Gives where its stub goes on if the TLB does not have it.
+    fn look_alone(&mut self, v: Value, inst: &Inst) -> DynamicLabel {
+        let write = inst.op == Op::Store;
+        let stub = self.stub(v, Slow::Memory(if write { CoreHelper::Store } else { CoreHelper::Load }));
+        self.address(inst.args[0]);
+        self.probe(MemOp::unpack(inst.imm), write, stub.entry);
+        stub.resume
+    }
+
     /// Looks `span` up, whose first byte is `distance` before `addr`, and puts where that byte is in the host's memory into rax; `miss`
     /// is entered if the TLB does not have it all.
     fn look_span_up(&mut self, addr: Value, span: Span, distance: i32, miss: DynamicLabel) {
+        let base = self.find_span(addr, span, distance, miss);
+        let (addend, ops) = (self.tlb_word(TlbWord::Addend), &mut self.ops);
+        if base == RAX {
+            dynasm!(ops ; .arch x64 ; add rax, [Rq(TLB) + rcx * 8 + addend]);
+        } else {
+            dynasm!(ops ; .arch x64 ; mov rax, [Rq(TLB) + rcx * 8 + addend] ; add rax, Rq(base));
+        }
+    }
+
+    /// Puts the number of the TLB's entry that has `span` into rcx, whose first byte is `distance` before `addr`, and gives the register
+    /// with the address of that byte; `miss` is entered if the TLB does not have it all.
+    fn find_span(&mut self, addr: Value, span: Span, distance: i32, miss: DynamicLabel) -> u8 {
         let (mut base, offset) = self.base_and_offset(addr);
         let ops = &mut self.ops;
         if offset != distance {
@@ -182,16 +297,11 @@ impl Emit<'_> {
         short!(ops, length - 1, (lea rdx,) [Rq(base)] ());
         dynasm!(ops ; .arch x64 ; and rdx, page);
         let (read, write) = (self.tlb_word(TlbWord::Read), self.tlb_word(TlbWord::Write));
-        let addend = self.tlb_word(TlbWord::Addend);
         let ops = &mut self.ops;
         for tag in [span.kinds.0.then_some(read), span.kinds.1.then_some(write)].into_iter().flatten() {
             dynasm!(ops ; .arch x64 ; cmp rdx, [Rq(TLB) + rcx * 8 + tag] ; jne =>miss);
         }
-        if base == RAX {
-            dynasm!(ops ; .arch x64 ; add rax, [Rq(TLB) + rcx * 8 + addend]);
-        } else {
-            dynasm!(ops ; .arch x64 ; mov rax, [Rq(TLB) + rcx * 8 + addend] ; add rax, Rq(base));
-        }
+        base
     }
 
     /// An access of a span that is not in one page, or not in the TLB.

@@ -3,7 +3,7 @@
 use super::compile::{Emit, Frame, TLB};
 use super::moves::{RAX, RCX, RDX};
 use super::short::{BIAS, head, short};
-use super::spans::Apart;
+use super::spans::{Apart, Run};
 use crate::host::helpers::{CORE_HELPERS, CoreHelper, pack_soft};
 use crate::ir::{Inst, Op, SnapId, Value};
 use crate::regalloc::RegSet;
@@ -18,6 +18,8 @@ pub enum Slow {
     Memory(CoreHelper),
     /// An access of a span looks for itself.
     Apart(Apart),
+    /// So does each of a run.
+    Run(Run),
     /// The operation in software.
     Soft,
     /// Leaves with this code.
@@ -61,6 +63,9 @@ impl Emit<'_> {
             let inst = *self.region.inst(stub.value);
             match stub.slow {
                 Slow::Memory(helper) => self.memory_call(stub.value, &inst, helper),
+                Slow::Run(run) => {
+                    self.accesses_of_run(run, false);
+                }
                 Slow::Soft if inst.on_lanes() => self.soft_lanes(stub.value, &inst),
                 Slow::Soft => self.soft(stub.value, &inst),
                 Slow::Apart(apart) => {

@@ -34,9 +34,32 @@ fn copy(n: usize, from: u64, to: u64, after: u32, data: &[u8], second: bool) -> 
     let registers = [("rd", 8), ("rs2", 8), ("vd", 8)];
     let code = [(load, FROM), (store, TO)]
         .map(|(name, base)| insn(name, &[&registers[..], &[("rs1", base)]].concat()));
-    let code = [code[0], code[1], insn("ecall", &[])];
+    carry_out(&[code[0], code[1], insn("ecall", &[])], (from, to), after, data, second)
+}
+
+/// How many doublewords [`copy_words`] copies.
+const WORDS: u64 = 4;
+
+/// Copies doublewords: all loads, then all stores.
+fn copy_words(from: u64, to: u64, after: u32, data: &[u8], second: bool) -> (u32, u64, Vec<u8>) {
+    let words = 0..WORDS as u32;
+    let load = |n| insn("ld", &[("rd", 8 + n), ("rs1", FROM), ("imm", 8 * n)]);
+    let store = |n| insn("sd", &[("rs2", 8 + n), ("rs1", TO), ("imm", 8 * n)]);
+    let mut code: Vec<_> = words.clone().map(load).chain(words.map(store)).collect();
+    code.push(insn("ecall", &[]));
+    carry_out(&code, (from, to), after, data, second)
+}
+
+/// Runs `code`, of whose pages of data the `second` may be missing. Gives the trap that ended it, its value, and the data.
+fn carry_out(
+    code: &[u32],
+    (from, to): (u64, u64),
+    after: u32,
+    data: &[u8],
+    second: bool,
+) -> (u32, u64, Vec<u8>) {
     let config = VcpuConfig { tiers: Tiers { translate_after: after }, ..VcpuConfig::default() };
-    let mut cpu = vcpu_in("max", &code, config, CodeConfig::default());
+    let mut cpu = vcpu_in("max", code, config, CodeConfig::default());
     let ram = cpu.space().ram().clone();
     let write = |at: u64, word: u64| ram.write_obj(word, GuestAddress(at)).expect("memory");
     write(TABLE_AT, TABLE_AT >> 12 << 10 | 1);
@@ -109,6 +132,47 @@ fn where_the_second_page_is_missing_nothing_is_stored() {
                     "{name}, {before} bytes before the end"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn several_accesses_of_one_base_reach_both_pages() {
+    let mut rng = Rng::new(2);
+    let data: Vec<u8> = (0..2 * PAGE).map(|_| rng.bits() as u8).collect();
+    let (end, bytes) = (DATA + PAGE, 8 * WORDS);
+    for before in 0..=bytes {
+        let (from, to) = (end - before, end - bytes * 2 - rng.below(bytes));
+        for (from, to) in [(from, to), (to, from)] {
+            let mut expected = data.clone();
+            let [from_at, to_at] = [from, to].map(|addr| (addr - DATA) as usize);
+            expected[to_at..][..bytes as usize].copy_from_slice(&data[from_at..][..bytes as usize]);
+            for after in TIERS {
+                let (code, _, now) = copy_words(from, to, after, &data, true);
+                assert_eq!(code, cause::ECALL_S, "from {from:#x} to {to:#x}");
+                assert!(now == expected, "from {from:#x} to {to:#x}, after {after}");
+            }
+        }
+    }
+}
+
+#[test]
+fn where_the_second_page_is_missing_what_comes_before_is_done() {
+    let data: Vec<u8> = (0..2 * PAGE).map(|n| n as u8).collect();
+    let (end, inside, bytes) = (DATA + PAGE, DATA + 0x100, 8 * WORDS);
+    for before in 0..bytes {
+        // The first byte that is missing of the first access that lacks one.
+        let missing = end.max(end - before + before / 8 * 8);
+        let (first, done) = ((PAGE - before) as usize, (before / 8 * 8) as usize);
+        let mut stored = data.clone();
+        stored[first..][..done].copy_from_slice(&data[0x100..][..done]);
+        for after in TIERS {
+            let load = copy_words(end - before, inside, after, &data, false);
+            assert_eq!((load.0, load.1), (cause::LOAD_PAGE, missing), "{before} bytes before the end");
+            assert!(load.2 == data, "{before} bytes before the end, after {after}");
+            let store = copy_words(inside, end - before, after, &data, false);
+            assert_eq!((store.0, store.1), (cause::STORE_PAGE, missing), "{before} bytes before the end");
+            assert!(store.2 == stored, "{before} bytes before the end, after {after}");
         }
     }
 }

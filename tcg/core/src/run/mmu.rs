@@ -450,6 +450,19 @@ impl Mmu {
         }
     }
 
+    /// Appends `len` bytes (even) of code at `phys` to `to`, which lie in one page; `None` if code is not run from there.
+    pub fn read_code(space: &AddressSpace, phys: u64, len: u64, to: &mut Vec<u8>) -> Option<()> {
+        let host = match space.lookup(phys) {
+            Target::Ram { host, .. } => host.cast_const(),
+            Target::Rom { host, .. } => host,
+            Target::Device(..) | Target::Nothing => return None,
+        };
+        let halves = (0..len as usize).step_by(2);
+        // SAFETY: a 2-aligned address inside a page of guest memory.
+        to.extend(halves.flat_map(|at| (unsafe { read_host(host.add(at), 1) } as u16).to_le_bytes()));
+        Some(())
+    }
+
     /// Starts watching the page at `phys` for stores, if it is RAM: other memory does not change by a store.
     pub fn watch_page<'a>(space: &AddressSpace, phys: u64, tables: impl Iterator<Item = &'a Tables>) {
         let Some((region, offset)) = ram_region(space.ram(), phys) else { return };

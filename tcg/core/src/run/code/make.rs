@@ -154,7 +154,7 @@ impl CodeCache {
         };
         let entered = read.map(|read| match read {
             Some(Read { source, parts }) => {
-                let memo = self.memo(view, task.at, &parts);
+                let memo = self.memo(view, task.at, &parts, &source);
                 self.compile::<G>(source, &mut room, task.epoch, memo)
             }
             None => Entered::No,

@@ -17,18 +17,6 @@ pub struct Memo {
     guest: Vec<u8>,
 }
 
-/// The guest code in `parts`, whose distances are from `pc`; `None` if some of it cannot be fetched.
-fn read(fetch: &mut impl Fetch, pc: u64, parts: &[(i64, u64)]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for (distance, len) in parts {
-        let from = pc.wrapping_add_signed(*distance);
-        for offset in (0..*len).step_by(2) {
-            bytes.extend(fetch.u16(from.wrapping_add(offset)).ok()?.to_le_bytes());
-        }
-    }
-    Some(bytes)
-}
-
 impl CodeCache {
     /// The store, if what is translated now is as translations in it are: nobody watches, steps, or takes turns.
     fn store(&self) -> Option<&Store> {
@@ -38,14 +26,31 @@ impl CodeCache {
         config.store.as_deref().filter(|_| usable)
     }
 
-    fn store_key(&self, fetch: &mut impl Fetch, At { pc, mode, .. }: At) -> Result<store::Key, Trap> {
-        let mut begins = u64::from(fetch.u16(pc)?);
-        let rest = PAGE_SIZE - pc % PAGE_SIZE;
-        for offset in (2..rest.min(8)).step_by(2) {
-            begins |= u64::from(fetch.u16(pc + offset)?) << (8 * offset);
+    /// The guest code at `phys`, of `len` bytes which lie in one page; in a process `phys` is the address.
+    fn code(&self, fetch: &mut impl Fetch, phys: u64, len: u64, to: &mut Vec<u8>) -> Option<()> {
+        if self.process.is_none() {
+            return Mmu::read_code(&self.space, phys, len, to);
         }
-        let at = if self.process.is_some() { pc } else { pc % PAGE_SIZE };
-        Ok(store::Key { at, mode, begins, tlb: self.tlb() })
+        for offset in (0..len).step_by(2) {
+            to.extend(fetch.u16(phys.wrapping_add(offset)).ok()?.to_le_bytes());
+        }
+        Some(())
+    }
+
+    /// All of the guest code that `source` names.
+    fn code_of(&self, fetch: &mut impl Fetch, source: &Source) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        source.parts.iter().try_for_each(|(phys, len)| self.code(fetch, *phys, *len, &mut bytes))?;
+        Some(bytes)
+    }
+
+    fn store_key(&self, fetch: &mut impl Fetch, at: At) -> Option<store::Key> {
+        let (mut begins, in_page) = (Vec::with_capacity(8), at.pc % PAGE_SIZE);
+        self.code(fetch, at.phys, (PAGE_SIZE - in_page).min(8), &mut begins)?;
+        begins.resize(8, 0);
+        let begins = u64::from_le_bytes(begins.try_into().ok()?);
+        let known_by = if self.process.is_some() { at.pc } else { in_page };
+        Some(store::Key { at: known_by, mode: at.mode, begins, tlb: self.tlb() })
     }
 
     /// Takes the translation of the code at `pc` from the store; false if there is none. Do not hold the gate.
@@ -55,14 +60,12 @@ impl CodeCache {
             return Ok(false);
         }
         let at = At { pc, phys: mmu.fetch_phys::<G>(cpu, pc)?, mode };
-        let key = self.store_key(&mut VcpuFetch::<G> { mmu, cpu }, at)?;
-        if !store.may_have(key) {
-            return Ok(false);
-        }
+        let view = &mut VcpuFetch::<G> { mmu, cpu };
+        let Some(key) = self.store_key(view, at).filter(|key| store.may_have(*key)) else { return Ok(false) };
         let epoch = self.state.lock().epoch;
         let mut source = None;
         let stored = store.find(key, |stored| {
-            source = self.fits::<G>(cpu, mmu, at, stored);
+            source = self.fits(view, at, stored);
             source.is_some()
         });
         let (Some(stored), Some(source)) = (stored, source) else { return Ok(false) };
@@ -70,23 +73,21 @@ impl CodeCache {
     }
 
     /// What `stored` would be made from here, if that is what it was made from.
-    fn fits<G: Guest>(&self, cpu: &mut G::Cpu, mmu: &mut Mmu, at: At, stored: &Stored) -> Option<Source> {
-        let source = self.source_of::<G>(cpu, mmu, at, stored)?;
+    fn fits<G: Guest>(&self, view: &mut VcpuFetch<'_, G>, at: At, stored: &Stored) -> Option<Source> {
+        let source = self.source_of(view, at, stored)?;
         // Stores are seen from here on.
         source.parts.iter().for_each(|(phys, _)| self.watch(*phys));
-        let guest = read(&mut VcpuFetch::<G> { mmu, cpu }, at.pc, &stored.parts)?;
+        let guest = self.code_of(view, &source)?;
         (guest == stored.guest).then_some(source)
     }
 
-    fn source_of<G: Guest>(
-        &self,
-        cpu: &mut G::Cpu,
-        mmu: &mut Mmu,
-        at: At,
-        stored: &Stored,
-    ) -> Option<Source> {
+    fn source_of<G: Guest>(&self, view: &mut VcpuFetch<'_, G>, at: At, stored: &Stored) -> Option<Source> {
         let total: u64 = stored.parts.iter().try_fold(0u64, |sum, (_, len)| sum.checked_add(*len))?;
-        if total != stored.guest.len() as u64 || !stored.parts.iter().any(|(distance, _)| *distance == 0) {
+        let halves = |(distance, len): &(i64, u64)| distance % 2 == 0 && len % 2 == 0;
+        if total != stored.guest.len() as u64
+            || !stored.parts.iter().all(halves)
+            || !stored.parts.iter().any(|(distance, _)| *distance == 0)
+        {
             return None;
         }
         let placed = |(distance, len): &(i64, u64)| {
@@ -94,22 +95,28 @@ impl CodeCache {
             from.checked_add(*len).map(|_| (from, *len))
         };
         let parts = stored.parts.iter().map(placed).collect::<Option<Vec<_>>>()?;
-        let (insns, hot) = (stored.insns, stored.hot);
-        let source = self.source(&mut VcpuFetch::<G> { mmu, cpu }, at, &parts, insns, hot).ok()?;
-        let pointed = |(distance, _): &(u64, u64)| mmu.points.in_code_page(at.pc.wrapping_add(*distance));
+        let source = self.source(view, at, &parts, stored.insns, stored.hot).ok()?;
+        let pointed =
+            |(distance, _): &(u64, u64)| view.mmu.points.in_code_page(at.pc.wrapping_add(*distance));
         (!source.beside.iter().any(pointed)).then_some(source)
     }
 
     /// What is to be remembered of a translation of the code in `parts`; `None` if nothing is. Code that the process can
     /// change is made by it, and will be elsewhere next time.
-    pub(super) fn memo(&self, view: &mut impl Fetch, at: At, parts: &[(u64, u64)]) -> Option<Memo> {
+    pub(super) fn memo(
+        &self,
+        view: &mut impl Fetch,
+        at: At,
+        parts: &[(u64, u64)],
+        source: &Source,
+    ) -> Option<Memo> {
         self.store()?;
         if self.process.as_ref().is_some_and(|process| process.may_write(at.pc)) {
             return None;
         }
-        let key = self.store_key(view, at).ok()?;
+        let key = self.store_key(view, at)?;
         let parts: Vec<_> = parts.iter().map(|(from, len)| (from.wrapping_sub(at.pc) as i64, *len)).collect();
-        let guest = read(view, at.pc, &parts)?;
+        let guest = self.code_of(view, source)?;
         Some(Memo { key, parts, guest })
     }
 

@@ -24,8 +24,10 @@ use std::{fmt, fs};
 const FILE_LIMIT: usize = 64 << 20;
 /// Most bytes of all files in a folder; the oldest go first.
 const FOLDER_LIMIT: u64 = 1 << 30;
-/// Least bytes of new translations that are worth writing a file.
+/// Least bytes of new translations that are worth writing.
 const LEAST_NEW: usize = 16 << 10;
+/// What more runs than these have added to is written anew as one.
+const MOST_CHUNKS: usize = 16;
 
 /// A translation as it is stored.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,8 +83,8 @@ pub(super) struct New {
     /// Hashes of keys, and encoded translations.
     list: Vec<(u64, Vec<u8>)>,
     bytes: usize,
-    /// Of them, already written.
-    saved: usize,
+    /// How many of them, and of how many bytes, are written already.
+    saved: (usize, usize),
     /// Checksums of what was taken from the file.
     taken: FxHashSet<u64>,
 }
@@ -166,40 +168,61 @@ impl Store {
         self.new.lock()
     }
 
-    /// Writes what is new, if it is worth it. Another emulator may do the same: the file is replaced as a whole, and the last to
-    /// do it wins.
+    /// Writes what is new, if it is worth it: to the end of the file, or if that has become long, with what is of use of it to a new one.
+    /// Another emulator may do the same: of files that are replaced the last one stays.
     pub fn save(&self) -> io::Result<()> {
         let mut new = self.new.lock();
-        let old = StoreFile::open(&self.path, &self.circumstances).ok();
-        let unsaved = new.bytes - new.saved;
-        if unsaved < LEAST_NEW.max(old.as_ref().map_or(0, |old| old.len() / 16)) {
+        if new.bytes - new.saved.1 < LEAST_NEW {
             return Ok(());
         }
+        let old = StoreFile::open(&self.path, &self.circumstances).ok();
+        let whole = old.as_ref().is_none_or(|old| {
+            old.chunks() >= MOST_CHUNKS || old.len() + new.bytes - new.saved.1 > FILE_LIMIT
+        });
+        if whole {
+            file::write(&self.path, &self.circumstances, &new.with(old.as_ref()))?;
+        } else {
+            let mut known = FxHashSet::default();
+            let news = |(key, bytes): &(u64, &[u8])| {
+                let sum = checksum(bytes);
+                known.insert((*key, sum)) && !old.as_ref().is_some_and(|old| old.has(*key, sum))
+            };
+            let list = new.list[new.saved.0..].iter().map(|(key, bytes)| (*key, &bytes[..]));
+            let list: Vec<_> = list.filter(news).collect();
+            file::append(&self.path, &self.circumstances, &list)?;
+        }
+        new.saved = (new.list.len(), new.bytes);
+        self.path.parent().map_or(Ok(()), |folder| file::limit(folder, FOLDER_LIMIT))
+    }
+}
+
+impl New {
+    /// All of these, and what there is room for of `old`.
+    fn with<'a>(&'a self, old: Option<&'a StoreFile>) -> Vec<(u64, &'a [u8])> {
         let mut known = FxHashSet::default();
         let mut list: Vec<(u64, &[u8])> = Vec::new();
         let mut room = FILE_LIMIT;
-        for (key, bytes) in &new.list {
+        for (key, bytes) in &self.list {
             if known.insert((*key, checksum(bytes))) {
                 room = room.saturating_sub(bytes.len());
                 list.push((*key, bytes));
             }
         }
-        let mut keep = |old: &(u64, u64, &'_ [u8])| {
-            let (key, sum, bytes) = old;
+        let mut keep = |(key, sum, bytes): &(u64, u64, &[u8])| {
             let fits = bytes.len() <= room && known.insert((*key, *sum));
             if fits {
                 room -= bytes.len();
             }
             fits
         };
-        let old: Vec<_> = old.iter().flat_map(StoreFile::all).collect();
         // What was of use now is likely to be so again.
+        let mut old: Vec<_> = old.into_iter().flat_map(StoreFile::all).collect();
+        // As they stand in the file.
+        old.sort_by_key(|(_, _, bytes)| bytes.as_ptr());
         let (used, unused): (Vec<_>, Vec<_>) =
-            old.into_iter().partition(|(_, sum, _)| new.taken.contains(sum));
+            old.into_iter().partition(|(_, sum, _)| self.taken.contains(sum));
         list.extend(used.into_iter().chain(unused).filter(&mut keep).map(|(key, _, bytes)| (key, bytes)));
-        file::write(&self.path, &self.circumstances, list)?;
-        new.saved = new.bytes;
-        self.path.parent().map_or(Ok(()), |folder| file::limit(folder, FOLDER_LIMIT))
+        list
     }
 }
 

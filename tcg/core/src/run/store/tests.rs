@@ -55,6 +55,60 @@ fn the_next_run_adds_to_it() {
     assert_eq!(store.find(other, |_| true), Some(stored(2, false)));
 }
 
+/// Adds `count` translations of their own, each in a run of its own.
+fn add_by_runs(folder: &Path, count: u64) {
+    for n in 0..count {
+        let store = open(folder);
+        store.add(Key { at: 0x3000 + n, ..KEY }, &stored(n as u8, false));
+        store.save().expect("room on the disk");
+    }
+}
+
+#[test]
+fn what_a_run_adds_stands_behind_the_rest() {
+    let (folder, path) = filled();
+    let before = fs::read(&path).expect("it is there");
+    add_by_runs(folder.path(), 1);
+    let after = fs::read(&path).expect("it is there");
+    assert!(after.starts_with(&before) && after.len() > before.len());
+    // As if a run had been killed while it wrote, and the next one went on.
+    fs::write(&path, &after[..after.len() - 1]).expect("it is ours");
+    assert_eq!(open(folder.path()).find(KEY, |_| true), Some(stored(1, false)));
+    assert_eq!(open(folder.path()).find(Key { at: 0x3000, ..KEY }, |_| true), None);
+    add_by_runs(folder.path(), 1);
+    assert_eq!(fs::read(&path).expect("it is there"), after);
+}
+
+#[test]
+fn what_is_known_is_not_added() {
+    let (folder, path) = filled();
+    let before = fs::read(&path).expect("it is there");
+    let store = open(folder.path());
+    let other = Key { at: 0x2000, ..KEY };
+    [KEY, other, other].iter().for_each(|key| store.add(*key, &stored(1, false)));
+    store.save().expect("room on the disk");
+    let entries = |path: &Path| {
+        let file = StoreFile::open(path, &store.circumstances).expect("it is there");
+        (file.chunks(), file.all().count())
+    };
+    assert_eq!(entries(&path), (2, 2));
+    assert!(fs::read(&path).expect("it is there").starts_with(&before));
+}
+
+#[test]
+fn a_file_of_many_runs_is_written_anew() {
+    let (folder, path) = filled();
+    let runs = MOST_CHUNKS as u64 + 2;
+    add_by_runs(folder.path(), runs);
+    let store = open(folder.path());
+    let file = StoreFile::open(&path, &store.circumstances).expect("it is there");
+    assert!(file.chunks() < MOST_CHUNKS);
+    assert_eq!(store.find(KEY, |_| true), Some(stored(1, false)));
+    for n in 0..runs {
+        assert_eq!(store.find(Key { at: 0x3000 + n, ..KEY }, |_| true), Some(stored(n as u8, false)));
+    }
+}
+
 #[test]
 fn hot_loops_are_preferred() {
     let (folder, _) = filled();

@@ -49,7 +49,7 @@ fn text(output: &Output) -> String {
 /// What every run has in common with every other: nothing a guest sees may depend on it.
 const CHAOS: [&str; 10] = [
     "",
-    "tlb=1",
+    "tlb=4",
     "code=64K",
     "after=0",
     "after=never",
@@ -57,7 +57,7 @@ const CHAOS: [&str; 10] = [
     "hot=0",
     "background=off",
     "background=on,after=0,hot=0,code=256K",
-    "tlb=1,code=128K,after=0,hot=1,registers=7",
+    "tlb=4,code=128K,after=0,hot=1,registers=7",
 ];
 
 #[test]
@@ -100,7 +100,7 @@ fn debian_reaches_init_under_every_setting() {
     for (chaos, cpus) in [
         ("", "1"),
         ("", "4"),
-        ("tlb=1", "1"),
+        ("tlb=4", "1"),
         ("after=0,hot=0,registers=3,code=4096K", "2"),
         ("after=0,hot=3,background=on", "2"),
     ] {

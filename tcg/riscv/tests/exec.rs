@@ -272,7 +272,7 @@ fn cache_block_management_touches_no_device() {
 fn fences_cost_what_they_order() {
     use tcg_core::testing::Rig;
     let costs = |pred: u32, succ: u32| {
-        let mut rig = Rig::<Riscv>::new(hart("rv64"), (BASE, 0x1000), 1);
+        let mut rig = Rig::<Riscv>::new(hart("rv64"), (BASE, 0x1000), 4);
         rig.write(BASE, &insn("fence", &[("pred", pred), ("succ", succ)]).to_le_bytes());
         let mode = tcg_riscv::mode::of(&rig.cpu().csr);
         let block = tcg_core::build::guest_block::<Riscv>(

@@ -10,9 +10,34 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// In a tag: the page is known but the slow path must be asked.
-pub const SLOW: u64 = 1 << 11;
-/// A tag that no address matches: not page-aligned and without [`SLOW`].
-pub const EMPTY: u64 = 1 << 10;
+const SLOW: u64 = 1 << 11;
+/// In a tag: there is no page.
+const EMPTY: u64 = 1 << 10;
+/// Generated code takes what an address and a tag differ in for the place in the page, so no address that is looked up in an entry may
+/// differ from a tag with [`SLOW`] or [`EMPTY`] in the lowest bits alone: such tags have this bit of an index of the entry beside.
+const BESIDE: u64 = PAGE_SIZE;
+
+/// The least size of a table: the entry beside is not where a page is put aside.
+const LEAST_ENTRIES: usize = 4;
+
+/// The tag of `page` for accesses that ask the slow path.
+fn slow(page: u64) -> u64 {
+    page ^ BESIDE | SLOW
+}
+
+/// The tag of entry number `index` without a page.
+fn empty(index: usize) -> u64 {
+    (index as u64) << PAGE_SHIFT ^ BESIDE | EMPTY
+}
+
+/// The page of a tag, and whether the slow path must be asked.
+fn page_of(tag: u64) -> Option<(u64, bool)> {
+    match (tag & EMPTY != 0, tag & SLOW != 0) {
+        (true, _) => None,
+        (_, true) => Some((tag ^ BESIDE ^ SLOW, true)),
+        _ => Some((tag, false)),
+    }
+}
 
 /// How many data and how many code contexts a vCPU of a machine keeps.
 const CONTEXTS: usize = 32;
@@ -84,6 +109,7 @@ fn zeroed<const N: usize>(count: usize) -> Box<[[AtomicU64; N]]> {
 
 impl Table {
     fn new(entries: usize) -> Self {
+        assert!(entries.is_power_of_two() && entries >= LEAST_ENTRIES);
         let words = (entries * STORED_BITS).div_ceil(u64::BITS as usize);
         let stored = (0..words).map(|_| AtomicU64::new(0)).collect();
         let count = entries * TlbWord::COUNT + TLB_ALIGN / size_of::<AtomicU64>();
@@ -91,12 +117,9 @@ impl Table {
         let all: Box<[AtomicU64]> = unsafe { Box::new_zeroed_slice(count).assume_init() };
         let start = all.as_ptr().align_offset(TLB_ALIGN);
         let table = Self { words: all, start, len: entries, stored, used: Used(AtomicU64::new(0)) };
-        // Page zero is only looked for in the first entry, and in the last by accesses that reach it from the last page: zero is no page
-        // in the others.
-        for entry in [table.at(0), table.at(entries - 1)] {
-            entry[READ].store(EMPTY, Ordering::Relaxed);
-            entry[WRITE].store(EMPTY, Ordering::Relaxed);
-        }
+        // Page zero is only looked for in the first entry: zero is no page in the others.
+        let entry = table.at(0);
+        [entry[READ], entry[WRITE]].iter().for_each(|tag| tag.store(empty(0), Ordering::Relaxed));
         table
     }
 
@@ -115,8 +138,11 @@ impl Table {
             return;
         }
         for part in self.used.take(self.len) {
-            let tags = [READ, WRITE].map(|word| &self.column(word)[part.clone()]);
-            tags.into_iter().flatten().for_each(|tag| tag.store(EMPTY, Ordering::Relaxed));
+            for (n, tag) in
+                [READ, WRITE].iter().flat_map(|word| part.clone().zip(&self.column(*word)[part.clone()]))
+            {
+                tag.store(empty(n), Ordering::Relaxed);
+            }
         }
         // After the entries: a page without a bit has none.
         self.stored.iter().for_each(|word| word.store(0, Ordering::Release));
@@ -135,11 +161,20 @@ impl Table {
         self.index(addr) ^ (self.len / 2)
     }
 
+    /// Has accesses to `page` by entry number `n` ask the slow path, if that is what is in `tag`.
+    fn slow_down(&self, n: usize, tag: &AtomicU64, page: u64) {
+        // An entry that was never used has page zero, and not where that is looked for.
+        if [self.index(page), self.aside(page)].contains(&n) {
+            // Lost races only make an entry emptier or slower than need be.
+            let _ = tag.compare_exchange(page, slow(page), Ordering::SeqCst, Ordering::Relaxed);
+        }
+    }
+
     /// Puts what is in the entry of `addr` aside if that is its place and it is another page.
     fn put_aside(&self, addr: u64) {
         let (entry, page) = (self.entry(addr), addr & !(PAGE_SIZE - 1));
         let tags = [READ, WRITE].map(|n| entry[n].load(Ordering::Relaxed));
-        let pages = tags.map(|tag| if tag == EMPTY { 0 } else { tag & !SLOW });
+        let pages = tags.map(|tag| page_of(tag).map_or(0, |(page, _)| page));
         let old = pages[0].max(pages[1]);
         if old == 0 || old == page || self.index(old) != self.index(addr) {
             return;
@@ -147,14 +182,15 @@ impl Table {
         let at = self.aside(addr);
         self.used.note(at, self.len);
         let to = self.at(at);
-        to[READ].store(EMPTY, Ordering::Relaxed);
-        to[WRITE].store(EMPTY, Ordering::Relaxed);
+        to[READ].store(empty(at), Ordering::Relaxed);
+        to[WRITE].store(empty(at), Ordering::Relaxed);
         for n in [ADDEND, PHYS] {
             to[n].store(entry[n].load(Ordering::Relaxed), Ordering::Relaxed);
         }
-        to[READ].store(tags[0], Ordering::Release);
+        let put = |tag: u64| if page_of(tag).is_some() { tag } else { empty(at) };
+        to[READ].store(put(tags[0]), Ordering::Release);
         // Perhaps stores have become slow meanwhile: whoever recalls it asks.
-        to[WRITE].store(tags[1], Ordering::Release);
+        to[WRITE].store(put(tags[1]), Ordering::Release);
     }
 
     /// The bit of the physical page at `phys`.
@@ -268,7 +304,7 @@ pub struct Hit {
 }
 
 impl Tables {
-    /// Tables with `tlb_entries` (a power of two, at most [`crate::cpu::MOST_TLB_ENTRIES`]) translations a context.
+    /// Tables with `tlb_entries` (a power of two from 4 to [`crate::cpu::MOST_TLB_ENTRIES`]) translations a context.
     pub fn new(tlb_entries: usize) -> Self {
         Self {
             data: (0..CONTEXTS).map(|_| Table::new(tlb_entries)).collect(),
@@ -278,7 +314,10 @@ impl Tables {
 
     /// Tables for a process, whose memory needs no TLB.
     pub fn for_process() -> Self {
-        Self { data: vec![Table::new(1)], code: (0..PROCESS_CONTEXTS).map(|_| Jumps::new()).collect() }
+        Self {
+            data: vec![Table::new(LEAST_ENTRIES)],
+            code: (0..PROCESS_CONTEXTS).map(|_| Jumps::new()).collect(),
+        }
     }
 
     /// How many translations a context has.
@@ -289,13 +328,11 @@ impl Tables {
     /// Every store to the page at `phys` asks the slow path from now on.
     pub fn slow_down_stores(&self, phys: u64) {
         for table in self.data.iter().filter(|table| table.may_be_stored(phys)) {
-            for (page, tag) in table.column(PHYS).iter().zip(table.column(WRITE)) {
-                if page.load(Ordering::Relaxed) == phys {
-                    let old = tag.load(Ordering::Relaxed);
-                    if old & (SLOW | EMPTY) == 0 {
-                        // Lost races only make an entry emptier or slower than need be.
-                        let _ = tag.compare_exchange(old, old | SLOW, Ordering::SeqCst, Ordering::Relaxed);
-                    }
+            for (n, (page, tag)) in table.column(PHYS).iter().zip(table.column(WRITE)).enumerate() {
+                if page.load(Ordering::Relaxed) == phys
+                    && let Some((page, false)) = page_of(tag.load(Ordering::Relaxed))
+                {
+                    table.slow_down(n, tag, page);
                 }
             }
         }
@@ -512,11 +549,9 @@ impl Contexts {
     pub fn lookup(&self, addr: u64, write: bool) -> Option<Hit> {
         let entry = self.tables.data[self.data.active()].entry(addr);
         let tag = entry[if write { WRITE } else { READ }].load(Ordering::Acquire);
-        if tag & !SLOW != addr & !(PAGE_SIZE - 1) {
-            return None;
-        }
+        let (_, slow) = page_of(tag).filter(|(page, _)| *page == addr & !(PAGE_SIZE - 1))?;
         let (addend, phys) = (entry[ADDEND].load(Ordering::Relaxed), entry[PHYS].load(Ordering::Relaxed));
-        Some(Hit { addend, phys, slow: tag & SLOW != 0 })
+        Some(Hit { addend, phys, slow })
     }
 
     /// What was known of the page at `addr` in the context in use before another took its entry, if the access is allowed: to be
@@ -526,7 +561,7 @@ impl Contexts {
         let entry = table.at(table.aside(addr));
         let page = addr & !(PAGE_SIZE - 1);
         let [read_tag, write_tag] = [READ, WRITE].map(|n| entry[n].load(Ordering::Acquire));
-        let allowed = [read_tag, write_tag].map(|tag| tag & !SLOW == page);
+        let allowed = [read_tag, write_tag].map(|tag| page_of(tag).is_some_and(|(known, _)| known == page));
         // Entries that were never used look like those of page zero.
         if page == 0 || !allowed[usize::from(write)] {
             return None;
@@ -546,14 +581,14 @@ impl Contexts {
             table.note_stored(hit.phys);
         }
         table.put_aside(addr);
-        let entry = table.entry(addr);
-        let tag = |allowed: bool, slow: bool| match (allowed, slow) {
-            (false, _) => EMPTY,
-            (true, true) => page | SLOW,
+        let (entry, none) = (table.entry(addr), empty(table.index(addr)));
+        let tag = |allowed: bool, is_slow: bool| match (allowed, is_slow) {
+            (false, _) => none,
+            (true, true) => slow(page),
             (true, false) => page,
         };
-        entry[READ].store(EMPTY, Ordering::Relaxed);
-        entry[WRITE].store(EMPTY, Ordering::Relaxed);
+        entry[READ].store(none, Ordering::Relaxed);
+        entry[WRITE].store(none, Ordering::Relaxed);
         entry[ADDEND].store(hit.addend, Ordering::Relaxed);
         entry[PHYS].store(hit.phys, Ordering::Relaxed);
         entry[READ].store(tag(read, hit.slow), Ordering::Release);
@@ -608,11 +643,13 @@ impl Contexts {
     /// context. Nothing is forgotten of where the pages are.
     pub fn slow_down(&self, first: u64, last: u64) {
         let (first, last) = (first & !(PAGE_SIZE - 1), last & !(PAGE_SIZE - 1));
-        let tables = self.tables.data.iter();
-        for tag in tables.flat_map(|table| [READ, WRITE].map(|word| table.column(word))).flatten() {
-            let page = tag.load(Ordering::Relaxed);
-            if page & (SLOW | EMPTY) == 0 && (first..=last).contains(&page) {
-                tag.store(page | SLOW, Ordering::SeqCst);
+        for table in &self.tables.data {
+            for (n, tag) in [READ, WRITE].iter().flat_map(|word| table.column(*word).iter().enumerate()) {
+                if let Some((page, false)) = page_of(tag.load(Ordering::Relaxed))
+                    && (first..=last).contains(&page)
+                {
+                    table.slow_down(n, tag, page);
+                }
             }
         }
         // An instruction that begins in the page before may end in this one.
@@ -674,10 +711,11 @@ impl Contexts {
         match (addr, self.large[slot]) {
             (Some(addr), large) if !large.contains(addr) => {
                 let page = addr & !(PAGE_SIZE - 1);
-                let entries = [table.index(addr), table.aside(addr)].map(|at| table.at(at));
-                for tag in entries.into_iter().flat_map(|entry| [entry[READ], entry[WRITE]]) {
-                    if tag.load(Ordering::Relaxed) & !SLOW == page {
-                        tag.store(EMPTY, Ordering::Relaxed);
+                for at in [table.index(addr), table.aside(addr)] {
+                    for tag in [READ, WRITE].map(|word| &table.column(word)[at]) {
+                        if page_of(tag.load(Ordering::Relaxed)).is_some_and(|(known, _)| known == page) {
+                            tag.store(empty(at), Ordering::Relaxed);
+                        }
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Running the translator under hostile but legal settings, for tests: the environment variable `MIMIC_CHAOS`.
 //!
-//! Its value is a list such as `tlb=1,code=64K,after=1,registers=7`: entries of the TLB, size of the code cache, how often a
+//! Its value is a list such as `tlb=4,code=64K,after=1,registers=7`: entries of the TLB (from 4), size of the code cache, how often a
 //! block is interpreted before it is translated (`never` for no translation at all), how often a loop comes round before it
 //! becomes a region (`hot=0`, `hot=never`), a seed for choosing registers, and whether translations are made in the background
 //! (`background=on`).
@@ -29,8 +29,10 @@ fn set(item: &str, code: &mut CodeConfig, vcpu: &mut VcpuConfig) -> Option<()> {
     let (key, value) = item.split_once('=')?;
     match key {
         "tlb" => {
-            vcpu.tlb_entries =
-                value.parse().ok().filter(|n: &usize| n.is_power_of_two() && *n <= MOST_TLB_ENTRIES)?
+            vcpu.tlb_entries = value
+                .parse()
+                .ok()
+                .filter(|n: &usize| n.is_power_of_two() && (4..=MOST_TLB_ENTRIES).contains(n))?
         }
         "code" => {
             let digits = value.trim_end_matches('K');

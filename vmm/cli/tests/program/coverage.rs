@@ -42,7 +42,7 @@ fn counts(info: &str) -> BTreeMap<usize, u64> {
 }
 
 fn check(qemu: &Qemu, elf: &str, machine: &str) {
-    for chaos in ["", "hot=1", "tlb=1,code=64K"] {
+    for chaos in ["", "hot=1", "tlb=4,code=64K"] {
         let info = qemu.path("covered.info");
         let words = format!("{machine} -kernel {elf} -display none -serial none -monitor none");
         let mut command = qemu.command(&format!("{words} -coverage {}", info.display()));

@@ -82,7 +82,7 @@ fn the_same_run_twice_is_the_same() {
     let ns: u64 = trace.split_whitespace().nth(2).and_then(|ns| ns.parse().ok()).expect("a number");
     assert!(ns > 180_000_000_000, "it slept: {trace}");
     for chaos in
-        ["", "after=never", "after=0,hot=0,tlb=1", "after=1,hot=never,registers=3", "after=0,hot=3,code=64K"]
+        ["", "after=never", "after=0,hot=0,tlb=4", "after=1,hot=never,registers=3", "after=0,hot=3,code=64K"]
     {
         let (end, again) = boot(RACE, "-smp 3 --deterministic", chaos);
         assert_eq!((end.status, &*end.out, &*again), (Some(0), &*first.out, &*trace), "{chaos}");

@@ -134,7 +134,7 @@ fn a_replay_is_the_recorded_run() {
     for icount in ["-icount shift=3,sleep=off", "-icount 2", "-icount auto"] {
         let recorded = Recorded::of("some words and more q", icount);
         for (more, chaos) in
-            [("", ""), ("-seed 99", "after=0,hot=0,tlb=1"), ("", "after=never"), ("", "hot=3,code=64K")]
+            [("", ""), ("-seed 99", "after=0,hot=0,tlb=4"), ("", "after=never"), ("", "hot=3,code=64K")]
         {
             let mut command = recorded.command(more);
             if !chaos.is_empty() {

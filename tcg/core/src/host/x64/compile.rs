@@ -307,7 +307,7 @@ impl Compiler {
             return Err(CompileError::TooLarge);
         }
         self.spans.clear();
-        if env.tlb.entries > 1 {
+        if !env.direct {
             self.spans.find(region, &self.uses.fused, env.tlb.alone, Frame::SLOTS - self.allocation.slots);
         }
         self.piece.clear();

@@ -3,7 +3,7 @@
 use super::compile::{Emit, TLB};
 use super::direct::Place;
 use super::integer::Cond;
-use super::moves::{RAX, RCX};
+use super::moves::{RAX, RCX, RDX};
 use super::short::short;
 use super::stubs::Slow;
 use crate::cpu::TlbWord;
@@ -11,7 +11,7 @@ use crate::host::helpers::CoreHelper;
 use crate::ir::{Inst, Op, Value};
 use crate::sem::{MemOp, Order, Rmw};
 use crate::ty::Ty;
-use base::PAGE_SHIFT;
+use base::{PAGE_SHIFT, PAGE_SIZE};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 impl Emit<'_> {
@@ -62,27 +62,53 @@ impl Emit<'_> {
         word.offset(self.env.tlb.entries)
     }
 
-    /// Looks the guest address in register `addr` up: on a hit rcx is what leads from there to the host's, otherwise `miss` is
-    /// entered. Uses rdx.
-    fn look_up(&mut self, addr: u8, op: MemOp, write: bool, miss: DynamicLabel) {
-        let tag = self.tlb_word(if write { TlbWord::Write } else { TlbWord::Read });
-        let addend = self.tlb_word(TlbWord::Addend);
-        let last = op.bytes() as i32 - 1;
-        let page = -(1i32 << PAGE_SHIFT);
-        self.tlb_index(addr);
-        let ops = &mut self.ops;
-        match (op.aligned, last) {
-            // The low bits stay in the comparison, so that a misaligned address misses.
-            (true, _) | (_, 0) => dynasm!(ops ; .arch x64 ; mov rdx, Rq(addr) ; and rdx, page | last),
-            // The page of the last byte: an access that crosses a page misses.
-            (false, _) => dynasm!(ops ; .arch x64 ; lea rdx, [BYTE Rq(addr) + last as i8] ; and rdx, page),
+    /// Looks up the page of the `bytes` from `offset` behind what register `base` holds, for loads, stores or both: on a hit rcx is what
+    /// leads from there to the host's memory and rdx the place in the page, otherwise `miss` is entered.
+    pub fn find_page(
+        &mut self,
+        (base, offset): (u8, i32),
+        bytes: i32,
+        (loads, stores): (bool, bool),
+        miss: DynamicLabel,
+    ) {
+        let [read, write, addend] =
+            [TlbWord::Read, TlbWord::Write, TlbWord::Addend].map(|word| self.tlb_word(word));
+        if offset == 0 {
+            self.tlb_index(base);
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; mov rdx, Rq(base));
+        } else {
+            let ops = &mut self.ops;
+            short!(ops, offset, (lea rdx,) [Rq(base)] ());
+            self.tlb_index(RDX);
         }
+        let (tag, ops) = (if loads { read } else { write }, &mut self.ops);
+        // Of another page the upper bits stay, and the last bytes of a page are too few.
         dynasm!(ops
             ; .arch x64
-            ; cmp rdx, [Rq(TLB) + rcx * 8 + tag]
-            ; jne =>miss
-            ; mov rcx, [Rq(TLB) + rcx * 8 + addend]
+            ; xor rdx, [Rq(TLB) + rcx * 8 + tag]
+            ; cmp rdx, PAGE_SIZE as i32 - bytes
+            ; ja =>miss
         );
+        if loads && stores {
+            dynasm!(ops
+                ; .arch x64
+                ; mov rdx, [Rq(TLB) + rcx * 8 + read]
+                ; cmp rdx, [Rq(TLB) + rcx * 8 + write]
+                ; jne =>miss
+            );
+        }
+        dynasm!(ops ; .arch x64 ; mov rcx, [Rq(TLB) + rcx * 8 + addend]);
+    }
+
+    /// The same for one access.
+    fn look_up(&mut self, addr: (u8, i32), op: MemOp, write: bool, miss: DynamicLabel) {
+        let bytes = op.bytes() as i32;
+        self.find_page(addr, bytes, (!write, write), miss);
+        if op.aligned && bytes > 1 {
+            let ops = &mut self.ops;
+            dynasm!(ops ; .arch x64 ; test edx, bytes - 1 ; jnz =>miss);
+        }
     }
 
     /// Looks the address in rax up; on a hit rax is the host address, otherwise `miss` is entered with the guest's.
@@ -90,7 +116,7 @@ impl Emit<'_> {
         if self.env.direct {
             return self.direct_probe(op, miss);
         }
-        self.look_up(RAX, op, write, miss);
+        self.look_up((RAX, 0), op, write, miss);
         let ops = &mut self.ops;
         dynasm!(ops ; .arch x64 ; add rax, rcx);
     }
@@ -103,9 +129,9 @@ impl Emit<'_> {
             self.direct_probe(op, miss);
             return Place { base: RAX, indexed: false, at: 0 };
         }
-        let base = self.address_register(inst.args[0]);
-        self.look_up(base, op, write, miss);
-        Place { base, indexed: true, at: 0 }
+        let (base, at) = self.base_and_offset(inst.args[0]);
+        self.look_up((base, at), op, write, miss);
+        Place { base, indexed: true, at }
     }
 
     /// A load.

@@ -13,12 +13,11 @@
 //! looked at. Stores are in one only where one vCPU is alone ([`TlbShape::alone`](crate::host::TlbShape::alone)), since other ones begin
 //! to watch pages for stores at any time; what they forget of their TLBs they tell by requests.
 
-use super::compile::{Emit, Frame, TLB, displacement};
+use super::compile::{Emit, Frame, displacement};
 use super::direct::Place;
 use super::moves::RAX;
 use super::short::short;
 use super::stubs::Slow;
-use crate::cpu::TlbWord;
 use crate::host::helpers::CoreHelper;
 use crate::ir::{Block, BlockId, Effect, Inst, Op, Region, Value};
 use crate::sem::MemOp;
@@ -213,8 +212,6 @@ impl Emit<'_> {
         let stub = self.stub(v, Slow::Run(run));
         let distance = (place - span.bytes.0) as i32;
         self.find_span(self.region.inst(v).args[0], span, distance, stub.entry);
-        let (addend, ops) = (self.tlb_word(TlbWord::Addend), &mut self.ops);
-        dynasm!(ops ; .arch x64 ; mov rcx, [Rq(TLB) + rcx * 8 + addend]);
         let count = self.accesses_of_run(run, true);
         self.ops.dynamic_label(stub.resume);
         Some(count)
@@ -273,35 +270,18 @@ impl Emit<'_> {
     /// Looks `span` up, whose first byte is `distance` before `addr`, and puts where that byte is in the host's memory into rax; `miss`
     /// is entered if the TLB does not have it all.
     fn look_span_up(&mut self, addr: Value, span: Span, distance: i32, miss: DynamicLabel) {
-        let base = self.find_span(addr, span, distance, miss);
-        let (addend, ops) = (self.tlb_word(TlbWord::Addend), &mut self.ops);
-        if base == RAX {
-            dynasm!(ops ; .arch x64 ; add rax, [Rq(TLB) + rcx * 8 + addend]);
-        } else {
-            dynasm!(ops ; .arch x64 ; mov rax, [Rq(TLB) + rcx * 8 + addend] ; add rax, Rq(base));
-        }
+        let (base, offset) = self.find_span(addr, span, distance, miss);
+        let ops = &mut self.ops;
+        short!(ops, offset, (lea rax,) [Rq(base) + rcx] ());
     }
 
-    /// Puts the number of the TLB's entry that has `span` into rcx, whose first byte is `distance` before `addr`, and gives the register
-    /// with the address of that byte; `miss` is entered if the TLB does not have it all.
-    fn find_span(&mut self, addr: Value, span: Span, distance: i32, miss: DynamicLabel) -> u8 {
-        let (mut base, offset) = self.base_and_offset(addr);
-        let ops = &mut self.ops;
-        if offset != distance {
-            short!(ops, offset - distance, (lea rax,) [Rq(base)] ());
-            base = RAX;
-        }
-        self.tlb_index(base);
-        let (length, page) = ((span.bytes.1 - span.bytes.0) as i32, -(PAGE_SIZE as i32));
-        let ops = &mut self.ops;
-        short!(ops, length - 1, (lea rdx,) [Rq(base)] ());
-        dynasm!(ops ; .arch x64 ; and rdx, page);
-        let (read, write) = (self.tlb_word(TlbWord::Read), self.tlb_word(TlbWord::Write));
-        let ops = &mut self.ops;
-        for tag in [span.kinds.0.then_some(read), span.kinds.1.then_some(write)].into_iter().flatten() {
-            dynasm!(ops ; .arch x64 ; cmp rdx, [Rq(TLB) + rcx * 8 + tag] ; jne =>miss);
-        }
-        base
+    /// Looks `span` up, whose first byte is `distance` before `addr`, and puts what leads from there to the host's memory into rcx; gives
+    /// a register, and how far behind what it holds that byte is. `miss` is entered if the TLB does not have it all.
+    fn find_span(&mut self, addr: Value, span: Span, distance: i32, miss: DynamicLabel) -> (u8, i32) {
+        let (base, offset) = self.base_and_offset(addr);
+        let first = (base, offset - distance);
+        self.find_page(first, (span.bytes.1 - span.bytes.0) as i32, span.kinds, miss);
+        first
     }
 
     /// An access of a span that is not in one page, or not in the TLB.

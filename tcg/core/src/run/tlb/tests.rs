@@ -171,3 +171,41 @@ fn a_page_that_lost_its_entry_is_recalled() {
     // Nothing was ever known of page zero.
     assert_eq!([0, 0x2000].map(|addr| known(&contexts, addr, false)), [None; 2]);
 }
+
+/// Generated code asks nothing but whether an address and the tag differ by less than a page.
+#[test]
+fn a_tag_differs_from_other_addresses_by_a_page_and_more() {
+    let tables = std::sync::Arc::new(Tables::new(4));
+    let mut contexts = Contexts::new(tables.clone());
+    contexts.use_data(1);
+    let slot = contexts.data.active();
+    let pages: Vec<u64> = (0..12).map(|n| n * 0x1000).chain([1 << 63, !0xfff]).collect();
+    let check = |contexts: &Contexts| {
+        let table = &tables.data[slot];
+        for (page, write) in pages.iter().flat_map(|page| [(*page, false), (*page, true)]) {
+            let tag = table.entry(page)[if write { WRITE } else { READ }].load(Ordering::Relaxed);
+            let found = contexts.lookup(page, write).is_some_and(|hit| !hit.slow);
+            assert_eq!((page ^ tag) < PAGE_SIZE, found, "{page:#x}");
+        }
+    };
+    check(&contexts);
+    let mut random = 1u64;
+    for _ in 0..20_000 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let bits = random >> 33;
+        let page = pages[bits as usize % pages.len()];
+        let phys = page & 0x3000;
+        match bits >> 8 & 15 {
+            0 => tables.slow_down_stores(phys),
+            1 => contexts.slow_down(page, page | 0xfff),
+            2 => contexts.flush(Some(page), |_| true),
+            3 if bits >> 12 & 15 == 0 => contexts.flush(None, |_| true),
+            _ => {
+                let rights = (bits >> 16 & 1 != 0, bits >> 17 & 1 != 0);
+                let hit = Hit { slow: bits >> 18 & 3 == 0, ..reached(phys) };
+                contexts.insert(page, rights, hit, bits >> 20 & 3 == 0);
+            }
+        }
+        check(&contexts);
+    }
+}

@@ -296,7 +296,17 @@ impl Emit<'_> {
 
     /// The 8, 16 or 32 low bits of `a` that are in the mask `k`, with zeros above.
     fn extend_zeros(&mut self, v: Value, a: Value, k: u64) {
-        let (from, to) = (self.gpr(a, RAX), self.target(v, RAX));
+        let to = self.target(v, RAX);
+        if let Some(at) = self.slot(a) {
+            let ops = &mut self.ops;
+            match k {
+                0xff => short!(ops, at, (movzx Rd(to), BYTE) [rsp] ()),
+                0xffff => short!(ops, at, (movzx Rd(to), WORD) [rsp] ()),
+                _ => short!(ops, at, (mov Rd(to),) [rsp] ()),
+            }
+            return self.write_gpr(to, v);
+        }
+        let from = self.gpr(a, RAX);
         let ops = &mut self.ops;
         match k {
             0xff => dynasm!(ops ; .arch x64 ; movzx Rd(to), Rb(from)),

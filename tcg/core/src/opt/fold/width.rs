@@ -5,8 +5,8 @@ use crate::ir::{Inst, Op, Region, Value};
 use crate::sem::MemOp;
 use crate::ty::Ty;
 
-/// How far back operands are followed.
-const DEPTH: u32 = 4;
+/// How far back operands are followed: to the first of four parts that a word is put together of.
+const DEPTH: u32 = 5;
 
 /// The number of low bits of integer `v` outside which all are known to be zero.
 fn width(region: &Region, v: Value, depth: u32) -> u32 {

@@ -213,3 +213,46 @@ fn code_addresses_move_with_the_page() {
         assert_eq!(found, [0x1008, 0x1ffc, 0x2000].map(|addr| u128::from(moved(addr))));
     }
 }
+
+#[test]
+fn extensions_of_what_is_in_a_register_or_in_the_frame() {
+    use std::fmt::Write;
+    const COUNT: usize = 12;
+    let mut text = String::from("region 0x1004 rne\nb0:\n");
+    let masks = [0xff, 0xffff, 0xffff_ffffu64];
+    for n in 0..COUNT {
+        let _ = writeln!(text, "  v{n} = get.i64 x{}", n + 1);
+    }
+    for (n, mask) in masks.iter().enumerate() {
+        let _ = writeln!(text, "  v{} = const.i64 {mask:#x}", COUNT + n);
+    }
+    let next = COUNT + masks.len();
+    for n in 0..COUNT {
+        // All of them are wanted until the last one is made.
+        let (mask, masked, sum) = (COUNT + n % masks.len(), next + 2 * n, next + 2 * n + 1);
+        let before = if n == 0 { 0 } else { sum - 2 };
+        let _ =
+            writeln!(text, "  v{masked} = and.i64 v{n}, v{mask}\n  v{sum} = mul.i64 v{before}, v{masked}");
+    }
+    for n in 0..COUNT {
+        let _ = writeln!(
+            text,
+            "  v{0} = add.i64 v{1}, v{n}\n  set.i64 x{2}, v{0}",
+            2 * COUNT + next + n,
+            next + 2 * n,
+            n + 1
+        );
+    }
+    text += "  goto 0x1008\n";
+    let region = names().parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    check(&region, "extensions");
+    let mut rig = Rig::<Toy>::new(toy::Cpu::default(), (toy::RAM, toy::RAM_END - toy::RAM), 4);
+    for seed in 0..64 {
+        rig.fill(seed);
+        let truth = rig.evaluate(&region, FUEL).expect("there is no loop");
+        rig.fill(seed);
+        // Few registers in most of them.
+        let seen = rig.run_host(&region, (seed > 0).then_some(seed << 20)).expect("a frame is large enough");
+        assert!(seen == truth, "seed {seed}:\n{}", truth.difference::<Toy>(&seen));
+    }
+}

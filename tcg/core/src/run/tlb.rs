@@ -572,7 +572,7 @@ impl Contexts {
     }
 
     /// Enters a page into the context in use. `read` and `write` say whether the access is allowed; with `hit.slow`
-    /// both ask the slow path, with `slow_stores` only stores do. Gives the entry's write tag for a second look.
+    /// both ask the slow path, with `slow_stores` only stores do. They do so, too, where reads are not allowed.
     pub fn insert(&mut self, addr: u64, (read, write): (bool, bool), hit: Hit, slow_stores: bool) {
         let page = addr & !(PAGE_SIZE - 1);
         let table = &self.tables.data[self.data.active()];
@@ -592,7 +592,7 @@ impl Contexts {
         entry[ADDEND].store(hit.addend, Ordering::Relaxed);
         entry[PHYS].store(hit.phys, Ordering::Relaxed);
         entry[READ].store(tag(read, hit.slow), Ordering::Release);
-        entry[WRITE].store(tag(write, hit.slow || slow_stores), Ordering::SeqCst);
+        entry[WRITE].store(tag(write, hit.slow || slow_stores || !read), Ordering::SeqCst);
     }
 
     /// Remembers that the data page at `addr` is part of a larger one of `1 << size_log2` bytes.

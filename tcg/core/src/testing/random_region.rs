@@ -16,8 +16,10 @@ use std::ops::Range;
 const TYPES: [Ty; 7] = [Ty::Bool, Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::F16, Ty::V128];
 /// Of vectors of which only the lowest lane is used.
 const LOWEST: usize = TYPES.len();
+/// Of addresses that others are near.
+const BASES: usize = TYPES.len() + 1;
 /// One list for each type, and the above.
-const LISTS: usize = TYPES.len() + 1;
+const LISTS: usize = TYPES.len() + 2;
 /// Deepest nesting of loops and conditions.
 const MAX_DEPTH: usize = 3;
 /// About how many instructions a region has.
@@ -92,7 +94,7 @@ struct Maker<'a, G> {
     rng: &'a mut Rng,
     region: Region,
     block: BlockId,
-    /// Values that may be used here, by type; and vectors of which only state and the lowest lane may be taken.
+    /// Values that may be used here, by type; vectors of which only state and the lowest lane may be taken; and bases of addresses.
     known: [Vec<Value>; LISTS],
     pc: u64,
     snap: SnapId,
@@ -306,8 +308,16 @@ impl<G: Guest> Maker<'_, G> {
         self.value(ty)
     }
 
-    /// An address: in the window, at its edges, or anywhere.
+    /// An address: in the window, at its edges, or anywhere; or near another one.
     fn address(&mut self) -> Value {
+        if let bases @ [_, ..] = &self.known[BASES][..]
+            && self.rng.chance(40)
+        {
+            let base = self.rng.pick(&bases[bases.len().saturating_sub(2)..]);
+            let distance = self.rng.below(64).wrapping_sub(16);
+            let distance = self.add(Op::Const, Ty::I64, distance, &[]);
+            return self.add(Op::Add, Ty::I64, 0, &[base, distance]);
+        }
         let size = self.window.end - self.window.start;
         match self.rng.below(100) {
             0..40 => {
@@ -324,7 +334,9 @@ impl<G: Guest> Maker<'_, G> {
                 let mask = self.add(Op::Const, Ty::I64, mask, &[]);
                 let offset = self.add(Op::And, Ty::I64, 0, &[any, mask]);
                 let start = self.add(Op::Const, Ty::I64, self.window.start, &[]);
-                self.add(Op::Add, Ty::I64, 0, &[offset, start])
+                let base = self.add(Op::Add, Ty::I64, 0, &[offset, start]);
+                self.known[BASES].push(base);
+                base
             }
             95..98 => {
                 let addr = self.window.end - 8 + self.rng.below(16);
@@ -340,7 +352,8 @@ impl<G: Guest> Maker<'_, G> {
         if self.rng.chance(8) {
             return self.use_lowest();
         }
-        let op = self.rng.pick(Op::ALL);
+        let op =
+            if self.rng.chance(15) { self.rng.pick(&[Op::Load, Op::Store]) } else { self.rng.pick(Op::ALL) };
         let shape = op.shape();
         match op {
             // There are neither turns nor observers here.

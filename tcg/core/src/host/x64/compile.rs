@@ -13,6 +13,8 @@ use crate::sem::{MemOp, Order};
 use crate::ty::Ty;
 use dynasmrt::x64::X64Relocation;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler};
+use std::collections::VecDeque;
+use std::ops::Range;
 
 /// The stack frame of generated code.
 pub struct Frame;
@@ -93,6 +95,7 @@ struct Room {
     stubs: Vec<Stub>,
     pool: Vec<(u128, DynamicLabel)>,
     accesses: Vec<Access>,
+    ways_apart: VecDeque<(Value, DynamicLabel)>,
 }
 
 impl Room {
@@ -104,6 +107,7 @@ impl Room {
             stubs: Vec::new(),
             pool: Vec::new(),
             accesses: Vec::new(),
+            ways_apart: VecDeque::new(),
         }
     }
 }
@@ -324,6 +328,9 @@ impl Compiler {
             stubs: &mut self.room.stubs,
             pool: &mut self.room.pool,
             accesses: &mut self.room.accesses,
+            ways_apart: &mut self.room.ways_apart,
+            rejoins: None,
+            apart: false,
             shared: self.shared,
             piece: &mut self.piece,
             last_state: None,
@@ -378,6 +385,12 @@ pub struct Emit<'a> {
     pub pool: &'a mut Vec<(u128, DynamicLabel)>,
     /// Code that may fault.
     pub accesses: &'a mut Vec<Access>,
+    /// Ways into copies of stretches, which are not emitted yet, by the access that is the first there.
+    pub ways_apart: &'a mut VecDeque<(Value, DynamicLabel)>,
+    /// Where the copy of the present stretch leads: before the instruction of this number.
+    pub rejoins: Option<(usize, DynamicLabel)>,
+    /// The copy of a stretch is emitted.
+    pub apart: bool,
 }
 
 impl<'a> Emit<'a> {
@@ -390,6 +403,7 @@ impl<'a> Emit<'a> {
         self.stubs.clear();
         self.pool.clear();
         self.accesses.clear();
+        self.ways_apart.clear();
         if self.env.several_pages {
             self.way_in();
         }
@@ -401,24 +415,36 @@ impl<'a> Emit<'a> {
             self.ops.dynamic_label(self.labels[id.0 as usize]);
             self.at = self.allocation.start[id.0 as usize];
             block.params.iter().for_each(|v| self.keep_second(*v));
-            let mut next = 0;
-            while let Some(&v) = block.insts.get(next) {
-                self.at += 1;
-                let accesses = matches!(region.inst(v).op, Op::Load | Op::Store);
-                if let Some(count) = if accesses { self.run(id, next) } else { None } {
-                    (self.at, next) = (self.at + count as u32 - 1, next + count);
-                    continue;
-                }
-                next += 1;
-                if !self.uses.is_fused(v) {
-                    self.instruction(v);
-                    self.keep_second(v);
-                }
-            }
+            self.instructions(id, 0..block.insts.len());
             self.at = self.allocation.end[id.0 as usize];
             self.terminator(at, &block.term);
         }
         self.emit_stubs();
+    }
+
+    /// Emits `part` of the instructions of `block`, from the position before them on.
+    pub fn instructions(&mut self, block: BlockId, part: Range<usize>) {
+        let (region, mut next) = (self.region, part.start);
+        let insts = &region.blocks[block.0 as usize].insts[..part.end];
+        while let Some(&v) = insts.get(next) {
+            self.at += 1;
+            if let Some((_, label)) = self.ways_apart.pop_front_if(|(first, _)| self.apart && *first == v) {
+                self.ops.dynamic_label(label);
+            }
+            let accesses = matches!(region.inst(v).op, Op::Load | Op::Store);
+            if let Some(count) = if accesses && !self.apart { self.run(v) } else { None } {
+                (self.at, next) = (self.at + count as u32 - 1, next + count);
+                continue;
+            }
+            next += 1;
+            if !self.uses.is_fused(v) {
+                self.instruction(v);
+                self.keep_second(v);
+            }
+            if let Some((_, label)) = self.rejoins.take_if(|(end, _)| !self.apart && *end == next) {
+                self.ops.dynamic_label(label);
+            }
+        }
     }
 
     /// Where vector constant `value` stands, 16-aligned.

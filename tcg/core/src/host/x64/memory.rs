@@ -62,15 +62,9 @@ impl Emit<'_> {
         word.offset(self.env.tlb.entries)
     }
 
-    /// Looks up the page of the `bytes` from `offset` behind what register `base` holds, for loads, stores or both: on a hit rcx is what
-    /// leads from there to the host's memory and rdx the place in the page, otherwise `miss` is entered.
-    pub fn find_page(
-        &mut self,
-        (base, offset): (u8, i32),
-        bytes: i32,
-        (loads, stores): (bool, bool),
-        miss: DynamicLabel,
-    ) {
+    /// Looks up the page of the `bytes` from `offset` behind what register `base` holds, for loads or, if there are `stores`, for both: on
+    /// a hit rcx is what leads from there to the host's memory and rdx the place in the page, otherwise `miss` is entered.
+    pub fn find_page(&mut self, (base, offset): (u8, i32), bytes: i32, stores: bool, miss: DynamicLabel) {
         let [read, write, addend] =
             [TlbWord::Read, TlbWord::Write, TlbWord::Addend].map(|word| self.tlb_word(word));
         if offset == 0 {
@@ -82,29 +76,22 @@ impl Emit<'_> {
             short!(ops, offset, (lea rdx,) [Rq(base)] ());
             self.tlb_index(RDX);
         }
-        let (tag, ops) = (if loads { read } else { write }, &mut self.ops);
+        // What may be stored to without being asked may be loaded, too.
+        let (tag, ops) = (if stores { write } else { read }, &mut self.ops);
         // Of another page the upper bits stay, and the last bytes of a page are too few.
         dynasm!(ops
             ; .arch x64
             ; xor rdx, [Rq(TLB) + rcx * 8 + tag]
             ; cmp rdx, PAGE_SIZE as i32 - bytes
             ; ja =>miss
+            ; mov rcx, [Rq(TLB) + rcx * 8 + addend]
         );
-        if loads && stores {
-            dynasm!(ops
-                ; .arch x64
-                ; mov rdx, [Rq(TLB) + rcx * 8 + read]
-                ; cmp rdx, [Rq(TLB) + rcx * 8 + write]
-                ; jne =>miss
-            );
-        }
-        dynasm!(ops ; .arch x64 ; mov rcx, [Rq(TLB) + rcx * 8 + addend]);
     }
 
     /// The same for one access.
     fn look_up(&mut self, addr: (u8, i32), op: MemOp, write: bool, miss: DynamicLabel) {
         let bytes = op.bytes() as i32;
-        self.find_page(addr, bytes, (!write, write), miss);
+        self.find_page(addr, bytes, write, miss);
         if op.aligned && bytes > 1 {
             let ops = &mut self.ops;
             dynasm!(ops ; .arch x64 ; test edx, bytes - 1 ; jnz =>miss);
@@ -136,18 +123,25 @@ impl Emit<'_> {
 
     /// A load.
     pub fn load(&mut self, v: Value, inst: &Inst) {
-        let stub = self.stub(v, Slow::Memory(CoreHelper::Load));
-        let place = self.host_place(v, inst, stub.entry);
+        let (place, resume) = self.access_place(v, inst, CoreHelper::Load);
         self.load_from(v, inst, place);
-        self.ops.dynamic_label(stub.resume);
+        resume.iter().for_each(|resume| self.ops.dynamic_label(*resume));
     }
 
     /// A store.
     pub fn store(&mut self, v: Value, inst: &Inst) {
-        let stub = self.stub(v, Slow::Memory(CoreHelper::Store));
-        let place = self.host_place(v, inst, stub.entry);
+        let (place, resume) = self.access_place(v, inst, CoreHelper::Store);
         self.store_to(inst, place);
-        self.ops.dynamic_label(stub.resume);
+        resume.iter().for_each(|resume| self.ops.dynamic_label(*resume));
+    }
+
+    /// The place of access `v` in the host's memory, and where it is behind the access if `helper` has made it.
+    fn access_place(&mut self, v: Value, inst: &Inst, helper: CoreHelper) -> (Place, Option<DynamicLabel>) {
+        if let Some(place) = self.span_place(v, inst) {
+            return (place, None);
+        }
+        let stub = self.stub(v, Slow::Memory(helper));
+        (self.probe_place(inst, stub.entry), Some(stub.resume))
     }
 
     /// A barrier. The host keeps every order but that of stores before later loads.

@@ -1,15 +1,14 @@
 //! Accesses that share one look into the TLB.
 //!
 //! A block often reaches several fields of one structure, or several places of one stack frame: addresses that are one base and
-//! small constants. The first such access looks up the whole span from the lowest to the highest byte, and leaves in a slot where the
-//! base's part of the host's memory is; the others use that. Where the span is not in one page that the TLB has, the slot holds
-//! zero, and each access looks for itself.
+//! small constants. The first such access looks up the whole span from the lowest to the highest byte, and leaves in a slot where it
+//! is in the host's memory; the others use that. Where the span is not in one page that the TLB has, a copy of the code up to the span's
+//! last access goes on in which each access looks for itself: that of a *stretch*, which is what spans cover that overlap.
 //!
 //! Often the accesses of a span follow one on the other, as those of an instruction do that loads or stores a pair, or of a function's
-//! beginning. Such a *run* needs no slot: all that was looked up is in rcx until its last access is made, and where it was not found
-//! a stub makes them all.
+//! beginning. Such a *run* needs no slot: all that was looked up is in rcx until its last access is made.
 //!
-//! The slot is good as long as nobody changes what the TLB said in between: a span ends where a helper is called or requests are
+//! What was found is good as long as nobody changes what the TLB said in between: a span ends where a helper is called or requests are
 //! looked at. Stores are in one only where one vCPU is alone ([`TlbShape::alone`](crate::host::TlbShape::alone)), since other ones begin
 //! to watch pages for stores at any time; what they forget of their TLBs they tell by requests.
 
@@ -18,14 +17,15 @@ use super::direct::Place;
 use super::moves::RAX;
 use super::short::short;
 use super::stubs::Slow;
-use crate::host::helpers::CoreHelper;
 use crate::ir::{Block, BlockId, Effect, Inst, Op, Region, Value};
 use crate::sem::MemOp;
 use base::PAGE_SIZE;
-use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
 
 /// The longest span: of longer ones too many would cross pages.
 const LONGEST: i64 = PAGE_SIZE as i64 / 8;
+/// How many instructions a stretch has at most: all its code is there twice.
+const LONGEST_STRETCH: usize = 512;
 /// How many additions of a constant are looked through.
 const DEPTH: usize = 4;
 
@@ -35,8 +35,8 @@ struct Span {
     base: Value,
     /// The first byte, and the one behind the last, from the base.
     bytes: (i64, i64),
-    /// Whether there are loads, stores.
-    kinds: (bool, bool),
+    /// Whether there are stores.
+    stores: bool,
     /// The access that looks it up.
     first: Value,
     /// How many accesses there are.
@@ -45,22 +45,29 @@ struct Span {
     run: bool,
     /// Number among the spans of the block.
     number: u16,
+    /// Numbers of its first access, and of what is behind its last one, in the block.
+    at: (usize, usize),
+    /// Number of its stretch.
+    stretch: usize,
+}
+
+/// Instructions that are there once more, with accesses that look for themselves.
+#[derive(Clone, Copy)]
+pub struct Stretch {
+    pub block: BlockId,
+    /// Numbers of the first one, and of what is behind the last one, in the block.
+    pub first: usize,
+    pub end: usize,
 }
 
 /// The spans of a region.
 #[derive(Default)]
 pub struct Spans {
     list: Vec<Span>,
+    stretches: Vec<Stretch>,
     /// For each access in one, by its value: the value, which span, and its place from the base.
     accesses: Vec<(Value, u32, i64)>,
     open: Vec<u32>,
-}
-
-/// Accesses that follow one on the other: they begin in `block` with instruction number `first`.
-#[derive(Clone, Copy)]
-pub struct Run {
-    block: BlockId,
-    first: usize,
 }
 
 /// Whether an instruction may stand in a run: it has no code there, or such that leaves rcx alone, does nothing to be seen, and
@@ -88,29 +95,33 @@ impl Spans {
     /// Forgets all.
     pub fn clear(&mut self) {
         self.list.clear();
+        self.stretches.clear();
         self.accesses.clear();
     }
 
     /// Finds those of `region`, with `stores` or without, into nothing that was found before; none if a block would need more than
     /// `room` slots. What is `fused` has no code of its own.
     pub fn find(&mut self, region: &Region, fused: &[bool], stores: bool, room: u16) {
-        for block in &region.blocks {
-            if self.find_in(region, block, fused, stores) > room {
+        for (n, block) in region.blocks.iter().enumerate() {
+            let start = self.list.len();
+            self.find_in(region, block, fused, stores);
+            if self.list.len() - start > usize::from(room) {
                 return self.clear();
             }
+            self.find_stretches(BlockId(n as u32), start);
         }
         let list = &self.list;
         self.accesses.retain(|(_, span, _)| list[*span as usize].count > 1);
         self.accesses.sort_unstable_by_key(|(v, ..)| v.0);
     }
 
-    /// Finds those of `block`; gives how many there are.
-    fn find_in(&mut self, region: &Region, block: &Block, fused: &[bool], with_stores: bool) -> u16 {
+    /// Finds those of `block`.
+    fn find_in(&mut self, region: &Region, block: &Block, fused: &[bool], with_stores: bool) {
         self.open.clear();
-        let mut number = 0;
+        let start = self.list.len();
         // That of the access that the last code is of.
         let mut last = None;
-        for &v in &block.insts {
+        for (n, &v) in block.insts.iter().enumerate() {
             let inst = region.inst(v);
             let before = last;
             if !fused[v.0 as usize] && !goes_with_run(region, inst) {
@@ -127,32 +138,53 @@ impl Spans {
             if op.aligned || inst.op == Op::Store && !with_stores {
                 continue;
             }
+            // Spans that are open overlap those before them.
+            let begun = self.open.first().map_or(n, |span| self.list[*span as usize].at.0);
+            if n - begun >= LONGEST_STRETCH {
+                self.open.clear();
+            }
             let (base, place) = split(region, inst.args[0]);
             let (bytes, stores) = ((place, place + op.bytes() as i64), inst.op == Op::Store);
             let joins = |span: &Span| {
                 let (low, high) = (span.bytes.0.min(bytes.0), span.bytes.1.max(bytes.1));
                 span.base == base && high - low <= LONGEST
             };
-            let span = match self.open.iter().find(|n| joins(&self.list[**n as usize])) {
-                Some(n) => *n,
-                None => {
-                    let new =
-                        Span { base, bytes, kinds: (false, false), first: v, count: 0, run: true, number };
-                    self.list.push(new);
-                    number += 1;
-                    self.open.push(self.list.len() as u32 - 1);
-                    self.list.len() as u32 - 1
-                }
-            };
+            let known = self.open.iter().copied().find(|span| joins(&self.list[*span as usize]));
+            let span = known.unwrap_or(self.list.len() as u32);
+            if known.is_none() {
+                let number = (self.list.len() - start) as u16;
+                let (count, at) = (0, (n, n));
+                let new = Span { base, bytes, stores, first: v, count, run: true, number, at, stretch: 0 };
+                self.list.push(new);
+                self.open.push(span);
+            }
             let known = &mut self.list[span as usize];
             known.bytes = (known.bytes.0.min(bytes.0), known.bytes.1.max(bytes.1));
-            known.kinds = (known.kinds.0 || !stores, known.kinds.1 || stores);
+            known.stores |= stores;
             known.run &= known.count == 0 || before == Some(span);
             known.count += 1;
+            known.at.1 = n + 1;
             last = Some(span);
             self.accesses.push((v, span, place));
         }
-        number
+    }
+
+    /// Finds the stretches of `block`, whose spans begin with number `start`: those that overlap share one, and each run has its own.
+    fn find_stretches(&mut self, block: BlockId, start: usize) {
+        let stretches = &mut self.stretches;
+        let mut open: Option<usize> = None;
+        for span in self.list[start..].iter_mut().filter(|span| span.count > 1) {
+            let (first, end) = span.at;
+            let shared = open.filter(|n| !span.run && first < stretches[*n].end);
+            span.stretch = shared.unwrap_or(stretches.len());
+            match shared {
+                Some(n) => stretches[n].end = stretches[n].end.max(end),
+                None => stretches.push(Stretch { block, first, end }),
+            }
+            if !span.run {
+                open = Some(span.stretch);
+            }
+        }
     }
 
     fn of(&self, v: Value) -> Option<(Span, i64)> {
@@ -160,76 +192,52 @@ impl Spans {
         let (_, span, place) = self.accesses[n];
         Some((self.list[span as usize], place))
     }
-
-    /// Whether access `v` is in a run; if so, all are made with its first one.
-    pub fn is_in_run(&self, v: Value) -> bool {
-        self.of(v).is_some_and(|(span, _)| span.run)
-    }
-}
-
-/// An access of a span that looks for itself.
-#[derive(Clone, Copy)]
-pub struct Apart {
-    /// Where it goes if the TLB does not have it.
-    miss: DynamicLabel,
-    /// Where it goes if it does, with rax `distance` below the address.
-    hit: DynamicLabel,
-    distance: i32,
-    /// The span's slot, if it is to be zero from now on.
-    gives_up: Option<i32>,
 }
 
 impl Emit<'_> {
-    /// The place in the host's memory of access `v`. If the TLB does not have it, `miss` is entered.
-    pub fn host_place(&mut self, v: Value, inst: &Inst, miss: DynamicLabel) -> Place {
-        let Some((span, place)) = self.spans.of(v) else {
-            return self.probe_place(inst, miss);
-        };
+    /// The place in the host's memory of access `v`, if it does not look for itself.
+    pub fn span_place(&mut self, v: Value, inst: &Inst) -> Option<Place> {
+        let (span, place) = self.spans.of(v).filter(|_| !self.apart)?;
         let slot = Frame::slot(self.allocation.slots + span.number);
-        let (hit, distance) = (self.ops.new_dynamic_label(), (place - span.bytes.0) as i32);
-        let first = span.first == v;
-        let apart = Apart { miss, hit, distance, gives_up: first.then_some(slot) };
-        let stub = self.stub(v, Slow::Apart(apart));
-        if first {
-            self.look_span_up(inst.args[0], span, distance, stub.entry);
+        let distance = (place - span.bytes.0) as i32;
+        if span.first == v {
+            let miss = self.way_apart(v, self.spans.stretches[span.stretch]);
+            self.look_span_up(inst.args[0], span, distance, miss);
             let ops = &mut self.ops;
             short!(ops, slot, (mov) [rsp] (, rax));
         } else {
             let ops = &mut self.ops;
             short!(ops, slot, (mov rax,) [rsp] ());
-            dynasm!(ops ; .arch x64 ; test rax, rax ; jz =>stub.entry);
         }
-        self.ops.dynamic_label(hit);
-        Place { base: RAX, indexed: false, at: distance }
+        Some(Place { base: RAX, indexed: false, at: distance })
     }
 
-    /// Makes the accesses of the run that begins with instruction number `first` of `block`, if one does, and what stands between
-    /// them. Gives how many instructions these are.
-    pub fn run(&mut self, block: BlockId, first: usize) -> Option<usize> {
-        let run = Run { block, first };
-        let v = self.region.blocks[block.0 as usize].insts[first];
+    /// Where the copy of `stretch` begins with access `v`, which is the first of a span.
+    fn way_apart(&mut self, v: Value, stretch: Stretch) -> DynamicLabel {
+        if self.region.blocks[stretch.block.0 as usize].insts[stretch.first] != v {
+            let label = self.ops.new_dynamic_label();
+            self.ways_apart.push_back((v, label));
+            return label;
+        }
+        let stub = self.stub(v, Slow::Stretch(stretch));
+        self.rejoins = Some((stretch.end, stub.resume));
+        stub.entry
+    }
+
+    /// Makes the accesses of the run that begins with instruction `v`, if one does, and what stands between them. Gives how many
+    /// instructions these are.
+    pub fn run(&mut self, v: Value) -> Option<usize> {
         let (span, place) = self.spans.of(v).filter(|(span, _)| span.run && span.first == v)?;
-        let stub = self.stub(v, Slow::Run(run));
+        let stretch = self.spans.stretches[span.stretch];
+        let stub = self.stub(v, Slow::Stretch(stretch));
         let distance = (place - span.bytes.0) as i32;
         self.find_span(self.region.inst(v).args[0], span, distance, stub.entry);
-        let count = self.accesses_of_run(run, true);
-        self.ops.dynamic_label(stub.resume);
-        Some(count)
-    }
-
-    /// The accesses of `run`: those of one that was `found`, or each after a look of its own; and what stands between them. Gives how
-    /// many instructions these are.
-    pub fn accesses_of_run(&mut self, run: Run, found: bool) -> usize {
         let (region, at) = (self.region, self.at);
-        let insts = &region.blocks[run.block.0 as usize].insts[run.first..];
-        let (mut left, mut n) = (self.spans.of(insts[0]).map_or(0, |(span, _)| span.count), 0);
-        while left > 0 {
-            let v = insts[n];
+        let insts = &region.blocks[stretch.block.0 as usize].insts[stretch.first..stretch.end];
+        for (n, &v) in insts.iter().enumerate() {
             self.at = at + n as u32;
-            n += 1;
-            if self.spans.is_in_run(v) {
-                self.access_of_run(v, found);
-                left -= 1;
+            if self.spans.of(v).is_some() {
+                self.access_of_run(v);
             } else if !self.uses.is_fused(v) {
                 self.instruction(v);
             } else {
@@ -238,33 +246,18 @@ impl Emit<'_> {
             self.keep_second(v);
         }
         self.at = at;
-        n
+        self.ops.dynamic_label(stub.resume);
+        Some(insts.len())
     }
 
-    fn access_of_run(&mut self, v: Value, found: bool) {
+    fn access_of_run(&mut self, v: Value) {
         let inst = *self.region.inst(v);
-        let resume = (!found).then(|| self.look_alone(v, &inst));
-        let place = match resume {
-            Some(_) => Place { base: RAX, indexed: false, at: 0 },
-            None => {
-                let (base, at) = self.base_and_offset(inst.args[0]);
-                Place { base, indexed: true, at }
-            }
-        };
+        let (base, at) = self.base_and_offset(inst.args[0]);
+        let place = Place { base, indexed: true, at };
         match inst.op {
             Op::Load => self.load_from(v, &inst, place),
             _ => self.store_to(&inst, place),
         }
-        resume.iter().for_each(|resume| self.ops.dynamic_label(*resume));
-    }
-
-    /// Puts where access `v` is in the host's memory into rax. Gives where its stub goes on if the TLB does not have it.
-    fn look_alone(&mut self, v: Value, inst: &Inst) -> DynamicLabel {
-        let write = inst.op == Op::Store;
-        let stub = self.stub(v, Slow::Memory(if write { CoreHelper::Store } else { CoreHelper::Load }));
-        self.address(inst.args[0]);
-        self.probe(MemOp::unpack(inst.imm), write, stub.entry);
-        stub.resume
     }
 
     /// Looks `span` up, whose first byte is `distance` before `addr`, and puts where that byte is in the host's memory into rax; `miss`
@@ -280,23 +273,7 @@ impl Emit<'_> {
     fn find_span(&mut self, addr: Value, span: Span, distance: i32, miss: DynamicLabel) -> (u8, i32) {
         let (base, offset) = self.base_and_offset(addr);
         let first = (base, offset - distance);
-        self.find_page(first, (span.bytes.1 - span.bytes.0) as i32, span.kinds, miss);
+        self.find_page(first, (span.bytes.1 - span.bytes.0) as i32, span.stores, miss);
         first
-    }
-
-    /// An access of a span that is not in one page, or not in the TLB.
-    pub fn access_apart(&mut self, inst: &Inst, apart: Apart) {
-        if let Some(slot) = apart.gives_up {
-            let ops = &mut self.ops;
-            short!(ops, slot, (mov QWORD) [rsp] (, 0));
-        }
-        self.address(inst.args[0]);
-        self.probe(MemOp::unpack(inst.imm), inst.op == Op::Store, apart.miss);
-        let ops = &mut self.ops;
-        if apart.distance != 0 {
-            short!(ops, -apart.distance, (lea Rq(RAX),) [rax] ());
-        }
-        let hit = apart.hit;
-        dynasm!(ops ; .arch x64 ; jmp =>hit);
     }
 }

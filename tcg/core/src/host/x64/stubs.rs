@@ -3,7 +3,7 @@
 use super::compile::{Emit, Frame, TLB};
 use super::moves::{RAX, RCX, RDX};
 use super::short::{BIAS, head, short};
-use super::spans::{Apart, Run};
+use super::spans::Stretch;
 use crate::host::helpers::{CORE_HELPERS, CoreHelper, pack_soft};
 use crate::ir::{Inst, Op, SnapId, Value};
 use crate::regalloc::RegSet;
@@ -16,10 +16,8 @@ use std::mem::size_of;
 pub enum Slow {
     /// A memory access.
     Memory(CoreHelper),
-    /// An access of a span looks for itself.
-    Apart(Apart),
-    /// So does each of a run.
-    Run(Run),
+    /// The accesses of spans look for themselves.
+    Stretch(Stretch),
     /// The operation in software.
     Soft,
     /// Leaves with this code.
@@ -63,15 +61,13 @@ impl Emit<'_> {
             let inst = *self.region.inst(stub.value);
             match stub.slow {
                 Slow::Memory(helper) => self.memory_call(stub.value, &inst, helper),
-                Slow::Run(run) => {
-                    self.accesses_of_run(run, false);
+                Slow::Stretch(Stretch { block, first, end }) => {
+                    (self.at, self.apart) = (stub.at - 1, true);
+                    self.instructions(block, first..end);
+                    self.apart = false;
                 }
                 Slow::Soft if inst.on_lanes() => self.soft_lanes(stub.value, &inst),
                 Slow::Soft => self.soft(stub.value, &inst),
-                Slow::Apart(apart) => {
-                    self.access_apart(&inst, apart);
-                    continue;
-                }
                 Slow::Leave(code) => {
                     self.leave_by(inst.snap, code);
                     continue;

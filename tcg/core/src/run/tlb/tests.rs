@@ -52,6 +52,21 @@ fn stores_to_a_page_are_slowed_down_wherever_it_is_mapped() {
 }
 
 #[test]
+fn what_may_only_be_stored_to_asks() {
+    let mut contexts = Contexts::new(std::sync::Arc::new(Tables::new(4)));
+    contexts.use_data(1);
+    for rights in [(true, true), (true, false), (false, true)] {
+        contexts.insert(0x1000, rights, reached(0x8000_0000), false);
+        let [read, write] = [false, true].map(|write| contexts.lookup(0x1000, write).map(|hit| hit.slow));
+        assert_eq!((read.is_some(), write.is_some()), rights);
+        assert!(
+            write != Some(false) || read == Some(false),
+            "generated code takes a store's page for a load's"
+        );
+    }
+}
+
+#[test]
 fn an_empty_table_has_no_page() {
     let mut contexts = Contexts::new(std::sync::Arc::new(Tables::new(4)));
     for addr in [0, 0x1000, 0x2000, 0x4000, 0xffff_ffff_ffff_f000] {

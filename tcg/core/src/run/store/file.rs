@@ -181,15 +181,24 @@ pub fn write(path: &Path, circumstances: &str, list: &[(u64, &[u8])]) -> io::Res
     Ok(())
 }
 
-/// Adds these translations to the file at `path`.
-pub fn append(path: &Path, circumstances: &str, list: &[(u64, &[u8])]) -> io::Result<()> {
+/// Adds to the file at `path` what `choose` wants to, who is shown what there is by then.
+pub fn append<'a>(
+    path: &Path,
+    circumstances: &str,
+    choose: impl FnOnce(&StoreFile) -> Vec<(u64, &'a [u8])>,
+) -> io::Result<()> {
     let mut file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
     // One emulator after the other, until it is closed. What is replaced meanwhile loses these, and no more.
     file.lock()?;
-    let end = StoreFile::of(&file, circumstances)?.len() as u64;
+    let old = StoreFile::of(&file, circumstances)?;
+    let list = choose(&old);
+    if list.is_empty() {
+        return Ok(());
+    }
+    let end = old.len() as u64;
     file.set_len(end)?;
     file.seek(SeekFrom::Start(end))?;
-    write_chunk(&mut file, circumstances, list)
+    write_chunk(&mut file, circumstances, &list)
 }
 
 fn write_chunk(file: &mut File, circumstances: &str, list: &[(u64, &[u8])]) -> io::Result<()> {

@@ -183,13 +183,11 @@ impl Store {
             file::write(&self.path, &self.circumstances, &new.with(old.as_ref()))?;
         } else {
             let mut known = FxHashSet::default();
-            let news = |(key, bytes): &(u64, &[u8])| {
-                let sum = checksum(bytes);
-                known.insert((*key, sum)) && !old.as_ref().is_some_and(|old| old.has(*key, sum))
-            };
             let list = new.list[new.saved.0..].iter().map(|(key, bytes)| (*key, &bytes[..]));
-            let list: Vec<_> = list.filter(news).collect();
-            file::append(&self.path, &self.circumstances, &list)?;
+            file::append(&self.path, &self.circumstances, |old| {
+                let mut is_news = |key, sum| known.insert((key, sum)) && !old.has(key, sum);
+                list.filter(|(key, bytes)| is_news(*key, checksum(bytes))).collect()
+            })?;
         }
         new.saved = (new.list.len(), new.bytes);
         self.path.parent().map_or(Ok(()), |folder| file::limit(folder, FOLDER_LIMIT))

@@ -96,6 +96,38 @@ fn what_is_known_is_not_added() {
 }
 
 #[test]
+fn nothing_is_added_if_all_is_known() {
+    let (folder, path) = filled();
+    let before = fs::read(&path).expect("it is there");
+    let store = open(folder.path());
+    store.add(KEY, &stored(1, false));
+    store.save().expect("room on the disk");
+    assert!(fs::read(&path).expect("it is there") == before);
+}
+
+#[test]
+fn several_runs_add_at_once() {
+    let (folder, path) = filled();
+    let own = |n: u64| Key { at: 0x4000 + n, ..KEY };
+    // What only one of them makes, and what all do.
+    let run = |n: u64| {
+        let store = open(folder.path());
+        store.add(own(n), &stored(n as u8, false));
+        store.add(own(100), &stored(100, false));
+        store.save().expect("room on the disk");
+    };
+    std::thread::scope(|scope| {
+        (0..8).for_each(|n| drop(scope.spawn(move || run(n))));
+    });
+    let store = open(folder.path());
+    for n in (0..8).chain([100]) {
+        assert_eq!(store.find(own(n), |_| true), Some(stored(n as u8, false)));
+    }
+    let file = StoreFile::open(&path, &store.circumstances).expect("it is there");
+    assert_eq!((file.chunks(), file.all().count()), (9, 10));
+}
+
+#[test]
 fn a_file_of_many_runs_is_written_anew() {
     let (folder, path) = filled();
     let runs = MOST_CHUNKS as u64 + 2;
